@@ -1,0 +1,248 @@
+//! Global, shared and constant memory, with what is known about who wrote what.
+
+use super::fault::FaultKind;
+use crate::strategy::ALIGNMENT;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+/// The output buffer, which all blocks write.
+pub(super) struct Output {
+    bytes: Vec<AtomicU8>,
+    /// Per byte the block that wrote it plus one, 0 while nobody has; empty if nobody asks.
+    writers: Vec<AtomicU32>,
+}
+
+impl Output {
+    pub(super) fn new(bytes: usize, track_writers: bool) -> Self {
+        let writers = if track_writers { bytes } else { 0 };
+        Self {
+            bytes: std::iter::repeat_with(|| AtomicU8::new(0)).take(bytes).collect(),
+            writers: std::iter::repeat_with(|| AtomicU32::new(0)).take(writers).collect(),
+        }
+    }
+
+    pub(super) fn first_unwritten(&self) -> Option<usize> {
+        self.writers.iter().position(|writer| writer.load(Ordering::Relaxed) == 0)
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes.into_iter().map(AtomicU8::into_inner).collect()
+    }
+}
+
+/// A buffer that a launch passes.
+#[derive(Clone, Copy)]
+pub(super) enum Global<'a> {
+    Input(&'a [u8]),
+    Output(&'a Output),
+}
+
+/// What a thread can do wrong at a memory, short of names.
+pub(super) enum Wrong {
+    OutOfBounds,
+    Uninitialised,
+    Race { access: &'static str, other_access: &'static str, other_thread: u32 },
+    Overlap { other_block: u32 },
+}
+
+impl Wrong {
+    pub(super) fn named(self, memory: &str, index: u64, elements: u64) -> FaultKind {
+        let memory = memory.to_owned();
+        match self {
+            Wrong::OutOfBounds => FaultKind::OutOfBounds { memory, index, elements },
+            Wrong::Uninitialised => FaultKind::Uninitialised { what: memory, index: Some(index) },
+            Wrong::Race { access, other_access, other_thread } => {
+                FaultKind::Race { memory, index, access, other_access, other_thread }
+            }
+            Wrong::Overlap { other_block } => FaultKind::Overlap { memory, index, other_block },
+        }
+    }
+}
+
+/// Where element `index` of `width` bytes starts, if it lies within `bytes`.
+#[inline]
+fn locate(index: u64, width: usize, bytes: usize) -> Result<usize, Wrong> {
+    let start =
+        usize::try_from(index).ok().and_then(|index| index.checked_mul(width)).ok_or(Wrong::OutOfBounds)?;
+    if start.checked_add(width).is_some_and(|end| end <= bytes) { Ok(start) } else { Err(Wrong::OutOfBounds) }
+}
+
+#[inline]
+fn little_endian(bytes: &[u8]) -> u64 {
+    match *bytes {
+        [a] => a.into(),
+        [a, b] => u16::from_le_bytes([a, b]).into(),
+        [a, b, c, d] => u32::from_le_bytes([a, b, c, d]).into(),
+        [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        _ => 0,
+    }
+}
+
+/// Reads an element of a table.
+#[inline]
+pub(super) fn load_table(bytes: &[u8], index: u64, width: usize) -> Result<u64, Wrong> {
+    let start = locate(index, width, bytes.len())?;
+    Ok(little_endian(&bytes[start..start + width]))
+}
+
+/// Reads an element of an input buffer, which zeros follow up to a multiple of [`ALIGNMENT`].
+#[inline]
+pub(super) fn load_input(bytes: &[u8], index: u64, width: usize) -> Result<u64, Wrong> {
+    let start = locate(index, width, bytes.len().next_multiple_of(ALIGNMENT))?;
+    match bytes.get(start..start + width) {
+        Some(element) => Ok(little_endian(element)),
+        None => {
+            let there = bytes.iter().skip(start).take(width).zip(0_u32..);
+            Ok(there.fold(0, |value, (&byte, n)| value | u64::from(byte) << (8 * n)))
+        }
+    }
+}
+
+impl Output {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn load(&self, index: u64, width: usize) -> Result<u64, Wrong> {
+        let start = locate(index, width, self.bytes.len())?;
+        if self
+            .writers
+            .get(start..start + width)
+            .is_some_and(|of| of.iter().any(|w| w.load(Ordering::Relaxed) == 0))
+        {
+            return Err(Wrong::Uninitialised);
+        }
+        let bytes = self.bytes[start..start + width].iter().rev();
+        Ok(bytes.fold(0, |value, byte| value << 8 | u64::from(byte.load(Ordering::Relaxed))))
+    }
+
+    #[inline]
+    pub(super) fn store(&self, index: u64, width: usize, value: u64, block: u32) -> Result<(), Wrong> {
+        let start = locate(index, width, self.bytes.len())?;
+        for (byte, value) in self.bytes[start..start + width].iter().zip(value.to_le_bytes()) {
+            byte.store(value, Ordering::Relaxed);
+        }
+        if let Some(writers) = self.writers.get(start..start + width) {
+            for writer in writers {
+                let before = writer.swap(block + 1, Ordering::Relaxed);
+                if before != 0 && before != block + 1 {
+                    return Err(Wrong::Overlap { other_block: before - 1 });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// When a thread touches memory, as far as barriers order it.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) thread: u32,
+    /// Barriers passed, plus one.
+    pub(super) epoch: u32,
+    /// Barriers of its warp passed.
+    pub(super) warp_epoch: u32,
+}
+
+/// Who touched a byte of shared memory last.
+#[derive(Clone, Copy, Default)]
+struct Touch {
+    /// 0 if nobody did.
+    epoch: u32,
+    warp_epoch: u32,
+    thread: u32,
+    /// Whether other threads of the warp, or of other warps, did so too since the last barrier.
+    by: By,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum By {
+    #[default]
+    One,
+    Warp,
+    Many,
+}
+
+impl Touch {
+    /// Another thread that touched it with no barrier between then and now.
+    fn conflict(&self, now: Moment) -> Option<u32> {
+        if self.epoch != now.epoch {
+            return None;
+        }
+        let another = if self.thread == now.thread { now.thread ^ 1 } else { self.thread };
+        let same_warp = self.thread / 32 == now.thread / 32;
+        let alone = self.by == By::One && self.thread == now.thread;
+        match self.by {
+            By::Many => Some(another),
+            _ if !same_warp => Some(self.thread),
+            _ if alone || self.warp_epoch < now.warp_epoch => None,
+            _ => Some(another),
+        }
+    }
+
+    /// The record of this touch and those before it that still matter.
+    fn and(self, now: Moment) -> Self {
+        let Moment { thread, epoch, warp_epoch } = now;
+        let by = match self.conflict(now) {
+            None => By::One,
+            Some(_) if self.by == By::Many || self.thread / 32 != thread / 32 => By::Many,
+            Some(_) => By::Warp,
+        };
+        Self { epoch, warp_epoch, thread, by }
+    }
+}
+
+/// A block's shared memory of one array.
+pub(super) struct SharedArray {
+    bytes: Vec<u8>,
+    /// Last write and reads of each byte; empty if nobody asks.
+    touches: Vec<(Touch, Touch)>,
+}
+
+impl SharedArray {
+    pub(super) fn new(bytes: usize, track: bool) -> Self {
+        Self { bytes: vec![0; bytes], touches: vec![Default::default(); if track { bytes } else { 0 }] }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Makes it as a new block finds it.
+    pub(super) fn reset(&mut self) {
+        self.touches.fill(Default::default());
+    }
+
+    #[inline]
+    pub(super) fn load(&mut self, index: u64, width: usize, now: Moment) -> Result<u64, Wrong> {
+        let start = locate(index, width, self.bytes.len())?;
+        if let Some(touches) = self.touches.get_mut(start..start + width) {
+            for (written, read) in touches {
+                if written.epoch == 0 {
+                    return Err(Wrong::Uninitialised);
+                }
+                if let Some(other_thread) = written.conflict(now) {
+                    return Err(Wrong::Race { access: "reads", other_access: "wrote", other_thread });
+                }
+                *read = read.and(now);
+            }
+        }
+        Ok(little_endian(&self.bytes[start..start + width]))
+    }
+
+    #[inline]
+    pub(super) fn store(&mut self, index: u64, width: usize, value: u64, now: Moment) -> Result<(), Wrong> {
+        let start = locate(index, width, self.bytes.len())?;
+        if let Some(touches) = self.touches.get_mut(start..start + width) {
+            for (written, read) in touches {
+                for (touch, other_access) in [(&*written, "wrote"), (&*read, "read")] {
+                    if let Some(other_thread) = touch.conflict(now) {
+                        return Err(Wrong::Race { access: "writes", other_access, other_thread });
+                    }
+                }
+                *written = written.and(now);
+            }
+        }
+        self.bytes[start..start + width].copy_from_slice(&value.to_le_bytes()[..width]);
+        Ok(())
+    }
+}

@@ -1,0 +1,244 @@
+//! Small kernels whose counts are known beforehand.
+
+use super::gpus::GPUS;
+use super::predict::{Resource, predict};
+use super::{Class, Counts, Profile, profile};
+use crate::ir::{BuildErrors, Kernel};
+use crate::lang::{Global, GlobalMut, barrier, kernel, shared, thread_idx};
+use crate::strategy::{Arg, Launch};
+use std::borrow::Cow;
+
+const THREADS: u32 = 64;
+
+/// Runs a kernel of one input and one output of 32 bytes per thread, two blocks.
+fn run(kernel: Result<Kernel, BuildErrors>) -> Profile {
+    let bytes = 32 * THREADS as usize;
+    let launch = Launch {
+        grid: 2,
+        dynamic_shared_bytes: 0,
+        output_bytes: bytes,
+        args: vec![Arg::Input(Cow::Owned(vec![1; bytes])), Arg::Output],
+    };
+    profile(&kernel.unwrap(), &launch, Some(1)).unwrap()
+}
+
+/// Instructions of a class that one warp issues.
+fn per_warp(profile: &Profile, class: Class) -> f64 {
+    profile.issued.get(class) / 2.0
+}
+
+#[kernel(threads = 64)]
+fn copy_strided(stride: u32, input: Global<u32>, output: GlobalMut<u32>) {
+    let i = thread_idx();
+    output[i] = input[i * stride];
+}
+
+#[test]
+fn coalesced_loads_move_the_fewest_sectors_and_strided_ones_a_sector_each() {
+    let near = run(copy_strided(1));
+    assert_eq!((near.global_loads.sectors, near.global_loads.fewest_sectors), (8, 8));
+    let far = run(copy_strided(8));
+    assert_eq!((far.global_loads.sectors, far.global_loads.fewest_sectors), (64, 8));
+    for profile in [near, far] {
+        assert_eq!((profile.global_stores.sectors, profile.global_stores.fewest_sectors), (8, 8));
+        assert_eq!(profile.trace.output_bytes, 4 * 64);
+        assert_eq!(per_warp(&profile, Class::GlobalLoad), 1.0);
+        assert_eq!(per_warp(&profile, Class::GlobalStore), 1.0);
+        assert_eq!(profile.active_lanes, 1.0);
+    }
+}
+
+#[kernel(threads = 64)]
+fn copy_by_vectors(input: Global<u32>, output: GlobalMut<u32>) {
+    let i = thread_idx();
+    output.store4(i, input.load4(i));
+}
+
+#[test]
+fn a_vector_is_one_instruction_and_sixteen_bytes_a_lane() {
+    let profile = run(copy_by_vectors());
+    assert_eq!(per_warp(&profile, Class::GlobalLoad), 1.0);
+    assert_eq!(per_warp(&profile, Class::GlobalStore), 1.0);
+    assert_eq!((profile.global_stores.sectors, profile.global_stores.fewest_sectors), (32, 32));
+    assert_eq!(profile.trace.output_bytes, 16 * 64);
+    assert_eq!(profile.dram_bytes, 2 * 16 * 64);
+}
+
+#[kernel(threads = 64)]
+fn through_shared(stride: u32, input: Global<u32>, output: GlobalMut<u32>) {
+    let staged = shared::<u32>(64 * stride);
+    let i = thread_idx();
+    staged[i * stride] = input[i];
+    barrier();
+    output[i] = staged[i * stride];
+}
+
+#[test]
+fn bank_conflicts_grow_with_the_stride_and_barriers_are_counted_per_block() {
+    for (stride, passes) in [(1, 1), (2, 2), (3, 1), (32, 32)] {
+        let profile = run(through_shared(stride));
+        // Two warps store and load once each.
+        assert_eq!(profile.shared.accesses, 4, "stride {stride}");
+        assert_eq!(profile.shared.wavefronts, 4 * passes, "stride {stride}");
+        assert_eq!(profile.shared.fewest_wavefronts, 4, "stride {stride}");
+        assert_eq!(profile.barriers_per_block, 1.0);
+        assert_eq!(per_warp(&profile, Class::Barrier), 1.0);
+    }
+}
+
+/// Each thread of the lower half of every warp does much, the others nothing.
+#[kernel(threads = 64)]
+fn diverge(lanes: u32, input: Global<u32>, output: GlobalMut<u32>) {
+    let i = thread_idx();
+    if (i & 31) < lanes {
+        for round in 0..16 {
+            output[i * 8 + (round & 7)] = input[i * 8 + (round & 7)] * 3;
+        }
+    }
+}
+
+#[test]
+fn a_branch_costs_a_warp_as_much_for_one_lane_as_for_all_and_nothing_for_none() {
+    let (all, half, none) = (run(diverge(32)), run(diverge(16)), run(diverge(0)));
+    assert_eq!(all.issued, half.issued);
+    assert!(half.active_lanes < 0.6 && half.active_lanes > 0.5, "{}", half.active_lanes);
+    assert_eq!(none.issued.get(Class::GlobalStore), 0.0);
+    assert!(none.issued.total() < all.issued.total() / 4.0);
+}
+
+#[kernel(threads = 64)]
+fn add_wide(input: Global<u64>, output: GlobalMut<u64>) {
+    let i = thread_idx();
+    output[i] = input[i] + 5;
+}
+
+#[kernel(threads = 64)]
+fn add_narrow(input: Global<u32>, output: GlobalMut<u32>) {
+    let i = thread_idx();
+    output[i] = input[i] + 5;
+}
+
+#[kernel(threads = 64)]
+fn add_and_halve(input: Global<u64>, output: GlobalMut<u32>) {
+    let i = thread_idx();
+    output[i] = (input[i] + 5) as u32;
+}
+
+#[test]
+fn a_sum_of_64_bits_is_two_instructions_and_one_where_only_its_low_half_is_wanted() {
+    let integers = |profile: Profile| per_warp(&profile, Class::Integer);
+    let (wide, narrow, halved) = (run(add_wide()), run(add_narrow()), run(add_and_halve()));
+    let narrow = integers(narrow);
+    assert_eq!(integers(wide) - narrow, 1.0);
+    assert_eq!(integers(halved) - narrow, 0.0);
+}
+
+#[kernel(threads = 64)]
+fn fused(input: Global<u32>, output: GlobalMut<u32>) {
+    let i = thread_idx();
+    let x = input[i];
+    output[i] = (((x & 0xff) | (x >> 8)) ^ 3) + (x << 4);
+}
+
+#[test]
+fn logic_of_three_inputs_is_one_instruction_and_so_are_a_shift_and_a_sum() {
+    let (plain, fused) = (run(add_narrow()), run(fused()));
+    // `(x & 0xff) | (x >> 8)` and `^ 3` take two instructions in all, and the sum takes the shift with it.
+    assert_eq!(per_warp(&fused, Class::Integer) - per_warp(&plain, Class::Integer), 2.0);
+    assert_eq!(per_warp(&fused, Class::Shift), 1.0);
+}
+
+#[kernel(threads = 64)]
+fn hoisted(input: Global<u32>, output: GlobalMut<u32>) {
+    let i = thread_idx();
+    let x = input[i];
+    let mut sum: u32 = 0;
+    let mut n: u32 = 0;
+    while n < (x & 0xff) * 2000 {
+        sum += x * 77;
+        n += 1;
+    }
+    output[i] = sum;
+}
+
+#[test]
+fn what_does_not_change_in_a_loop_is_counted_once() {
+    let profile = run(hoisted());
+    // Every byte of the input is 1.
+    let rounds =
+        profile.trace.statements.iter().map(|statement| statement.rounds).max().unwrap() as f64 / 2.0;
+    assert_eq!(rounds, 2000.0);
+    assert!(per_warp(&profile, Class::Multiply) < 8.0, "{}", per_warp(&profile, Class::Multiply));
+    assert!(per_warp(&profile, Class::Integer) >= 2.0 * rounds);
+}
+
+#[test]
+fn statements_add_up_to_the_whole() {
+    let profile = run(diverge(16));
+    let sum = profile.statements.iter().fold(Counts::NONE, |sum, &counts| sum + counts);
+    assert!((sum.total() - profile.issued.total()).abs() < 1e-9);
+    assert!(
+        (profile.instructions_per_byte() - profile.issued.total() * 32.0 / profile.trace.output_bytes as f64)
+            .abs()
+            < 1e-9
+    );
+}
+
+/// A profile of given counts that makes a megabyte of output.
+fn made_up(issued: Counts, dram_bytes: u64, wavefronts: u64) -> Profile {
+    let mut profile = run(copy_strided(1));
+    profile.trace.output_bytes = 1_000_000;
+    profile.issued = issued;
+    profile.dram_bytes = dram_bytes;
+    profile.global_loads.wavefronts = 0;
+    profile.global_stores.wavefronts = 0;
+    profile.shared.wavefronts = wavefronts;
+    profile.threads = 256;
+    profile
+}
+
+#[test]
+fn the_busiest_resource_limits_the_prediction() {
+    let h200 = &GPUS[0];
+    assert_eq!(h200.name, "H200");
+    let memory = predict(&made_up(Counts::NONE, 1_830_000, 0), h200).unwrap();
+    assert_eq!(memory.limited_by, Resource::Memory);
+    assert!((memory.gb_per_s - 4300.0 / 1.83).abs() < 1e-6);
+    // A wavefront per multiprocessor and clock.
+    let shared = predict(&made_up(Counts::NONE, 0, 1_000_000), h200).unwrap();
+    assert_eq!(shared.limited_by, Resource::SharedMemory);
+    assert!((shared.gb_per_s - 132.0 * 1.98).abs() < 1e-6);
+    // Four instructions per clock, of which two may be for the integer lanes.
+    let issue = predict(&made_up(Counts::of(Class::Multiply, 1e6), 0, 0), h200).unwrap();
+    assert_eq!(issue.limited_by, Resource::Issue);
+    assert!((issue.gb_per_s - 4.0 * 132.0 * 1.98).abs() < 1e-6);
+    let integer = predict(&made_up(Counts::of(Class::Integer, 1e6), 0, 0), h200).unwrap();
+    assert_eq!(integer.limited_by, Resource::Integer);
+    assert!((integer.gb_per_s - 2.0 * 132.0 * 1.98).abs() < 1e-6);
+}
+
+#[test]
+fn what_does_not_fit_has_no_prediction_and_few_warps_mean_latency() {
+    let h200 = &GPUS[0];
+    let mut profile = made_up(Counts::of(Class::SharedLoad, 1e6), 0, 0);
+    profile.shared_bytes = 200 * 1024;
+    let one_block = predict(&profile, h200).unwrap();
+    assert_eq!((one_block.warps, one_block.limited_by), (8, Resource::Latency));
+    profile.shared_bytes = 300 * 1024;
+    assert!(predict(&profile, h200).is_none());
+}
+
+#[test]
+fn gpu_figures_are_plausible_and_named_with_their_sources() {
+    for gpu in GPUS {
+        assert!(!gpu.source.is_empty() && !gpu.key.contains(' '), "{}", gpu.name);
+        assert!((0.8..3.0).contains(&gpu.clock_ghz), "{}", gpu.name);
+        assert!(
+            gpu.bandwidth() < gpu.peak_gb_per_s && gpu.bandwidth() > 0.8 * gpu.peak_gb_per_s,
+            "{}",
+            gpu.name
+        );
+        assert!(gpu.threads.is_multiple_of(32) && (64..=128).contains(&gpu.integer_lanes), "{}", gpu.name);
+        assert_eq!(GPUS.iter().filter(|other| other.key == gpu.key).count(), 1);
+    }
+}

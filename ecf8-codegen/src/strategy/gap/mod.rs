@@ -1,0 +1,13 @@
+//! What the faster strategies for scheme `exponent-gap` share.
+//!
+//! - `table`: a table that maps the next bits to several symbols at once.
+//! - `window`: the words of a thread's window, loaded wide, and the walk over them.
+//! - `block`: prefix sum over a block.
+//! - `output`: exponents staged in shared memory, merged with the packed bits and stored 16 bytes at a time.
+//! - `arguments`: what a launch passes.
+
+pub(super) mod arguments;
+pub(super) mod block;
+pub(super) mod output;
+pub(super) mod table;
+pub(super) mod window;

@@ -1,0 +1,11 @@
+//! What the strategies for the `lanes` layout share.
+//!
+//! - `table`: one symbol per look-up, its bytes where the output wants them.
+//! - `columns`: the words of each lane's stream, row by row, in a ring of shared memory.
+//! - `decode`: the kernel, for any kind of symbol.
+//! - `arguments`: what a launch passes.
+
+pub(super) mod arguments;
+pub(super) mod columns;
+pub(super) mod decode;
+pub(super) mod table;

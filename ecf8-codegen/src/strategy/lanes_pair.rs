@@ -1,0 +1,66 @@
+//! `lanes-pair`: decodes scheme `pair-lanes` once, a chunk per warp, one symbol per look-up.
+
+use super::lanes::arguments;
+use super::lanes::decode::{Shape, lanes_ring};
+use super::lanes::table::{Placement, Symbol};
+use super::{DecodeStrategy, Launch, StrategyError, Tunables};
+use crate::ir::Kernel;
+use ecf8_core::{Codebook, Encoded};
+
+/// What a GPU may like differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
+#[tunables(require(table != Placement::Inlined || table_copies == 1, "a table that is read in place has no copies"))]
+pub(super) struct LanesPair {
+    /// Warps in a block, which share a decode table.
+    #[tunable(values = [4, 8, 16], default = 8)]
+    warps_per_block: u32,
+    /// Where the decode table lies.
+    #[tunable(values = [Placement::Inlined, Placement::Shared, Placement::Argument], default = Placement::Shared)]
+    table: Placement,
+    /// Copies of the table in shared memory, so that fewer lanes meet in a bank.
+    #[tunable(values = [1, 2], default = 1)]
+    table_copies: u32,
+}
+
+impl LanesPair {
+    fn shape(self) -> Shape {
+        Shape {
+            symbol: Symbol::Pair,
+            warps_per_block: self.warps_per_block,
+            table: self.table,
+            table_copies: self.table_copies,
+        }
+    }
+}
+
+/// The strategy.
+#[derive(Debug)]
+pub(super) struct LanesPairStrategy;
+
+impl DecodeStrategy for LanesPairStrategy {
+    type Tunables = LanesPair;
+
+    fn name(&self) -> &'static str {
+        "lanes-pair"
+    }
+
+    fn about(&self) -> &'static str {
+        "one pass, a chunk per warp, rows staged in shared memory, 16-byte stores"
+    }
+
+    fn schemes(&self) -> &'static [&'static str] {
+        &["pair-lanes"]
+    }
+
+    fn kernel(&self, tunables: &LanesPair, codebook: &Codebook) -> Result<Kernel, StrategyError> {
+        Ok(lanes_ring(&tunables.shape(), codebook)?)
+    }
+
+    fn launch<'a>(
+        &self,
+        tunables: &LanesPair,
+        encoded: &'a Encoded<'a>,
+    ) -> Result<Launch<'a>, StrategyError> {
+        arguments::launch(&tunables.shape(), encoded)
+    }
+}

@@ -1,0 +1,324 @@
+//! Proof by trying: a strategy, in every variant, on the corpus, against the reference decoder.
+//!
+//! The executor is the emulator with all its checks, so that what is proven needs no GPU.
+
+use super::{Params, Strategy, TunableError};
+use crate::emulator::{self, Checks};
+use ecf8_core::corpus::{self, Tier, corpus};
+use ecf8_core::{Encoded, Scheme, scheme};
+use rayon::prelude::*;
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Failures that a [`Disproof`] lists; the others are only counted.
+pub const LISTED_FAILURES: usize = 8;
+
+/// How far a proof is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProofProgress {
+    /// Decodings that are done.
+    pub done: usize,
+    /// Decodings that there will be.
+    pub runs: usize,
+}
+
+/// What was tried, and decoded exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Proof {
+    /// Variants of the strategy.
+    pub variants: usize,
+    /// Tensors, each encoded under every scheme that the strategy decodes.
+    pub tensors: usize,
+    /// Decodings: every variant on every encoded tensor.
+    pub runs: usize,
+    /// Bytes decoded, in all runs together.
+    pub bytes: u64,
+}
+
+/// One decoding that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProofFailure {
+    /// The scheme of the tensor.
+    pub scheme: &'static str,
+    /// The name of the tensor in the corpus.
+    pub case: String,
+    /// The variant.
+    pub variant: Params,
+    /// What was wrong.
+    pub what: String,
+}
+
+impl fmt::Display for ProofFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "variant `{}`, {} ({}): {}", self.variant, self.case, self.scheme, self.what)
+    }
+}
+
+/// Why a strategy is not proven.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Disproof {
+    /// The strategy names a scheme that does not exist.
+    #[error(
+        "strategy {strategy} decodes scheme `{scheme}`, which does not exist: name one of `ecf8_core::schemes()`"
+    )]
+    NoScheme {
+        /// The strategy.
+        strategy: &'static str,
+        /// The scheme it names.
+        scheme: &'static str,
+    },
+    /// The strategy has no scheme or no variant, so there is nothing to try.
+    #[error("strategy {strategy} has no {what}: nothing can be tried")]
+    Nothing {
+        /// The strategy.
+        strategy: &'static str,
+        /// What there is none of.
+        what: &'static str,
+    },
+    /// The defaults of the strategy's tunables are not a variant.
+    #[error("strategy {strategy}: its defaults are not a variant: {source}")]
+    Default {
+        /// The strategy.
+        strategy: &'static str,
+        /// Why not.
+        source: TunableError,
+    },
+    /// A tensor of the corpus does not survive its scheme: no strategy is to blame.
+    #[error("scheme {scheme} does not bring back {case}: {what}")]
+    Scheme {
+        /// The scheme.
+        scheme: &'static str,
+        /// The name of the tensor in the corpus.
+        case: String,
+        /// What was wrong.
+        what: String,
+    },
+    /// Some decodings failed.
+    #[error("strategy {strategy}: {count} of {runs} decodings failed{}", listing(failures, *count))]
+    Failed {
+        /// The strategy.
+        strategy: &'static str,
+        /// Decodings tried.
+        runs: usize,
+        /// Decodings that failed.
+        count: usize,
+        /// The first of them, in the order of tensors and then variants; at most [`LISTED_FAILURES`].
+        failures: Vec<ProofFailure>,
+    },
+}
+
+fn listing(failures: &[ProofFailure], count: usize) -> String {
+    let mut text: String = failures.iter().map(|failure| format!("\n- {failure}")).collect();
+    if count > failures.len() {
+        text.push_str(&format!("\n- and {} more", count - failures.len()));
+    }
+    text
+}
+
+/// One decoding to try.
+struct Run<'a> {
+    case: &'a corpus::Case,
+    encoded: &'a Encoded<'static>,
+    variant: &'a Params,
+}
+
+/// Tries a strategy, registered or not: every variant on the corpus of this tier, encoded under each scheme that the
+/// strategy decodes, on the emulator with [`Checks::Full`]. The result must be the tensor's bytes, which the scheme's
+/// reference decoder must bring back as well. `progress` is told after every decoding, from several threads.
+///
+/// # Errors
+/// What went wrong first, with the tensor, the variant and the fault.
+pub fn prove(
+    strategy: &dyn Strategy,
+    tier: Tier,
+    progress: &(dyn Fn(ProofProgress) + Sync),
+) -> Result<Proof, Disproof> {
+    let name = strategy.name();
+    let schemes = schemes_of(strategy)?;
+    let variants = strategy.variants();
+    for (what, is_missing) in [("scheme", schemes.is_empty()), ("variant", variants.is_empty())] {
+        if is_missing {
+            return Err(Disproof::Nothing { strategy: name, what });
+        }
+    }
+    strategy.params(&[]).map_err(|source| Disproof::Default { strategy: name, source })?;
+    let cases = corpus(tier);
+    let tensors: Vec<_> =
+        schemes.iter().flat_map(|&scheme| cases.iter().map(move |case| (scheme, case))).collect();
+    let encoded: Vec<_> =
+        tensors.par_iter().map(|&(scheme, case)| Ok((case, encode(scheme, case)?))).collect();
+    let encoded = encoded.into_iter().collect::<Result<Vec<_>, Disproof>>()?;
+    let runs: Vec<Run<'_>> = encoded
+        .iter()
+        .flat_map(|(case, encoded)| variants.iter().map(move |variant| Run { case, encoded, variant }))
+        .collect();
+    let done = AtomicUsize::new(0);
+    let mut failures: Vec<ProofFailure> = runs
+        .par_iter()
+        .filter_map(|run| {
+            let failure = decode(strategy, run).err().map(|what| ProofFailure {
+                scheme: run.encoded.scheme.name(),
+                case: run.case.name.clone(),
+                variant: run.variant.clone(),
+                what,
+            });
+            progress(ProofProgress { done: done.fetch_add(1, Ordering::Relaxed) + 1, runs: runs.len() });
+            failure
+        })
+        .collect();
+    if !failures.is_empty() {
+        let count = failures.len();
+        failures.truncate(LISTED_FAILURES);
+        return Err(Disproof::Failed { strategy: name, runs: runs.len(), count, failures });
+    }
+    Ok(Proof {
+        variants: variants.len(),
+        tensors: cases.len(),
+        runs: runs.len(),
+        bytes: runs.iter().map(|run| run.case.bytes.len() as u64).sum(),
+    })
+}
+
+fn schemes_of(strategy: &dyn Strategy) -> Result<Vec<&'static dyn Scheme>, Disproof> {
+    let known = |&name: &&'static str| {
+        scheme(name).ok_or(Disproof::NoScheme { strategy: strategy.name(), scheme: name })
+    };
+    strategy.schemes().iter().map(known).collect()
+}
+
+/// The case under a scheme, once the reference decoder has brought it back.
+fn encode(scheme: &'static dyn Scheme, case: &corpus::Case) -> Result<Encoded<'static>, Disproof> {
+    let codebook = scheme.codebook(&scheme.symbol_histogram(&case.bytes));
+    let failed = |what| Disproof::Scheme { scheme: scheme.name(), case: case.name.clone(), what };
+    let encoded = scheme.encode(&case.bytes, &codebook).map_err(|error| failed(error.to_string()))?;
+    let decoded = encoded.decode_reference().map_err(|error| failed(error.to_string()))?;
+    difference(&decoded, &case.bytes).map_or(Ok(encoded), |what| Err(failed(what)))
+}
+
+fn decode(strategy: &dyn Strategy, run: &Run<'_>) -> Result<(), String> {
+    let kernel =
+        strategy.kernel(run.variant, &run.encoded.codebook).map_err(|error| format!("kernel: {error}"))?;
+    let launch = strategy.launch(run.variant, run.encoded).map_err(|error| format!("launch: {error}"))?;
+    let decoded = emulator::run(&kernel, &launch, Checks::Full).map_err(|error| error.to_string())?;
+    difference(&decoded, &run.case.bytes).map_or(Ok(()), Err)
+}
+
+/// Where decoded bytes differ from what they should be.
+fn difference(decoded: &[u8], wanted: &[u8]) -> Option<String> {
+    if decoded.len() != wanted.len() {
+        return Some(format!("{} bytes decoded, expected {}", decoded.len(), wanted.len()));
+    }
+    let at = decoded.iter().zip(wanted).position(|(found, wanted)| found != wanted)?;
+    let Range { start, end } = at..(at + 4).min(wanted.len());
+    Some(format!(
+        "differs from byte {at} on: {:02x?}, expected {:02x?}",
+        &decoded[start..end],
+        &wanted[start..end]
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::Kernel;
+    use crate::strategy::{Launch, Requirement, StrategyError, TunableSpec, strategy};
+    use ecf8_core::Codebook;
+
+    /// The paper's strategy in its default variant, and what is wrong with it.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Cascade {
+        Right,
+        ForgetsTheLastBlock,
+        ForAnotherScheme,
+        WithoutVariants,
+    }
+
+    fn right() -> &'static dyn Strategy {
+        strategy("gap-cascade").unwrap()
+    }
+
+    impl Strategy for Cascade {
+        fn name(&self) -> &'static str {
+            "cascade"
+        }
+
+        fn about(&self) -> &'static str {
+            right().about()
+        }
+
+        fn schemes(&self) -> &'static [&'static str] {
+            if *self == Self::ForAnotherScheme { &["no-such-scheme"] } else { right().schemes() }
+        }
+
+        fn tunables(&self) -> Vec<TunableSpec> {
+            right().tunables()
+        }
+
+        fn requirements(&self) -> Vec<Requirement> {
+            right().requirements()
+        }
+
+        fn check(&self, params: &Params) -> Result<Params, TunableError> {
+            right().check(params)
+        }
+
+        fn params(&self, set: &[(String, String)]) -> Result<Params, TunableError> {
+            right().params(set)
+        }
+
+        fn variants(&self) -> Vec<Params> {
+            if *self == Self::WithoutVariants { Vec::new() } else { vec![self.params(&[]).unwrap()] }
+        }
+
+        fn kernel(&self, params: &Params, codebook: &Codebook) -> Result<Kernel, StrategyError> {
+            right().kernel(params, codebook)
+        }
+
+        fn launch<'a>(&self, params: &Params, encoded: &'a Encoded<'a>) -> Result<Launch<'a>, StrategyError> {
+            let mut launch = right().launch(params, encoded)?;
+            if *self == Self::ForgetsTheLastBlock {
+                launch.grid = launch.grid.saturating_sub(1);
+            }
+            Ok(launch)
+        }
+    }
+
+    #[test]
+    fn a_right_strategy_is_proven_on_every_tensor_and_progress_is_told_of_each() {
+        let told = AtomicUsize::new(0);
+        let proof = prove(&Cascade::Right, Tier::Quick, &|progress| {
+            assert!(progress.done <= progress.runs);
+            told.fetch_add(1, Ordering::Relaxed);
+        })
+        .unwrap();
+        let cases = corpus(Tier::Quick);
+        let bytes = cases.iter().map(|case| case.bytes.len() as u64).sum();
+        assert_eq!(proof, Proof { variants: 1, tensors: cases.len(), runs: cases.len(), bytes });
+        assert_eq!(told.into_inner(), cases.len());
+    }
+
+    #[test]
+    fn a_wrong_strategy_is_reported_with_tensor_variant_and_what_was_wrong() {
+        let error = prove(&Cascade::ForgetsTheLastBlock, Tier::Quick, &|_| {}).unwrap_err();
+        let Disproof::Failed { count, failures, .. } = &error else { panic!("{error}") };
+        assert_eq!(failures.len(), LISTED_FAILURES);
+        assert!(*count > LISTED_FAILURES);
+        let text = error.to_string();
+        for part in [
+            "bytes_per_thread=8 threads_per_block=512",
+            "all 256 byte values (exponent-gap)",
+            "byte 0 of the output is not written by any thread",
+            "more",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_strategy_with_nothing_to_try_is_not_proven() {
+        let told = |strategy| prove(&strategy, Tier::Quick, &|_| {}).unwrap_err().to_string();
+        assert!(told(Cascade::ForAnotherScheme).contains("`no-such-scheme`, which does not exist"));
+        assert!(told(Cascade::WithoutVariants).contains("has no variant"));
+    }
+}

@@ -1,0 +1,8 @@
+use ecf8_codegen::lang::*;
+
+#[kernel]
+fn kernel_under_test(output: GlobalMut<u32>) {
+    output[thread_idx()] = 1;
+}
+
+fn main() {}

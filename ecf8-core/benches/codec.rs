@@ -1,0 +1,49 @@
+//! Speed of the processor's codec, in bytes of FP8 weights per second: `cargo bench -p ecf8-core`.
+//!
+//! The data are 16 MiB of Gaussian weights scaled in 128×128 blocks, as in large language models: more than the caches
+//! hold. Each measurement runs on one thread and, where it is parallel, on all.
+#![allow(missing_docs, reason = "the macro makes an undocumented function")]
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use ecf8_core::{Histogram, Scheme, layout, synthetic};
+use std::hint::black_box;
+
+const BYTES: usize = 16 << 20;
+
+fn codec(criterion: &mut Criterion) {
+    let data = synthetic::block_scaled(&synthetic::gaussian(1, BYTES, 1.0), 4096).bytes;
+    for threads in [1, rayon::current_num_threads()] {
+        let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build() else { continue };
+        let mut group = criterion.benchmark_group("histogram");
+        group.throughput(Throughput::Bytes(BYTES as u64)).sample_size(20);
+        let id = BenchmarkId::from_parameter(format!("{threads} threads"));
+        group.bench_function(id, |bencher| {
+            bencher.iter(|| pool.install(|| Histogram::of_bytes(black_box(&data))));
+        });
+        group.finish();
+        layout::schemes().iter().for_each(|scheme| round_trip(criterion, *scheme, &data, &pool));
+    }
+}
+
+fn round_trip(criterion: &mut Criterion, scheme: &dyn Scheme, data: &[u8], pool: &rayon::ThreadPool) {
+    let mut group = criterion.benchmark_group(scheme.name());
+    group.throughput(Throughput::Bytes(BYTES as u64)).sample_size(10);
+    let threads = pool.current_num_threads();
+    let id = |what: &str| BenchmarkId::new(what, format!("{threads} threads"));
+    let encode = || scheme.encode(data, &scheme.codebook(&scheme.symbol_histogram(black_box(data))));
+    group.bench_function(id("encode, histogram included"), |bencher| bencher.iter(|| pool.install(encode)));
+    let Ok(encoded) = encode() else { return };
+    let mut out = vec![0; data.len()];
+    group.bench_function(id("decode, fast"), |bencher| {
+        bencher.iter(|| pool.install(|| scheme.decode(&encoded, black_box(&mut out))));
+    });
+    if threads == 1 {
+        group.bench_function(id("decode, reference"), |bencher| {
+            bencher.iter(|| scheme.decode_reference(&encoded, black_box(&mut out)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, codec);
+criterion_main!(benches);

@@ -1,0 +1,81 @@
+//! Comparing a compressed model with its original, byte for byte.
+
+use super::decompress::original_layout;
+use super::directory::is_safetensors;
+use super::model::list_files;
+use super::{CompressedFile, Model, Progress};
+use crate::error::{Error, Result};
+use crate::header::LENGTH_BYTES;
+use crate::int;
+use crate::map::MappedFile;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Checks that restoring `model` would give exactly `original`, a file or folder like the model itself: for a folder the
+/// same files, those that are not `.safetensors` included.
+///
+/// # Errors
+/// [`Error::Differs`] naming the first difference, or whatever keeps either side from being read.
+pub fn verify_against(model: &Model, original: &Path, progress: &dyn Progress) -> Result<()> {
+    if !model.root.is_dir() {
+        return model.files.iter().try_for_each(|file| compare(file, original, progress));
+    }
+    let (ours, theirs) = (list_files(&model.root)?, list_files(original)?);
+    let [ours, theirs]: [BTreeSet<_>; 2] = [&ours, &theirs].map(|names| names.iter().collect());
+    let differs = |place: String| {
+        Err(Error::Differs { path: model.root.clone(), original: original.to_owned(), place })
+    };
+    if let Some(missing) = theirs.difference(&ours).next() {
+        return differs(format!("{} is missing", missing.display()));
+    }
+    if let Some(extra) = ours.difference(&theirs).next() {
+        return differs(format!("the original has no {}", extra.display()));
+    }
+    for file in &model.files {
+        compare(file, &original.join(model.name_of(file)), progress)?;
+    }
+    for name in ours.into_iter().filter(|name| !is_safetensors(name)) {
+        let [copy, source] = [model.root.as_path(), original].map(|root| MappedFile::open(&root.join(name)));
+        if let Some(offset) = first_difference(&copy?, &source?) {
+            return differs(format!("{} from its byte {offset} on", name.display()));
+        }
+    }
+    Ok(())
+}
+
+fn compare(file: &CompressedFile, original: &Path, progress: &dyn Progress) -> Result<()> {
+    let differs =
+        |place: String| Error::Differs { path: file.path().to_owned(), original: original.to_owned(), place };
+    let bytes = MappedFile::open(original)?;
+    let (json, header) = original_layout(file)?;
+    let mut front = (json.len() as u64).to_le_bytes().to_vec();
+    front.extend(json);
+    if let Some(offset) = first_difference(&front, bytes.get(..front.len()).unwrap_or(&bytes)) {
+        return Err(differs(format!("the header, from byte {offset} of the file on")));
+    }
+    progress.start(&format!("comparing {}", file.path().display()), header.data_bytes());
+    let data = &bytes[front.len()..];
+    for record in &header.tensors {
+        let range = int::index(record.begin)..int::index(record.end).min(data.len());
+        let theirs = data.get(range).unwrap_or_default();
+        if let Some(offset) = first_difference(&file.read_tensor(&record.name)?, theirs) {
+            return Err(differs(format!("tensor `{}`, from its byte {offset} on", record.name)));
+        }
+        progress.advance(record.bytes());
+    }
+    progress.finish();
+    let end = LENGTH_BYTES + header.length + header.data_bytes();
+    if bytes.len() as u64 == end {
+        Ok(())
+    } else {
+        Err(differs(format!("the original goes on after byte {end}")))
+    }
+}
+
+/// The first index at which two byte strings differ, or at which one of them ends.
+fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
+    if one == other {
+        return None;
+    }
+    Some(one.iter().zip(other).take_while(|(a, b)| a == b).count())
+}

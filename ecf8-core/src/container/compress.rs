@@ -1,0 +1,191 @@
+//! Compressing one file: encoded tensors go to the output as they are made, the header goes in front at the end.
+
+use super::batch::batches;
+use super::directory::FileReport;
+use super::file_header::{
+    Description, Outcome, compressed_bytes, data_start, framed, kept_entry, padded, stored_bytes,
+};
+use super::manifest::TensorEntry;
+use super::output::PendingFile;
+use super::plan::{self, Plan, Planned};
+use super::{BATCH_BYTES, CompressOptions, Progress};
+use crate::checksum::{Checksum, checksum};
+use crate::error::{Error, IoContext, Result};
+use crate::header::{Header, TensorRecord};
+use crate::int;
+use crate::map::MappedFile;
+use rayon::prelude::*;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+/// Compresses `input` into `output`, which gets its name when whole. The paths have been checked.
+pub(super) fn compress_file(
+    input: &Path,
+    output: PendingFile,
+    options: &CompressOptions,
+    progress: &dyn Progress,
+) -> Result<FileReport> {
+    let input = MappedFile::open(input)?;
+    let header =
+        Header::of_file(&input).map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
+    progress.start(&format!("compressing {}", input.path().display()), 2 * header.data_bytes());
+    let plan = plan::plan(&input, &header, options, progress)?;
+    let mut writer = Writer { output, input: &input, header: &header, checksums: vec![0], written: 0 };
+    let (output_bytes, outcome) = writer.write(&plan, progress)?;
+    writer.output.finish(options.overwrite)?;
+    progress.finish();
+    Ok(FileReport {
+        name: String::new(),
+        input_bytes: input.len() as u64,
+        output_bytes,
+        compressed_tensors: outcome.tensors.len(),
+        kept_tensors: outcome.kept.len(),
+    })
+}
+
+struct Writer<'a> {
+    output: PendingFile,
+    input: &'a MappedFile,
+    header: &'a Header,
+    /// As they will be stored, the header's coming first.
+    checksums: Vec<u64>,
+    /// Bytes of the data section so far.
+    written: u64,
+}
+
+/// A compressed tensor, ready to be written.
+struct Ready {
+    /// As it goes into the manifest.
+    entry: TensorEntry,
+    /// Padded.
+    parts: Vec<Vec<u8>>,
+}
+
+/// Room in the header for what only the end tells: six numbers about the deflated header and manifest.
+const SLACK: u64 = 16;
+
+impl<'a> Writer<'a> {
+    /// Writes the whole file; gives its length and what it holds.
+    fn write(&mut self, plan: &Plan<'_>, progress: &dyn Progress) -> Result<(u64, Outcome)> {
+        let room = self.describe(plan, &at_most(plan))?;
+        let data_start = data_start(&room.json, if plan.has_pool() { SLACK } else { 0 });
+        self.seek(data_start)?;
+
+        let mut outcome = Outcome { tensors: Vec::new(), kept: plan.kept.clone() };
+        let mut pool = Checksum::default();
+        for batch in batches(&plan.tensors, BATCH_BYTES, |planned| planned.record.bytes()) {
+            let ready: Result<Vec<Option<Ready>>> =
+                batch.par_iter().map(|planned| self.encode(planned)).collect();
+            for (ready, planned) in ready?.into_iter().zip(batch) {
+                progress.advance(planned.record.bytes());
+                let Some(Ready { entry, parts }) = ready else {
+                    outcome.kept.push(planned.record.clone());
+                    continue;
+                };
+                for bytes in parts {
+                    self.put(&bytes)?;
+                    if entry.pooled { pool.add(&bytes) } else { self.checksums.push(checksum(&bytes)) }
+                }
+                outcome.tensors.push((planned.scheme, entry));
+            }
+        }
+        if plan.has_pool() {
+            self.checksums.push(pool.finish());
+        }
+        plan::sort_kept(&mut outcome.kept);
+        for record in &outcome.kept {
+            let data = self.data(record);
+            self.checksums.push(checksum(data));
+            self.put(data)?;
+            progress.advance(record.bytes());
+        }
+        let Description { json, own_header } = self.describe(plan, &outcome)?;
+        self.checksums.push(checksum(&own_header));
+        self.put(&own_header)?;
+
+        let framed = framed(&json, data_start).ok_or_else(|| self.broken_promise(plan.tensors.first()))?;
+        self.checksums[0] = checksum(&framed);
+        let mut table: Vec<u8> = self.checksums.iter().flat_map(|checksum| checksum.to_le_bytes()).collect();
+        table.extend(checksum(&table).to_le_bytes());
+        self.put(&table)?;
+        self.seek(0)?;
+        let end = data_start + self.written;
+        self.put(&framed)?;
+        Ok((end, outcome))
+    }
+
+    /// Encodes a tensor and proves that it comes back; gives `None` if it takes more than it did.
+    fn encode(&self, planned: &Planned) -> Result<Option<Ready>> {
+        let Planned { record, scheme, codebook, entry } = planned;
+        let (path, tensor) = (self.input.path().to_owned(), record.name.clone());
+        let data = self.data(record);
+        let encoded = match scheme.encode(data, codebook) {
+            Ok(encoded) => encoded,
+            Err(source) => return Err(Error::Encode { path, tensor, source }),
+        };
+        let decoded = match encoded.decode() {
+            Ok(decoded) => decoded,
+            Err(source) => return Err(Error::Decode { path, tensor, source }),
+        };
+        if decoded != data {
+            let same = decoded.iter().zip(data).take_while(|(a, b)| a == b).count();
+            return Err(Error::NotLossless { path, tensor, offset: same as u64 });
+        }
+        let mut described = entry.clone();
+        described.describe(&encoded);
+        let bounds = entry.lengths.iter();
+        if described.lengths.len() != bounds.len()
+            || described.lengths.iter().zip(bounds).any(|(is, bound)| is > bound)
+        {
+            return Err(self.broken_promise(Some(planned)));
+        }
+        if compressed_bytes(*scheme, &described, None) >= stored_bytes(&kept_entry(record)) {
+            return Ok(None);
+        }
+        let parts = encoded.parts.into_iter().map(|part| {
+            let mut bytes = part.bytes.into_owned();
+            bytes.resize(int::index(padded(bytes.len() as u64)), 0);
+            bytes
+        });
+        Ok(Some(Ready { entry: described, parts: parts.collect() }))
+    }
+
+    fn data(&self, record: &TensorRecord) -> &'a [u8] {
+        plan::data(self.input, self.header, record)
+    }
+
+    fn describe(&self, plan: &Plan<'_>, outcome: &Outcome) -> Result<Description> {
+        Description::new(plan, outcome).at(self.output.target(), "write the header of")
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.written += bytes.len() as u64;
+        let written = self.output.file().write_all(bytes);
+        written.at(self.output.target(), "write")
+    }
+
+    fn seek(&mut self, to: u64) -> Result<()> {
+        let sought = self.output.file().seek(SeekFrom::Start(to));
+        sought.map(|_| ()).at(self.output.target(), "write")
+    }
+
+    fn broken_promise(&self, planned: Option<&Planned>) -> Error {
+        Error::Promise {
+            path: self.input.path().to_owned(),
+            tensor: planned.map_or_else(String::new, |planned| planned.record.name.clone()),
+            scheme: planned.map_or("", |planned| planned.scheme.name()),
+        }
+    }
+}
+
+/// The longest parts that the planned tensors may have, none shorter than what keeping the tensor takes.
+fn at_most(plan: &Plan<'_>) -> Outcome {
+    let tensors = plan.tensors.iter().map(|planned| {
+        let mut entry = planned.entry.clone();
+        if let Some(first) = entry.lengths.first_mut().filter(|_| planned.scheme.shares()) {
+            *first = (*first).max(planned.record.bytes());
+        }
+        (planned.scheme, entry)
+    });
+    Outcome { tensors: tensors.collect(), kept: plan.kept.clone() }
+}

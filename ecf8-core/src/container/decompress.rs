@@ -1,0 +1,78 @@
+//! Restoring one file, byte for byte.
+
+use super::batch::batches;
+use super::directory::FileReport;
+use super::output::PendingFile;
+use super::{BATCH_BYTES, CompressedFile, Progress};
+use crate::error::{Error, IoContext, Result};
+use crate::header::{Header, TensorRecord};
+use rayon::prelude::*;
+use std::borrow::Cow;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+/// Restores the file that `input` was made from, into `output`, which gets its name when every checksum was right.
+pub(super) fn decompress_file(
+    input: &Path,
+    mut output: PendingFile,
+    overwrite: bool,
+    progress: &dyn Progress,
+) -> Result<FileReport> {
+    let input = CompressedFile::open(input)?;
+    input.verify_integrity(progress)?;
+    let (json, header) = original_layout(&input)?;
+    progress.start(&format!("decompressing {}", input.path().display()), header.data_bytes());
+    let target = output.target().to_owned();
+    let mut writer = BufWriter::with_capacity(1 << 20, output.file());
+    writer.write_all(&header.length.to_le_bytes()).at(&target, "write")?;
+    writer.write_all(&json).at(&target, "write")?;
+    for batch in batches(&header.tensors, BATCH_BYTES, TensorRecord::bytes) {
+        let data: Result<Vec<Cow<'_, [u8]>>> =
+            batch.par_iter().map(|record| input.read_tensor(&record.name)).collect();
+        for data in data? {
+            writer.write_all(&data).at(&target, "write")?;
+            progress.advance(data.len() as u64);
+        }
+    }
+    writer.flush().at(&target, "write")?;
+    drop(writer);
+    output.finish(overwrite)?;
+    progress.finish();
+    Ok(FileReport {
+        name: String::new(),
+        input_bytes: input.bytes(),
+        output_bytes: input.original_bytes(),
+        compressed_tensors: input.tensors().len(),
+        kept_tensors: input.kept().len(),
+    })
+}
+
+/// The original header as bytes and read, with every tensor in it found in `input` with the same dtype and shape.
+pub(super) fn original_layout(input: &CompressedFile) -> Result<(Vec<u8>, Header)> {
+    let path = input.path().to_owned();
+    let json = input.original_header()?;
+    let data_bytes = input.original_bytes().saturating_sub(crate::header::LENGTH_BYTES + json.len() as u64);
+    let header = match Header::of_json(&json, data_bytes) {
+        Ok(header) => header,
+        Err(source) => {
+            return Err(Error::Container { path, problem: format!("in the original header, {source}") });
+        }
+    };
+    let mismatch = |record: &&TensorRecord| {
+        let compressed = input.tensor(&record.name).map(|tensor| (tensor.dtype().to_owned(), tensor.shape()));
+        let kept =
+            || input.kept_tensor(&record.name).map(|t| (t.record.dtype.to_string(), &t.record.shape[..]));
+        compressed.or_else(kept) != Some((record.dtype.to_string(), &record.shape[..]))
+    };
+    if let Some(record) = header.tensors.iter().find(mismatch) {
+        let problem = format!("tensor `{}` is not there as the original header describes it", record.name);
+        return Err(Error::Container { path, problem });
+    }
+    if header.tensors.len() != input.tensors().len() + input.kept().len() {
+        return Err(Error::Container {
+            path,
+            problem: "it holds tensors that the original did not have".to_owned(),
+        });
+    }
+    Ok((json, header))
+}

@@ -1,0 +1,194 @@
+//! The header of a container, from what its tensors became.
+
+use super::manifest::{Continuation, Lists, Manifest, TensorEntry};
+use super::plan::Plan;
+use super::{ALIGNMENT, FORMAT_VERSION, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL, OWN_PREFIX};
+use crate::checksum::{checksum, to_hex};
+use crate::header::{Entry, LENGTH_BYTES, TensorRecord, entry_json_len, header_json};
+use crate::int;
+use crate::layout::{PartType, Scheme};
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use safetensors::Dtype;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// Bytes of a checksum.
+const CHECKSUM_BYTES: u64 = 8;
+
+/// How many times smaller an entry of the manifest becomes by deflating, about.
+const DEFLATED: u64 = 4;
+
+/// A part's bytes with the zeros that fill it up.
+pub(super) fn padded(bytes: u64) -> u64 {
+    bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(u64::MAX)
+}
+
+/// The dtype that a part is stored as.
+pub(super) fn stored_dtype(part: PartType) -> Dtype {
+    match part {
+        PartType::U8 => Dtype::U8,
+        PartType::U32 => Dtype::U32,
+        PartType::U64 => Dtype::U64,
+    }
+}
+
+/// The tensors that a compressed tensor's parts are stored as, if not in the pool.
+fn part_entries(scheme: &dyn Scheme, prefix: &str, lengths: &[u64]) -> Vec<Entry> {
+    let specs = scheme.part_specs().iter().zip(lengths);
+    let entries = specs.map(|(spec, length)| {
+        let bytes = padded(*length);
+        Entry {
+            name: format!("{prefix}.{}", spec.name),
+            dtype: stored_dtype(spec.dtype),
+            shape: vec![bytes / spec.dtype.bytes()],
+            bytes,
+        }
+    });
+    entries.collect()
+}
+
+/// The tensor that a kept tensor is stored as.
+pub(super) fn kept_entry(record: &TensorRecord) -> Entry {
+    Entry {
+        name: record.name.clone(),
+        dtype: record.dtype,
+        shape: record.shape.clone(),
+        bytes: record.bytes(),
+    }
+}
+
+/// What storing a tensor takes: data, header entry and checksum.
+pub(super) fn stored_bytes(entry: &Entry) -> u64 {
+    entry.bytes.saturating_add(entry_json_len(entry) + CHECKSUM_BYTES)
+}
+
+/// What a compressed tensor takes, without its codebook: parts, header entries, checksums, and about what the manifest
+/// says of it. `parts` are the bytes of all parts, if that is not the sum of its lengths.
+pub(super) fn compressed_bytes(scheme: &dyn Scheme, entry: &TensorEntry, parts: Option<u64>) -> u64 {
+    let stored = part_entries(scheme, &entry.name, &entry.lengths);
+    let sum = stored.iter().fold(0, |sum: u64, part| sum.saturating_add(part.bytes));
+    let names = stored.iter().map(|part| entry_json_len(part) + CHECKSUM_BYTES).sum();
+    let [described, names] =
+        if entry.pooled { [manifest_bytes(entry) / DEFLATED, 0] } else { [manifest_bytes(entry), names] };
+    parts.unwrap_or(sum).saturating_add(names).saturating_add(described)
+}
+
+/// What an entry takes in the manifest, where quotes are escaped because it is a text in the header.
+fn manifest_bytes(entry: &TensorEntry) -> u64 {
+    let json = serde_json::to_string(entry).unwrap_or_default();
+    (json.len() + json.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count() + 1) as u64
+}
+
+/// What the planned tensors became, or may become at most.
+pub(super) struct Outcome {
+    /// The compressed tensors in the order of their data, with their schemes.
+    pub(super) tensors: Vec<(&'static dyn Scheme, TensorEntry)>,
+    /// The others in the order of their data.
+    pub(super) kept: Vec<TensorRecord>,
+}
+
+/// Everything of a container that is not a tensor's data.
+pub(super) struct Description {
+    /// The JSON of the file's header, not yet padded.
+    pub(super) json: Vec<u8>,
+    /// The container's own tensor with the original header, padded so that what follows is aligned to 8 bytes.
+    pub(super) own_header: Vec<u8>,
+}
+
+impl Description {
+    /// Describes an outcome of a plan.
+    pub(super) fn new(plan: &Plan<'_>, outcome: &Outcome) -> io::Result<Self> {
+        let (codebooks, tensors) = used(&plan.codebooks, &outcome.tensors);
+        let mut manifest = Manifest {
+            format_version: FORMAT_VERSION,
+            prefix: Some(plan.prefix.clone()).filter(|prefix| prefix != OWN_PREFIX),
+            header: plan.original(),
+            continued: None,
+            codebooks,
+            tensors,
+        };
+        let mut deflated = DeflateEncoder::new(Vec::new(), Compression::best());
+        deflated.write_all(plan.json)?;
+        if plan.has_pool() {
+            let lists = Lists {
+                codebooks: std::mem::take(&mut manifest.codebooks),
+                tensors: std::mem::take(&mut manifest.tensors),
+            };
+            let lists = serde_json::to_vec(&lists)?;
+            deflated.write_all(&lists)?;
+            let continued = Continuation { length: lists.len() as u64, checksum: to_hex(checksum(&lists)) };
+            manifest.continued = Some(continued);
+        }
+        let mut own_header = deflated.finish()?;
+        manifest.header.deflated = own_header.len() as u64;
+
+        let mut entries = stored_entries(plan, outcome);
+        let begin: u64 = entries.iter().map(|entry| entry.bytes).sum();
+        let bytes = (begin + own_header.len() as u64).next_multiple_of(CHECKSUM_BYTES) - begin;
+        own_header.resize(int::index(bytes), 0);
+        let own = |name, dtype, shape, bytes| Entry {
+            name: format!("{}.{name}", plan.prefix),
+            dtype,
+            shape: vec![shape],
+            bytes,
+        };
+        entries.push(own(OWN_HEADER, Dtype::U8, bytes, bytes));
+        let count = entries.len() as u64 + 2;
+        entries.push(own(OWN_CHECKSUMS, Dtype::U64, count, count * CHECKSUM_BYTES));
+        let mut metadata = plan.metadata.clone();
+        metadata.push((MANIFEST_KEY.to_owned(), serde_json::to_string(&manifest)?));
+        Ok(Self { json: header_json(&metadata, &entries)?, own_header })
+    }
+}
+
+/// Parts, pool and kept tensors, in the order of their data.
+fn stored_entries(plan: &Plan<'_>, outcome: &Outcome) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut pool = 0u64;
+    for (scheme, entry) in &outcome.tensors {
+        if entry.pooled {
+            pool = entry.lengths.iter().fold(pool, |sum, length| sum.saturating_add(padded(*length)));
+        } else {
+            let prefix = entry.prefix.as_deref().unwrap_or(&entry.name);
+            entries.extend(part_entries(*scheme, prefix, &entry.lengths));
+        }
+    }
+    if plan.has_pool() {
+        let name = format!("{}.{OWN_POOL}", plan.prefix);
+        entries.push(Entry { name, dtype: Dtype::U8, shape: vec![pool], bytes: pool });
+    }
+    entries.extend(outcome.kept.iter().map(kept_entry));
+    entries
+}
+
+/// The codebooks that are used, and the entries with their indices into them.
+fn used(
+    codebooks: &[String],
+    tensors: &[(&'static dyn Scheme, TensorEntry)],
+) -> (Vec<String>, Vec<TensorEntry>) {
+    let mut indices: BTreeMap<usize, usize> = tensors.iter().map(|(_, entry)| (entry.codebook, 0)).collect();
+    indices.values_mut().enumerate().for_each(|(index, used)| *used = index);
+    let renumbered = |(_, entry): &(_, TensorEntry)| TensorEntry {
+        codebook: indices.get(&entry.codebook).copied().unwrap_or_default(),
+        ..entry.clone()
+    };
+    let codebooks = indices.keys().filter_map(|index| codebooks.get(*index).cloned()).collect();
+    (codebooks, tensors.iter().map(renumbered).collect())
+}
+
+/// Bytes from the file's start to its data, for a header with this much JSON.
+pub(super) fn data_start(json: &[u8], slack: u64) -> u64 {
+    padded(LENGTH_BYTES + json.len() as u64 + slack)
+}
+
+/// The file's first `data_start` bytes: length, JSON and the spaces that fill it up. `None` if there is no room.
+pub(super) fn framed(json: &[u8], data_start: u64) -> Option<Vec<u8>> {
+    let mut framed = (data_start - LENGTH_BYTES).to_le_bytes().to_vec();
+    framed.extend_from_slice(json);
+    let room = int::index(data_start);
+    (framed.len() <= room).then(|| {
+        framed.resize(room, b' ');
+        framed
+    })
+}

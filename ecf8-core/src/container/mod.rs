@@ -1,0 +1,69 @@
+//! The container: compressed tensors in a file that is safetensors again. `FORMAT.md` specifies it.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `manifest` | the JSON entry that describes the compressed tensors |
+//! | `plan`, `sharing` | read an input once and decide what becomes of each tensor, and which tensors share a codebook |
+//! | `file_header` | the header of the output, from the plan |
+//! | `compress`, `decompress` | one file, streamed to its output |
+//! | `output`, `unfinished` | temporary names until whole, never half an output, also when interrupted |
+//! | `directory` | the same for a folder of shards |
+//! | `reader`, `validate` | a container opened, its manifest checked against its header |
+//! | `integrity`, `against` | checksums of what is stored; comparison with an original |
+//! | `model`, `inspect` | one file or many as a whole; sizes and entropies |
+
+mod against;
+mod batch;
+mod compress;
+mod decompress;
+mod directory;
+mod file_header;
+mod inspect;
+mod integrity;
+mod manifest;
+mod model;
+mod output;
+mod plan;
+mod progress;
+mod reader;
+mod sharing;
+mod unfinished;
+mod validate;
+
+pub use against::verify_against;
+pub use directory::{CompressOptions, FileReport, Report, compress, decompress};
+pub use inspect::{CodebookComparison, Inspection, TensorInspection, inspect};
+pub use model::Model;
+pub use progress::Progress;
+pub use reader::{CompressedFile, CompressedTensor, KeptTensor};
+pub use unfinished::abandon_outputs;
+
+/// The version of the format that is written and read here.
+pub const FORMAT_VERSION: u64 = 1;
+
+/// The key of the manifest in `__metadata__`.
+pub const MANIFEST_KEY: &str = "ecf8";
+
+/// What the names of the container's own tensors start with, unless the input uses them.
+const OWN_PREFIX: &str = "__ecf8__";
+
+/// After the prefix: the original header, deflated.
+const OWN_HEADER: &str = "header";
+
+/// After the prefix: the parts of small tensors.
+const OWN_POOL: &str = "pool";
+
+/// After the prefix: the checksums of everything stored.
+const OWN_CHECKSUMS: &str = "checksums";
+
+/// What every part starts at and fills multiples of, in bytes: the width of a memory transaction on a GPU.
+const ALIGNMENT: u64 = 32;
+
+/// Tensors of fewer bytes are small: the JSON for their parts' names would be over 0.03 % of them.
+const SMALL_BYTES: u64 = 1 << 20;
+
+/// Tensors of at most this many bytes together are worked on at once; a larger one alone.
+const BATCH_BYTES: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests;

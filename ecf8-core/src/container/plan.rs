@@ -1,0 +1,238 @@
+//! The first pass over an input: what becomes of each tensor, and what is written about it.
+
+use super::batch::batches;
+use super::file_header;
+use super::manifest::{OriginalHeader, TensorEntry, is_manifest};
+use super::sharing;
+use super::{
+    BATCH_BYTES, CompressOptions, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL, OWN_PREFIX, Progress,
+    SMALL_BYTES,
+};
+use crate::checksum::{checksum, to_hex};
+use crate::codebook::Codebook;
+use crate::error::{Error, Result};
+use crate::header::{Header, LENGTH_BYTES, TensorRecord};
+use crate::histogram::Histogram;
+use crate::int;
+use crate::layout::{EncodeError, Scheme};
+use crate::map::MappedFile;
+use rayon::prelude::*;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// What a file's output will consist of.
+pub(super) struct Plan<'a> {
+    /// The user's metadata, without any entry under our own key.
+    pub(super) metadata: Vec<(String, String)>,
+    /// In the order in which their parts are written: those in the pool last.
+    pub(super) tensors: Vec<Planned>,
+    /// The others.
+    pub(super) kept: Vec<TensorRecord>,
+    /// Text forms, each once.
+    pub(super) codebooks: Vec<String>,
+    /// Prefix of the container's own tensors.
+    pub(super) prefix: String,
+    /// The original header.
+    pub(super) json: &'a [u8],
+}
+
+/// A tensor to be compressed.
+pub(super) struct Planned {
+    pub(super) record: TensorRecord,
+    pub(super) scheme: &'static dyn Scheme,
+    pub(super) codebook: Codebook,
+    /// Its entry, with upper bounds for the parts' lengths and the parameters.
+    pub(super) entry: TensorEntry,
+}
+
+impl Plan<'_> {
+    /// What the manifest says about the original header, but how long it is deflated.
+    pub(super) fn original(&self) -> OriginalHeader {
+        OriginalHeader { length: self.json.len() as u64, deflated: 0, checksum: to_hex(checksum(self.json)) }
+    }
+
+    /// Whether some tensors' parts are in the pool.
+    pub(super) fn has_pool(&self) -> bool {
+        self.tensors.iter().any(|planned| planned.entry.pooled)
+    }
+}
+
+/// The bytes of a tensor of this file.
+pub(super) fn data<'a>(file: &'a MappedFile, header: &Header, record: &TensorRecord) -> &'a [u8] {
+    let start = header.data_start();
+    &file[int::index(start + record.begin)..int::index(start + record.end)]
+}
+
+/// A tensor that may be worth compressing, and the symbols in it.
+struct Candidate {
+    planned: Planned,
+    symbols: Histogram,
+    /// What all parts take at least, where their lengths are bounds from above.
+    least: Option<u64>,
+}
+
+impl Candidate {
+    /// Gives it a codebook, and bounds for the parts' lengths that follow from it.
+    fn assign(&mut self, codebook: Codebook) {
+        let (scheme, symbols) = (self.planned.scheme, &self.symbols);
+        let lengths = scheme.part_bytes(symbols, &codebook);
+        let bound = lengths.iter().fold(0, |sum: u64, length| sum.saturating_add(*length));
+        self.least = Some(scheme.encoded_bytes(symbols, &codebook)).filter(|least| *least != bound);
+        self.planned.entry.lengths = lengths;
+        self.planned.codebook = codebook;
+    }
+
+    /// Encodes a small tensor to know its parts' lengths. What is in the pool has no names in the header, which could make
+    /// room for one that were kept after all.
+    fn try_out(&mut self, data: &[u8]) -> Result<(), EncodeError> {
+        let Planned { scheme, codebook, entry, .. } = &mut self.planned;
+        if entry.pooled && self.least.is_some() {
+            let encoded = scheme.encode(data, codebook)?;
+            entry.describe(&encoded);
+            self.least = None;
+        }
+        Ok(())
+    }
+
+    /// Whether compressing it may be worthwhile: certain, where lengths are exact, otherwise the writer decides again.
+    fn may_be_worthwhile(&self, codebook_is_shared: bool) -> bool {
+        let Planned { scheme, codebook, entry, record } = &self.planned;
+        let codebook = if codebook_is_shared { 0 } else { codebook.symbols() as u64 + 6 };
+        let compressed = file_header::compressed_bytes(*scheme, entry, self.least).saturating_add(codebook);
+        compressed < file_header::stored_bytes(&file_header::kept_entry(record))
+    }
+}
+
+/// Reads every tensor which the scheme could take, and decides.
+pub(super) fn plan<'a>(
+    input: &'a MappedFile,
+    header: &Header,
+    options: &CompressOptions,
+    progress: &dyn Progress,
+) -> Result<Plan<'a>> {
+    if header.metadata(MANIFEST_KEY).is_some_and(is_manifest) {
+        return Err(Error::AlreadyCompressed { path: input.path().to_owned() });
+    }
+    let scheme = options.scheme;
+    let mut taken: HashSet<String> = header.tensors.iter().map(|tensor| tensor.name.clone()).collect();
+    let own_names: &[&str] =
+        if scheme.shares() { &[OWN_HEADER, OWN_CHECKSUMS, OWN_POOL] } else { &[OWN_HEADER, OWN_CHECKSUMS] };
+    let prefix = claim_prefix(OWN_PREFIX, own_names, &mut taken);
+    let mut plan = Plan {
+        metadata: header.metadata.iter().filter(|(key, _)| key != MANIFEST_KEY).cloned().collect(),
+        tensors: Vec::new(),
+        kept: Vec::new(),
+        codebooks: Vec::new(),
+        prefix,
+        json: &input[int::index(LENGTH_BYTES)..int::index(header.data_start())],
+    };
+
+    let (takable, others): (Vec<_>, Vec<_>) = header.tensors.iter().partition(|tensor| takes(scheme, tensor));
+    progress.advance(others.iter().map(|record| record.bytes()).sum());
+    plan.kept.extend(others.into_iter().cloned());
+    let mut candidates = Vec::new();
+    for batch in batches(&takable, BATCH_BYTES, |record| record.bytes()) {
+        let found: Vec<Candidate> =
+            batch.par_iter().map(|record| consider(data(input, header, record), record, scheme)).collect();
+        progress.advance(batch.iter().map(|record| record.bytes()).sum());
+        candidates.extend(found);
+    }
+    if scheme.shares() {
+        // Sharing costs little, so whether a tensor gains at all is known before.
+        let (worthwhile, others): (Vec<Candidate>, Vec<Candidate>) =
+            candidates.into_iter().partition(|candidate| candidate.may_be_worthwhile(true));
+        candidates = worthwhile;
+        plan.kept.extend(others.into_iter().map(|candidate| candidate.planned.record));
+        share_codebooks(&mut candidates, options);
+        let try_out = |candidate: &mut Candidate| {
+            let record = candidate.planned.record.clone();
+            let tried = candidate.try_out(data(input, header, &record));
+            let (path, tensor) = (input.path().to_owned(), record.name);
+            tried.map_err(|source| Error::Encode { path, tensor, source })
+        };
+        candidates.par_iter_mut().try_for_each(try_out)?;
+    }
+    plan.take(candidates, &mut taken);
+    sort_kept(&mut plan.kept);
+    Ok(plan)
+}
+
+impl Plan<'_> {
+    /// Adds the candidates, in order, where that is worthwhile with the codebooks that they now have.
+    fn take(&mut self, candidates: Vec<Candidate>, taken: &mut HashSet<String>) {
+        let mut indices: HashMap<String, usize> = HashMap::new();
+        for candidate in candidates {
+            let text = candidate.planned.codebook.to_text();
+            let is_shared = candidate.planned.scheme.shares() || indices.contains_key(&text);
+            if !candidate.may_be_worthwhile(is_shared) {
+                self.kept.push(candidate.planned.record);
+                continue;
+            }
+            let mut planned = candidate.planned;
+            if !planned.entry.pooled {
+                let suffixes: Vec<&str> = planned.scheme.part_specs().iter().map(|part| part.name).collect();
+                let prefix = claim_prefix(&planned.record.name, &suffixes, taken);
+                planned.entry.prefix = Some(prefix).filter(|prefix| *prefix != planned.record.name);
+            }
+            planned.entry.codebook = *indices.entry(text).or_insert_with_key(|text| {
+                self.codebooks.push(text.clone());
+                self.codebooks.len() - 1
+            });
+            self.tensors.push(planned);
+        }
+        self.tensors.sort_by_key(|planned| planned.entry.pooled);
+    }
+}
+
+/// The order in which kept tensors are written: larger elements first, so that each is aligned to its own; otherwise as in
+/// the input.
+pub(super) fn sort_kept(kept: &mut [TensorRecord]) {
+    kept.sort_by_key(|record| (Reverse(record.dtype.bitsize()), record.begin, record.end));
+}
+
+fn takes(scheme: &dyn Scheme, tensor: &TensorRecord) -> bool {
+    tensor.dtype.to_string() == scheme.format().dtype && tensor.bytes() > 0
+}
+
+/// What compressing a tensor would give, with a codebook of its own.
+fn consider(data: &[u8], record: &TensorRecord, scheme: &'static dyn Scheme) -> Candidate {
+    let bytes = Histogram::of_bytes(data);
+    let symbols = scheme.symbol_histogram(data);
+    let params = scheme.largest_params().iter().map(|(name, value)| ((*name).to_owned(), *value));
+    let entry = TensorEntry {
+        name: record.name.clone(),
+        dtype: record.dtype.to_string(),
+        shape: record.shape.clone(),
+        scheme: scheme.name().to_owned(),
+        params: params.collect::<BTreeMap<_, _>>(),
+        codebook: 0,
+        prefix: None,
+        pooled: scheme.shares() && record.bytes() < SMALL_BYTES,
+        lengths: Vec::new(),
+        checksum: to_hex(checksum(data)),
+        exponents: bytes.exponents(scheme.format()),
+        byte_entropy: (bytes.entropy_bits() * 1e6).round() / 1e6,
+    };
+    let codebook = scheme.codebook(&symbols);
+    let planned = Planned { record: record.clone(), scheme, codebook: codebook.clone(), entry };
+    let mut candidate = Candidate { planned, symbols, least: None };
+    candidate.assign(codebook);
+    candidate
+}
+
+/// Gives each candidate the codebook that it shares with others.
+fn share_codebooks(candidates: &mut [Candidate], options: &CompressOptions) {
+    let histograms: Vec<&Histogram> = candidates.iter().map(|candidate| &candidate.symbols).collect();
+    let codebooks = sharing::codebooks(&histograms, options.scheme, options.codebooks);
+    candidates.iter_mut().zip(codebooks).for_each(|(candidate, codebook)| candidate.assign(codebook));
+}
+
+/// `wanted` with as many `~` appended as make all of `prefix.suffix` unused names, which are then taken.
+fn claim_prefix(wanted: &str, suffixes: &[&str], taken: &mut HashSet<String>) -> String {
+    let mut prefix = wanted.to_owned();
+    while suffixes.iter().any(|suffix| taken.contains(&format!("{prefix}.{suffix}"))) {
+        prefix.push('~');
+    }
+    taken.extend(suffixes.iter().map(|suffix| format!("{prefix}.{suffix}")));
+    prefix
+}

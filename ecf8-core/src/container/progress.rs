@@ -1,0 +1,19 @@
+//! Telling how far a long task has come.
+
+/// Something that shows progress. `()` shows nothing.
+pub trait Progress: Sync {
+    /// A task begins which will take `total_bytes` bytes of work.
+    fn start(&self, what: &str, total_bytes: u64);
+
+    /// This many more bytes are done; may be called from any thread.
+    fn advance(&self, bytes: u64);
+
+    /// The task has ended.
+    fn finish(&self);
+}
+
+impl Progress for () {
+    fn start(&self, _what: &str, _total_bytes: u64) {}
+    fn advance(&self, _bytes: u64) {}
+    fn finish(&self) {}
+}

@@ -1,0 +1,352 @@
+//! A container opened for reading: mapped, its manifest checked against its header.
+
+use super::file_header::padded;
+use super::manifest::{OriginalHeader, inflate};
+use super::validate::{self, Validated};
+use crate::checksum::{checksum, from_hex};
+use crate::codebook::Codebook;
+use crate::error::{Error, Result};
+use crate::header::{Header, TensorRecord};
+use crate::histogram::Histogram;
+use crate::int;
+use crate::layout::{Encoded, Part, Scheme};
+use crate::map::MappedFile;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// A compressed file. Opening it checks its structure; its bytes are checked by [`CompressedFile::verify_integrity`]
+/// and, tensor by tensor, by [`CompressedFile::read_tensor`].
+#[derive(Debug)]
+pub struct CompressedFile {
+    pub(super) map: MappedFile,
+    pub(super) header: Header,
+    pub(super) original: OriginalHeader,
+    pub(super) stored: Vec<Stored>,
+    pub(super) codebooks: Vec<Codebook>,
+    /// Indices into the header's tensors.
+    pub(super) kept: Vec<usize>,
+    pub(super) own_header: usize,
+    pub(super) own_checksums: usize,
+    /// Whether the manifest goes on behind the original header.
+    is_continued: bool,
+    by_name: HashMap<String, Place>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Stored(usize),
+    Kept(usize),
+}
+
+/// A compressed tensor as the manifest describes it, checked.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) name: String,
+    pub(super) dtype: String,
+    pub(super) shape: Vec<u64>,
+    pub(super) scheme: &'static dyn Scheme,
+    pub(super) params: BTreeMap<String, u64>,
+    pub(super) codebook: usize,
+    pub(super) parts: Vec<StoredPart>,
+    pub(super) elements: u64,
+    pub(super) checksum: u64,
+    pub(super) exponents: Histogram,
+    pub(super) byte_entropy: f64,
+}
+
+/// Where a part's bytes are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StoredPart {
+    /// Index into the header's tensors.
+    pub(super) tensor: usize,
+    /// Its first byte in that tensor.
+    pub(super) begin: u64,
+    /// Bytes without padding.
+    pub(super) length: u64,
+}
+
+/// A compressed tensor of an open file.
+#[derive(Debug, Clone, Copy)]
+pub struct CompressedTensor<'a> {
+    file: &'a CompressedFile,
+    stored: &'a Stored,
+}
+
+/// A tensor that is stored as it was.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptTensor<'a> {
+    /// Name, dtype, shape, and where its bytes are in this file.
+    pub record: &'a TensorRecord,
+    /// Its bytes.
+    pub data: &'a [u8],
+}
+
+impl CompressedFile {
+    /// Maps a container and checks its header and manifest.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not valid safetensors, not a container, of another version, or contradicts itself.
+    pub fn open(path: &Path) -> Result<Self> {
+        let map = MappedFile::open(path)?;
+        let header =
+            Header::of_file(&map).map_err(|source| Error::Header { path: path.to_owned(), source })?;
+        let Validated { original, stored, codebooks, kept, own_header, own_checksums, is_continued } =
+            validate::validate(&map, &header)?;
+        let mut by_name = HashMap::new();
+        by_name.extend(
+            stored.iter().enumerate().map(|(index, stored)| (stored.name.clone(), Place::Stored(index))),
+        );
+        by_name.extend(kept.iter().map(|index| (header.tensors[*index].name.clone(), Place::Kept(*index))));
+        Ok(Self {
+            map,
+            header,
+            original,
+            stored,
+            codebooks,
+            kept,
+            own_header,
+            own_checksums,
+            is_continued,
+            by_name,
+        })
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.map.path()
+    }
+
+    /// Its size in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    /// Size of the file that it was made from, in bytes.
+    #[must_use]
+    pub fn original_bytes(&self) -> u64 {
+        let compressed = self.tensors().map(|tensor| tensor.original_bytes());
+        let data = compressed.chain(self.kept().map(|kept| kept.record.bytes())).fold(0, u64::saturating_add);
+        data.saturating_add(crate::header::LENGTH_BYTES + self.original.length)
+    }
+
+    /// The compressed tensors, in the order of their data.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = CompressedTensor<'_>> {
+        self.stored.iter().map(|stored| CompressedTensor { file: self, stored })
+    }
+
+    /// The compressed tensor of this name.
+    #[must_use]
+    pub fn tensor(&self, name: &str) -> Option<CompressedTensor<'_>> {
+        match self.by_name.get(name)? {
+            Place::Stored(index) => Some(CompressedTensor { file: self, stored: &self.stored[*index] }),
+            Place::Kept(_) => None,
+        }
+    }
+
+    /// The tensors that are stored as they were, in the order of their data.
+    pub fn kept(&self) -> impl ExactSizeIterator<Item = KeptTensor<'_>> {
+        self.kept.iter().map(|index| self.kept_at(*index))
+    }
+
+    /// The kept tensor of this name.
+    #[must_use]
+    pub fn kept_tensor(&self, name: &str) -> Option<KeptTensor<'_>> {
+        match self.by_name.get(name)? {
+            Place::Kept(index) => Some(self.kept_at(*index)),
+            Place::Stored(_) => None,
+        }
+    }
+
+    fn kept_at(&self, index: usize) -> KeptTensor<'_> {
+        let record = &self.header.tensors[index];
+        KeptTensor { record, data: self.data(index) }
+    }
+
+    /// The codebooks, each once; [`CompressedTensor::codebook_index`] counts into them.
+    #[must_use]
+    pub fn codebooks(&self) -> &[Codebook] {
+        &self.codebooks
+    }
+
+    /// The original bytes of a tensor, compressed or kept, checked against their checksum where there is one of them.
+    ///
+    /// # Errors
+    /// If there is no such tensor, or its stored bytes are damaged.
+    pub fn read_tensor(&self, name: &str) -> Result<Cow<'_, [u8]>> {
+        match self.by_name.get(name) {
+            Some(Place::Stored(index)) => {
+                CompressedTensor { file: self, stored: &self.stored[*index] }.decode().map(Cow::Owned)
+            }
+            Some(Place::Kept(index)) => {
+                self.verify_stored(*index)?;
+                Ok(Cow::Borrowed(self.data(*index)))
+            }
+            None => Err(Error::NoTensor { path: self.path().to_owned(), tensor: name.to_owned() }),
+        }
+    }
+
+    /// The header of the original file, without the 8 bytes of its length, checked against its checksum.
+    ///
+    /// # Errors
+    /// If it is damaged.
+    pub fn original_header(&self) -> Result<Vec<u8>> {
+        let deflated = &self.data(self.own_header)[..int::index(self.original.deflated)];
+        // One byte more than promised is enough to notice, unless the manifest is expected to follow.
+        let beyond = u64::from(!self.is_continued);
+        let json = inflate(deflated, self.original.length.saturating_add(beyond));
+        let json = json.map_err(|error| {
+            let problem = format!("the original header cannot be inflated: {error}");
+            Error::Container { path: self.path().to_owned(), problem }
+        })?;
+        let expected = from_hex(&self.original.checksum).unwrap_or_default();
+        let found = checksum(&json);
+        if json.len() as u64 == self.original.length && found == expected {
+            return Ok(json);
+        }
+        Err(Error::Checksum {
+            path: self.path().to_owned(),
+            what: "the original header".to_owned(),
+            expected,
+            found,
+        })
+    }
+
+    /// The stored bytes of a tensor of this file's own header.
+    pub(super) fn data(&self, index: usize) -> &[u8] {
+        let (start, record) = (self.header.data_start(), &self.header.tensors[index]);
+        &self.map[int::index(start + record.begin)..int::index(start + record.end)]
+    }
+}
+
+impl<'a> CompressedTensor<'a> {
+    /// Its name in the original file.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        &self.stored.name
+    }
+
+    /// Its safetensors dtype in the original file.
+    #[must_use]
+    pub fn dtype(&self) -> &'a str {
+        &self.stored.dtype
+    }
+
+    /// Its dimensions.
+    #[must_use]
+    pub fn shape(&self) -> &'a [u64] {
+        &self.stored.shape
+    }
+
+    /// Numbers in it: the product of its dimensions.
+    #[must_use]
+    pub fn elements(&self) -> u64 {
+        self.stored.elements
+    }
+
+    /// How it is encoded.
+    #[must_use]
+    pub fn scheme(&self) -> &'static dyn Scheme {
+        self.stored.scheme
+    }
+
+    /// The scheme's parameters, defaults included.
+    #[must_use]
+    pub fn params(&self) -> &'a BTreeMap<String, u64> {
+        &self.stored.params
+    }
+
+    /// Its codebook.
+    #[must_use]
+    pub fn codebook(&self) -> &'a Codebook {
+        &self.file.codebooks[self.stored.codebook]
+    }
+
+    /// Which of the file's codebooks that is.
+    #[must_use]
+    pub fn codebook_index(&self) -> usize {
+        self.stored.codebook
+    }
+
+    /// XXH3-64 of its original bytes.
+    #[must_use]
+    pub fn checksum(&self) -> u64 {
+        self.stored.checksum
+    }
+
+    /// How often each exponent occurs, as counted when it was compressed.
+    #[must_use]
+    pub fn exponents(&self) -> &'a Histogram {
+        &self.stored.exponents
+    }
+
+    /// Entropy of its bytes in bits per byte, as measured when it was compressed.
+    #[must_use]
+    pub fn byte_entropy_bits(&self) -> f64 {
+        self.stored.byte_entropy
+    }
+
+    /// Bytes that it has in the original file.
+    #[must_use]
+    pub fn original_bytes(&self) -> u64 {
+        self.stored.elements.saturating_mul(self.stored.scheme.format().bytes_per_element() as u64)
+    }
+
+    /// Bytes that its parts take in this file, padding included.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored.parts.iter().map(|part| padded(part.length)).sum()
+    }
+
+    /// Its parts, borrowed from the mapped file.
+    #[must_use]
+    pub fn encoded(&self) -> Encoded<'a> {
+        let specs = self.stored.scheme.part_specs().iter();
+        let bytes = |part: &StoredPart| {
+            &self.file.data(part.tensor)[int::index(part.begin)..int::index(part.begin + part.length)]
+        };
+        let parts = specs.zip(&self.stored.parts).map(|(spec, part)| Part {
+            name: spec.name,
+            dtype: spec.dtype,
+            bytes: Cow::Borrowed(bytes(part)),
+        });
+        Encoded {
+            scheme: self.stored.scheme,
+            elements: self.stored.elements,
+            codebook: self.codebook().clone(),
+            params: self.stored.params.clone(),
+            parts: parts.collect(),
+        }
+    }
+
+    /// Its original bytes, decoded fast and checked against their checksum.
+    ///
+    /// # Errors
+    /// If its parts are damaged.
+    pub fn decode(&self) -> Result<Vec<u8>> {
+        let data = self.encoded().decode().map_err(|source| self.undecodable(source))?;
+        self.check(&data)?;
+        Ok(data)
+    }
+
+    /// Checks that `data` are its original bytes, by their checksum.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub fn check(&self, data: &[u8]) -> Result<()> {
+        let (expected, found) = (self.stored.checksum, checksum(data));
+        if expected == found {
+            return Ok(());
+        }
+        let what = format!("tensor `{}`", self.stored.name);
+        Err(Error::Checksum { path: self.file.path().to_owned(), what, expected, found })
+    }
+
+    /// The error that this tensor cannot be decoded.
+    #[must_use]
+    pub fn undecodable(&self, source: crate::layout::DecodeError) -> Error {
+        Error::Decode { path: self.file.path().to_owned(), tensor: self.stored.name.clone(), source }
+    }
+}

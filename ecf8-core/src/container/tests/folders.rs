@@ -1,0 +1,129 @@
+//! Sharded models.
+
+use super::*;
+
+const INDEX: &str = "model.safetensors.index.json";
+
+/// A folder with two shards, their index, and other files.
+fn sharded(root: &Path) -> PathBuf {
+    let model = root.join("model");
+    fs::create_dir_all(model.join("tokenizer/deep")).unwrap();
+    let shard = |seed: u64| {
+        let tensors = [fp8(&format!("layer.{seed}"), &[50_000], weights(seed, 50_000))];
+        safetensors_bytes(&[], &tensors).unwrap()
+    };
+    fs::write(model.join("model-00001-of-00002.safetensors"), shard(1)).unwrap();
+    fs::write(model.join("model-00002-of-00002.safetensors"), shard(2)).unwrap();
+    let index = serde_json::json!({"metadata": {"total_size": 100_000}, "weight_map": {
+        "layer.1": "model-00001-of-00002.safetensors", "layer.2": "model-00002-of-00002.safetensors"}});
+    fs::write(model.join(INDEX), index.to_string()).unwrap();
+    fs::write(model.join("config.json"), "{}").unwrap();
+    fs::write(model.join("tokenizer/deep/vocab.txt"), "a b").unwrap();
+    model
+}
+
+fn attempt(input: &Path, output: &Path) -> Result<Report> {
+    compress(input, output, &CompressOptions::default(), &())
+}
+
+#[test]
+fn a_sharded_model_comes_back_file_by_file() {
+    let root = folder();
+    let model = sharded(root.path());
+    let (packed, back) = (root.path().join("packed"), root.path().join("back"));
+    let report = attempt(&model, &packed).unwrap();
+    assert_eq!(report.files.len(), 2);
+    assert_eq!(report.copied, ["config.json", INDEX, "tokenizer/deep/vocab.txt"]);
+    assert!(report.output_bytes() < report.input_bytes());
+
+    let opened = Model::open(&packed).unwrap();
+    assert_eq!(opened.name_of(&opened.files[1]), Path::new("model-00002-of-00002.safetensors"));
+    verify_against(&opened, &model, &()).unwrap();
+    let inspection = inspect(&opened);
+    assert_eq!(inspection.file_bytes, report.output_bytes());
+    assert_eq!(inspection.file_original_bytes, report.input_bytes());
+
+    decompress(&packed, &back, false, &()).unwrap();
+    for name in list_files(&model) {
+        assert!(
+            fs::read(model.join(&name)).unwrap() == fs::read(back.join(&name)).unwrap(),
+            "{}",
+            name.display()
+        );
+    }
+    assert_eq!(list_files(&model), list_files(&back));
+    assert_eq!(names_in(root.path()), ["back", "model", "packed"]);
+}
+
+fn list_files(folder: &Path) -> Vec<PathBuf> {
+    super::super::model::list_files(folder).unwrap()
+}
+
+#[test]
+fn one_bad_shard_fails_all_and_leaves_nothing() {
+    let root = folder();
+    let model = sharded(root.path());
+    let shard = model.join("model-00002-of-00002.safetensors");
+    let bytes = fs::read(&shard).unwrap();
+    fs::write(&shard, &bytes[..bytes.len() - 1]).unwrap();
+    let error = attempt(&model, &root.path().join("packed")).unwrap_err().to_string();
+    assert!(error.contains("model-00002-of-00002.safetensors") && error.contains("`layer.2`"), "{error}");
+    assert_eq!(names_in(root.path()), ["model"]);
+}
+
+#[test]
+fn a_shard_that_the_index_names_must_be_there() {
+    let root = folder();
+    let model = sharded(root.path());
+    let packed = root.path().join("packed");
+    attempt(&model, &packed).unwrap();
+    for folder in [&model, &packed] {
+        fs::remove_file(folder.join("model-00001-of-00002.safetensors")).unwrap();
+    }
+    let missing = |error: Error| {
+        let text = error.to_string();
+        assert!(
+            error.is_data_error() && text.contains(INDEX) && text.contains("model-00001-of-00002"),
+            "{text}"
+        );
+    };
+    missing(attempt(&model, &root.path().join("other")).unwrap_err());
+    missing(Model::open(&packed).unwrap_err());
+    missing(decompress(&packed, &root.path().join("back"), false, &()).unwrap_err());
+    fs::write(model.join(INDEX), "[]").unwrap();
+    assert!(matches!(attempt(&model, &root.path().join("other")), Err(Error::Index { .. })));
+    assert_eq!(names_in(root.path()), ["model", "packed"]);
+}
+
+#[test]
+fn a_shard_that_the_container_lacks_is_a_difference() {
+    let root = folder();
+    let model = sharded(root.path());
+    let packed = root.path().join("packed");
+    attempt(&model, &packed).unwrap();
+    fs::copy(model.join("model-00001-of-00002.safetensors"), model.join("extra.safetensors")).unwrap();
+    let error = verify_against(&Model::open(&packed).unwrap(), &model, &()).unwrap_err().to_string();
+    assert!(error.ends_with("extra.safetensors is missing"), "{error}");
+}
+
+#[test]
+fn folders_do_not_mix_with_their_outputs() {
+    let root = folder();
+    let model = sharded(root.path());
+    let within = attempt(&model, &model.join("packed")).unwrap_err();
+    assert!(matches!(within, Error::OutputIsInput { how: "lies within", .. }), "{within}");
+    let same = attempt(&model, &model).unwrap_err();
+    assert!(matches!(same, Error::OutputIsInput { .. }), "{same}");
+    let around = attempt(&model, root.path()).unwrap_err();
+    assert!(matches!(around, Error::OutputIsInput { how: "contains", .. }), "{around}");
+    let empty = root.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    assert!(matches!(attempt(&empty, &root.path().join("out")), Err(Error::NoModel { .. })));
+    attempt(&model, &empty).unwrap();
+    assert!(matches!(attempt(&model, &empty), Err(Error::OutputExists { .. })));
+    let replaced = CompressOptions { overwrite: true, ..CompressOptions::default() };
+    fs::write(empty.join("stale"), "").unwrap();
+    compress(&model, &empty, &replaced, &()).unwrap();
+    assert!(!empty.join("stale").exists() && Model::open(&empty).is_ok());
+    assert_eq!(names_in(root.path()), ["empty", "model"]);
+}

@@ -1,0 +1,91 @@
+//! Containers as a user meets them: made, read, restored, damaged, refused.
+
+mod contradictions;
+mod damage;
+mod folders;
+mod outputs;
+mod round_trip;
+mod sharing;
+mod weights;
+
+use super::*;
+use crate::error::{Error, Result};
+use crate::layout::{Scheme, lanes::BYTE_LANES, schemes};
+use crate::synthetic::{SyntheticTensor, safetensors_bytes};
+use safetensors::Dtype;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A folder that goes when the test ends.
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn fp8(name: &str, shape: &[u64], bytes: Vec<u8>) -> SyntheticTensor {
+    SyntheticTensor::new(name, Dtype::F8_E4M3, shape, bytes)
+}
+
+/// E4M3 bytes that compress well.
+fn weights(seed: u64, count: usize) -> Vec<u8> {
+    crate::synthetic::cast(&crate::synthetic::gaussian(seed, count, 0.05))
+}
+
+/// A file with two tensors that compress, one that does not, and one that is not FP8.
+fn sample() -> Vec<u8> {
+    let tensors = [
+        fp8("a.weight", &[100, 64], weights(1, 6400)),
+        fp8("noise", &[500], crate::synthetic::noise(2, 500)),
+        SyntheticTensor::new("a.scale", Dtype::F32, &[3], vec![1; 12]),
+        fp8("b.weight", &[8191], weights(3, 8191)),
+    ];
+    safetensors_bytes(&[("format".to_owned(), "pt".to_owned())], &tensors).unwrap()
+}
+
+/// Writes `file` and compresses it by the default scheme; gives the container's path.
+fn compressed(folder: &Path, file: &[u8]) -> PathBuf {
+    compressed_with(folder, file, CompressOptions::default())
+}
+
+fn compressed_with(folder: &Path, file: &[u8], options: CompressOptions) -> PathBuf {
+    let (input, output) = (folder.join("in.safetensors"), folder.join("out.safetensors"));
+    fs::write(&input, file).unwrap();
+    compress(&input, &output, &CompressOptions { overwrite: true, ..options }, &()).unwrap();
+    output
+}
+
+fn by(scheme: &'static dyn Scheme) -> CompressOptions {
+    CompressOptions { scheme, ..CompressOptions::default() }
+}
+
+/// Compresses, checks, compares, restores, by every scheme; the restored bytes must be `file`. Gives what there is to say
+/// about the default scheme's container.
+fn assert_comes_back(file: &[u8]) -> Inspection {
+    let mut inspections: Vec<Inspection> =
+        schemes().iter().map(|scheme| assert_comes_back_with(file, by(*scheme))).collect();
+    inspections.swap_remove(0)
+}
+
+fn assert_comes_back_with(file: &[u8], options: CompressOptions) -> Inspection {
+    let folder = folder();
+    let container = compressed_with(folder.path(), file, options);
+    let model = Model::open(&container).unwrap();
+    model.files[0].verify_integrity(&()).unwrap();
+    verify_against(&model, &folder.path().join("in.safetensors"), &()).unwrap();
+    let back = folder.path().join("back.safetensors");
+    decompress(&container, &back, false, &()).unwrap();
+    assert!(fs::read(back).unwrap() == file, "not byte-identical");
+    // Any reader of safetensors can open the container.
+    let bytes = fs::read(&container).unwrap();
+    safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    inspect(&model)
+}

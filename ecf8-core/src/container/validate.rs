@@ -1,0 +1,250 @@
+//! Checks of a manifest against the header that it came in, so that nothing later can be out of bounds.
+
+use super::file_header::{padded, stored_dtype};
+use super::manifest::{Continuation, Lists, Manifest, OriginalHeader, TensorEntry, inflate, is_manifest};
+use super::reader::{Stored, StoredPart};
+use super::{ALIGNMENT, FORMAT_VERSION, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL, OWN_PREFIX};
+use crate::checksum::{checksum, from_hex};
+use crate::codebook::Codebook;
+use crate::error::{Error, Result};
+use crate::header::{Header, MAX_HEADER};
+use crate::int;
+use crate::layout::{self, PartSpec};
+use crate::map::MappedFile;
+use safetensors::Dtype;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+
+/// What a manifest says, found to be possible.
+pub(super) struct Validated {
+    pub(super) original: OriginalHeader,
+    pub(super) stored: Vec<Stored>,
+    pub(super) codebooks: Vec<Codebook>,
+    pub(super) kept: Vec<usize>,
+    pub(super) own_header: usize,
+    pub(super) own_checksums: usize,
+    pub(super) is_continued: bool,
+}
+
+pub(super) fn validate(map: &MappedFile, header: &Header) -> Result<Validated> {
+    let path = map.path();
+    let manifest = parse(path, header)?;
+    let mut claims = Claims { map, header, by_name: HashMap::new(), claimed: HashSet::new(), pool: None };
+    claims
+        .by_name
+        .extend(header.tensors.iter().enumerate().map(|(index, tensor)| (tensor.name.as_str(), index)));
+    claims.read(manifest).map_err(|problem| Error::Container { path: path.to_owned(), problem })
+}
+
+fn parse(path: &Path, header: &Header) -> Result<Manifest> {
+    let path = path.to_owned();
+    let text = header.metadata(MANIFEST_KEY).filter(|text| is_manifest(text));
+    let Some(text) = text else { return Err(Error::NotCompressed { path }) };
+    #[derive(serde::Deserialize)]
+    struct Version {
+        format_version: u64,
+    }
+    match serde_json::from_str::<Version>(text) {
+        Ok(Version { format_version: found }) if found != FORMAT_VERSION => {
+            Err(Error::Version { path, found, known: FORMAT_VERSION })
+        }
+        _ => serde_json::from_str(text).map_err(|error| Error::Container {
+            path,
+            problem: format!("its manifest is not valid: {error}"),
+        }),
+    }
+}
+
+/// The tensors of a file and which of them something stands for already.
+struct Claims<'a> {
+    map: &'a MappedFile,
+    header: &'a Header,
+    by_name: HashMap<&'a str, usize>,
+    claimed: HashSet<usize>,
+    /// The tensor with the parts of small tensors, and how far it is claimed.
+    pool: Option<(usize, u64)>,
+}
+
+impl Claims<'_> {
+    fn read(mut self, manifest: Manifest) -> Result<Validated, String> {
+        let prefix = manifest.prefix.as_deref().unwrap_or(OWN_PREFIX);
+        let own_header = self.claim(&format!("{prefix}.{OWN_HEADER}"), Dtype::U8)?;
+        let own_checksums = self.claim(&format!("{prefix}.{OWN_CHECKSUMS}"), Dtype::U64)?;
+        let original = manifest.header;
+        if original.deflated > self.header.tensors[own_header].bytes() {
+            return Err("the original header's length leaves its tensor".to_owned());
+        }
+        if original.length > MAX_HEADER {
+            return Err(format!("the original header's length {} is over {MAX_HEADER}", original.length));
+        }
+        if from_hex(&original.checksum).is_none() {
+            return Err("the original header's checksum is not 16 hexadecimal digits".to_owned());
+        }
+        let is_continued = manifest.continued.is_some();
+        let mut lists = Lists { codebooks: manifest.codebooks, tensors: manifest.tensors };
+        if let Some(continuation) = &manifest.continued {
+            let pool = self.claim(&format!("{prefix}.{OWN_POOL}"), Dtype::U8)?;
+            if !self.is_aligned(pool) {
+                return Err(format!("its pool is not aligned to {ALIGNMENT} bytes"));
+            }
+            self.pool = Some((pool, 0));
+            let further = self.continuation(own_header, &original, continuation)?;
+            lists.codebooks.extend(further.codebooks);
+            lists.tensors.extend(further.tensors);
+        }
+        let codebooks = lists.codebooks.iter().enumerate().map(|(index, text)| {
+            Codebook::from_text(text)
+                .map_err(|error| format!("codebook {index} of its manifest is not valid: {error}"))
+        });
+        let codebooks = codebooks.collect::<Result<Vec<_>, _>>()?;
+        let tensors = lists.tensors.into_iter().map(|entry| {
+            let name = entry.name.clone();
+            self.stored(entry, &codebooks).map_err(|problem| format!("tensor `{name}`: {problem}"))
+        });
+        let stored = tensors.collect::<Result<Vec<_>, _>>()?;
+        if self.pool.is_some_and(|(pool, claimed)| claimed != self.header.tensors[pool].bytes()) {
+            return Err("its pool holds more than the parts in it".to_owned());
+        }
+        let count = self.header.tensors.len();
+        if own_checksums + 1 != count || self.header.tensors[own_checksums].bytes() != 8 * (count as u64 + 1)
+        {
+            return Err("its checksums are not last, or not one for each tensor".to_owned());
+        }
+
+        let kept: Vec<usize> = (0..count).filter(|index| !self.claimed.contains(index)).collect();
+        let mut names = HashSet::new();
+        let kept_names = kept.iter().map(|index| self.header.tensors[*index].name.as_str());
+        if let Some(twice) =
+            stored.iter().map(|s| s.name.as_str()).chain(kept_names).find(|name| !names.insert(*name))
+        {
+            return Err(format!("tensor `{twice}` is there twice"));
+        }
+        Ok(Validated { original, stored, codebooks, kept, own_header, own_checksums, is_continued })
+    }
+
+    /// The rest of the manifest, which is deflated behind the original header.
+    fn continuation(
+        &self,
+        own_header: usize,
+        original: &OriginalHeader,
+        Continuation { length, checksum: expected }: &Continuation,
+    ) -> Result<Lists, String> {
+        if *length > MAX_HEADER {
+            return Err(format!("the length {length} of its manifest is over {MAX_HEADER}"));
+        }
+        let begin = self.header.data_start() + self.header.tensors[own_header].begin;
+        let deflated = &self.map[int::index(begin)..int::index(begin + original.deflated)];
+        // One byte more than promised is enough to notice.
+        let both = inflate(deflated, original.length + length + 1)
+            .map_err(|error| format!("its manifest cannot be inflated: {error}"))?;
+        let json = both.get(int::index(original.length)..).unwrap_or_default();
+        if json.len() as u64 != *length || from_hex(expected) != Some(checksum(json)) {
+            return Err("its manifest is not what its length and checksum say".to_owned());
+        }
+        serde_json::from_slice(json).map_err(|error| format!("its manifest is not valid: {error}"))
+    }
+
+    fn is_aligned(&self, tensor: usize) -> bool {
+        (self.header.data_start() + self.header.tensors[tensor].begin).is_multiple_of(ALIGNMENT)
+            && self.header.data_start().is_multiple_of(ALIGNMENT)
+    }
+
+    /// The tensor of this name, which nothing else may stand for.
+    fn claim(&mut self, name: &str, dtype: Dtype) -> Result<usize, String> {
+        let index = *self.by_name.get(name).ok_or_else(|| format!("`{name}` is missing"))?;
+        let found = self.header.tensors[index].dtype;
+        if found != dtype {
+            return Err(format!("`{name}` has dtype {found}, expected {dtype}"));
+        }
+        if !self.claimed.insert(index) {
+            return Err(format!("`{name}` is used twice"));
+        }
+        Ok(index)
+    }
+
+    fn stored(&mut self, entry: TensorEntry, codebooks: &[Codebook]) -> Result<Stored, String> {
+        let scheme = layout::scheme(&entry.scheme).ok_or_else(|| {
+            let known: Vec<&str> = layout::schemes().iter().map(|scheme| scheme.name()).collect();
+            format!("scheme {:?} is unknown (known: {})", entry.scheme, known.join(", "))
+        })?;
+        let format = scheme.format();
+        if entry.dtype != format.dtype {
+            return Err(format!("dtype {:?} is not what scheme {} codes", entry.dtype, entry.scheme));
+        }
+        let elements = entry.shape.iter().try_fold(1u64, |product, dim| product.checked_mul(*dim));
+        let elements = elements.ok_or("its shape overflows")?;
+        if entry.exponents.counts().len() != format.exponents() || entry.exponents.total() != elements {
+            return Err("its exponent counts do not fit its shape".to_owned());
+        }
+        let Some(codebook) = codebooks.get(entry.codebook) else {
+            return Err(format!("codebook {} does not exist, there are {}", entry.codebook, codebooks.len()));
+        };
+        let symbols = scheme.symbols().alphabet();
+        if codebook.symbols() != symbols {
+            let found = codebook.symbols();
+            return Err(format!("codebook {} has {found} symbols, it takes {symbols}", entry.codebook));
+        }
+        let checksum = from_hex(&entry.checksum).ok_or("its checksum is not 16 hexadecimal digits")?;
+        let specs = scheme.part_specs();
+        if entry.lengths.len() != specs.len() {
+            return Err(format!(
+                "it has {} parts, scheme {} has {}",
+                entry.lengths.len(),
+                entry.scheme,
+                specs.len()
+            ));
+        }
+        let prefix = entry.prefix.as_deref().unwrap_or(&entry.name);
+        let mut parts = Vec::new();
+        for (spec, &length) in specs.iter().zip(&entry.lengths) {
+            let name = format!("{prefix}.{}", spec.name);
+            if length % spec.dtype.bytes() != 0 {
+                let dtype = spec.dtype.dtype();
+                return Err(format!("`{name}` is of {dtype}, which does not fit its length {length}"));
+            }
+            let part = if entry.pooled { self.pooled(length) } else { self.named(&name, spec, length) };
+            parts.push(part?);
+        }
+        let defaults = scheme.default_params().iter().map(|(name, value)| ((*name).to_owned(), *value));
+        let mut params: BTreeMap<String, u64> = defaults.collect();
+        for (name, value) in entry.params {
+            if params.insert(name.clone(), value).is_none() {
+                return Err(format!("scheme {} has no parameter {name:?}", entry.scheme));
+            }
+        }
+        Ok(Stored {
+            name: entry.name,
+            dtype: entry.dtype,
+            shape: entry.shape,
+            scheme,
+            params,
+            codebook: entry.codebook,
+            parts,
+            elements,
+            checksum,
+            exponents: entry.exponents,
+            byte_entropy: entry.byte_entropy,
+        })
+    }
+
+    /// A part that is a tensor.
+    fn named(&mut self, name: &str, spec: &PartSpec, length: u64) -> Result<StoredPart, String> {
+        let tensor = self.claim(name, stored_dtype(spec.dtype))?;
+        let found = self.header.tensors[tensor].bytes();
+        if found != padded(length) {
+            return Err(format!("`{name}` has {found} bytes, which does not fit its length {length}"));
+        }
+        if !self.is_aligned(tensor) {
+            return Err(format!("`{name}` is not aligned to {ALIGNMENT} bytes"));
+        }
+        Ok(StoredPart { tensor, begin: 0, length })
+    }
+
+    /// The next part in the pool.
+    fn pooled(&mut self, length: u64) -> Result<StoredPart, String> {
+        let (tensor, begin) = self.pool.ok_or("its parts are in a pool, but there is none")?;
+        let end = begin.checked_add(padded(length)).filter(|end| *end <= self.header.tensors[tensor].bytes());
+        self.pool = Some((tensor, end.ok_or("its parts leave the pool")?));
+        Ok(StoredPart { tensor, begin, length })
+    }
+}

@@ -1,0 +1,151 @@
+//! The tensors on which every codec and kernel is tried.
+
+use crate::synthetic::{alpha_stable, block_scaled, cast, gaussian, noise};
+
+/// How much of the corpus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// Tensors up to some ten thousand elements, for executions that are slow.
+    Quick,
+    /// All, up to millions of elements.
+    Full,
+}
+
+/// One E4M3 tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// What it is.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The corpus; every tier contains those before it. The same bytes each time.
+#[must_use]
+pub fn corpus(tier: Tier) -> Vec<Case> {
+    let mut cases = Cases(Vec::new());
+    cases.alphabets();
+    cases.distributions(20_011);
+    cases.lengths(&[0, 1, 2, 3, 4, 5, 7, 8, 9, 255, 1001], &[512, 8192]);
+    if tier >= Tier::Full {
+        // Chunks of the parallel encoder and histogram, and more than one block of the largest windows.
+        cases.lengths(&[65_535, 65_536, 65_537], &[1 << 16, 1 << 18, 1 << 20]);
+        cases.distributions(3_000_001);
+    }
+    cases.0
+}
+
+struct Cases(Vec<Case>);
+
+impl Cases {
+    fn add(&mut self, name: String, bytes: Vec<u8>) {
+        self.0.push(Case { name, bytes });
+    }
+
+    /// Every kind of alphabet, from one symbol to all.
+    fn alphabets(&mut self) {
+        self.add("all 256 byte values".to_owned(), (0..=255).collect());
+        self.add("one symbol".to_owned(), vec![0x3a; 3000]);
+        self.add(
+            "one symbol, all raw bits".to_owned(),
+            noise(1, 3001).iter().map(|byte| byte & 0x87 | 0x78).collect(),
+        );
+        self.add("two symbols".to_owned(), noise(2, 3001).iter().map(|byte| byte & 0x8f).collect());
+        let rare = |index: usize| if index.is_multiple_of(997) { 0x38 } else { 0x40 };
+        self.add("two symbols, one rare".to_owned(), (0..5000).map(rare).collect());
+        self.add("NaN of both signs".to_owned(), noise(3, 777).iter().map(|byte| byte | 0x7f).collect());
+        self.add("subnormals".to_owned(), noise(4, 2049).iter().map(|byte| byte & 0x87).collect());
+        self.add("zeros".to_owned(), vec![0; 513]);
+        self.add("uniform noise".to_owned(), noise(5, 20_000));
+        self.add("Fibonacci frequencies".to_owned(), fibonacci());
+        let mut reversed = fibonacci();
+        reversed.reverse();
+        self.add("Fibonacci frequencies, long codewords first".to_owned(), reversed);
+    }
+
+    fn distributions(&mut self, count: usize) {
+        for sigma in [0.02, 0.05, 1.0] {
+            self.add(format!("Gaussian, sigma {sigma}, cast, {count}"), cast(&gaussian(6, count, sigma)));
+        }
+        let scaled = block_scaled(&gaussian(7, count, 1.0), 256);
+        self.add(format!("Gaussian, block-scaled, {count}"), scaled.bytes);
+        for (alpha, scale) in [(1.9, 0.02), (1.5, 0.5), (1.0, 0.1)] {
+            let name = format!("{alpha}-stable, scale {scale}, cast, {count}");
+            self.add(name, cast(&alpha_stable(8, count, alpha, scale)));
+        }
+    }
+
+    /// Gaussian tensors of these lengths; and around each of `boundaries`, and eight times it, tensors whose codewords
+    /// have exactly 4 bits and exactly 1 bit, so that the stream ends just before, on and just after a boundary of
+    /// windows and blocks.
+    fn lengths(&mut self, lengths: &[usize], boundaries: &[usize]) {
+        for &length in lengths {
+            self.add(format!("Gaussian, {length} elements"), cast(&gaussian(9, length, 0.05)));
+        }
+        for &boundary in boundaries {
+            for length in [boundary - 1, boundary, boundary + 1] {
+                let flat =
+                    |index: usize| (index.wrapping_mul(2_654_435_761) >> 7 & 0x87 | (index % 16) << 3) as u64;
+                let flat = (0..length).map(|index| crate::int::low_byte(flat(index))).collect();
+                self.add(format!("4-bit codewords, {length} elements"), flat);
+                self.add(format!("1-bit codewords, {length} elements"), vec![0x38; length]);
+                let both = |index: usize| if index.is_multiple_of(2) { 0x38 } else { 0xc7 };
+                self.add(
+                    format!("two 1-bit codewords, {} elements", 4 * length),
+                    (0..4 * length).map(both).collect(),
+                );
+            }
+        }
+    }
+}
+
+/// Sixteen exponents with Fibonacci frequencies, which give the longest possible codewords: 15 bits for the rarest.
+fn fibonacci() -> Vec<u8> {
+    let (mut count, mut next) = (1, 1);
+    let mut bytes = Vec::new();
+    for exponent in 0..16u8 {
+        bytes.extend((0..count).map(|index: u64| exponent << 3 | crate::int::low_byte(index & 7)));
+        (count, next) = (next, count + next);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{exponent_gap, schemes};
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_scheme_brings_every_case_back_both_ways() {
+        for case in corpus(Tier::Full) {
+            for scheme in schemes() {
+                let codebook = scheme.codebook(&scheme.symbol_histogram(&case.bytes));
+                let encoded = scheme.encode(&case.bytes, &codebook).unwrap();
+                assert!(encoded.decode().unwrap() == case.bytes, "{} {}", scheme.name(), case.name);
+                assert!(encoded.decode_reference().unwrap() == case.bytes, "{} {}", scheme.name(), case.name);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_the_full_corpus_contains_the_quick_one() {
+        let (quick, full) = (corpus(Tier::Quick), corpus(Tier::Full));
+        let names: HashSet<&str> = full.iter().map(|case| case.name.as_str()).collect();
+        assert_eq!(names.len(), full.len());
+        assert!(quick.iter().all(|case| full.contains(case)));
+        assert!(quick.iter().all(|case| case.bytes.len() < 50_000));
+    }
+
+    #[test]
+    fn the_cases_reach_the_codewords_that_they_are_meant_to() {
+        let max_len = |name: &str| {
+            let case = corpus(Tier::Quick).into_iter().find(|case| case.name == name).unwrap();
+            let scheme = exponent_gap::EXPONENT_GAP;
+            crate::Scheme::codebook(&scheme, &crate::Scheme::symbol_histogram(&scheme, &case.bytes)).max_len()
+        };
+        assert_eq!(max_len("Fibonacci frequencies"), 15);
+        assert_eq!((max_len("one symbol"), max_len("two symbols")), (1, 1));
+        assert_eq!(max_len("4-bit codewords, 8192 elements"), 4);
+    }
+}

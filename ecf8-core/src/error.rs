@@ -1,0 +1,235 @@
+//! What can go wrong with files, in one type whose texts are one line: what, where and what to do.
+
+use crate::header::HeaderError;
+use crate::layout::{DecodeError, EncodeError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An error with files and containers.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refuses.
+    #[error("cannot {action} {}: {source}{}", path.display(), remedy(source))]
+    Io {
+        /// What was to be done, for example `open`.
+        action: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A folder or device where a file is needed.
+    #[error("{} is not a regular file; give a .safetensors file or a folder of them", path.display())]
+    NotAFile {
+        /// What it was.
+        path: PathBuf,
+    },
+    /// An input that is not valid safetensors.
+    #[error("{}: {source}", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: HeaderError,
+    },
+    /// An input that is to be compressed but is a container already.
+    #[error("{} is compressed already; use it as it is, or decompress it first", path.display())]
+    AlreadyCompressed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An input that should be a container and is plain safetensors.
+    #[error("{} is not compressed by ecf8 (its metadata has no `ecf8` entry); compress it first", path.display())]
+    NotCompressed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A container of another format version.
+    #[error("{} has container format version {found}, this program reads {known}; update the program", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+        /// The version which is read here.
+        known: u64,
+    },
+    /// A container whose manifest contradicts itself or the file.
+    #[error("{}: {problem}; the file is damaged, fetch or make it again", path.display())]
+    Container {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and with which tensor.
+        problem: String,
+    },
+    /// Bytes that are not those that were written.
+    #[error("{}: {what} is damaged (checksum {found:016x}, expected {expected:016x}); fetch or make the file again", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// What of it.
+        what: String,
+        /// The checksum recorded.
+        expected: u64,
+        /// The checksum of what is there.
+        found: u64,
+    },
+    /// A tensor that cannot be decoded.
+    #[error("{}: tensor `{tensor}` cannot be decoded: {source}; the file is damaged, fetch or make it again", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Why not.
+        source: DecodeError,
+    },
+    /// A tensor that cannot be encoded.
+    #[error("{}: tensor `{tensor}` cannot be encoded: {source}; please report this", path.display())]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Why not.
+        source: EncodeError,
+    },
+    /// A tensor that did not come back when it was decoded right after encoding.
+    #[error("{}: tensor `{tensor}` does not come back from byte {offset} on; nothing was written, please report this", path.display())]
+    NotLossless {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// First wrong byte.
+        offset: u64,
+    },
+    /// A scheme that promised fewer bytes than it wrote.
+    #[error("{}: tensor `{tensor}` became larger than scheme {scheme} promised; nothing was written, please report this", path.display())]
+    Promise {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The scheme.
+        scheme: &'static str,
+    },
+    /// No tensor of this name.
+    #[error("{} has no tensor `{tensor}`; `ecf8 inspect` lists them", path.display())]
+    NoTensor {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        tensor: String,
+    },
+    /// A container that does not hold what the original does.
+    #[error("{} differs from {}: {place}", path.display(), original.display())]
+    Differs {
+        /// The container.
+        path: PathBuf,
+        /// The original.
+        original: PathBuf,
+        /// The first difference: where, and which tensor.
+        place: String,
+    },
+    /// An output that exists.
+    #[error("{} exists already; remove it or choose another output", path.display())]
+    OutputExists {
+        /// The output.
+        path: PathBuf,
+    },
+    /// An output that is the input, or within it, or around it.
+    #[error("the output {} {how} the input; choose another output", path.display())]
+    OutputIsInput {
+        /// The output.
+        path: PathBuf,
+        /// How they relate, for example `is`.
+        how: &'static str,
+    },
+    /// A folder without any model.
+    #[error("{} holds no .safetensors file; give a folder that does", path.display())]
+    NoModel {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A shard that an index names and the folder lacks.
+    #[error("{} names the shard {shard}, which is not there; fetch it into the same folder", index.display())]
+    MissingShard {
+        /// The index.
+        index: PathBuf,
+        /// The shard's name.
+        shard: String,
+    },
+    /// An index that cannot be read.
+    #[error("{} is not a model index: {why}; fetch it again", index.display())]
+    Index {
+        /// The index.
+        index: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// Something in a folder that is neither file nor folder.
+    #[error("{} is neither a file nor a folder; remove it from the model's folder", path.display())]
+    Special {
+        /// Where.
+        path: PathBuf,
+    },
+}
+
+/// The result of something with files.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Whether the data are wrong (exit status 1) rather than the request (exit status 2).
+    #[must_use]
+    pub fn is_data_error(&self) -> bool {
+        match self {
+            Self::Header { source, .. } => !matches!(source, HeaderError::NotSafetensors { .. }),
+            Self::Container { .. }
+            | Self::Checksum { .. }
+            | Self::Decode { .. }
+            | Self::Encode { .. }
+            | Self::NotLossless { .. }
+            | Self::Promise { .. }
+            | Self::Differs { .. }
+            | Self::MissingShard { .. }
+            | Self::Index { .. } => true,
+            Self::Io { .. }
+            | Self::NotAFile { .. }
+            | Self::AlreadyCompressed { .. }
+            | Self::NotCompressed { .. }
+            | Self::Version { .. }
+            | Self::NoTensor { .. }
+            | Self::OutputExists { .. }
+            | Self::OutputIsInput { .. }
+            | Self::NoModel { .. }
+            | Self::Special { .. } => false,
+        }
+    }
+}
+
+/// What to do about the commoner refusals.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "; check the path",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; check the permissions or choose another place"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "; free some space or choose another disk"
+        }
+        io::ErrorKind::NotADirectory => "; a part of the path is a file, choose another place",
+        _ => "",
+    }
+}
+
+/// Adds to an I/O error what was to be done and where.
+pub(crate) trait IoContext<T> {
+    fn at(self, path: &Path, action: &'static str) -> Result<T>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn at(self, path: &Path, action: &'static str) -> Result<T> {
+        self.map_err(|source| Error::Io { action, path: path.to_owned(), source })
+    }
+}

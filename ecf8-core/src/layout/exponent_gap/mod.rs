@@ -1,0 +1,127 @@
+//! Scheme `exponent-gap`: the paper's (§3.1).
+//!
+//! The exponents are Huffman-coded one by one into one bitstream; sign and mantissa are packed beside it, two elements
+//! to a byte. Thread `t` decodes the codewords that start in its window, bits `[8·B·t, 8·B·(t+1))` of the stream, where
+//! B is `bytes_per_thread`; T = `threads_per_block` windows in a row are a block. So that threads can start on their own,
+//! a 4-bit gap per thread tells where in its window the first codeword starts, and an output position per block tells how
+//! many codewords start before it. The bitstream does not depend on B and T.
+
+mod decode;
+mod encode;
+mod nibbles;
+mod reference;
+mod resync;
+mod sync;
+mod tables;
+
+pub use resync::resync;
+
+use super::{DecodeError, EncodeError, Encoded, PartSpec, PartType, Scheme};
+use crate::codebook::Codebook;
+use crate::format::{E4M3, FloatFormat};
+use crate::histogram::Histogram;
+use sync::Geometry;
+
+/// The longest codeword, in bits: what a 4-bit gap can point past, and what the cascaded tables hold.
+pub const MAX_LEN: u8 = 16;
+
+/// The part with the codewords.
+pub const ENCODED: &str = "encoded";
+/// The part with signs and mantissas.
+pub const PACKED: &str = "packed";
+/// The part with the bit offset of each thread's first codeword.
+pub const GAPS: &str = "gaps";
+/// The part with the number of codewords before each block.
+pub const OUTPUT_POSITIONS: &str = "output_positions";
+/// The parameter B: bytes of the stream in one thread's window.
+pub const BYTES_PER_THREAD: &str = "bytes_per_thread";
+/// The parameter T: threads, hence windows, in one block.
+pub const THREADS_PER_BLOCK: &str = "threads_per_block";
+
+static PARTS: [PartSpec; 4] = [
+    PartSpec { name: ENCODED, dtype: PartType::U8, about: "codewords of the exponents, one after the other" },
+    PartSpec { name: PACKED, dtype: PartType::U8, about: "sign and mantissa, two elements to a byte" },
+    PartSpec { name: GAPS, dtype: PartType::U8, about: "4 bits per thread: where its first codeword starts" },
+    PartSpec {
+        name: OUTPUT_POSITIONS,
+        dtype: PartType::U64,
+        about: "elements before each block, and in all",
+    },
+];
+
+static DEFAULT_PARAMS: [(&str, u64); 2] = [(BYTES_PER_THREAD, 8), (THREADS_PER_BLOCK, 512)];
+
+/// The scheme with the window and block size that it encodes with; any of them decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExponentGap {
+    /// B, from 2 to 65,536.
+    pub bytes_per_thread: u64,
+    /// T, even, from 2 to 65,536.
+    pub threads_per_block: u64,
+}
+
+/// The scheme with the paper's B = 8 and T = 512.
+pub static EXPONENT_GAP: ExponentGap = ExponentGap { bytes_per_thread: 8, threads_per_block: 512 };
+
+const FORMAT: FloatFormat = E4M3;
+
+/// What codebooks the scheme takes, for errors.
+const CODEBOOKS: &str = "16 symbols and 16 bits";
+
+fn fits(codebook: &Codebook) -> bool {
+    codebook.symbols() == FORMAT.exponents() && codebook.max_len() <= MAX_LEN
+}
+
+impl Scheme for ExponentGap {
+    fn name(&self) -> &'static str {
+        "exponent-gap"
+    }
+
+    fn about(&self) -> &'static str {
+        "the paper's: Huffman-coded exponents, 4-bit gaps per thread, packed sign and mantissa"
+    }
+
+    fn format(&self) -> &'static FloatFormat {
+        &E4M3
+    }
+
+    fn part_specs(&self) -> &'static [PartSpec] {
+        &PARTS
+    }
+
+    fn default_params(&self) -> &'static [(&'static str, u64)] {
+        &DEFAULT_PARAMS
+    }
+
+    fn symbol_histogram(&self, data: &[u8]) -> Histogram {
+        Histogram::of_exponents(data, &FORMAT)
+    }
+
+    fn codebook(&self, histogram: &Histogram) -> Codebook {
+        Codebook::huffman(histogram, MAX_LEN)
+    }
+
+    fn part_bytes(&self, histogram: &Histogram, codebook: &Codebook) -> Vec<u64> {
+        let stream = codebook.cost_bits(histogram).div_ceil(8);
+        let packed = histogram.total().div_ceil(2);
+        match Geometry::new(stream, self.bytes_per_thread, self.threads_per_block) {
+            Ok(geometry) => vec![stream, packed, geometry.gaps_bytes(), geometry.positions_bytes()],
+            Err(_) => vec![stream, packed, u64::MAX, u64::MAX],
+        }
+    }
+
+    fn encode(&self, data: &[u8], codebook: &Codebook) -> Result<Encoded<'static>, EncodeError> {
+        encode::encode(data, codebook, self.bytes_per_thread, self.threads_per_block)
+    }
+
+    fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
+        decode::decode(encoded, out)
+    }
+
+    fn decode_reference(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
+        reference::decode(encoded, out)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! Fast decoding, in parallel over chunks.
+//!
+//! A chunk's words are brought into the order of its lanes' streams first. Then vectors are decoded in the order of the
+//! output: neighbours belong to different lanes and do not wait for each other.
+
+use super::geometry::{LANES, VECTOR};
+use super::measure::lead;
+use super::parts::{Chunk, Parts};
+use super::{LaneSymbols, MAX_LEN, words};
+use crate::bits;
+use crate::codebook::Codebook;
+use crate::int;
+use crate::layout::{DecodeError, Encoded, nibbles};
+use rayon::prelude::*;
+
+/// Codewords that are read from one window: 4 of 13 bits out of at least 57.
+const PER_WINDOW: usize = 4;
+
+/// Bytes beyond a stream's end: what one window reads, and what a damaged stream may run on.
+const SLACK: usize = 8;
+
+pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
+    let parts = Parts::new::<S>(encoded, out)?;
+    let table = Table::new(&encoded.codebook);
+    let chunks = out.par_chunks_mut(parts.geometry.chunk).enumerate().with_min_len(1);
+    chunks.try_for_each_init(Vec::new, |streams, (index, out)| {
+        let chunk = parts.chunk(index)?;
+        decode_chunk::<S>(&parts, &table, &chunk, streams, out)?;
+        if !parts.packed.is_empty() {
+            nibbles::unpack_onto(parts.packed, index * parts.geometry.chunk, out);
+        }
+        Ok(())
+    })
+}
+
+fn decode_chunk<S: LaneSymbols>(
+    parts: &Parts<'_>,
+    table: &Table,
+    chunk: &Chunk<'_>,
+    streams: &mut Vec<u8>,
+    out: &mut [u8],
+) -> Result<(), DecodeError> {
+    let stride = gather(chunk, streams);
+    let mut positions = [0u32; LANES];
+    for round in out.chunks_mut(LANES * VECTOR) {
+        let lanes = round.len().div_ceil(VECTOR);
+        parts.check_lead(chunk.index, lead(&positions[..lanes], parts.vector_bits))?;
+        let mut lanes = streams.chunks_exact(stride).zip(&mut positions);
+        let (vectors, rest) = round.as_chunks_mut::<VECTOR>();
+        for (place, (stream, position)) in vectors.iter_mut().zip(&mut lanes) {
+            table.vector::<S>(stream, position, place);
+        }
+        if let (false, Some((stream, position))) = (rest.is_empty(), lanes.next()) {
+            let mut vector = [0; VECTOR];
+            table.vector::<S>(stream, position, &mut vector);
+            rest.copy_from_slice(&vector[..rest.len()]);
+        }
+    }
+    (0..LANES).try_for_each(|lane| chunk.check_end(lane, u64::from(positions[lane])))
+}
+
+/// Writes the stream of each lane as bytes in a row, one stream every so many bytes, which it gives.
+fn gather(chunk: &Chunk<'_>, streams: &mut Vec<u8>) -> usize {
+    let rows = chunk.rows.len() / LANES;
+    let extra_words = chunk.extras.iter().map(|(_, bits)| bits.div_ceil(32)).max().unwrap_or(0);
+    let stride = 4 * (rows + int::index(extra_words)) + SLACK;
+    streams.clear();
+    streams.resize(LANES * stride, 0);
+    for (lane, stream) in streams.chunks_exact_mut(stride).enumerate() {
+        let (words, _) = stream.as_chunks_mut::<4>();
+        let (from_rows, from_tails) = words.split_at_mut(rows);
+        for (place, row) in from_rows.iter_mut().zip(chunk.rows.chunks_exact(LANES)) {
+            *place = u32::from_le_bytes(row[lane]).to_be_bytes();
+        }
+        let (start, bits) = chunk.extras[lane];
+        let starts = (start..start + bits).step_by(32);
+        for (place, start) in from_tails.iter_mut().zip(starts) {
+            *place = words::get(chunk.tails, start).to_be_bytes();
+        }
+    }
+    stride
+}
+
+/// Symbols and lengths of codewords, by the bits that begin with them: as many bits as a codeword may have, so that the
+/// size is known to the compiler.
+struct Table(Box<[Entry; 1 << MAX_LEN]>);
+
+/// A symbol in the upper 12 bits and the length of its codeword in the lower 4: small, because there are 2^13 of them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry(u16);
+
+impl Entry {
+    const LEN_BITS: u32 = 4;
+
+    #[inline]
+    fn symbol(self) -> usize {
+        usize::from(self.0 >> Self::LEN_BITS)
+    }
+
+    /// Bits of the codeword; 0 if there is none.
+    #[inline]
+    fn len(self) -> u32 {
+        u32::from(self.0) & ((1 << Self::LEN_BITS) - 1)
+    }
+}
+
+impl Table {
+    fn new(codebook: &Codebook) -> Self {
+        // Bits that are no codeword take none, so that the stream does not end where it should.
+        let mut entries = Box::new([Entry::default(); 1 << MAX_LEN]);
+        for (symbol, (code, len)) in (0u16..).zip(codebook.codewords()) {
+            if len > 0 {
+                let spare = MAX_LEN - len;
+                let first = (code as usize) << spare;
+                let entry = Entry(symbol << Entry::LEN_BITS | u16::from(len));
+                entries[first..first + (1 << spare)].fill(entry);
+            }
+        }
+        Self(entries)
+    }
+
+    /// One vector of a lane's stream, raw bits zero, from bit `position` on, which then is where it ends. It is written in
+    /// place, byte by byte: a vector that is returned would be read back whole before its bytes have left the store buffer.
+    #[inline]
+    fn vector<S: LaneSymbols>(&self, stream: &[u8], position: &mut u32, out: &mut [u8; VECTOR]) {
+        const { assert!(VECTOR.is_multiple_of(PER_WINDOW * S::KIND.elements)) };
+        const { assert!(S::KIND.alphabet() <= 1 << (16 - Entry::LEN_BITS) && MAX_LEN < 1 << Entry::LEN_BITS) };
+        let mut bit = *position;
+        for places in out.chunks_exact_mut(PER_WINDOW * S::KIND.elements) {
+            let mut window = bits::window(stream, u64::from(bit));
+            for place in places.chunks_exact_mut(S::KIND.elements) {
+                let entry = self.0[int::index(window >> (64 - MAX_LEN))];
+                for (element, place) in place.iter_mut().enumerate() {
+                    *place = S::KIND.element(entry.symbol(), element);
+                }
+                window <<= entry.len();
+                bit += entry.len();
+            }
+        }
+        *position = bit;
+    }
+}

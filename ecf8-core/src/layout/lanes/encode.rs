@@ -1,0 +1,232 @@
+//! Encoding, in parallel over chunks, in two passes: streams are measured first, so each chunk knows its place.
+
+use super::chunk::ChunkEntry;
+use super::geometry::{
+    Geometry, LANES, MIN_ELEMENTS_PER_LANE, S_RANGE, VECTOR, elements_per_lane, is_possible, vector_bits,
+};
+use super::measure::{Measure, Measured};
+use super::words::{self, Word};
+use super::{CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, fits, has_raw};
+use crate::codebook::Codebook;
+use crate::int;
+use crate::layout::{EncodeError, Encoded, Part, nibbles};
+use rayon::prelude::*;
+use std::borrow::Cow;
+
+pub(super) fn encode<S: LaneSymbols>(
+    data: &[u8],
+    codebook: &Codebook,
+    elements_per_lane: Option<u64>,
+) -> Result<Encoded<'static>, EncodeError> {
+    if !fits::<S>(codebook) {
+        let (symbols, max_len) = (codebook.symbols(), codebook.max_len());
+        return Err(EncodeError::Codebook { scheme: S::NAME, symbols, max_len, takes: CODEBOOKS });
+    }
+    let measure = Measure::new(codebook);
+    let plan = Plan::new::<S>(data, codebook, &measure, elements_per_lane)?;
+    let entries = entries(&plan.measured)?;
+    let end = entries.last().copied().unwrap_or_default();
+
+    let mut rows = vec![Word::default(); end.first_row as usize * LANES];
+    let mut tails = vec![Word::default(); end.first_tail as usize];
+    let mut places = Vec::with_capacity(plan.measured.len());
+    let (mut rows_left, mut tails_left) = (&mut rows[..], &mut tails[..]);
+    for measured in &plan.measured {
+        let (own_rows, rows) = rows_left.split_at_mut(measured.rows() as usize * LANES);
+        let (own_tails, tails) = tails_left.split_at_mut(int::index(measured.tail_words()));
+        places.push((own_rows, own_tails));
+        (rows_left, tails_left) = (rows, tails);
+    }
+    let codes = Codes::new(codebook);
+    data.par_chunks(plan.geometry.chunk).zip(places).zip(&plan.measured).for_each(
+        |((data, (rows, tails)), measured)| codes.chunk::<S>(data, measured, &measure, rows, tails),
+    );
+
+    let mut bytes = vec![
+        rows.into_flattened(),
+        tails.into_flattened(),
+        entries.into_iter().flat_map(|entry| entry.to_bits().to_le_bytes()).collect(),
+    ];
+    if has_raw::<S>() {
+        let mut packed = vec![0; data.len().div_ceil(2)];
+        let tasks = data.par_chunks(plan.geometry.chunk).zip(packed.par_chunks_mut(plan.geometry.chunk / 2));
+        tasks.for_each(|(data, packed)| nibbles::pack(data, packed));
+        bytes.push(packed);
+    }
+    let parts = PARTS.iter().zip(bytes);
+    let part = |(spec, bytes): (&super::PartSpec, _)| Part {
+        name: spec.name,
+        dtype: spec.dtype,
+        bytes: Cow::Owned(bytes),
+    };
+    Ok(Encoded {
+        scheme: S::scheme(),
+        elements: data.len() as u64,
+        codebook: codebook.clone(),
+        params: [(ELEMENTS_PER_LANE, plan.elements_per_lane), (LEAD_ROWS, plan.lead_rows)]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+        parts: parts.map(part).collect(),
+    })
+}
+
+/// What the first pass decides.
+struct Plan {
+    elements_per_lane: u64,
+    lead_rows: u64,
+    geometry: Geometry,
+    measured: Vec<Measured>,
+}
+
+impl Plan {
+    fn new<S: LaneSymbols>(
+        data: &[u8],
+        codebook: &Codebook,
+        measure: &Measure<'_>,
+        wanted: Option<u64>,
+    ) -> Result<Self, EncodeError> {
+        let elements = data.len() as u64;
+        let mut elements_per_lane = wanted.unwrap_or_else(|| elements_per_lane(elements));
+        if !is_possible(elements_per_lane) {
+            return Err(EncodeError::Param {
+                param: ELEMENTS_PER_LANE,
+                value: elements_per_lane,
+                range: S_RANGE,
+            });
+        }
+        // At most 16 symbols of 13 bits.
+        let vector_bits = u32::try_from(vector_bits::<S>(codebook)).unwrap_or(u32::MAX);
+        loop {
+            let geometry = Geometry::new(elements, elements_per_lane);
+            let measured =
+                data.par_chunks(geometry.chunk).map(|chunk| measure.chunk::<S>(chunk, vector_bits));
+            let measured: Result<Vec<Measured>, usize> = measured.collect();
+            let measured = measured.map_err(|symbol| EncodeError::NoCodeword { symbol })?;
+            let lead_rows = measured.iter().map(|chunk| chunk.lead_rows).max().unwrap_or(0);
+            let lead_rows = u64::from(lead_rows.max(1));
+            if lead_rows <= MAX_LEAD_ROWS || elements_per_lane == MIN_ELEMENTS_PER_LANE {
+                return Ok(Self { elements_per_lane, lead_rows, geometry, measured });
+            }
+            elements_per_lane /= 2;
+        }
+    }
+}
+
+// The least S never needs more rows than there may be: after all vectors of a lane but one, streams are apart by 12 bits
+// for each symbol, and one more vector takes at most 208 bits.
+const _: () = {
+    let apart = (MIN_ELEMENTS_PER_LANE - VECTOR as u64) * 12;
+    assert!((apart + VECTOR as u64 * super::MAX_LEN as u64).div_ceil(32) < MAX_LEAD_ROWS);
+};
+
+/// The entries of all chunks, and the one that ends the last.
+fn entries(measured: &[Measured]) -> Result<Vec<ChunkEntry>, EncodeError> {
+    let (mut row, mut tail) = (0u64, 0u64);
+    let mut entries = Vec::with_capacity(measured.len() + 1);
+    let widths = measured.iter().map(Measured::width).chain([0]);
+    let sizes = measured.iter().map(|chunk| (u64::from(chunk.rows()), chunk.tail_words())).chain([(0, 0)]);
+    for (width, (rows, words)) in widths.zip(sizes) {
+        let first_row = u32::try_from(row).map_err(|_| EncodeError::TooLarge { part: super::ROWS })?;
+        let first_tail = u32::try_from(tail).ok().filter(|tail| *tail < 1 << ChunkEntry::TAIL_BITS);
+        let first_tail = first_tail.ok_or(EncodeError::TooLarge { part: super::TAILS })?;
+        entries.push(ChunkEntry { first_row, first_tail, width });
+        row += rows;
+        tail += words;
+    }
+    Ok(entries)
+}
+
+/// Codewords by symbol, with their lengths.
+struct Codes(Vec<(u32, u32)>);
+
+impl Codes {
+    fn new(codebook: &Codebook) -> Self {
+        Self(codebook.codewords().into_iter().map(|(code, len)| (code, u32::from(len))).collect())
+    }
+
+    /// Writes the codewords of one chunk.
+    fn chunk<S: LaneSymbols>(
+        &self,
+        data: &[u8],
+        measured: &Measured,
+        measure: &Measure<'_>,
+        rows: &mut [Word],
+        tails: &mut [Word],
+    ) {
+        let width = u64::from(measured.width());
+        let mut lanes = [Lane::default(); LANES];
+        let mut extra_start = 32 * width;
+        for ((index, lane), extra) in (0u64..).zip(&mut lanes).zip(measured.extras()) {
+            words::put(tails, index * width, extra, u32::from(measured.width()));
+            // Words beyond the rows go to the tails as if those began where the rows do.
+            lane.tail = extra_start;
+            extra_start += u64::from(extra);
+        }
+        for round in data.chunks(LANES * VECTOR) {
+            let (vectors, rest) = round.as_chunks::<VECTOR>();
+            for ((index, vector), lane) in vectors.iter().enumerate().zip(&mut lanes) {
+                self.vector::<S>(vector, index, lane, rows, tails);
+            }
+            if let (false, Some(lane)) = (rest.is_empty(), lanes.get_mut(vectors.len())) {
+                self.vector::<S>(&measure.complete::<S>(rest), vectors.len(), lane, rows, tails);
+            }
+        }
+        for lane in lanes {
+            words::put(tails, lane.tail, lane.pending_word(), lane.pending_bits);
+        }
+    }
+
+    #[inline]
+    fn vector<S: LaneSymbols>(
+        &self,
+        vector: &[u8; VECTOR],
+        index: usize,
+        lane: &mut Lane,
+        rows: &mut [Word],
+        tails: &mut [Word],
+    ) {
+        for elements in vector.chunks_exact(S::KIND.elements) {
+            let (code, len) = self.0[S::KIND.symbol(elements)];
+            lane.pending = lane.pending << len | u64::from(code);
+            lane.pending_bits += len;
+            if lane.pending_bits >= 32 {
+                lane.pending_bits -= 32;
+                let word = lane.pending_word_above();
+                if let Some(place) = rows.get_mut(lane.row * LANES + index) {
+                    *place = word.to_le_bytes();
+                } else {
+                    words::put(tails, lane.tail, word, 32);
+                    lane.tail += 32;
+                }
+                lane.row += 1;
+            }
+        }
+    }
+}
+
+/// Where a lane's stream stands.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lane {
+    /// Bits that are not yet a whole word, at the low end.
+    pending: u64,
+    pending_bits: u32,
+    /// Whole words so far.
+    row: usize,
+    /// Where its next bits beyond the rows go.
+    tail: u64,
+}
+
+impl Lane {
+    /// The bits that are not a whole word.
+    #[expect(clippy::cast_possible_truncation, reason = "fewer than 32 bits are pending")]
+    fn pending_word(&self) -> u32 {
+        (self.pending & ((1 << self.pending_bits) - 1)) as u32
+    }
+
+    /// The word above the pending bits.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the word is wanted, not what came before it")]
+    fn pending_word_above(&self) -> u32 {
+        (self.pending >> self.pending_bits) as u32
+    }
+}

@@ -1,0 +1,191 @@
+//! Layout `lanes`: 32 bitstreams side by side, one for each lane of a GPU's warp, decoded in one pass.
+//!
+//! A tensor is cut into chunks of 32·S elements, a chunk into vectors of 16 elements, and vector `v` of a chunk belongs
+//! to lane `v` mod 32: what a warp stores at once is 512 bytes in a row. The codewords of a lane's vectors, in order, are
+//! one bitstream. Its 32-bit words stand in rows: row `r` of a chunk holds word `r` of every lane, so a warp loads 128
+//! bytes in a row. Rows go as far as the shortest stream; what the others have beyond is packed without gaps in `tails`.
+//! Since every lane knows how many symbols it has and where they go, nothing is decoded twice and nothing else is stored
+//! but an entry per chunk.
+//!
+//! The layout takes symbols of any [kind](crate::symbols); with [`Pair`] it is the scheme `pair-lanes`, with [`Byte`]
+//! `byte-lanes`.
+
+mod chunk;
+mod code;
+mod decode;
+mod encode;
+mod geometry;
+mod measure;
+mod parts;
+mod reference;
+mod words;
+
+pub use chunk::ChunkEntry;
+pub use code::choose as choose_codebook;
+pub use geometry::{LANES, MAX_ELEMENTS_PER_LANE, MIN_ELEMENTS_PER_LANE, VECTOR, elements_per_lane};
+
+use super::{DecodeError, EncodeError, Encoded, PartSpec, PartType, Scheme};
+use crate::codebook::Codebook;
+use crate::format::FloatFormat;
+use crate::histogram::Histogram;
+use crate::symbols::{self, Byte, Pair, SymbolKind, Symbols};
+use std::marker::PhantomData;
+
+/// The longest codeword, in bits: a lookup table of 2^13 entries still fits a GPU's shared memory several times.
+pub const MAX_LEN: u8 = 13;
+
+/// The part with what the lanes' streams have in common: rows of 32 words.
+pub const ROWS: &str = "rows";
+/// The part with what they have beyond.
+pub const TAILS: &str = "tails";
+/// The part that says where each chunk's rows and tails start.
+pub const CHUNKS: &str = "chunks";
+/// The part with the raw bits of kinds that have some.
+pub const PACKED: &str = "packed";
+/// The parameter S: elements of one lane in a whole chunk.
+pub const ELEMENTS_PER_LANE: &str = "elements_per_lane";
+/// The parameter that bounds how many rows of a chunk are in use at once.
+pub const LEAD_ROWS: &str = "lead_rows";
+
+/// The largest `lead_rows`. Where streams run further apart, the encoder makes them shorter.
+pub const MAX_LEAD_ROWS: u64 = 64;
+
+static PARTS: [PartSpec; 4] = [
+    PartSpec { name: ROWS, dtype: PartType::U32, about: "codewords: rows of one word per lane" },
+    PartSpec {
+        name: TAILS,
+        dtype: PartType::U32,
+        about: "codewords beyond a chunk's rows, and their bits per lane",
+    },
+    PartSpec { name: CHUNKS, dtype: PartType::U64, about: "where each chunk's rows and tails start" },
+    PartSpec { name: PACKED, dtype: PartType::U8, about: "sign and mantissa, two elements to a byte" },
+];
+
+static DEFAULT_PARAMS: [(&str, u64); 2] = [(ELEMENTS_PER_LANE, 1024), (LEAD_ROWS, MAX_LEAD_ROWS)];
+
+/// What codebooks the schemes take, for errors.
+const CODEBOOKS: &str = "256 symbols and 13 bits";
+
+/// A symbol kind as it is called where it is laid out in lanes.
+pub trait LaneSymbols: Symbols {
+    /// The scheme with these symbols.
+    fn scheme() -> &'static Lanes<Self>;
+    /// Its name.
+    const NAME: &'static str;
+    /// One line about it.
+    const ABOUT: &'static str;
+}
+
+impl LaneSymbols for Pair {
+    fn scheme() -> &'static Lanes<Self> {
+        &PAIR_LANES
+    }
+    const NAME: &'static str = "pair-lanes";
+    const ABOUT: &'static str =
+        "exponents Huffman-coded two by two, one stream per lane of a warp, packed sign and mantissa";
+}
+
+impl LaneSymbols for Byte {
+    fn scheme() -> &'static Lanes<Self> {
+        &BYTE_LANES
+    }
+    const NAME: &'static str = "byte-lanes";
+    const ABOUT: &'static str = "whole bytes Huffman-coded, one stream per lane of a warp";
+}
+
+/// The scheme with symbols of kind `S`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lanes<S> {
+    /// S, a power of two from 64 to 4096; `None` lets [`elements_per_lane`] choose. Halved where `lead_rows` would be
+    /// above [`MAX_LEAD_ROWS`].
+    pub elements_per_lane: Option<u64>,
+    symbols: PhantomData<S>,
+}
+
+/// Exponents of two elements to a codeword.
+pub static PAIR_LANES: Lanes<Pair> = Lanes::new(None);
+
+/// One element to a codeword.
+pub static BYTE_LANES: Lanes<Byte> = Lanes::new(None);
+
+impl<S: LaneSymbols> Lanes<S> {
+    /// With this many elements per lane, or as many as suit the tensor.
+    #[must_use]
+    pub const fn new(elements_per_lane: Option<u64>) -> Self {
+        Self { elements_per_lane, symbols: PhantomData }
+    }
+}
+
+fn fits<S: LaneSymbols>(codebook: &Codebook) -> bool {
+    codebook.symbols() == S::KIND.alphabet() && codebook.max_len() <= MAX_LEN
+}
+
+/// Whether a kind has raw bits, and so the part [`PACKED`].
+const fn has_raw<S: LaneSymbols>() -> bool {
+    S::KIND.raw_bits() > 0
+}
+
+impl<S: LaneSymbols> Scheme for Lanes<S> {
+    fn name(&self) -> &'static str {
+        S::NAME
+    }
+
+    fn about(&self) -> &'static str {
+        S::ABOUT
+    }
+
+    fn format(&self) -> &'static FloatFormat {
+        const { &S::KIND.format }
+    }
+
+    fn symbols(&self) -> &'static SymbolKind {
+        const { &S::KIND }
+    }
+
+    fn part_specs(&self) -> &'static [PartSpec] {
+        if has_raw::<S>() { &PARTS } else { &PARTS[..3] }
+    }
+
+    fn default_params(&self) -> &'static [(&'static str, u64)] {
+        &DEFAULT_PARAMS
+    }
+
+    fn largest_params(&self) -> &'static [(&'static str, u64)] {
+        &[(ELEMENTS_PER_LANE, MAX_ELEMENTS_PER_LANE), (LEAD_ROWS, MAX_LEAD_ROWS)]
+    }
+
+    fn shares(&self) -> bool {
+        true
+    }
+
+    fn symbol_histogram(&self, data: &[u8]) -> Histogram {
+        symbols::histogram::<S>(data)
+    }
+
+    fn codebook(&self, histogram: &Histogram) -> Codebook {
+        code::choose(histogram)
+    }
+
+    fn part_bytes(&self, histogram: &Histogram, codebook: &Codebook) -> Vec<u64> {
+        geometry::part_bounds::<S>(histogram, codebook, self.elements_per_lane)
+    }
+
+    fn encoded_bytes(&self, histogram: &Histogram, codebook: &Codebook) -> u64 {
+        geometry::least_bytes::<S>(histogram, codebook)
+    }
+
+    fn encode(&self, data: &[u8], codebook: &Codebook) -> Result<Encoded<'static>, EncodeError> {
+        encode::encode::<S>(data, codebook, self.elements_per_lane)
+    }
+
+    fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
+        decode::decode::<S>(encoded, out)
+    }
+
+    fn decode_reference(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
+        reference::decode::<S>(encoded, out)
+    }
+}
+
+#[cfg(test)]
+mod tests;

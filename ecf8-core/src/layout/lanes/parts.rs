@@ -1,0 +1,185 @@
+//! The parts of an encoded tensor, checked to agree with each other.
+
+use super::chunk::ChunkEntry;
+use super::geometry::{Geometry, LANES, S_RANGE, VECTOR, is_possible, vector_bits};
+use super::words::{self, Word};
+use super::{
+    CHUNKS, CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PACKED, ROWS, TAILS, fits,
+    has_raw,
+};
+use crate::layout::{DecodeError, Encoded};
+
+/// The parts of a tensor whose lengths agree with each other and with the element count.
+pub(super) struct Parts<'a> {
+    rows: &'a [Word],
+    tails: &'a [Word],
+    pub(super) packed: &'a [u8],
+    entries: Vec<ChunkEntry>,
+    pub(super) geometry: Geometry,
+    pub(super) lead_rows: u32,
+    pub(super) vector_bits: u32,
+}
+
+/// One chunk's words.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunk<'a> {
+    /// Which.
+    pub(super) index: usize,
+    /// Its elements.
+    pub(super) elements: usize,
+    /// Row after row, a word for each lane.
+    pub(super) rows: &'a [Word],
+    /// Its tails.
+    pub(super) tails: &'a [Word],
+    /// Where the bits of each lane beyond the rows start in its tails, and how many there are.
+    pub(super) extras: [(u64, u64); LANES],
+}
+
+impl Chunk<'_> {
+    /// Bits of a lane's stream.
+    pub(super) fn bits(&self, lane: usize) -> u64 {
+        self.rows.len() as u64 + self.extras[lane].1
+    }
+
+    /// Checks that a lane's codewords, which were to end at `end`, fill its stream.
+    pub(super) fn check_end(&self, lane: usize, end: u64) -> Result<(), DecodeError> {
+        let bits = self.bits(lane);
+        if end == bits {
+            return Ok(());
+        }
+        Err(DecodeError::LaneEnd { chunk: self.index as u64, lane: lane as u64, end, bits })
+    }
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn new<S: LaneSymbols>(encoded: &'a Encoded<'_>, out: &[u8]) -> Result<Self, DecodeError> {
+        let (elements, codebook) = (encoded.elements, &encoded.codebook);
+        if out.len() as u64 != elements {
+            return Err(DecodeError::OutputLength { expected: elements, found: out.len() as u64 });
+        }
+        if !fits::<S>(codebook) {
+            let (symbols, max_len) = (codebook.symbols(), codebook.max_len());
+            return Err(DecodeError::Codebook { scheme: S::NAME, symbols, max_len, takes: CODEBOOKS });
+        }
+        let (value, lead) = (encoded.param(ELEMENTS_PER_LANE)?, encoded.param(LEAD_ROWS)?);
+        if !is_possible(value) {
+            return Err(DecodeError::Param { param: ELEMENTS_PER_LANE, value, range: S_RANGE });
+        }
+        let lead_rows = u32::try_from(lead).ok().filter(|_| (1..=MAX_LEAD_ROWS).contains(&lead));
+        let range = "from 1 to 64";
+        let lead_rows = lead_rows.ok_or(DecodeError::Param { param: LEAD_ROWS, value: lead, range })?;
+        let geometry = Geometry::new(elements, value);
+        let mut parts = Self {
+            rows: &[],
+            tails: &[],
+            packed: &[],
+            entries: Vec::new(),
+            geometry,
+            lead_rows,
+            vector_bits: u32::try_from(vector_bits::<S>(codebook)).unwrap_or(u32::MAX),
+        };
+        parts.read_words(encoded)?;
+        if has_raw::<S>() {
+            parts.read_packed(encoded)?;
+        }
+        Ok(parts)
+    }
+
+    fn read_words(&mut self, encoded: &'a Encoded<'_>) -> Result<(), DecodeError> {
+        let chunks = encoded.part(CHUNKS)?;
+        check_length(CHUNKS, chunks, (self.geometry.chunks as u64).saturating_add(1).saturating_mul(8))?;
+        let entries = chunks.as_chunks::<8>().0.iter();
+        self.entries = entries.map(|entry| ChunkEntry::from_bits(u64::from_le_bytes(*entry))).collect();
+        let (first, end) = (
+            self.entries.first().copied().unwrap_or_default(),
+            self.entries.last().copied().unwrap_or_default(),
+        );
+        let falls = |pair: &[ChunkEntry]| {
+            pair[0].first_row > pair[1].first_row || pair[0].first_tail > pair[1].first_tail
+        };
+        let wrong = |chunk: usize| DecodeError::ChunkEntry { chunk: chunk as u64 };
+        if first.first_row != 0 || first.first_tail != 0 {
+            return Err(wrong(0));
+        }
+        if let Some(chunk) = self.entries.windows(2).position(falls) {
+            return Err(wrong(chunk + 1));
+        }
+        if end.width != 0 {
+            return Err(wrong(self.geometry.chunks));
+        }
+        let (rows, tails) = (encoded.part(ROWS)?, encoded.part(TAILS)?);
+        check_length(ROWS, rows, u64::from(end.first_row) * 4 * LANES as u64)?;
+        check_length(TAILS, tails, u64::from(end.first_tail) * 4)?;
+        (self.rows, self.tails) = (rows.as_chunks::<4>().0, tails.as_chunks::<4>().0);
+        Ok(())
+    }
+
+    fn read_packed(&mut self, encoded: &'a Encoded<'_>) -> Result<(), DecodeError> {
+        self.packed = encoded.part(PACKED)?;
+        check_length(PACKED, self.packed, encoded.elements.div_ceil(2))?;
+        let last_is_half = !encoded.elements.is_multiple_of(2);
+        if last_is_half && self.packed.last().is_some_and(|last| last & 15 != 0) {
+            return Err(DecodeError::Padding { part: PACKED });
+        }
+        Ok(())
+    }
+
+    /// The words of one chunk, of which the lanes' lengths are possible.
+    pub(super) fn chunk(&self, index: usize) -> Result<Chunk<'a>, DecodeError> {
+        let wrong = DecodeError::ChunkEntry { chunk: index as u64 };
+        let [entry, next] =
+            [index, index + 1].map(|entry| self.entries.get(entry).copied().unwrap_or_default());
+        let rows = self.rows.get(entry.first_row as usize * LANES..next.first_row as usize * LANES);
+        let tails = self.tails.get(entry.first_tail as usize..next.first_tail as usize);
+        let (Some(rows), Some(tails)) = (rows, tails) else { return Err(wrong) };
+        let width = u64::from(entry.width);
+        let elements = self.geometry.elements_of(index);
+        let mut extras = [(0, 0); LANES];
+        let mut start = 32 * width;
+        for (lane, extra) in extras.iter_mut().enumerate() {
+            // Two shifts, because a width of 0 would shift by all 32 bits.
+            let bits = words::get(tails, lane as u64 * width) >> 1 >> (31 - entry.width);
+            *extra = (start, u64::from(bits));
+            start += u64::from(bits);
+        }
+        if start.div_ceil(32) != tails.len() as u64 {
+            return Err(wrong);
+        }
+        if !start.is_multiple_of(32) && words::get(tails, start) != 0 {
+            return Err(DecodeError::Padding { part: TAILS });
+        }
+        let chunk = Chunk { index, elements, rows, tails, extras };
+        for lane in 0..LANES {
+            let most = vectors_of(elements, lane) as u64 * u64::from(self.vector_bits);
+            if chunk.bits(lane) > most {
+                return Err(DecodeError::LaneEnd {
+                    chunk: index as u64,
+                    lane: lane as u64,
+                    end: most,
+                    bits: chunk.bits(lane),
+                });
+            }
+        }
+        Ok(chunk)
+    }
+
+    /// Checks that no more rows are in use than promised.
+    #[inline]
+    pub(super) fn check_lead(&self, chunk: usize, needed: u32) -> Result<(), DecodeError> {
+        if needed <= self.lead_rows {
+            return Ok(());
+        }
+        Err(DecodeError::Lead { chunk: chunk as u64, found: self.lead_rows, needed })
+    }
+}
+
+/// Vectors of a lane in a chunk of so many elements.
+pub(super) fn vectors_of(elements: usize, lane: usize) -> usize {
+    let vectors = elements.div_ceil(VECTOR);
+    vectors / LANES + usize::from(lane < vectors % LANES)
+}
+
+fn check_length(part: &'static str, bytes: &[u8], expected: u64) -> Result<(), DecodeError> {
+    let found = bytes.len() as u64;
+    if expected == found { Ok(()) } else { Err(DecodeError::PartLength { part, expected, found }) }
+}

@@ -1,0 +1,116 @@
+//! Plain, sequential decoding, written from the format: canonical codes read bit by bit, lane after lane.
+
+use super::LaneSymbols;
+use super::geometry::{LANES, VECTOR};
+use super::measure::lead;
+use super::parts::{Chunk, Parts, vectors_of};
+use super::words;
+use crate::codebook::Codebook;
+use crate::format::E4M3;
+use crate::layout::{DecodeError, Encoded};
+
+pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
+    let parts = Parts::new::<S>(encoded, out)?;
+    let code = Code::new(&encoded.codebook);
+    for (index, out) in out.chunks_mut(parts.geometry.chunk).enumerate() {
+        let chunk = parts.chunk(index)?;
+        let mut starts: Vec<Vec<u32>> = Vec::new();
+        for lane in 0..LANES {
+            starts.push(decode_lane::<S>(&chunk, lane, &code, out)?);
+        }
+        for vector in 0..vectors_of(chunk.elements, 0) {
+            let positions: Vec<u32> =
+                starts.iter().filter_map(|starts| starts.get(vector).copied()).collect();
+            parts.check_lead(index, lead(&positions, parts.vector_bits))?;
+        }
+    }
+    if !parts.packed.is_empty() {
+        for (element, out) in out.iter_mut().enumerate() {
+            let pair = parts.packed[element / 2];
+            let raw = if element % 2 == 0 { pair >> 4 } else { pair & 15 };
+            *out = E4M3.merge(E4M3.split(*out).0, raw);
+        }
+    }
+    Ok(())
+}
+
+/// Decodes the vectors of one lane into their places, raw bits zero; gives the bit at which each vector starts.
+fn decode_lane<S: LaneSymbols>(
+    chunk: &Chunk<'_>,
+    lane: usize,
+    code: &Code,
+    out: &mut [u8],
+) -> Result<Vec<u32>, DecodeError> {
+    let mut starts = Vec::new();
+    let mut bit = 0;
+    for vector in 0..vectors_of(chunk.elements, lane) {
+        starts.push(u32::try_from(bit).unwrap_or(u32::MAX));
+        let first = (vector * LANES + lane) * VECTOR;
+        for at in (first..first + VECTOR).step_by(S::KIND.elements) {
+            let symbol = code.next_symbol(chunk, lane, &mut bit)?;
+            for element in 0..S::KIND.elements {
+                if let Some(out) = out.get_mut(at + element) {
+                    *out = S::KIND.element(symbol, element);
+                }
+            }
+        }
+    }
+    chunk.check_end(lane, bit)?;
+    Ok(starts)
+}
+
+/// Bit `bit` of a lane's stream: of the rows, word `bit / 32` is in row `bit / 32`; what is beyond them is in the tails.
+fn read_bit(chunk: &Chunk<'_>, lane: usize, bit: u64) -> Option<bool> {
+    let row_bits = chunk.rows.len() as u64;
+    let word = if bit < row_bits {
+        let row = crate::int::index(bit / 32);
+        u32::from_le_bytes(chunk.rows[row * LANES + lane]) << (bit % 32)
+    } else {
+        let (start, bits) = chunk.extras[lane];
+        let beyond = bit - row_bits;
+        if beyond >= bits {
+            return None;
+        }
+        words::get(chunk.tails, start + beyond)
+    };
+    Some(word >> 31 == 1)
+}
+
+/// A canonical code as it is read bit by bit.
+struct Code {
+    /// The symbols in the order of their codewords.
+    order: Vec<usize>,
+    /// How many codewords there are of 1 bit, 2 bits and so on.
+    counts: Vec<usize>,
+}
+
+impl Code {
+    fn new(codebook: &Codebook) -> Self {
+        let count = |length| codebook.lengths().iter().filter(|l| **l == length).count();
+        Self { order: codebook.canonical_order(), counts: (1..=codebook.max_len()).map(count).collect() }
+    }
+
+    /// Reads one codeword. Among the codewords of one length, values are consecutive, from `first` on; `before` codewords
+    /// are shorter.
+    fn next_symbol(&self, chunk: &Chunk<'_>, lane: usize, bit: &mut u64) -> Result<usize, DecodeError> {
+        let start = *bit;
+        let (mut code, mut first, mut before) = (0usize, 0usize, 0usize);
+        for count in &self.counts {
+            let end = DecodeError::LaneEnd {
+                chunk: chunk.index as u64,
+                lane: lane as u64,
+                end: *bit + 1,
+                bits: chunk.bits(lane),
+            };
+            code = code << 1 | usize::from(read_bit(chunk, lane, *bit).ok_or(end)?);
+            *bit += 1;
+            if code < first + count {
+                let symbol = self.order.get(before + code - first).copied();
+                return symbol.ok_or(DecodeError::NoCodeword { bit: start });
+            }
+            before += count;
+            first = (first + count) << 1;
+        }
+        Err(DecodeError::NoCodeword { bit: start })
+    }
+}

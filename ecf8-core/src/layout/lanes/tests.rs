@@ -1,0 +1,303 @@
+//! The schemes against their definition, word for word, and against damage.
+
+use super::geometry::vector_bits;
+use super::*;
+use crate::bits::BitWriter;
+use crate::corpus::{Tier, corpus};
+use crate::format::E4M3;
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Bytes whose exponents are roughly geometric, from a seed.
+fn data(len: usize, seed: u64) -> Vec<u8> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut byte = || {
+        let random = rng.next_u32();
+        E4M3.merge(15 - (random | 1 << 15).trailing_zeros() as u8, (random >> 24) as u8)
+    };
+    (0..len).map(|_| byte()).collect()
+}
+
+fn book<S: LaneSymbols>(data: &[u8]) -> Codebook {
+    S::scheme().codebook(&S::scheme().symbol_histogram(data))
+}
+
+/// All parts, one symbol and one bit at a time, as FORMAT.md says, and `lead_rows`.
+fn by_definition<S: LaneSymbols>(data: &[u8], codebook: &Codebook, s: usize) -> (Vec<Vec<u8>>, u64) {
+    let (width, codewords) = (S::KIND.elements, codebook.codewords());
+    let shortest = |symbols: Vec<usize>| {
+        let present = symbols.into_iter().filter(|symbol| codewords[*symbol].1 > 0);
+        present.min_by_key(|symbol| codewords[*symbol].1).unwrap()
+    };
+    let (mut rows, mut tails, mut chunks) = (Vec::new(), Vec::new(), Vec::new());
+    let mut lead = 1;
+    for chunk in data.chunks(32 * s) {
+        let mut lanes = vec![Vec::new(); 32];
+        let mut starts = vec![Vec::new(); 32];
+        for (index, vector) in chunk.chunks(16).enumerate() {
+            let lane: &mut Vec<bool> = &mut lanes[index % 32];
+            starts[index % 32].push(lane.len() as u64);
+            for at in (0..16).step_by(width) {
+                let known = &vector[at.min(vector.len())..(at + width).min(vector.len())];
+                let symbol = shortest(S::KIND.beginning_with(known).collect());
+                let (code, len) = codewords[symbol];
+                lane.extend((0..len).rev().map(|bit| code >> bit & 1 == 1));
+            }
+        }
+        for vector in 0..starts[0].len() {
+            let at: Vec<u64> = starts.iter().filter_map(|starts| starts.get(vector)).copied().collect();
+            let reach = (at.iter().max().unwrap() + vector_bits::<S>(codebook)).div_ceil(32);
+            lead = lead.max(reach - at.iter().min().unwrap() / 32);
+        }
+        let shared = lanes.iter().map(|lane| lane.len() / 32).min().unwrap();
+        let extras: Vec<usize> = lanes.iter().map(|lane| lane.len() - 32 * shared).collect();
+        let extra_bits = (0..32).find(|bits| extras.iter().all(|extra| extra >> bits == 0)).unwrap();
+        chunks
+            .push(((extra_bits as u64) << 59) | ((tails.len() as u64 / 4) << 32) | (rows.len() as u64 / 128));
+        for row in 0..shared {
+            for lane in &lanes {
+                let word = lane[32 * row..][..32].iter().fold(0u32, |word, bit| word << 1 | u32::from(*bit));
+                rows.extend(word.to_le_bytes());
+            }
+        }
+        let mut writer = BitWriter::new();
+        extras.iter().for_each(|extra| writer.write(*extra as u32, extra_bits as u8));
+        for lane in &lanes {
+            lane[32 * shared..].iter().for_each(|bit| writer.write(u32::from(*bit), 1));
+        }
+        let mut bytes = writer.finish();
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        tails.extend(bytes.chunks(4).flat_map(|word| word.iter().rev().copied()));
+    }
+    chunks.push(((tails.len() as u64 / 4) << 32) | (rows.len() as u64 / 128));
+    let mut parts = vec![rows, tails, chunks.into_iter().flat_map(u64::to_le_bytes).collect()];
+    if S::KIND.raw_bits() > 0 {
+        let nibble = |byte: Option<&u8>| byte.map_or(0, |byte| E4M3.split(*byte).1);
+        parts.push(data.chunks(2).map(|pair| nibble(pair.first()) << 4 | nibble(pair.get(1))).collect());
+    }
+    (parts, lead)
+}
+
+fn parts(encoded: &Encoded<'_>) -> Vec<Vec<u8>> {
+    encoded.parts.iter().map(|part| part.bytes.to_vec()).collect()
+}
+
+fn assert_bounds_hold<S: LaneSymbols>(scheme: &Lanes<S>, data: &[u8], encoded: &Encoded<'_>) {
+    let histogram = scheme.symbol_histogram(data);
+    let bounds = scheme.part_bytes(&histogram, &encoded.codebook);
+    assert_eq!(bounds.len(), encoded.parts.len());
+    for (part, bound) in encoded.parts.iter().zip(bounds) {
+        assert!(part.bytes.len() as u64 <= bound, "{} has {}, bound {bound}", part.name, part.bytes.len());
+    }
+    assert!(scheme.encoded_bytes(&histogram, &encoded.codebook) <= encoded.bytes());
+    for (name, largest) in scheme.largest_params() {
+        assert!(encoded.params[*name] <= *largest);
+    }
+}
+
+fn assert_as_defined<S: LaneSymbols>(data: &[u8], codebook: &Codebook, s: u64) {
+    let scheme = Lanes::<S>::new(Some(s));
+    let encoded = scheme.encode(data, codebook).unwrap();
+    let chosen = encoded.param(ELEMENTS_PER_LANE).unwrap();
+    let (expected, lead) = by_definition::<S>(data, codebook, chosen as usize);
+    assert!(chosen == s || by_definition::<S>(data, codebook, 2 * chosen as usize).1 > MAX_LEAD_ROWS);
+    assert_eq!(encoded.param(LEAD_ROWS), Ok(lead));
+    assert!(parts(&encoded) == expected);
+    assert!(encoded.decode().unwrap() == data);
+    assert!(encoded.decode_reference().unwrap() == data);
+    assert_bounds_hold(&scheme, data, &encoded);
+}
+
+proptest! {
+    #[test]
+    fn parts_are_as_defined(len in 0..9000usize, seed: u64, s in 6..=12u32) {
+        let data = data(len, seed);
+        assert_as_defined::<Pair>(&data, &book::<Pair>(&data), 1 << s);
+        assert_as_defined::<Byte>(&data, &book::<Byte>(&data), 1 << s);
+    }
+
+    #[test]
+    fn damaged_parts_are_errors_or_other_data_but_never_panics(
+        len in 1..6000usize, seed: u64, part in 0..3usize, place: prop::sample::Index, bit in 0..8u32, cut: bool
+    ) {
+        let data = data(len, seed);
+        let mut encoded = Lanes::<Byte>::new(Some(64)).encode(&data, &book::<Byte>(&data)).unwrap();
+        let bytes = encoded.parts[part].bytes.to_mut();
+        if !bytes.is_empty() {
+            let place = place.index(bytes.len());
+            if cut { bytes.truncate(place) } else { bytes[place] ^= 1 << bit }
+            let [fast, plain] = [encoded.decode(), encoded.decode_reference()];
+            prop_assert_eq!(fast.is_ok(), plain.is_ok());
+            // Codewords that stand for nothing may change; entries may not.
+            if let (Ok(fast), Ok(plain)) = (fast, plain) {
+                prop_assert!(part < 2 && fast == plain);
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_and_elements_that_do_not_fit_are_errors(
+        len in 1..6000usize, elements in 0..10_000u64, s in 0..5000u64, lead in 0..100u64
+    ) {
+        let data = data(len, 1);
+        let encoded = Lanes::<Pair>::new(Some(64)).encode(&data, &book::<Pair>(&data)).unwrap();
+        let right = encoded.param(LEAD_ROWS).unwrap();
+        let with = |name: &str, value| {
+            let mut encoded = encoded.clone();
+            encoded.params.insert(name.to_owned(), value);
+            [encoded.decode(), encoded.decode_reference()]
+        };
+        for decoded in with(ELEMENTS_PER_LANE, s) {
+            prop_assert!(decoded.is_err() || decoded == Ok(data.clone()));
+        }
+        for decoded in with(LEAD_ROWS, lead) {
+            prop_assert_eq!(decoded.is_ok(), (right..=MAX_LEAD_ROWS).contains(&lead));
+        }
+        let other = Encoded { elements, ..encoded };
+        prop_assert!(elements == len as u64 || other.decode().is_err() && other.decode_reference().is_err());
+    }
+}
+
+#[test]
+fn the_corpus_is_coded_as_defined_by_both_schemes() {
+    for case in corpus(Tier::Quick) {
+        for s in [64, 256, 1024] {
+            assert_as_defined::<Pair>(&case.bytes, &book::<Pair>(&case.bytes), s);
+            assert_as_defined::<Byte>(&case.bytes, &book::<Byte>(&case.bytes), s);
+        }
+    }
+}
+
+#[test]
+fn lengths_around_vectors_rounds_and_chunks_are_coded_as_defined() {
+    for boundary in [16, 512, 2048, 4096, 6144] {
+        for len in [boundary - 1, boundary, boundary + 1, boundary + 15, boundary + 17] {
+            let data = data(len, len as u64);
+            assert_as_defined::<Pair>(&data, &book::<Pair>(&data), 64);
+            assert_as_defined::<Byte>(&data, &book::<Byte>(&data), 64);
+        }
+    }
+}
+
+#[test]
+fn lanes_that_run_apart_make_chunks_smaller() {
+    // Vectors of even lanes have the shortest codewords only, those of odd lanes the longest only.
+    let mut data: Vec<u8> = Vec::new();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for vector in 0..8192 {
+        let mut rare = || (rng.next_u32() % 250) as u8;
+        data.extend((0..16).map(|_| if vector % 2 == 0 { 255 } else { rare() }));
+    }
+    let codebook = book::<Byte>(&data);
+    let encoded = Lanes::<Byte>::new(Some(4096)).encode(&data, &codebook).unwrap();
+    assert!(encoded.param(ELEMENTS_PER_LANE).unwrap() < 4096);
+    assert!(encoded.param(LEAD_ROWS).unwrap() <= MAX_LEAD_ROWS);
+    assert_as_defined::<Byte>(&data, &codebook, 4096);
+}
+
+#[test]
+fn one_symbol_takes_one_bit_and_the_other_codeword_is_refused() {
+    let data = vec![0x38; 4096];
+    let mut encoded = Lanes::<Byte>::new(Some(64)).encode(&data, &book::<Byte>(&data)).unwrap();
+    assert_eq!(parts(&encoded), [vec![0; 512], vec![], vec![0; 24].tap(|b| (b[8], b[16]) = (2, 4))]);
+    assert!(encoded.decode().unwrap() == data);
+    encoded.parts[0].bytes.to_mut()[129] = 1;
+    let error = DecodeError::LaneEnd { chunk: 0, lane: 0, end: 55, bits: 64 };
+    // Bits that are no codeword take none, so the lane never comes past them.
+    assert_eq!(encoded.decode(), Err(error));
+    assert_eq!(encoded.decode_reference(), Err(DecodeError::NoCodeword { bit: 55 }));
+}
+
+trait Tap: Sized {
+    /// Itself, changed.
+    fn tap(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+impl Tap for Vec<u8> {}
+
+#[test]
+fn no_elements_give_one_empty_entry() {
+    for scheme in [&PAIR_LANES as &dyn Scheme, &BYTE_LANES] {
+        let encoded = scheme.encode(&[], &scheme.codebook(&scheme.symbol_histogram(&[]))).unwrap();
+        let mut expected = vec![vec![]; scheme.part_specs().len()];
+        expected[2] = vec![0; 8];
+        assert_eq!(parts(&encoded), expected);
+        assert!(encoded.decode().unwrap().is_empty() && encoded.decode_reference().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_codebook_made_for_other_data_round_trips() {
+    let codebook = Codebook::from_lengths(vec![8; 256]).unwrap();
+    assert_as_defined::<Byte>(&data(5000, 3), &codebook, 64);
+    assert_as_defined::<Pair>(&data(5001, 3), &codebook, 128);
+}
+
+#[test]
+fn requests_that_cannot_be_met_name_what_is_wrong() {
+    let book_of_one = book::<Byte>(&[0x38; 4]);
+    let missing = BYTE_LANES.encode(&[0x38, 0x77], &book_of_one).unwrap_err();
+    assert_eq!(missing, EncodeError::NoCodeword { symbol: 0x77 });
+    for s in [0, 63, 32, 96, 8192] {
+        match Lanes::<Byte>::new(Some(s)).encode(&[0x38], &book_of_one) {
+            Err(EncodeError::Param { param, value, .. }) => {
+                assert_eq!((param, value), (ELEMENTS_PER_LANE, s));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let exponents = Codebook::from_lengths(vec![4; 16]).unwrap();
+    assert!(matches!(PAIR_LANES.encode(&[1], &exponents), Err(EncodeError::Codebook { symbols: 16, .. })));
+    let mut long = vec![0; 256];
+    (long[..14]).copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
+    long[14] = 14;
+    let long = Codebook::from_lengths(long).unwrap();
+    assert!(matches!(BYTE_LANES.encode(&[1], &long), Err(EncodeError::Codebook { max_len: 14, .. })));
+    let encoded = BYTE_LANES.encode(&[0x38; 9], &book_of_one).unwrap();
+    let short = BYTE_LANES.decode(&encoded, &mut [0]);
+    assert_eq!(short, Err(DecodeError::OutputLength { expected: 9, found: 1 }));
+    let absurd = Encoded { elements: u64::MAX, ..encoded };
+    assert_eq!(absurd.decode(), Err(DecodeError::TooManyElements { elements: u64::MAX }));
+}
+
+/// `count` zero bytes.
+fn zeros(count: usize) -> Vec<u8> {
+    vec![0; count]
+}
+
+#[test]
+fn the_examples_of_format_md_hold() {
+    let data = [&[0x38; 10][..], &[0xb8; 4], &[0x40, 0x38, 0x38, 0x40, 0xb8]].concat();
+    let codebook = book::<Byte>(&data);
+    let mut lengths = vec![0; 256];
+    (lengths[56], lengths[64], lengths[184]) = (1, 2, 2);
+    assert_eq!(codebook.lengths(), lengths);
+    let encoded = BYTE_LANES.encode(&data, &codebook).unwrap();
+    let tails = [&[0, 0, 0x80, 0xac][..], &zeros(16), &[0xc0, 0xe2, 0x3f, 0], &zeros(4)].concat();
+    let chunks = [&zeros(7)[..], &[0x28], &zeros(4), &[7, 0, 0, 0]].concat();
+    assert_eq!(parts(&encoded), [vec![], tails, chunks]);
+    assert_eq!(encoded.param(LEAD_ROWS), Ok(1));
+
+    let data = [0x38, 0x3f, 0xb8, 0x40, 0x38];
+    let codebook = book::<Pair>(&data);
+    let mut lengths = vec![0; 256];
+    (lengths[119], lengths[120]) = (1, 1);
+    assert_eq!(codebook.lengths(), lengths);
+    let encoded = PAIR_LANES.encode(&data, &codebook).unwrap();
+    let tails = [&[0, 0, 0, 0x80][..], &zeros(12), &[0, 0, 0, 0x40]].concat();
+    let chunks = [&zeros(7)[..], &[0x20], &zeros(4), &[5, 0, 0, 0]].concat();
+    assert_eq!(parts(&encoded), [vec![], tails, chunks, vec![0x07, 0x80, 0x00]]);
+    assert_eq!(encoded.param(LEAD_ROWS), Ok(1));
+}
+
+#[test]
+fn large_tensors_have_long_lanes_and_small_ones_few_chunks() {
+    let chosen = |elements: u64| elements_per_lane(elements);
+    assert_eq!([8 << 20, 1 << 30].map(chosen), [1024, 1024]);
+    assert_eq!([(8 << 20) - 1, 1 << 20, 65_536].map(chosen), [512, 512, 512]);
+    assert_eq!([65_535, 32_768, 32_767, 4096, 1, 0].map(chosen), [256, 256, 128, 128, 128, 128]);
+}

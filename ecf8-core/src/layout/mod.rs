@@ -1,0 +1,101 @@
+//! Layouts: how codewords and raw bits are arranged on disk and in memory so that they decode in parallel.
+//!
+//! A [`Scheme`] is a symbol kind with a layout. Adding one is a file here and its line in [`schemes`].
+
+mod error;
+pub mod exponent_gap;
+pub mod lanes;
+mod nibbles;
+mod parts;
+
+pub use error::{DecodeError, EncodeError};
+pub use parts::{Encoded, Part, PartSpec, PartType};
+
+use crate::codebook::Codebook;
+use crate::format::FloatFormat;
+use crate::histogram::Histogram;
+use crate::symbols::{self, SymbolKind};
+use std::fmt::Debug;
+
+/// One way to compress a tensor: which symbols are coded, and how the result is laid out.
+pub trait Scheme: Sync + Debug {
+    /// The name in containers and on the command line, for example `exponent-gap`.
+    fn name(&self) -> &'static str;
+
+    /// One line about it for people.
+    fn about(&self) -> &'static str;
+
+    /// The float format of the tensors that it takes.
+    fn format(&self) -> &'static FloatFormat;
+
+    /// What one codeword stands for: one exponent, unless a scheme says otherwise.
+    fn symbols(&self) -> &'static SymbolKind {
+        &symbols::EXPONENT
+    }
+
+    /// The parts that an encoded tensor consists of, in their order in a container.
+    fn part_specs(&self) -> &'static [PartSpec];
+
+    /// The scheme's parameters with their usual values; a container omits parameters which equal these.
+    fn default_params(&self) -> &'static [(&'static str, u64)];
+
+    /// The largest values that [`Scheme::encode`] gives the parameters which it chooses for each tensor.
+    fn largest_params(&self) -> &'static [(&'static str, u64)] {
+        &[]
+    }
+
+    /// Whether a container may share between tensors what it can: codebooks that are nearly as good, and one stored tensor
+    /// for the parts of all small ones. Otherwise every tensor has its own, under its own name.
+    fn shares(&self) -> bool {
+        false
+    }
+
+    /// Counts the symbols of a tensor's bytes, in parallel.
+    fn symbol_histogram(&self, data: &[u8]) -> Histogram;
+
+    /// The best codebook for these symbols.
+    fn codebook(&self, histogram: &Histogram) -> Codebook;
+
+    /// Bytes of each part, in the order of [`Scheme::part_specs`], for data with this `histogram` under `codebook`:
+    /// exact or upper bounds, each for itself, and without a container's padding.
+    fn part_bytes(&self, histogram: &Histogram, codebook: &Codebook) -> Vec<u64>;
+
+    /// Bytes of all parts together: exact, which is the sum of [`Scheme::part_bytes`], or a lower bound.
+    fn encoded_bytes(&self, histogram: &Histogram, codebook: &Codebook) -> u64 {
+        self.part_bytes(histogram, codebook).into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// Encodes a tensor's bytes, in parallel.
+    ///
+    /// # Errors
+    /// If the codebook lacks a symbol of the data or has another alphabet, or if the data end within an element.
+    fn encode(&self, data: &[u8], codebook: &Codebook) -> Result<Encoded<'static>, EncodeError>;
+
+    /// Decodes into `out` (`elements` × bytes per element), fast and in parallel.
+    ///
+    /// # Errors
+    /// If the parts contradict each other, the codebook or the length of `out`. Damaged parts never panic; `out` then
+    /// holds bytes without meaning.
+    fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError>;
+
+    /// Decodes as [`Scheme::decode`] does, but sequentially and plainly, from the format's description alone and
+    /// without the synchronisation parts. What others are compared with.
+    ///
+    /// # Errors
+    /// If the stream does not hold exactly the elements promised, or the length of `out` differs.
+    fn decode_reference(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError>;
+}
+
+static SCHEMES: [&dyn Scheme; 3] = [&exponent_gap::EXPONENT_GAP, &lanes::PAIR_LANES, &lanes::BYTE_LANES];
+
+/// All schemes, the default first.
+#[must_use]
+pub fn schemes() -> &'static [&'static dyn Scheme] {
+    &SCHEMES
+}
+
+/// The scheme of this name.
+#[must_use]
+pub fn scheme(name: &str) -> Option<&'static dyn Scheme> {
+    schemes().iter().copied().find(|scheme| scheme.name() == name)
+}

@@ -1,0 +1,28 @@
+//! What the bytes of losslessly compressed weights mean. No GPU.
+//!
+//! The way of the data: a safetensors file's tensors are split by their [float format](mod@format), their symbols are
+//! [counted](histogram), a [codebook] follows, a [layout] arranges codewords, raw bits and synchronisation, and the
+//! [container] keeps it all in a file that is safetensors again. `FORMAT.md` specifies that file.
+
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests choose their numbers"))]
+
+pub mod bits;
+pub mod checksum;
+pub mod codebook;
+pub mod container;
+pub mod corpus;
+pub mod error;
+pub mod format;
+pub mod header;
+pub mod histogram;
+mod int;
+pub mod layout;
+pub mod map;
+pub mod symbols;
+pub mod synthetic;
+
+pub use codebook::{Codebook, cascade::CascadeTables};
+pub use container::{CompressedFile, Model, Progress};
+pub use error::{Error, Result};
+pub use histogram::Histogram;
+pub use layout::{Encoded, Scheme, scheme, schemes};

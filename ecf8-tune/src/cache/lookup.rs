@@ -1,0 +1,137 @@
+//! Which variant to take for a tensor: the ladder, from what was measured for just this down to the default.
+
+use super::record::Record;
+use crate::executor::{Fingerprint, Timing};
+use crate::tuner::Problem;
+use ecf8_codegen::strategy::{Params, Strategy, strategies_for};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
+
+/// Where a plan comes from, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rung {
+    /// The same device and software, codebook class and shape bucket.
+    Exact,
+    /// The same model of GPU and shape bucket; another codebook class, driver or NVRTC.
+    SameBucket,
+    /// The same architecture; another GPU or another shape bucket.
+    SameArchitecture,
+    /// One of these from the caches that come with the program.
+    Bundled,
+    /// A prediction of the emulator.
+    Predicted,
+    /// Nothing is known: the first strategy with its defaults.
+    Default,
+}
+
+impl Rung {
+    /// The words for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::SameBucket => "same bucket",
+            Self::SameArchitecture => "same architecture",
+            Self::Bundled => "bundled",
+            Self::Predicted => "predicted",
+            Self::Default => "default",
+        }
+    }
+}
+
+impl Display for Rung {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+/// The variant to take, and why.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The strategy.
+    pub strategy: &'static dyn Strategy,
+    /// Its parameters.
+    pub params: Params,
+    /// Where this comes from.
+    pub rung: Rung,
+    /// Why records that would have been better were not used, each reason once.
+    pub ignored: Vec<String>,
+}
+
+/// The variant for a kind of tensor on a device that measures or predicts: the first rung of the ladder that has one.
+/// `None` if no strategy decodes the scheme.
+#[must_use]
+pub fn plan(
+    records: &[Record],
+    bundled: &[Record],
+    fingerprint: &Fingerprint,
+    timing: Timing,
+    problem: &Problem,
+) -> Option<Plan> {
+    let mut ignored = BTreeSet::new();
+    let query = Query { fingerprint, timing, problem };
+    let own = [Rung::Exact, Rung::SameBucket, Rung::SameArchitecture].map(|rung| (rung, rung, records));
+    let foreign =
+        [Rung::Exact, Rung::SameBucket, Rung::SameArchitecture].map(|rung| (rung, Rung::Bundled, bundled));
+    let predicted = [(Rung::Predicted, Rung::Predicted, records)];
+    for (test, rung, records) in own.into_iter().chain(foreign).chain(predicted) {
+        let mut fitting: Vec<&Record> = records.iter().filter(|record| query.fits(record, test)).collect();
+        fitting.sort_by_key(|record| query.distance(record));
+        for record in fitting {
+            let Some(choice) = &record.choice else { continue };
+            match choice.resolve(&problem.scheme) {
+                Ok((strategy, params)) => {
+                    let ignored = ignored.into_iter().collect();
+                    return Some(Plan { strategy, params, rung, ignored });
+                }
+                Err(reason) => {
+                    ignored.insert(reason);
+                }
+            }
+        }
+    }
+    for record in records.iter().filter(|record| record.problem.scheme == problem.scheme) {
+        if record.fingerprint.arch != fingerprint.arch {
+            let gpu = record.fingerprint.gpu.escape_debug();
+            ignored.insert(format!("a record is for another GPU, {gpu} ({})", record.fingerprint.arch));
+        }
+    }
+    let strategy = strategies_for(&problem.scheme).next()?;
+    let params = strategy.params(&[]).ok()?;
+    Some(Plan { strategy, params, rung: Rung::Default, ignored: ignored.into_iter().collect() })
+}
+
+struct Query<'a> {
+    fingerprint: &'a Fingerprint,
+    timing: Timing,
+    problem: &'a Problem,
+}
+
+impl Query<'_> {
+    /// Whether a record is good enough for a rung.
+    fn fits(&self, record: &Record, rung: Rung) -> bool {
+        let (theirs, problem) = (&record.fingerprint, &record.problem);
+        let same_timing = record.timing == self.timing;
+        problem.scheme == self.problem.scheme
+            && match rung {
+                Rung::Exact => same_timing && theirs.serves(self.fingerprint) && problem == self.problem,
+                Rung::SameBucket => {
+                    same_timing
+                        && theirs.is_same_gpu(self.fingerprint)
+                        && problem.shape_bucket == self.problem.shape_bucket
+                }
+                Rung::SameArchitecture => same_timing && theirs.arch == self.fingerprint.arch,
+                Rung::Predicted => record.timing == Timing::Predicted,
+                Rung::Bundled | Rung::Default => false,
+            }
+    }
+
+    /// How far a record is from what is asked; the newest of equally near ones comes first.
+    fn distance(&self, record: &Record) -> (u32, bool, u32, u64) {
+        let bucket = record.problem.shape_bucket.abs_diff(self.problem.shape_bucket);
+        let other_gpu = !record.fingerprint.is_same_gpu(self.fingerprint);
+        (bucket, other_gpu, record.problem.class.distance(&self.problem.class), u64::MAX - record.unix_ms)
+    }
+}

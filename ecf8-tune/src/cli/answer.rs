@@ -1,0 +1,112 @@
+//! What a command answers, for people and for scripts, and what it says when it fails.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use serde_json::Value;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// The answer of a command that succeeded, in both forms.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// For people; ends with a line break unless it is empty.
+    pub(super) text: String,
+    /// For scripts.
+    pub(super) json: Value,
+    /// What was found wrong, if the command's purpose is to find that out: the answer is given all the same.
+    pub(super) failure: Option<Failure>,
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    message: String,
+    status: u8,
+}
+
+impl Failure {
+    /// The data are wrong: exit status 1.
+    #[expect(clippy::needless_pass_by_value, reason = "used as a function of errors")]
+    pub(super) fn data(message: impl ToString) -> Self {
+        Self { message: message.to_string(), status: 1 }
+    }
+
+    /// The request is wrong, or cannot be served here: exit status 2.
+    #[expect(clippy::needless_pass_by_value, reason = "used as a function of errors")]
+    pub(super) fn request(message: impl ToString) -> Self {
+        Self { message: message.to_string(), status: 2 }
+    }
+}
+
+impl From<ecf8_core::Error> for Failure {
+    fn from(error: ecf8_core::Error) -> Self {
+        if error.is_data_error() { Self::data(error) } else { Self::request(error) }
+    }
+}
+
+/// Writes the answer or the failure, and says how the process ends.
+pub(super) fn give(answer: Result<Answer, Failure>, json: bool) -> ExitCode {
+    let failure = match answer {
+        Ok(answer) => {
+            let text = if json { format!("{:#}\n", answer.json) } else { answer.text };
+            match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+                Ok(()) => answer.failure,
+                // Whoever read the answer has seen enough of it.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => answer.failure,
+                Err(error) => Some(Failure::request(format!("cannot write to standard output: {error}"))),
+            }
+        }
+        Err(failure) => Some(failure),
+    };
+    let Some(failure) = failure else { return ExitCode::SUCCESS };
+    let _ = writeln!(io::stderr(), "ecf8: {}", printable(&failure.message));
+    ExitCode::from(failure.status)
+}
+
+/// On one line and harmless to terminals, whatever characters the names of files and tensors are made of.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            printable.extend(c.escape_default());
+        } else {
+            printable.push(c);
+        }
+    }
+    printable
+}
+
+/// A table with the first column to the left and the others to the right.
+pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    let cells = |row: Vec<String>| -> Vec<Cell> {
+        let align = |i| if i == 0 { CellAlignment::Left } else { CellAlignment::Right };
+        row.into_iter()
+            .enumerate()
+            .map(|(i, text)| Cell::new(printable(&text)).set_alignment(align(i)))
+            .collect()
+    };
+    table.set_header(cells(head.iter().map(|&text| text.to_owned()).collect()));
+    for row in rows {
+        table.add_row(cells(row));
+    }
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A number of bytes with all its digits, in groups of three.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,367 @@
+//! `ecf8 bench`: how fast every strategy decodes here, with the raw samples.
+
+use super::answer::{Answer, Failure, table};
+use super::steps::Steps;
+use super::verify::Device;
+use crate::executor::{CudaExecutor, EmulatorExecutor, Target, Timing};
+use crate::tuner::{self, Budget, Candidate, Known, Outcome, Settings, Stop, Summary, Trials, Workbench};
+use clap::Args;
+use ecf8_codegen::emulator::Checks;
+use ecf8_codegen::strategy::{strategies, strategies_for};
+use ecf8_core::{Encoded, schemes, synthetic};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, SystemTime};
+
+/// Side of the matrices, where blocks have a scale each.
+const COLUMNS: usize = 4096;
+
+/// Bytes of the largest tensor that variants are chosen on; what is best there is timed at the other sizes.
+const CHOSEN_AT: u64 = 64 << 20;
+
+/// Elements of tensors on the emulator, unless others are asked for.
+const EMULATED: &str = "256K";
+
+/// Measure how fast every strategy decodes on this GPU, for several sizes of tensors
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  ecf8 bench --json > h200.json\n  \
+    ecf8 bench --sizes 8M,64M --strategies gap-cascade,gap-wide --budget 30s\n  \
+    ecf8 bench --device emulator\n\n\
+    Weights are generated: Gaussian, scaled in 128x128 blocks, and cast as they are at two deviations. For each strategy the\n\
+    fastest variant is looked for first. The emulator gives predictions, under other names.")]
+pub(super) struct Bench {
+    /// Where to measure: a GPU as cuda:N, or emulator to predict
+    #[arg(long, value_name = "DEVICE", default_value = "cuda:0")]
+    device: Device,
+    /// Sizes of the tensors in bytes of output, K, M and G being powers of 1024 (default: 8M,64M,512M; on the emulator 256K)
+    #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = size)]
+    sizes: Vec<u64>,
+    /// Only these strategies
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = names())]
+    strategies: Vec<String>,
+    /// Runs that are timed of each row
+    #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// Time for looking for the fastest variant of one strategy on one kind of data
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    budget: Duration,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+fn names() -> clap::builder::PossibleValuesParser {
+    strategies().iter().map(|strategy| strategy.name()).collect::<Vec<_>>().into()
+}
+
+/// Reads `512M`.
+fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "a size is a number of bytes such as 8M or 1G".to_owned();
+    let (digits, factor) = match text.char_indices().next_back() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1 << 10),
+        Some((at, 'm' | 'M')) => (&text[..at], 1 << 20),
+        Some((at, 'g' | 'G')) => (&text[..at], 1 << 30),
+        _ => (text, 1u64),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(factor).filter(|size| (1..=64 << 30).contains(size)).ok_or_else(wrong)
+}
+
+/// Generated weights of one kind.
+#[derive(Clone, Copy)]
+struct Data {
+    name: &'static str,
+    /// Standard deviation; scaled in blocks if there is none.
+    sigma: Option<f32>,
+}
+
+const DATA: [Data; 3] = [
+    Data { name: "Gaussian, 128x128 blocks", sigma: None },
+    Data { name: "Gaussian, sigma 0.02, cast", sigma: Some(0.02) },
+    Data { name: "Gaussian, sigma 0.03, cast", sigma: Some(0.03) },
+];
+
+impl Data {
+    fn bytes(self, count: u64) -> Result<Vec<u8>, Failure> {
+        let count =
+            usize::try_from(count).map_err(|_| Failure::request("a size is too large; use smaller ones"))?;
+        Ok(match self.sigma {
+            Some(sigma) => synthetic::cast(&synthetic::gaussian(1, count, sigma)),
+            None => synthetic::block_scaled(&synthetic::gaussian(1, count, 1.0), COLUMNS).bytes,
+        })
+    }
+}
+
+/// One strategy at one size.
+struct Row {
+    data: &'static str,
+    scheme: &'static str,
+    candidate: Candidate,
+    output_bytes: u64,
+    encoded_bytes: u64,
+    outcome: Result<Vec<u64>, String>,
+}
+
+/// What is fixed for all rows.
+struct About {
+    device: String,
+    timing: Timing,
+    copy_gb_per_s: Option<f64>,
+}
+
+impl Bench {
+    pub(super) fn run(&self) -> Result<Answer, Failure> {
+        match self.device {
+            Device::Cpu => Err(Failure::request(
+                "the cpu runs no kernels: bench with `--device cuda:0` or `--device emulator`",
+            )),
+            Device::Emulator => self.bench(&mut EmulatorExecutor { checks: Checks::Basic }, None),
+            Device::Cuda(ordinal) => {
+                let without = |error: &dyn std::fmt::Display| {
+                    Failure::request(format!("{error}; `--device emulator` predicts without a GPU"))
+                };
+                let mut target = CudaExecutor::open(ordinal).map_err(|error| without(&error))?;
+                target.cache().compiler_version().map_err(|error| without(&error))?;
+                // Several times any L2, and little of any memory.
+                let copy = target.device().copy_bandwidth(512 << 20, 20).map_err(Failure::request)?;
+                let answer = self.bench(&mut target, copy.gb_per_s());
+                super::warn(target.cache().take_warnings());
+                answer
+            }
+        }
+    }
+
+    fn sizes(&self, timing: Timing) -> Vec<u64> {
+        let usual: &[&str] = match timing {
+            Timing::Measured => &["8M", "64M", "512M"],
+            Timing::Predicted => &[EMULATED],
+        };
+        if self.sizes.is_empty() {
+            usual.iter().filter_map(|text| size(text).ok()).collect()
+        } else {
+            self.sizes.clone()
+        }
+    }
+
+    fn bench<T: Target>(&self, target: &mut T, copy_gb_per_s: Option<f64>) -> Result<Answer, Failure> {
+        let about = About { device: target.describe(), timing: target.timing(), copy_gb_per_s };
+        let interrupt = Arc::new(AtomicBool::new(false));
+        super::interrupt::tell(&interrupt);
+        let sizes = self.sizes(about.timing);
+        let at = sizes.iter().copied().filter(|size| *size <= CHOSEN_AT).max().or(sizes.first().copied());
+        let pairs: usize = schemes().iter().map(|scheme| self.chosen(scheme.name()).len()).sum();
+        let steps = Steps::start("benchmarking", (DATA.len() * pairs * (sizes.len() + 1)) as u64);
+        let mut done = 0;
+        let mut rows = Vec::new();
+        for data in DATA {
+            // Chosen at one size first, then timed at all.
+            let mut choices: Vec<(&'static str, Candidate)> = Vec::new();
+            for (round, &size) in at.iter().chain(&sizes).enumerate() {
+                let bytes = data.bytes(size)?;
+                for scheme in schemes() {
+                    let codebook = scheme.codebook(&scheme.symbol_histogram(&bytes));
+                    let encoded = scheme.encode(&bytes, &codebook).map_err(Failure::data)?;
+                    for name in self.chosen(scheme.name()) {
+                        if interrupt.load(std::sync::atomic::Ordering::Relaxed) {
+                            return Err(Failure::request("interrupted"));
+                        }
+                        if round == 0 {
+                            let budget = Budget::new(self.budget, interrupt.clone());
+                            let choice = choose(target, &encoded, &bytes, name, &budget)?;
+                            choices.push((scheme.name(), choice));
+                        } else {
+                            let wanted = |(of, choice): &&(&'static str, Candidate)| {
+                                *of == scheme.name() && choice.strategy.name() == name
+                            };
+                            if let Some((_, choice)) = choices.iter().find(wanted) {
+                                rows.push(self.row(target, &encoded, &bytes, data.name, choice));
+                            }
+                        }
+                        done += 1;
+                        steps.at(done);
+                    }
+                }
+            }
+        }
+        steps.finish();
+        Ok(self.answer(&about, &target.fingerprint(), &rows))
+    }
+
+    /// The strategies to run for a scheme.
+    fn chosen(&self, scheme: &str) -> Vec<&'static str> {
+        let all = strategies_for(scheme).map(|strategy| strategy.name());
+        all.filter(|name| self.strategies.is_empty() || self.strategies.iter().any(|wanted| wanted == name))
+            .collect()
+    }
+
+    /// Verifies and times one variant.
+    fn row<T: Target>(
+        &self,
+        target: &mut T,
+        encoded: &Encoded<'_>,
+        bytes: &[u8],
+        data: &'static str,
+        candidate: &Candidate,
+    ) -> Row {
+        let one = std::slice::from_ref(candidate);
+        let mut bench = Workbench::expecting(target, encoded, one, bytes.to_vec());
+        let compiled = bench.compile(&[0]).pop().unwrap_or(Ok(()));
+        let timed = compiled.and_then(|()| bench.verify(0)).and_then(|()| {
+            let warm_up = bench.time(0, 3)?;
+            match bench.timing() {
+                Timing::Measured => bench.time(0, self.runs.into()),
+                Timing::Predicted => Ok(warm_up),
+            }
+        });
+        Row {
+            data,
+            scheme: encoded.scheme.name(),
+            candidate: candidate.clone(),
+            output_bytes: bytes.len() as u64,
+            encoded_bytes: encoded.bytes(),
+            outcome: timed.map_err(|error| error.to_string()),
+        }
+    }
+
+    fn answer(&self, about: &About, fingerprint: &crate::executor::Fingerprint, rows: &[Row]) -> Answer {
+        let json = json!({
+            "device": fingerprint.gpu,
+            "arch": fingerprint.arch,
+            "multiprocessors": fingerprint.sm_count,
+            "driver": fingerprint.driver,
+            "nvrtc": fingerprint.nvrtc,
+            "timing": about.timing,
+            "copy_gb_per_s": about.copy_gb_per_s,
+            "date": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            "command": std::env::args().collect::<Vec<_>>().join(" "),
+            "version": env!("CARGO_PKG_VERSION"),
+            "rows": rows.iter().map(|row| row.json(about)).collect::<Vec<_>>(),
+        });
+        let lines = rows.iter().map(|row| row.cells(about));
+        let rate = match about.timing {
+            Timing::Measured => "GB/s",
+            Timing::Predicted => "GB/s, predicted",
+        };
+        let head = ["data", "bytes", "ratio", "scheme", "strategy", "variant", rate, "p20-p80", "of copy"];
+        let copy = about.copy_gb_per_s.map_or_else(String::new, |rate| format!("; copies at {rate:.0} GB/s"));
+        let text = format!("{}{copy}\n{}", about.device, table(&head, lines));
+        let wrong = rows.iter().filter(|row| row.outcome.is_err()).count();
+        let failure = (wrong > 0)
+            .then(|| Failure::data(format!("{wrong} of {} rows failed; they say why", rows.len())));
+        Answer { text, json, failure }
+    }
+}
+
+/// The fastest variant of a strategy for a tensor; its defaults if nothing was found out in time.
+fn choose<T: Target>(
+    target: &mut T,
+    encoded: &Encoded<'_>,
+    bytes: &[u8],
+    strategy: &str,
+    budget: &Budget,
+) -> Result<Candidate, Failure> {
+    let scheme = encoded.scheme.name();
+    let all = tuner::candidates(scheme);
+    let space: Vec<Candidate> =
+        all.into_iter().filter(|candidate| candidate.strategy.name() == strategy).collect();
+    let default = space
+        .iter()
+        .find(|candidate| candidate.strategy.params(&[]).is_ok_and(|params| params == candidate.params))
+        .or(space.first());
+    let nothing = || Failure::request(format!("strategy {strategy} has no variant for scheme {scheme}"));
+    let default = default.cloned().ok_or_else(nothing)?;
+    let mut bench = Workbench::expecting(target, encoded, &space, bytes.to_vec());
+    let mut searcher = tuner::searcher(&space, Vec::new());
+    let (known, settings) = (Known::default(), Settings::default());
+    let tuned = tuner::tune(&mut bench, &space, &mut *searcher, &known, budget, &settings, |_| ());
+    if tuned.stopped == Some(Stop::Interrupt) {
+        return Err(Failure::request("interrupted"));
+    }
+    if let Some(reason) = tuned.fatal {
+        return Err(Failure::data(format!("{strategy}: {reason}")));
+    }
+    let timed = |index: &usize| matches!(tuned.outcomes.get(*index), Some(Some(Outcome::SamplesNs(_))));
+    Ok(tuned.choice.filter(timed).and_then(|index| space.get(index)).cloned().unwrap_or(default))
+}
+
+impl Row {
+    fn summary(&self) -> Option<Summary> {
+        self.outcome.as_ref().ok().and_then(|samples| Summary::of(samples))
+    }
+
+    fn rate(&self, time_ns: f64) -> f64 {
+        self.output_bytes as f64 / time_ns
+    }
+
+    /// Bytes that a decoder has to move, as a part of what a copy moves in the same time.
+    fn share_of_copy(&self, about: &About, time_ns: f64) -> Option<f64> {
+        let moved = (self.output_bytes + self.encoded_bytes) as f64 / time_ns;
+        about.copy_gb_per_s.map(|copy| moved / copy)
+    }
+
+    fn json(&self, about: &About) -> Value {
+        let mut row = json!({
+            "data": self.data,
+            "scheme": self.scheme,
+            "strategy": self.candidate.strategy.name(),
+            "params": self.candidate.params,
+            "output_bytes": self.output_bytes,
+            "encoded_bytes": self.encoded_bytes,
+            "ratio": self.encoded_bytes as f64 / self.output_bytes as f64,
+        });
+        match (&self.outcome, self.summary(), about.timing) {
+            (Err(reason), ..) => row["failed"] = json!(reason),
+            (Ok(samples), Some(summary), Timing::Measured) => {
+                row["gb_per_s"] = json!({
+                    "median": self.rate(summary.median_ns),
+                    "p20": self.rate(summary.p80_ns),
+                    "p80": self.rate(summary.p20_ns),
+                });
+                row["share_of_copy"] = json!(self.share_of_copy(about, summary.median_ns));
+                row["samples_ms"] = samples.iter().map(|&sample| json!(sample as f64 / 1e6)).collect();
+            }
+            (Ok(_), Some(summary), Timing::Predicted) => {
+                row["predicted_gb_per_s"] = json!(self.rate(summary.median_ns));
+            }
+            (Ok(_), None, _) => {}
+        }
+        row
+    }
+
+    fn cells(&self, about: &About) -> Vec<String> {
+        let summary = self.summary();
+        let or_reason = |text: Option<String>| match (&self.outcome, text) {
+            (Err(reason), _) => format!("failed: {reason}"),
+            (Ok(_), text) => text.unwrap_or_default(),
+        };
+        let spread = summary.filter(|_| about.timing == Timing::Measured);
+        let share = summary.and_then(|summary| self.share_of_copy(about, summary.median_ns));
+        vec![
+            self.data.to_owned(),
+            super::answer::grouped(self.output_bytes),
+            format!("{:.4}", self.encoded_bytes as f64 / self.output_bytes as f64),
+            self.scheme.to_owned(),
+            self.candidate.strategy.name().to_owned(),
+            self.candidate.params.to_string(),
+            or_reason(summary.map(|summary| format!("{:.0}", self.rate(summary.median_ns)))),
+            spread.map_or_else(String::new, |summary| {
+                format!("{:.0}-{:.0}", self.rate(summary.p80_ns), self.rate(summary.p20_ns))
+            }),
+            share.map_or_else(String::new, |share| format!("{:.0} %", 100.0 * share)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_in_powers_of_1024() {
+        assert_eq!(["1", "8k", "64M", "2G"].map(|text| size(text).unwrap()), [1, 8 << 10, 64 << 20, 2 << 30]);
+        for wrong in ["", "M", "-1", "0", "1.5M", "65G", "99999999999999999999", "8MB", "8é"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `ecf8 inspect`.
+
+use super::answer::{Answer, Failure, grouped, table};
+use clap::Args;
+use ecf8_core::container::{self, Model};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Show sizes, entropies and codebooks of a compressed file or folder
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  ecf8 inspect model.ecf8.safetensors\n  \
+    ecf8 inspect Qwen3-8B-ECF8/ --json | jq .ratio")]
+pub(super) struct Inspect {
+    /// Compressed file or folder
+    input: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Inspect {
+    pub(super) fn run(&self) -> Result<Answer, Failure> {
+        let inspection = container::inspect(&Model::open(&self.input)?);
+        let rows = inspection.tensors.iter().map(|tensor| {
+            vec![
+                tensor.name.clone(),
+                tensor.dtype.clone(),
+                tensor.scheme.to_owned(),
+                grouped(tensor.original_bytes),
+                grouped(tensor.compressed_bytes),
+                format!("{:.4}", tensor.ratio),
+                format!("{:.3}", tensor.exponent_entropy_bits),
+                format!("{:.3}", tensor.byte_entropy_bits),
+                tensor.codebook.clone(),
+            ]
+        });
+        let head = [
+            "tensor",
+            "dtype",
+            "scheme",
+            "bytes",
+            "compressed",
+            "ratio",
+            "H(exponent)",
+            "H(byte)",
+            "code lengths",
+        ];
+        let mut text = if inspection.tensors.is_empty() { String::new() } else { table(&head, rows) + "\n" };
+        let codebooks = &inspection.codebooks;
+        text += &format!(
+            "compressed tensors  {} -> {} bytes, ratio {:.4}, all metadata included\n\
+             kept tensors        {}, {} bytes\n\
+             whole model         {} -> {} bytes\n\
+             codebooks           {}; codewords and codebooks take {} bytes with one per tensor, {} with one per file\n",
+            grouped(inspection.original_bytes),
+            grouped(inspection.compressed_bytes),
+            inspection.ratio,
+            inspection.kept_tensors,
+            grouped(inspection.kept_bytes),
+            grouped(inspection.file_original_bytes),
+            grouped(inspection.file_bytes),
+            codebooks.count,
+            grouped(codebooks.per_tensor_bytes),
+            grouped(codebooks.shared_bytes),
+        );
+        Ok(Answer { text, json: json!(inspection), failure: None })
+    }
+}

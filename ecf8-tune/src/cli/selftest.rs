@@ -1,0 +1,260 @@
+//! `ecf8 selftest`: every strategy, in every variant, on the whole corpus, must give the original bytes.
+
+use super::answer::{Answer, Failure, table};
+use super::steps::Steps;
+use super::verify::Device;
+use crate::executor::{CudaExecutor, Executor, ExecutorError, Target};
+use crate::kernel_cache::{Compiler, KernelCache};
+use crate::nvrtc::Nvrtc;
+use clap::Args;
+use ecf8_codegen::strategy::{Params, Strategy, prove, strategies, strategies_for};
+use ecf8_core::corpus::{Case, Tier, corpus};
+use ecf8_core::{Encoded, Scheme, schemes};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Failures that are told one by one.
+const LISTED: usize = 20;
+
+/// Prove that every strategy decodes the whole corpus exactly, in every variant, on this GPU or on the emulator
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  ecf8 selftest --device cuda:0\n  ecf8 selftest --device emulator --strategy gap-wide\n\n\
+    The corpus comes with the program: nothing else is needed on the machine but its driver and NVRTC. The emulator takes the\n\
+    quick part of it, a GPU all, unless --quick or --full say otherwise."
+)]
+pub(super) struct Selftest {
+    /// Where to decode: emulator, or a GPU as cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "cuda:0")]
+    device: Device,
+    /// Only this strategy
+    #[arg(long, value_name = "NAME")]
+    strategy: Option<String>,
+    /// Only the quick part of the corpus, tensors up to some ten thousand elements
+    #[arg(long, conflicts_with = "full")]
+    quick: bool,
+    /// All of the corpus, tensors up to millions of elements
+    #[arg(long)]
+    full: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What was tried of one strategy.
+#[derive(Debug, Default)]
+struct Tally {
+    variants: usize,
+    tensors: usize,
+    runs: usize,
+    bytes: u64,
+}
+
+/// All that was tried.
+#[derive(Debug, Default)]
+struct Report {
+    strategies: BTreeMap<&'static str, Tally>,
+    failures: Vec<String>,
+    failed: usize,
+}
+
+impl Report {
+    fn fail(&mut self, failure: String) {
+        self.failed += 1;
+        if self.failures.len() < LISTED {
+            self.failures.push(failure);
+        }
+    }
+}
+
+impl Selftest {
+    pub(super) fn run(&self) -> Result<Answer, Failure> {
+        let chosen: Vec<&'static dyn Strategy> = match &self.strategy {
+            Some(name) => vec![super::kernel::find_strategy(name)?],
+            None => strategies().to_vec(),
+        };
+        let (device, tier, report) = match self.device {
+            Device::Cpu => {
+                return Err(Failure::request(
+                    "the cpu runs no kernels: test with `--device cuda:0` or `--device emulator`",
+                ));
+            }
+            Device::Emulator => {
+                let tier = if self.full { Tier::Full } else { Tier::Quick };
+                ("emulator".to_owned(), tier, on_emulator(&chosen, tier))
+            }
+            Device::Cuda(ordinal) => {
+                let tier = if self.quick { Tier::Quick } else { Tier::Full };
+                let (device, report) = on_gpu(ordinal, &chosen, tier)?;
+                (device, tier, report)
+            }
+        };
+        Ok(answer(&device, tier, &report))
+    }
+}
+
+fn on_emulator(chosen: &[&'static dyn Strategy], tier: Tier) -> Report {
+    let mut report = Report::default();
+    for strategy in chosen {
+        let steps = Steps::start(strategy.name(), 0);
+        let done = AtomicUsize::new(0);
+        let proof = prove(*strategy, tier, &|progress| {
+            let done = 1 + done.fetch_add(1, Ordering::Relaxed);
+            steps.of(done as u64, progress.runs as u64);
+        });
+        steps.finish();
+        match proof {
+            Ok(proof) => {
+                let tally = Tally {
+                    variants: proof.variants,
+                    tensors: proof.tensors,
+                    runs: proof.runs,
+                    bytes: proof.bytes,
+                };
+                report.strategies.insert(strategy.name(), tally);
+            }
+            Err(disproof) => {
+                report.strategies.insert(strategy.name(), Tally::default());
+                report.fail(disproof.to_string());
+            }
+        }
+    }
+    report
+}
+
+fn on_gpu(ordinal: u32, chosen: &[&'static dyn Strategy], tier: Tier) -> Result<(String, Report), Failure> {
+    let without = |error: &dyn std::fmt::Display| {
+        Failure::request(format!("{error}; `selftest --device emulator` needs no GPU"))
+    };
+    let nvrtc: Arc<dyn Compiler> = Arc::new(Nvrtc::find().map_err(|error| without(&error))?);
+    // Thousands of kernels that nobody wants again: kept in memory, tensor by tensor.
+    let open = || {
+        let nvrtc = nvrtc.clone();
+        let cache = KernelCache::in_memory().with_compiler(move || Ok(nvrtc.clone()));
+        CudaExecutor::with_cache(ordinal, Arc::new(cache))
+    };
+    let device = Executor::describe(&open().map_err(|error| without(&error))?);
+    let mut report = Report::default();
+    for strategy in chosen {
+        let tally = Tally { variants: strategy.variants().len(), ..Tally::default() };
+        report.strategies.insert(strategy.name(), tally);
+    }
+    let cases = corpus(tier);
+    let steps = Steps::start("tensors of the corpus", (cases.len() * schemes().len()) as u64);
+    let mut done = 0;
+    for case in &cases {
+        for &scheme in schemes() {
+            let variants: Vec<(&'static dyn Strategy, Params)> = strategies_for(scheme.name())
+                .filter(|strategy| chosen.iter().any(|one| one.name() == strategy.name()))
+                .flat_map(|strategy| strategy.variants().into_iter().map(move |params| (strategy, params)))
+                .collect();
+            if !variants.is_empty() {
+                let mut executor = open().map_err(|error| without(&error))?;
+                try_tensor(&mut executor, case, scheme, &variants, &mut report)?;
+            }
+            done += 1;
+            steps.at(done);
+        }
+    }
+    steps.finish();
+    Ok((device, report))
+}
+
+/// One tensor under one scheme, by all variants.
+fn try_tensor(
+    executor: &mut CudaExecutor,
+    case: &Case,
+    scheme: &'static dyn Scheme,
+    variants: &[(&'static dyn Strategy, Params)],
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let place = format!("{} ({})", case.name, scheme.name());
+    let codebook = scheme.codebook(&scheme.symbol_histogram(&case.bytes));
+    let broken = |error: &dyn std::fmt::Display| Failure::data(format!("{place}: {error}; report this"));
+    let encoded: Encoded<'_> = scheme.encode(&case.bytes, &codebook).map_err(|error| broken(&error))?;
+    if encoded.decode_reference().map_err(|error| broken(&error))? != case.bytes {
+        return Err(broken(&"the reference decoder does not give the original bytes"));
+    }
+    // Compiled together first, on all cores; what cannot be compiled says so again below.
+    let kernels: Vec<_> =
+        variants.iter().filter_map(|(strategy, params)| strategy.kernel(params, &codebook).ok()).collect();
+    executor.compile(&kernels);
+    let mut counted: Vec<&str> = Vec::new();
+    for (strategy, params) in variants {
+        let decoded = executor.decode(*strategy, params, &encoded);
+        if let Some(tally) = report.strategies.get_mut(strategy.name()) {
+            tally.runs += 1;
+            tally.bytes += case.bytes.len() as u64;
+            if !counted.contains(&strategy.name()) {
+                counted.push(strategy.name());
+                tally.tensors += 1;
+            }
+        }
+        let variant = format!("{} {params}, {place}", strategy.name());
+        match decoded {
+            Ok(bytes) if bytes == case.bytes => {}
+            Ok(bytes) => {
+                let same =
+                    bytes.iter().zip(&case.bytes).take_while(|(found, wanted)| found == wanted).count();
+                report.fail(format!("{variant}: wrong from byte {same} on"));
+            }
+            Err(ExecutorError::Device(error)) => {
+                // After a fault nothing else would work either.
+                return Err(Failure::data(format!("{variant}: {error}")));
+            }
+            Err(error) => report.fail(format!("{variant}: {error}")),
+        }
+    }
+    Ok(())
+}
+
+fn answer(device: &str, tier: Tier, report: &Report) -> Answer {
+    let tier = match tier {
+        Tier::Quick => "quick",
+        Tier::Full => "full",
+    };
+    let rows = report.strategies.iter().map(|(name, tally)| {
+        vec![
+            (*name).to_owned(),
+            tally.variants.to_string(),
+            tally.tensors.to_string(),
+            tally.runs.to_string(),
+            super::answer::grouped(tally.bytes),
+        ]
+    });
+    let runs: usize = report.strategies.values().map(|tally| tally.runs).sum();
+    let mut text = table(&["strategy", "variants", "tensors", "decodings", "bytes"], rows);
+    for failure in &report.failures {
+        text += &format!("failed: {failure}\n");
+    }
+    let exact = report.failed == 0;
+    if exact {
+        text += &format!("{device}, {tier} corpus: all {runs} decodings exact\n");
+    }
+    let strategies: Vec<Value> = report
+        .strategies
+        .iter()
+        .map(|(name, tally)| {
+            json!({
+                "name": name,
+                "variants": tally.variants,
+                "tensors": tally.tensors,
+                "runs": tally.runs,
+                "bytes": tally.bytes,
+            })
+        })
+        .collect();
+    let json = json!({
+        "device": device,
+        "tier": tier,
+        "strategies": strategies,
+        "runs": runs,
+        "failed": report.failed,
+        "failures": report.failures,
+        "exact": exact,
+    });
+    let message = || format!("{} failures on {device}; report them", report.failed);
+    Answer { text, json, failure: (!exact).then(|| Failure::data(message())) }
+}

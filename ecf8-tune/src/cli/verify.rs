@@ -1,0 +1,276 @@
+//! `ecf8 verify`: does everything come back, byte for byte?
+
+use super::answer::{Answer, Failure, grouped};
+use super::kernel::{find_strategy, pair};
+use super::progress::Bars;
+use crate::cache::{self, Rung, TuningCache};
+use crate::executor::{CudaExecutor, EmulatorExecutor, Executor, ExecutorError, Fingerprint, Timing};
+use crate::tuner::Problem;
+use clap::Args;
+use ecf8_codegen::emulator::Checks;
+use ecf8_codegen::strategy::{Params, Strategy, strategies_for};
+use ecf8_core::container::{self, CompressedFile, CompressedTensor, Model, Progress};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Check that a compressed file or folder is intact and that every tensor decodes to the bytes it was made from
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  ecf8 verify model.ecf8.safetensors --against model.safetensors\n  \
+    ecf8 verify model.ecf8.safetensors --device emulator --all-variants\n  \
+    ecf8 verify model.ecf8.safetensors --device cuda:0 --strategy gap-cascade --set bytes_per_thread=16")]
+pub(super) struct Verify {
+    /// Compressed file or folder
+    input: PathBuf,
+    /// Also compare with the original, byte for byte
+    #[arg(long, value_name = "ORIGINAL")]
+    against: Option<PathBuf>,
+    /// Where to decode: cpu, emulator, or a GPU as cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: Device,
+    /// Decode with this strategy (default: what the tuning cache says, else the first that decodes the tensor's scheme)
+    #[arg(long, value_name = "NAME")]
+    strategy: Option<String>,
+    /// Set a tunable of the strategy
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair, requires = "strategy", conflicts_with = "all_variants")]
+    set: Vec<(String, String)>,
+    /// Decode with every variant of the strategy, or of every strategy
+    #[arg(long)]
+    all_variants: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Where kernels run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Device {
+    Cpu,
+    Emulator,
+    Cuda(u32),
+}
+
+impl FromStr for Device {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "cpu" => Ok(Self::Cpu),
+            "emulator" => Ok(Self::Emulator),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|ordinal| ordinal.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| "a device is cpu, emulator, or cuda:N such as cuda:0".to_owned()),
+        }
+    }
+}
+
+/// What was done, for the answer.
+#[derive(Default)]
+struct Tally {
+    tensors: u64,
+    bytes: u64,
+    launches: u64,
+    variants: BTreeSet<String>,
+    /// Tensors by where their plans came from.
+    rungs: BTreeMap<Rung, u64>,
+    /// Why records of the tuning cache were not used.
+    ignored: BTreeSet<String>,
+}
+
+/// What is needed to look plans up.
+struct Planner {
+    cache: TuningCache,
+    fingerprint: Fingerprint,
+    timing: Timing,
+}
+
+impl Planner {
+    fn new(input: &Path, executor: &dyn Executor) -> Self {
+        let mut cache = TuningCache::open(input);
+        super::warn(std::mem::take(&mut cache.warnings));
+        Self { cache, fingerprint: executor.fingerprint(), timing: executor.timing() }
+    }
+
+    /// The variant that the tuning cache has for a tensor.
+    fn plan(&self, tensor: &CompressedTensor<'_>) -> Option<cache::Plan> {
+        let problem = Problem::new(tensor.scheme().name(), tensor.codebook(), tensor.elements())?;
+        let (records, bundled) = (&self.cache.records, cache::bundled());
+        cache::plan(records, bundled, &self.fingerprint, self.timing, &problem)
+    }
+}
+
+impl Verify {
+    pub(super) fn run(&self) -> Result<Answer, Failure> {
+        let mut executor: Option<Box<dyn Executor>> = match self.device {
+            Device::Cpu => None,
+            Device::Emulator => Some(Box::new(EmulatorExecutor { checks: Checks::Full })),
+            Device::Cuda(ordinal) => Some(Box::new(CudaExecutor::open(ordinal).map_err(Failure::request)?)),
+        };
+        if executor.is_none() && (self.strategy.is_some() || self.all_variants) {
+            return Err(Failure::request(
+                "the cpu runs no kernels: add `--device emulator` or `--device cuda:0`",
+            ));
+        }
+        let model = Model::open(&self.input)?;
+        let planner = match &executor {
+            Some(executor) if self.strategy.is_none() && !self.all_variants => {
+                Some(Planner::new(&self.input, &**executor))
+            }
+            _ => None,
+        };
+        let bars = Bars::default();
+        for file in &model.files {
+            file.verify_integrity(&bars)?;
+        }
+
+        let mut tally = Tally::default();
+        let tensors = || model.files.iter().flat_map(CompressedFile::tensors);
+        bars.start("decoding", tensors().fold(0, |sum, tensor| sum.saturating_add(tensor.original_bytes())));
+        for tensor in tensors() {
+            // The CPU's result is compared with the checksum of the original; the kernels' with the CPU's.
+            let expected = tensor.decode()?;
+            if let Some(executor) = &mut executor {
+                let plan = planner.as_ref().and_then(|planner| planner.plan(&tensor));
+                let variants = match plan {
+                    Some(plan) => {
+                        *tally.rungs.entry(plan.rung).or_default() += 1;
+                        tally.ignored.extend(plan.ignored);
+                        vec![(plan.strategy, plan.params)]
+                    }
+                    None => self.variants(&tensor)?,
+                };
+                for (strategy, params) in variants {
+                    self.decode(&mut **executor, &tensor, strategy, &params, &expected)?;
+                    tally.launches += 1;
+                    tally.variants.insert(format!("{} {params}", strategy.name()));
+                }
+            }
+            tally.tensors += 1;
+            tally.bytes += tensor.original_bytes();
+            bars.advance(tensor.original_bytes());
+        }
+        bars.finish();
+        if let Some(original) = &self.against {
+            container::verify_against(&model, original, &bars)?;
+        }
+        Ok(self.answer(&executor.map_or_else(|| "cpu".to_owned(), |executor| executor.describe()), &tally))
+    }
+
+    /// The variants to decode a tensor with.
+    fn variants(
+        &self,
+        tensor: &CompressedTensor<'_>,
+    ) -> Result<Vec<(&'static dyn Strategy, Params)>, Failure> {
+        let scheme = tensor.scheme().name();
+        let mut candidates: Vec<&'static dyn Strategy> = match &self.strategy {
+            Some(name) => vec![find_strategy(name)?],
+            None => strategies_for(scheme).collect(),
+        };
+        if candidates.is_empty() {
+            return Err(Failure::request(format!("no strategy decodes scheme {scheme}; update the program")));
+        }
+        if !self.all_variants {
+            candidates.truncate(1);
+        }
+        let mut variants = Vec::new();
+        for strategy in candidates {
+            if self.all_variants {
+                variants.extend(strategy.variants().into_iter().map(|params| (strategy, params)));
+            } else {
+                variants.push((strategy, strategy.params(&self.set).map_err(Failure::request)?));
+            }
+        }
+        Ok(variants)
+    }
+
+    fn decode(
+        &self,
+        executor: &mut dyn Executor,
+        tensor: &CompressedTensor<'_>,
+        strategy: &dyn Strategy,
+        params: &Params,
+        expected: &[u8],
+    ) -> Result<(), Failure> {
+        let place = || {
+            let device = executor_name(self.device);
+            format!(
+                "{}: tensor `{}` on {device} by {} {params}",
+                self.input.display(),
+                tensor.name(),
+                strategy.name()
+            )
+        };
+        let decoded = executor.decode(strategy, params, &tensor.encoded()).map_err(|error| {
+            let message = format!("{}: {error}", place());
+            match error {
+                ExecutorError::Emulator(_) | ExecutorError::Unstable { .. } => Failure::data(message),
+                _ => Failure::request(message),
+            }
+        })?;
+        if decoded.len() != expected.len() {
+            let (found, wanted) = (decoded.len(), expected.len());
+            return Err(Failure::data(format!(
+                "{}: {found} bytes instead of {wanted}; report this",
+                place()
+            )));
+        }
+        match decoded.iter().zip(expected).position(|(found, wanted)| found != wanted) {
+            Some(offset) => Err(Failure::data(format!(
+                "{}: byte {offset} is {:#04x} instead of {:#04x}; report this",
+                place(),
+                decoded[offset],
+                expected[offset]
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn answer(&self, device: &str, tally: &Tally) -> Answer {
+        let compared = self.against.as_ref();
+        let mut text = format!(
+            "{}: intact; {} tensors ({} bytes) decode exactly on {device}",
+            self.input.display(),
+            tally.tensors,
+            grouped(tally.bytes),
+        );
+        if !tally.variants.is_empty() {
+            text += &format!(", variants: {}, launches: {}", tally.variants.len(), tally.launches);
+        }
+        let tuned = tally.rungs.keys().any(|rung| *rung != Rung::Default);
+        if tuned {
+            let rungs: Vec<_> =
+                tally.rungs.iter().map(|(rung, tensors)| format!("{rung}: {tensors}")).collect();
+            text += &format!(", tensors by rung of the tuning cache: {}", rungs.join(", "));
+        }
+        if let Some(original) = compared {
+            text += &format!("; identical to {}", original.display());
+        }
+        text.push('\n');
+        for reason in &tally.ignored {
+            text += &format!("ignored in the tuning cache: {reason}\n");
+        }
+        let json = json!({
+            "input": self.input.display().to_string(),
+            "device": device,
+            "tensors": tally.tensors,
+            "bytes": tally.bytes,
+            "launches": tally.launches,
+            "variants": tally.variants,
+            "rungs": tally.rungs,
+            "ignored": tally.ignored,
+            "identical_to": compared.map(|original| original.display().to_string()),
+            "exact": true,
+        });
+        Answer { text, json, failure: None }
+    }
+}
+
+fn executor_name(device: Device) -> String {
+    match device {
+        Device::Cpu => "cpu".to_owned(),
+        Device::Emulator => "emulator".to_owned(),
+        Device::Cuda(ordinal) => format!("cuda:{ordinal}"),
+    }
+}

@@ -1,0 +1,146 @@
+//! Memory on the GPU, and copies to and from it.
+
+use cudarc::driver::sys::{CUdeviceptr, CUresult};
+use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DriverError, result};
+
+use super::{CudaDevice, DeviceError};
+
+/// Bytes in the memory of one GPU, freed when dropped. Aligned to at least 256 bytes.
+#[derive(Debug)]
+pub struct DeviceBuffer {
+    /// One byte where `length` is 0, since the driver allocates no less.
+    slice: CudaSlice<u8>,
+    length: usize,
+    ordinal: u32,
+}
+
+impl DeviceBuffer {
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The number of the GPU it is on.
+    pub(super) fn ordinal(&self) -> u32 {
+        self.ordinal
+    }
+
+    /// Its address on the GPU. Valid as long as `self`, for work on the device's only stream.
+    pub(super) fn address(&self, stream: &CudaStream) -> CUdeviceptr {
+        self.slice.device_ptr(stream).0
+    }
+}
+
+impl CudaDevice {
+    /// A buffer of `bytes` bytes with whatever was there before.
+    ///
+    /// # Errors
+    /// [`DeviceError::OutOfMemory`], or what the driver says.
+    pub fn alloc(&self, bytes: usize) -> Result<DeviceBuffer, DeviceError> {
+        // SAFETY: the memory is unset, but every bit pattern is a `u8`, and nothing on the host sees it but by
+        // a copy.
+        let slice = unsafe { self.stream.alloc::<u8>(bytes.max(1)) };
+        let slice = slice.map_err(|error| self.no_memory(bytes, error))?;
+        Ok(DeviceBuffer { slice, length: bytes, ordinal: self.info().ordinal })
+    }
+
+    /// A buffer holding a copy of `bytes`.
+    ///
+    /// # Errors
+    /// As [`CudaDevice::alloc`] and [`CudaDevice::write`].
+    pub fn upload(&self, bytes: &[u8]) -> Result<DeviceBuffer, DeviceError> {
+        let mut buffer = self.alloc(bytes.len())?;
+        self.write(&mut buffer, bytes)?;
+        Ok(buffer)
+    }
+
+    /// Copies `bytes` to the start of `buffer` and waits until they are there.
+    ///
+    /// # Errors
+    /// [`DeviceError::SizeMismatch`] if they are longer than the buffer, [`DeviceError::OtherDevice`], or what
+    /// the driver says.
+    pub fn write(&self, buffer: &mut DeviceBuffer, bytes: &[u8]) -> Result<(), DeviceError> {
+        self.own("a buffer", buffer.ordinal)?;
+        fits("copying to the GPU", bytes.len(), buffer.length)?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let copied = self.stream.memcpy_htod(bytes, &mut buffer.slice);
+        copied.map_err(|error| self.fail("copying to it", error))?;
+        // The copy may read the host's memory until the stream is done.
+        self.synchronize()
+    }
+
+    /// Copies the first `bytes.len()` bytes of `buffer` to `bytes` and waits until they are there.
+    ///
+    /// # Errors
+    /// [`DeviceError::SizeMismatch`] if the buffer is shorter, [`DeviceError::OtherDevice`], or what the driver
+    /// says; after an earlier kernel that failed, [`DeviceError::KernelFault`].
+    pub fn download(&self, buffer: &DeviceBuffer, bytes: &mut [u8]) -> Result<(), DeviceError> {
+        self.own("a buffer", buffer.ordinal)?;
+        fits("copying from the GPU", bytes.len(), buffer.length)?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let Some(source) = buffer.slice.try_slice(..bytes.len()) else {
+            return Err(DeviceError::SizeMismatch {
+                doing: "copying from the GPU",
+                given: bytes.len(),
+                room: buffer.length,
+            });
+        };
+        let copied = self.stream.memcpy_dtoh(&source, bytes);
+        copied.map_err(|error| self.fail("copying from it", error))?;
+        self.synchronize()
+    }
+
+    /// Sets every byte of `buffer` to `value`, in order with what else is asked of the GPU.
+    ///
+    /// # Errors
+    /// [`DeviceError::OtherDevice`], or what the driver says.
+    pub fn fill(&self, buffer: &mut DeviceBuffer, value: u8) -> Result<(), DeviceError> {
+        self.own("a buffer", buffer.ordinal)?;
+        self.bind("filling a buffer")?;
+        let length = buffer.length;
+        let (address, _order) = buffer.slice.device_ptr_mut(&self.stream);
+        // SAFETY: `length` bytes at `address` belong to `buffer`, which is borrowed mutably, and the context of
+        // the stream is current.
+        let filled = unsafe { result::memset_d8_async(address, value, length, self.stream.cu_stream()) };
+        filled.map_err(|error| self.fail("filling a buffer", error))
+    }
+
+    /// Copies all of `source` to the start of `target`, both on this GPU, in order with what else is asked of it.
+    ///
+    /// # Errors
+    /// [`DeviceError::SizeMismatch`] if `target` is shorter, [`DeviceError::OtherDevice`], or what the driver
+    /// says.
+    pub fn copy(&self, source: &DeviceBuffer, target: &mut DeviceBuffer) -> Result<(), DeviceError> {
+        self.own("a buffer", source.ordinal)?;
+        self.own("a buffer", target.ordinal)?;
+        fits("copying on the GPU", source.length, target.length)?;
+        let copied = self.stream.memcpy_dtod(&source.slice, &mut target.slice);
+        copied.map_err(|error| self.fail("copying on it", error))
+    }
+
+    /// Makes this GPU's context the calling thread's, as the driver wants before calls that cudarc leaves bare.
+    pub(super) fn bind(&self, doing: &str) -> Result<(), DeviceError> {
+        self.context.bind_to_thread().map_err(|error| self.fail(doing, error))
+    }
+
+    fn no_memory(&self, bytes: usize, error: DriverError) -> DeviceError {
+        if error.0 != CUresult::CUDA_ERROR_OUT_OF_MEMORY {
+            return self.fail("allocating memory", error);
+        }
+        let (free, total) = self.context.mem_get_info().unwrap_or((0, 0));
+        DeviceError::OutOfMemory { ordinal: self.info().ordinal, bytes, free, total }
+    }
+}
+
+fn fits(doing: &'static str, given: usize, room: usize) -> Result<(), DeviceError> {
+    if given <= room { Ok(()) } else { Err(DeviceError::SizeMismatch { doing, given, room }) }
+}

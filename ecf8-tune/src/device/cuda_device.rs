@@ -1,0 +1,64 @@
+//! An opened GPU.
+
+use std::sync::Arc;
+
+use cudarc::driver::{CudaContext, CudaStream, DriverError};
+
+use super::{DeviceError, DeviceInfo, driver, info};
+
+/// An opened GPU, on which everything happens in order on one stream.
+///
+/// May be cloned and used from several threads; all share the stream.
+#[derive(Clone, Debug)]
+pub struct CudaDevice {
+    pub(super) context: Arc<CudaContext>,
+    pub(super) stream: Arc<CudaStream>,
+    info: Arc<DeviceInfo>,
+}
+
+impl CudaDevice {
+    /// Opens `cuda:ordinal`.
+    ///
+    /// # Errors
+    /// [`DeviceError::NoDriver`], [`DeviceError::DriverTooOld`], [`DeviceError::DriverBroken`],
+    /// [`DeviceError::NoGpu`], [`DeviceError::NoSuchDevice`], or what the driver says.
+    pub fn open(ordinal: u32) -> Result<Self, DeviceError> {
+        driver::start()?;
+        let count = info::count()?;
+        if ordinal >= count {
+            return Err(DeviceError::NoSuchDevice { ordinal, count });
+        }
+        let info = Arc::new(info::read(ordinal)?);
+        let fail = |error| DeviceError::sort(ordinal, "opening it", error);
+        let context = CudaContext::new(usize::try_from(ordinal).unwrap_or(usize::MAX)).map_err(fail)?;
+        // SAFETY: tracking orders the use of buffers between streams. Here is one stream only, in every clone,
+        // and all buffers are made, used and freed on it.
+        unsafe { context.disable_event_tracking() };
+        let stream = context.default_stream();
+        Ok(Self { context, stream, info })
+    }
+
+    /// What this GPU is.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// Waits until everything asked of the GPU is done.
+    ///
+    /// # Errors
+    /// Whatever went wrong since the last time, most notably [`DeviceError::KernelFault`].
+    pub fn synchronize(&self) -> Result<(), DeviceError> {
+        self.stream.synchronize().map_err(|error| self.fail("waiting for it", error))
+    }
+
+    /// Sorts a refusal by the driver on this GPU.
+    pub(super) fn fail(&self, doing: impl Into<String>, error: DriverError) -> DeviceError {
+        DeviceError::sort(self.info.ordinal, doing, error)
+    }
+
+    /// Refuses what belongs to another GPU.
+    pub(super) fn own(&self, what: &'static str, theirs: u32) -> Result<(), DeviceError> {
+        let ours = self.info.ordinal;
+        if theirs == ours { Ok(()) } else { Err(DeviceError::OtherDevice { what, theirs, ours }) }
+    }
+}

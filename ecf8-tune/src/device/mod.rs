@@ -1,0 +1,31 @@
+//! The GPU, through the CUDA driver: memory, launching, timing.
+//!
+//! A small path over cudarc. Everything of one [`CudaDevice`] happens in order on one stream. The driver is looked
+//! for at run time; without one, or without a GPU, [`CudaDevice::open`] is a one-line error.
+//!
+//! Foreign code can't be called without `unsafe`, and in this folder it may be. What makes its safe surface sound:
+//! the driver's library and every function used are seen to be there first; handles live in cudarc's owning types;
+//! addresses on the GPU are never turned into Rust references, so that a kernel can't break Rust's rules about
+//! them; every copy is checked against both lengths and waited for; a cubin is seen to be whole before the driver
+//! gets it. One assumption is left: cudarc's result codes are those of CUDA 12.8, so a driver that returns a code
+//! invented later is outside what Rust defines.
+#![allow(unsafe_code)]
+
+mod buffer;
+mod cuda_device;
+mod driver;
+mod error;
+mod info;
+mod kernel;
+mod occupancy;
+#[cfg(test)]
+mod tests;
+mod timing;
+
+pub use buffer::DeviceBuffer;
+pub use cuda_device::CudaDevice;
+pub use error::DeviceError;
+pub use info::{DeviceInfo, devices};
+pub use kernel::{Arg, Function, FunctionNeeds};
+pub use occupancy::{Occupancy, SmLimits, occupancy};
+pub use timing::CopyBandwidth;

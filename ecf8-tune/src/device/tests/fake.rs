@@ -1,0 +1,181 @@
+//! Every call of the device path, in a child process on `fake_driver.c`.
+
+use super::*;
+
+/// The folder of a `libcuda.so` compiled from `source`, or `None` after saying that there is no C compiler.
+pub(super) fn compile(source: &str) -> Option<tempfile::TempDir> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("fake.c");
+    std::fs::write(&file, source).unwrap();
+    let library = folder.path().join("libcuda.so");
+    let output = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&file).output();
+    let Ok(output) = output else {
+        eprintln!("skipped: no C compiler called cc to make a fake driver with");
+        return None;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(folder)
+}
+
+fn on_fake_driver(test: &str, trouble: &str) {
+    if let Some(folder) = compile(include_str!("fake_driver.c")) {
+        in_child(&format!("fake::{test}"), folder.path(), trouble);
+    }
+}
+
+/// An ELF header of a cubin with no segments or sections, which is all that the fake driver wants.
+fn cubin() -> Vec<u8> {
+    let mut cubin = vec![0; 64];
+    cubin[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    cubin[18] = 190;
+    cubin
+}
+
+#[test]
+fn a_round_trip_uploads_launches_times_and_downloads() {
+    if !is_child() {
+        on_fake_driver("a_round_trip_uploads_launches_times_and_downloads", "");
+        return on_fake_driver("a_round_trip_uploads_launches_times_and_downloads", "no pools");
+    }
+    let device = CudaDevice::open(0).unwrap();
+    let info = device.info();
+    assert_eq!(
+        (info.name.as_str(), info.arch.to_string().as_str(), info.sm_count),
+        ("Fake H1", "sm_90", 132)
+    );
+    assert_eq!((info.clock_khz, info.memory_clock_khz, info.driver_cuda.as_str()), (None, None, "12.4"));
+    assert_eq!(devices().unwrap(), std::slice::from_ref(info));
+
+    let kernel = device.load(&cubin(), "flip").unwrap();
+    let needs = FunctionNeeds { registers: 40, shared_bytes: 1024, local_bytes: 16, max_threads: 512 };
+    assert_eq!(kernel.needs(), needs);
+    let bytes: Vec<u8> = (0..=255).collect();
+    let input = device.upload(&bytes).unwrap();
+    let mut output = device.alloc(300).unwrap();
+    device.fill(&mut output, 9).unwrap();
+    let args = [Arg::Buffer(&input), Arg::Buffer(&output), Arg::U64(256), Arg::U32(0x5a)];
+    let times = device.time(3, |_| device.launch(&kernel, 1, 256, 0, &args)).unwrap();
+    assert_eq!(times, [2.0, 2.0, 2.0]);
+    device.synchronize().unwrap();
+    let mut back = vec![0; 300];
+    device.download(&output, &mut back).unwrap();
+    assert!(back[..256].iter().zip(&bytes).all(|(b, a)| *b == a ^ 0x5a));
+    assert!(back[256..].iter().all(|b| *b == 9));
+
+    device.launch(&kernel, 1, 256, 100 * 1024, &args).expect("it opts in to more than 48 KiB");
+    device.launch(&kernel, 1, 256, 60 * 1024, &args).expect("what was allowed stays allowed");
+    assert!(device.launch(&kernel, 1, 256, 0, &args[..3]).is_err(), "the fake driver counts the parameters");
+
+    let copies = device.copy_bandwidth(4096, 3).unwrap();
+    assert_eq!((copies.bytes, copies.samples_ms.len()), (4096, 3));
+}
+
+#[test]
+fn sizes_and_limits_are_checked_before_the_driver_is_asked() {
+    if !is_child() {
+        return on_fake_driver("sizes_and_limits_are_checked_before_the_driver_is_asked", "");
+    }
+    let device = CudaDevice::open(0).unwrap();
+    assert_eq!(CudaDevice::open(1).map(|_| ()), Err(DeviceError::NoSuchDevice { ordinal: 1, count: 1 }));
+
+    let empty = device.upload(&[]).unwrap();
+    assert!(empty.is_empty());
+    device.download(&empty, &mut []).unwrap();
+    let mut small = device.alloc(4).unwrap();
+    assert!(matches!(
+        device.write(&mut small, &[0; 5]),
+        Err(DeviceError::SizeMismatch { given: 5, room: 4, .. })
+    ));
+    assert!(matches!(device.download(&small, &mut [0; 5]), Err(DeviceError::SizeMismatch { .. })));
+    let large = device.alloc(5).unwrap();
+    assert!(matches!(device.copy(&large, &mut small), Err(DeviceError::SizeMismatch { .. })));
+    let too_much = DeviceError::OutOfMemory { ordinal: 0, bytes: 2 << 20, free: 1000, total: 1 << 20 };
+    assert_eq!(device.alloc(2 << 20).map(|_| ()), Err(too_much));
+
+    let kernel = device.load(&cubin(), "flip").unwrap();
+    for (grid, threads, shared, what) in [
+        (0, 32, 0, "0 blocks"),
+        (1 << 31, 32, 0, "2147483648 blocks"),
+        (1, 0, 0, "0 threads per block"),
+        (1, 513, 0, "513 threads per block"),
+        (1, 32, 226 * 1024 + 1, "231425 bytes of dynamic shared memory"),
+    ] {
+        let text = device.launch(&kernel, grid, threads, shared, &[]).unwrap_err().to_string();
+        assert!(text.contains(what) && text.starts_with("flip can't be launched"), "{text}");
+    }
+    assert_eq!(
+        device.load(&cubin(), "nor").map(|_| ()),
+        Err(DeviceError::NoEntry { entry: "nor".to_owned() })
+    );
+    assert!(matches!(device.load(&cubin(), "a\0b"), Err(DeviceError::NoEntry { .. })));
+    assert!(matches!(device.load(&cubin()[..60], "flip"), Err(DeviceError::BadCubin { .. })));
+}
+
+#[test]
+fn arguments_are_counted_against_the_parameters_in_the_cubin() {
+    if !is_child() {
+        return on_fake_driver("arguments_are_counted_against_the_parameters_in_the_cubin", "");
+    }
+    let nvrtc = match crate::nvrtc::Nvrtc::find() {
+        Ok(nvrtc) => nvrtc,
+        Err(error) => return eprintln!("skipped: {error}"),
+    };
+    let device = CudaDevice::open(0).unwrap();
+    let source = r#"extern "C" __global__ void
+        flip(const char* in, char* out, unsigned long long n, unsigned int key) { out[n] = in[n] ^ key; }"#;
+    let request =
+        crate::nvrtc::CompileRequest { name: "flip.cu", source, arch: device.info().arch, options: &[] };
+    let kernel = device.load(&nvrtc.compile(&request).unwrap().cubin, "flip").unwrap();
+    let buffer = device.alloc(8).unwrap();
+    let args = [Arg::Buffer(&buffer), Arg::Buffer(&buffer), Arg::U64(8), Arg::U32(1), Arg::U32(1)];
+    let launch = |args: &[Arg<'_>]| device.launch(&kernel, 1, 32, 0, args);
+    launch(&args[..4]).unwrap();
+    let wrong = |given| Err(DeviceError::Arguments { entry: "flip".to_owned(), given, expected: 28 });
+    assert_eq!(launch(&args[..3]), wrong(24));
+    assert_eq!(launch(&args), wrong(32));
+    assert_eq!(launch(&[args[0], args[1], args[2], args[2]]), wrong(32));
+}
+
+#[test]
+fn a_cubin_for_another_gpu_says_what_to_compile_for() {
+    if !is_child() {
+        return on_fake_driver("a_cubin_for_another_gpu_says_what_to_compile_for", "other gpu");
+    }
+    let text = CudaDevice::open(0).unwrap().load(&cubin(), "flip").unwrap_err().to_string();
+    assert!(
+        text.contains("does not fit cuda:0 (sm_90, driver for CUDA 12.4; CUDA_ERROR_NO_BINARY_FOR_GPU"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_kernel_that_faults_is_told_from_a_refused_call() {
+    if !is_child() {
+        return on_fake_driver("a_kernel_that_faults_is_told_from_a_refused_call", "fault");
+    }
+    let device = CudaDevice::open(0).unwrap();
+    let kernel = device.load(&cubin(), "flip").unwrap();
+    let buffer = device.alloc(8).unwrap();
+    let args = [Arg::Buffer(&buffer), Arg::Buffer(&buffer), Arg::U64(8), Arg::U32(1)];
+    device.launch(&kernel, 1, 32, 0, &args).unwrap();
+    let error = device.download(&buffer, &mut [0; 8]).unwrap_err();
+    assert!(matches!(error, DeviceError::KernelFault { .. }), "{error}");
+    assert!(error.to_string().contains("CUDA_ERROR_ILLEGAL_ADDRESS, fake words"), "{error}");
+}
+
+#[test]
+fn a_driver_that_does_not_start_says_why() {
+    if !is_child() {
+        for trouble in ["no gpu", "stub", "mismatch"] {
+            on_fake_driver("a_driver_that_does_not_start_says_why", trouble);
+        }
+        return;
+    }
+    let text = CudaDevice::open(0).unwrap_err().to_string();
+    let expected = match trouble().as_str() {
+        "no gpu" => "no NVIDIA GPU is visible",
+        "stub" => "the CUDA toolkit's stub",
+        _ => "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, fake words",
+    };
+    assert!(text.contains(expected), "{text}");
+}

@@ -1,0 +1,84 @@
+/* A CUDA driver that is none: one GPU whose memory is the host's, whose only kernel writes out[i] = in[i] ^ key.
+ *
+ * It has just the functions listed in driver.rs, so that one missing from the list shows itself. FAKE_CUDA
+ * names the trouble it makes. Signatures are those of cuda.h, with handles as void pointers. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef unsigned long long ptr;
+static int trouble(const char *name) {
+    const char *wanted = getenv("FAKE_CUDA");
+    return wanted && strcmp(wanted, name) == 0;
+}
+static void *const handle = (void *)64;
+static size_t largest_shared = 48 * 1024;
+static int faulted;
+
+int cuInit(unsigned flags) { return trouble("no gpu") ? 100 : trouble("stub") ? 34 : trouble("mismatch") ? 803 : (int)flags; }
+int cuGetErrorString(int code, const char **text) { *text = "fake words"; return code == 0; }
+int cuDriverGetVersion(int *version) { *version = 12040; return 0; }
+int cuDeviceGetCount(int *count) { *count = 1; return 0; }
+int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return 0; }
+int cuDeviceGetName(char *name, int room, int device) { strncpy(name, "Fake H1", room); return device; }
+int cuDeviceTotalMem_v2(size_t *bytes, int device) { *bytes = 1 << 20; return device; }
+int cuDeviceGetAttribute(int *value, int attribute, int device) {
+    switch (attribute) {
+    case 1: *value = 1024; break;           /* threads per block */
+    case 13: *value = 0; break;             /* clock: not told */
+    case 36: return 1;                      /* memory clock: refused */
+    case 75: *value = 9; break;             /* compute capability */
+    case 76: *value = 0; break;
+    case 97: *value = 227 * 1024; break;    /* shared memory per block, opt-in */
+    case 115: *value = trouble("no pools") ? 0 : 1; break;
+    default: *value = 132; break;
+    }
+    return device;
+}
+int cuDevicePrimaryCtxRetain(void **context, int device) { *context = handle; return device; }
+int cuDevicePrimaryCtxRelease_v2(int device) { return device; }
+int cuCtxGetCurrent(void **context) { *context = NULL; return 0; }
+int cuCtxSetCurrent(void *context) { return context != handle; }
+int cuStreamSynchronize(void *stream) { return faulted ? 700 : stream != NULL; }
+
+int cuMemGetInfo_v2(size_t *free_bytes, size_t *total) { *free_bytes = 1000; *total = 1 << 20; return 0; }
+int cuMemAlloc_v2(ptr *address, size_t bytes) {
+    if (bytes == 0) return 1;
+    if (bytes > 1 << 20) return 2;
+    *address = (ptr)(uintptr_t)malloc(bytes);
+    return 0;
+}
+int cuMemAllocAsync(ptr *address, size_t bytes, void *stream) { return stream ? 1 : cuMemAlloc_v2(address, bytes); }
+int cuMemFree_v2(ptr address) { free((void *)(uintptr_t)address); return 0; }
+int cuMemFreeAsync(ptr address, void *stream) { return stream ? 1 : cuMemFree_v2(address); }
+int cuMemcpyHtoDAsync_v2(ptr to, const void *from, size_t bytes, void *stream) { memcpy((void *)(uintptr_t)to, from, bytes); return stream != NULL; }
+int cuMemcpyDtoHAsync_v2(void *to, ptr from, size_t bytes, void *stream) { memcpy(to, (void *)(uintptr_t)from, bytes); return stream != NULL; }
+int cuMemcpyDtoDAsync_v2(ptr to, ptr from, size_t bytes, void *stream) { memcpy((void *)(uintptr_t)to, (void *)(uintptr_t)from, bytes); return stream != NULL; }
+int cuMemsetD8Async(ptr to, unsigned char value, size_t bytes, void *stream) { memset((void *)(uintptr_t)to, value, bytes); return stream != NULL; }
+
+int cuModuleLoadData(void **module, const void *image) { *module = handle; return trouble("other gpu") ? 209 : image == NULL; }
+int cuModuleUnload(void *module) { return module != handle; }
+int cuModuleGetFunction(void **function, void *module, const char *name) { *function = handle; return strcmp(name, "flip") ? 500 : module != handle; }
+int cuFuncGetAttribute(int *value, int attribute, void *function) {
+    static const int values[] = {512, 1024, 0, 16, 40};
+    *value = values[attribute];
+    return function != handle;
+}
+int cuFuncSetAttribute(void *function, int attribute, int value) { largest_shared = value; return attribute != 8 || function != handle; }
+int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned x, unsigned y, unsigned z, unsigned shared,
+                   void *stream, void **params, void **extra) {
+    struct { ptr in, out; uint64_t n; uint32_t key; } p;
+    if (function != handle || gy != 1 || gz != 1 || y != 1 || z != 1 || stream || params || shared > largest_shared) return 1;
+    if (extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4] != NULL || *(size_t *)extra[3] != 28) return 1;
+    memcpy(&p, extra[1], 28);
+    for (uint64_t i = 0; i < p.n && i < (uint64_t)gx * x; i++)
+        ((uint8_t *)(uintptr_t)p.out)[i] = ((uint8_t *)(uintptr_t)p.in)[i] ^ p.key;
+    faulted = trouble("fault");
+    return 0;
+}
+
+int cuEventCreate(void **event, unsigned flags) { *event = calloc(1, 1); return flags != 0; }
+int cuEventDestroy_v2(void *event) { free(event); return 0; }
+int cuEventRecord(void *event, void *stream) { return event == NULL || stream; }
+int cuEventSynchronize(void *event) { return event == NULL; }
+int cuEventElapsedTime(float *milliseconds, void *start, void *end) { *milliseconds = 2; return start == NULL || end == NULL; }

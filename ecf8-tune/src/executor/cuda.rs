@@ -1,0 +1,208 @@
+//! A GPU as a target. Kernels come from the kernel cache, which compiles those that it does not have.
+
+use super::{Dispatch, ExecutorError, Fingerprint, Limits, Target, TargetArg, Timing};
+use crate::device::{self, CudaDevice, DeviceBuffer, DeviceError, DeviceInfo, Function};
+use crate::kernel_cache::{KernelCache, KernelRequest};
+use crate::nvrtc::CompileReport;
+use ecf8_codegen::strategy::ALIGNMENT;
+use ecf8_codegen::{cuda, ir};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What the output is filled with before a launch, so that bytes which no thread writes are noticed with any data.
+const FILLINGS: [u8; 2] = [0x00, 0xff];
+
+/// Runs kernels on one GPU.
+#[derive(Debug)]
+pub struct CudaExecutor {
+    device: CudaDevice,
+    cache: Arc<KernelCache>,
+    /// Loaded kernels by the hash of their source.
+    functions: HashMap<u64, Function>,
+}
+
+impl CudaExecutor {
+    /// Opens `cuda:ordinal`, with the user's kernel cache. NVRTC is looked for when the first kernel has to be compiled.
+    ///
+    /// # Errors
+    /// If there is no driver or no such GPU.
+    pub fn open(ordinal: u32) -> Result<Self, ExecutorError> {
+        Self::with_cache(ordinal, Arc::new(KernelCache::open()))
+    }
+
+    /// Opens `cuda:ordinal` with a kernel cache.
+    ///
+    /// # Errors
+    /// As [`CudaExecutor::open`].
+    pub fn with_cache(ordinal: u32, cache: Arc<KernelCache>) -> Result<Self, ExecutorError> {
+        Ok(Self { device: CudaDevice::open(ordinal)?, cache, functions: HashMap::new() })
+    }
+
+    /// The opened GPU.
+    #[must_use]
+    pub fn device(&self) -> &CudaDevice {
+        &self.device
+    }
+
+    /// Where its kernels come from.
+    #[must_use]
+    pub fn cache(&self) -> &Arc<KernelCache> {
+        &self.cache
+    }
+}
+
+/// What a GPU is, with the NVRTC that compiles for it, if one is known or needed.
+fn fingerprint(info: &DeviceInfo, cache: &KernelCache) -> Fingerprint {
+    let driver = info.driver_release.clone().unwrap_or_else(|| format!("for CUDA {}", info.driver_cuda));
+    Fingerprint {
+        gpu: info.name.clone(),
+        arch: info.arch,
+        sm_count: info.sm_count,
+        driver,
+        nvrtc: cache.compiler_version().unwrap_or_default(),
+    }
+}
+
+/// Source and name of a kernel as the cache wants them.
+struct Printed {
+    source: String,
+    name: String,
+}
+
+impl Printed {
+    fn new(kernel: &ir::Kernel) -> Self {
+        Self { source: cuda::source(kernel), name: format!("{}.cu", kernel.name) }
+    }
+
+    fn request(&self, info: &DeviceInfo) -> KernelRequest<'_> {
+        KernelRequest { name: &self.name, source: &self.source, arch: info.arch, options: &[] }
+    }
+}
+
+impl Target for CudaExecutor {
+    type Kernel = Function;
+    type Buffer = DeviceBuffer;
+
+    fn describe(&self) -> String {
+        let info = self.device.info();
+        format!("cuda:{} ({}, {})", info.ordinal, info.name, info.arch)
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        fingerprint(self.device.info(), &self.cache)
+    }
+
+    fn limits(&self) -> Limits {
+        let info = self.device.info();
+        Limits {
+            shared_per_block_bytes: info.shared_per_block_bytes,
+            threads_per_block: info.threads_per_block,
+            l2_bytes: info.l2_bytes,
+            memory_bytes: info.memory_bytes,
+        }
+    }
+
+    fn timing(&self) -> Timing {
+        Timing::Measured
+    }
+
+    fn fillings(&self) -> &'static [u8] {
+        &FILLINGS
+    }
+
+    fn compile(&mut self, kernels: &[ir::Kernel]) -> Vec<Result<Option<CompileReport>, ExecutorError>> {
+        let printed: Vec<Printed> = kernels.iter().map(Printed::new).collect();
+        let requests: Vec<_> = printed.iter().map(|printed| printed.request(self.device.info())).collect();
+        let compiled = self.cache.get_all(&requests).into_iter();
+        compiled.map(|made| Ok(Some(made.map(|compiled| compiled.report.clone())?))).collect()
+    }
+
+    fn load(&mut self, kernel: &ir::Kernel) -> Result<Function, ExecutorError> {
+        let hash = cuda::source_hash(kernel);
+        if let Some(function) = self.functions.get(&hash) {
+            return Ok(function.clone());
+        }
+        let printed = Printed::new(kernel);
+        let request = printed.request(self.device.info());
+        let compiled = self.cache.get(&request)?;
+        let function = match self.device.load(&compiled.cubin, &kernel.name) {
+            // What was compiled by a newer NVRTC than the driver takes, or is not what it says, is compiled here.
+            Err(error @ (DeviceError::BadCubin { .. } | DeviceError::WrongCubin { .. })) => {
+                let renewed = self.cache.renew(&request, &error.to_string())?;
+                self.device.load(&renewed.cubin, &kernel.name)?
+            }
+            loaded => loaded?,
+        };
+        self.functions.insert(hash, function.clone());
+        Ok(function)
+    }
+
+    fn upload(&mut self, bytes: &[u8]) -> Result<DeviceBuffer, ExecutorError> {
+        if bytes.len().is_multiple_of(ALIGNMENT) {
+            return Ok(self.device.upload(bytes)?);
+        }
+        let mut padded = bytes.to_vec();
+        padded.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+        Ok(self.device.upload(&padded)?)
+    }
+
+    fn alloc(&mut self, bytes: usize) -> Result<DeviceBuffer, ExecutorError> {
+        Ok(self.device.alloc(bytes)?)
+    }
+
+    fn fill(&mut self, buffer: &mut DeviceBuffer, value: u8) -> Result<(), ExecutorError> {
+        Ok(self.device.fill(buffer, value)?)
+    }
+
+    fn launch(&mut self, dispatch: &Dispatch<'_, Function, DeviceBuffer>) -> Result<(), ExecutorError> {
+        Ok(launch(&self.device, dispatch, &arguments(dispatch))?)
+    }
+
+    fn download(&mut self, buffer: &DeviceBuffer, out: &mut [u8]) -> Result<(), ExecutorError> {
+        Ok(self.device.download(buffer, out)?)
+    }
+
+    fn time(
+        &mut self,
+        dispatches: &[Dispatch<'_, Function, DeviceBuffer>],
+        runs: usize,
+        launches: usize,
+    ) -> Result<Vec<u64>, ExecutorError> {
+        // Prepared before the clock runs: between two launches the host does as little as it can.
+        let arguments: Vec<_> = dispatches.iter().map(arguments).collect();
+        let mut turn = dispatches.iter().zip(&arguments).cycle();
+        let times = self.device.time(runs, |_| {
+            for _ in 0..launches {
+                if let Some((dispatch, arguments)) = turn.next() {
+                    launch(&self.device, dispatch, arguments)?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(times.into_iter().map(|ms| nanoseconds(f64::from(ms) / launches.max(1) as f64)).collect())
+    }
+}
+
+fn arguments<'a>(dispatch: &Dispatch<'a, Function, DeviceBuffer>) -> Vec<device::Arg<'a>> {
+    let args = dispatch.args.iter().map(|arg| match arg {
+        TargetArg::Buffer(buffer) => device::Arg::Buffer(buffer),
+        TargetArg::U32(value) => device::Arg::U32(*value),
+        TargetArg::U64(value) => device::Arg::U64(*value),
+    });
+    args.collect()
+}
+
+fn launch(
+    device: &CudaDevice,
+    dispatch: &Dispatch<'_, Function, DeviceBuffer>,
+    arguments: &[device::Arg<'_>],
+) -> Result<(), DeviceError> {
+    let (grid, shared) = (dispatch.grid, dispatch.dynamic_shared_bytes);
+    device.launch(dispatch.kernel, grid, dispatch.threads, shared, arguments)
+}
+
+/// Milliseconds as the whole nanoseconds that records hold.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what a time can be")]
+fn nanoseconds(ms: f64) -> u64 {
+    (ms * 1e6).round().clamp(1.0, 1e15) as u64
+}

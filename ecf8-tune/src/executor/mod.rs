@@ -1,0 +1,103 @@
+//! What can run a decode kernel, and time it: the emulator, and a GPU.
+//!
+//! - [`Target`]: the one interface of both, operation by operation: load, upload, launch, download, time.
+//! - [`Executor`]: a tensor decoded in one call, on any target.
+//! - [`Fingerprint`]: what a target is, as far as speed goes.
+
+mod cuda;
+mod decode;
+mod emulator;
+mod fingerprint;
+mod prediction;
+mod target;
+
+pub use cuda::CudaExecutor;
+pub use emulator::EmulatorExecutor;
+pub use fingerprint::Fingerprint;
+pub use target::{Dispatch, Limits, Target, TargetArg, Timing};
+
+use crate::device::DeviceError;
+use crate::nvrtc::NvrtcError;
+use ecf8_codegen::emulator::EmulatorError;
+use ecf8_codegen::strategy::{Params, Strategy, StrategyError};
+use ecf8_core::Encoded;
+
+/// Why a tensor could not be decoded by a kernel.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError {
+    /// The strategy refuses the tensor or the parameters.
+    #[error(transparent)]
+    Strategy(#[from] StrategyError),
+    /// The kernel did something wrong on the emulator.
+    #[error(transparent)]
+    Emulator(#[from] EmulatorError),
+    /// The kernel cannot be compiled.
+    #[error(transparent)]
+    Nvrtc(#[from] NvrtcError),
+    /// The GPU refuses.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// Two runs of a kernel into differently filled buffers gave different bytes.
+    #[error(
+        "kernel `{kernel}` gives byte {byte} differently each time: no thread writes it, or several race for it"
+    )]
+    Unstable {
+        /// The kernel.
+        kernel: String,
+        /// The first such byte of the output.
+        byte: usize,
+    },
+    /// No time can be predicted for a launch.
+    #[error("no time can be predicted for kernel `{kernel}`: not one block of it fits the GPU predicted for")]
+    Unpredictable {
+        /// The kernel.
+        kernel: String,
+    },
+}
+
+/// Runs decode kernels.
+pub trait Executor {
+    /// What it is, for people.
+    fn describe(&self) -> String;
+
+    /// What it is, for tuning caches.
+    fn fingerprint(&self) -> Fingerprint;
+
+    /// Where its times would come from.
+    fn timing(&self) -> Timing;
+
+    /// Decodes a tensor by one variant of a strategy.
+    ///
+    /// # Errors
+    /// If the variant cannot decode this tensor here, or its kernel fails. Whether the result is right is for the
+    /// caller to find out.
+    fn decode(
+        &mut self,
+        strategy: &dyn Strategy,
+        params: &Params,
+        encoded: &Encoded<'_>,
+    ) -> Result<Vec<u8>, ExecutorError>;
+}
+
+impl<T: Target> Executor for T {
+    fn describe(&self) -> String {
+        Target::describe(self)
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Target::fingerprint(self)
+    }
+
+    fn timing(&self) -> Timing {
+        Target::timing(self)
+    }
+
+    fn decode(
+        &mut self,
+        strategy: &dyn Strategy,
+        params: &Params,
+        encoded: &Encoded<'_>,
+    ) -> Result<Vec<u8>, ExecutorError> {
+        decode::decode(self, strategy, params, encoded)
+    }
+}

@@ -1,0 +1,141 @@
+//! The one interface to what runs and times kernels.
+
+use super::{ExecutorError, Fingerprint};
+use crate::nvrtc::CompileReport;
+use ecf8_codegen::ir;
+use serde::{Deserialize, Serialize};
+
+/// Where a time comes from. The two are never mixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Timing {
+    /// From a GPU's clock.
+    Measured,
+    /// From the profiler's model of a GPU.
+    Predicted,
+}
+
+impl Timing {
+    /// The word for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Measured => "measured",
+            Self::Predicted => "predicted",
+        }
+    }
+}
+
+/// What a target offers to a launch, and what timing has to know of it. Sizes are in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most shared memory of a block, static and dynamic.
+    pub shared_per_block_bytes: u32,
+    /// Most threads of a block.
+    pub threads_per_block: u32,
+    /// The cache that timed launches have to be kept out of; 0 if there is none.
+    pub l2_bytes: u64,
+    /// Memory for buffers.
+    pub memory_bytes: u64,
+}
+
+/// One argument of a kernel, in the order of its parameters.
+#[derive(Debug)]
+pub enum TargetArg<'a, B> {
+    /// A buffer; the kernel may write to it if its parameter is writable.
+    Buffer(&'a B),
+    /// A number.
+    U32(u32),
+    /// A number.
+    U64(u64),
+}
+
+/// One launch.
+#[derive(Debug)]
+pub struct Dispatch<'a, K, B> {
+    /// The kernel, loaded on the same target.
+    pub kernel: &'a K,
+    /// Blocks, at least 1.
+    pub grid: u32,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Dynamic shared memory of a block, in bytes.
+    pub dynamic_shared_bytes: u32,
+    /// The arguments.
+    pub args: Vec<TargetArg<'a, B>>,
+}
+
+/// What runs kernels and times them: a GPU, or the emulator. Everything happens in the order in which it is asked for.
+pub trait Target {
+    /// A kernel, ready to be launched.
+    type Kernel: Clone;
+    /// Bytes in the target's memory.
+    type Buffer;
+
+    /// What it is, for people.
+    fn describe(&self) -> String;
+
+    /// What it is, for tuning caches.
+    fn fingerprint(&self) -> Fingerprint;
+
+    /// What it offers.
+    fn limits(&self) -> Limits;
+
+    /// Where its times come from.
+    fn timing(&self) -> Timing;
+
+    /// Fillings of the output, one run each, that show that a kernel writes all of it, always the same.
+    fn fillings(&self) -> &'static [u8];
+
+    /// Compiles kernels in parallel and keeps the result for [`Target::load`]. `None` is told of a kernel that needs no
+    /// compilation.
+    fn compile(&mut self, kernels: &[ir::Kernel]) -> Vec<Result<Option<CompileReport>, ExecutorError>>;
+
+    /// Makes a kernel ready to be launched.
+    ///
+    /// # Errors
+    /// If it cannot be compiled or loaded.
+    fn load(&mut self, kernel: &ir::Kernel) -> Result<Self::Kernel, ExecutorError>;
+
+    /// A buffer that holds `bytes`, and zeros up to a multiple of [`ALIGNMENT`](ecf8_codegen::strategy::ALIGNMENT).
+    ///
+    /// # Errors
+    /// If there is no memory left.
+    fn upload(&mut self, bytes: &[u8]) -> Result<Self::Buffer, ExecutorError>;
+
+    /// A buffer of `bytes` bytes.
+    ///
+    /// # Errors
+    /// If there is no memory left.
+    fn alloc(&mut self, bytes: usize) -> Result<Self::Buffer, ExecutorError>;
+
+    /// Sets every byte of a buffer.
+    ///
+    /// # Errors
+    /// If the target fails.
+    fn fill(&mut self, buffer: &mut Self::Buffer, value: u8) -> Result<(), ExecutorError>;
+
+    /// Launches a kernel. What goes wrong in it may show only in what is asked for next.
+    ///
+    /// # Errors
+    /// If it cannot be launched so, or fails at once.
+    fn launch(&mut self, dispatch: &Dispatch<'_, Self::Kernel, Self::Buffer>) -> Result<(), ExecutorError>;
+
+    /// Copies the first `out.len()` bytes of a buffer to `out`, after all launches.
+    ///
+    /// # Errors
+    /// If a launch has failed, or the target does.
+    fn download(&mut self, buffer: &Self::Buffer, out: &mut [u8]) -> Result<(), ExecutorError>;
+
+    /// Times `runs` runs of `launches` launches each, taking the dispatches in turn, which are the same work on different
+    /// buffers. Gives nanoseconds per launch, run by run. A target that predicts gives the one number that it knows.
+    ///
+    /// # Errors
+    /// If a launch fails, or no time can be told.
+    fn time(
+        &mut self,
+        dispatches: &[Dispatch<'_, Self::Kernel, Self::Buffer>],
+        runs: usize,
+        launches: usize,
+    ) -> Result<Vec<u64>, ExecutorError>;
+}

@@ -1,0 +1,10 @@
+//! What meets the machine: NVRTC, the GPU, the autotuner, and the `ecf8` command line.
+
+pub mod cache;
+pub mod cli;
+pub mod device;
+pub mod executor;
+pub mod kernel_cache;
+pub mod nvrtc;
+pub mod sass;
+pub mod tuner;

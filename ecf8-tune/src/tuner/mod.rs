@@ -1,0 +1,34 @@
+//! The autotuner: which variant decodes a kind of tensor fastest on this GPU.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `problem` | what tensors share a choice: scheme, codebook class, shape bucket |
+//! | `candidate` | the variants that there are, and the hash of each one's code |
+//! | `search` | which of them to try next: all, or from good ones to their neighbours |
+//! | `trials` | what the tuner asks of a device; `workbench` asks a [`Target`](crate::executor::Target), `simulated` nobody |
+//! | `race` | interleaved timing, dropping who cannot win, until one is left or the rest are as good |
+//! | `tune` | all of it for one problem: reject, verify, race, verify, choose; resumed where an earlier run ended |
+//! | `statistics`, `budget` | medians and noise; time limits and interrupts |
+
+mod budget;
+mod candidate;
+mod problem;
+mod race;
+mod search;
+pub mod simulated;
+mod statistics;
+#[cfg(test)]
+mod tests;
+mod trials;
+mod tune;
+mod workbench;
+
+pub use budget::{Budget, Stop};
+pub use candidate::{Candidate, candidates, code_hash};
+pub use problem::{CodebookClass, Problem};
+pub use race::Settings;
+pub use search::{Exhaustive, Neighbours, Searcher, searcher};
+pub use statistics::Summary;
+pub use trials::{TrialError, Trials};
+pub use tune::{Known, Outcome, Tuned, settled, tune};
+pub use workbench::Workbench;

@@ -1,0 +1,88 @@
+//! A device that runs nothing: it answers with times that are given, or were recorded, and with noise from a seed, so that
+//! searching and choosing are tested without hardware.
+
+use super::trials::{TrialError, Trials};
+use crate::executor::Timing;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+/// What is known of one candidate.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Script {
+    /// Its true time in nanoseconds; noise is added.
+    Truth(f64),
+    /// Samples of an earlier run in nanoseconds, of which one is drawn each time.
+    Recorded(Vec<u64>),
+    /// It is rejected for this reason.
+    Rejected(String),
+    /// It decodes to wrong bytes.
+    Wrong,
+    /// It faults when it is timed, and the device is lost.
+    Faults,
+}
+
+/// Answers from a script.
+#[derive(Clone, Debug)]
+pub struct Simulated {
+    script: Vec<Script>,
+    /// Standard deviation of a sample, as a part.
+    noise: f64,
+    random: ChaCha8Rng,
+    /// Runs that were timed.
+    pub runs: usize,
+    /// Candidates that were verified, in order.
+    pub verified: Vec<usize>,
+}
+
+impl Simulated {
+    /// A device on which candidates do what `script` says, with `noise` as a part of each time.
+    #[must_use]
+    pub fn new(script: Vec<Script>, noise: f64, seed: u64) -> Self {
+        Self { script, noise, random: ChaCha8Rng::seed_from_u64(seed), runs: 0, verified: Vec::new() }
+    }
+
+    fn sample(&mut self, candidate: usize) -> Result<u64, TrialError> {
+        let deviate: f64 = self.random.sample(StandardNormal);
+        match self.script.get(candidate) {
+            Some(Script::Truth(time)) => Ok(whole(time * (1.0 + self.noise * deviate))),
+            Some(Script::Recorded(samples)) if !samples.is_empty() => {
+                Ok(samples[self.random.random_range(0..samples.len())])
+            }
+            Some(Script::Faults) => Err(TrialError::Fatal("it faults".to_owned())),
+            _ => Err(TrialError::Rejected("it has no times".to_owned())),
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what a time can be")]
+fn whole(nanoseconds: f64) -> u64 {
+    nanoseconds.round().clamp(1.0, 1e15) as u64
+}
+
+impl Trials for Simulated {
+    fn timing(&self) -> Timing {
+        Timing::Measured
+    }
+
+    fn compile(&mut self, candidates: &[usize]) -> Vec<Result<(), TrialError>> {
+        let answer = |index: &usize| match self.script.get(*index) {
+            Some(Script::Rejected(reason)) => Err(TrialError::Rejected(reason.clone())),
+            _ => Ok(()),
+        };
+        candidates.iter().map(answer).collect()
+    }
+
+    fn verify(&mut self, candidate: usize) -> Result<(), TrialError> {
+        self.verified.push(candidate);
+        match self.script.get(candidate) {
+            Some(Script::Wrong) => Err(TrialError::Rejected("byte 0 is wrong".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    fn time(&mut self, candidate: usize, runs: usize) -> Result<Vec<u64>, TrialError> {
+        self.runs += runs;
+        (0..runs).map(|_| self.sample(candidate)).collect()
+    }
+}

@@ -1,0 +1,309 @@
+//! The candidates of one tensor on a [`Target`].
+
+use super::Candidate;
+use super::trials::{TrialError, Trials};
+use crate::device::DeviceError;
+use crate::executor::{Dispatch, ExecutorError, Limits, Target, TargetArg, Timing};
+use crate::nvrtc::CompileReport;
+use ecf8_codegen::ir;
+use ecf8_codegen::strategy::{Arg, Launch};
+use ecf8_core::Encoded;
+use ecf8_core::checksum::checksum;
+use ecf8_core::layout::DecodeError;
+use rayon::prelude::*;
+use std::collections::HashMap;
+
+/// How many times the L2 the buffers of successive launches fill, so that none finds what an earlier one left.
+const TIMES_L2: u64 = 3;
+
+/// Most copies of the buffers.
+const MOST_COPIES: u64 = 64;
+
+/// A run's length in nanoseconds that the GPU's clock, which counts half microseconds, tells well.
+const RUN_NS: u64 = 200_000;
+
+/// Most launches of a run.
+const MOST_LAUNCHES: u64 = 100;
+
+/// A buffer's length and checksum: candidates share buffers with the same bytes.
+type Content = (usize, u64);
+
+/// One tensor and the candidates to decode it with, on one target.
+pub struct Workbench<'a, T: Target> {
+    target: &'a mut T,
+    encoded: &'a Encoded<'a>,
+    candidates: &'a [Candidate],
+    /// What the reference decoder says.
+    expected: Vec<u8>,
+    /// Compiled, with what the compiler said.
+    kernels: HashMap<usize, (ir::Kernel, Option<CompileReport>)>,
+    ready: HashMap<usize, Ready<T::Kernel>>,
+    /// Copies of each input.
+    inputs: HashMap<Content, Vec<T::Buffer>>,
+    /// As many as there are copies of an input.
+    outputs: Vec<T::Buffer>,
+    /// Which copy the next launch takes.
+    turn: usize,
+}
+
+/// A candidate with its arguments uploaded.
+struct Ready<K> {
+    kernel: K,
+    grid: u32,
+    threads: u32,
+    dynamic_shared_bytes: u32,
+    args: Vec<ReadyArg>,
+    /// Launches of one timed run.
+    launches: usize,
+}
+
+enum ReadyArg {
+    Input(Content),
+    Output,
+    U32(u32),
+    U64(u64),
+}
+
+impl<'a, T: Target> Workbench<'a, T> {
+    /// The workbench of `encoded` and `candidates`; decodes the tensor by the reference decoder, which takes its time.
+    ///
+    /// # Errors
+    /// If the tensor cannot be decoded.
+    pub fn new(
+        target: &'a mut T,
+        encoded: &'a Encoded<'a>,
+        candidates: &'a [Candidate],
+    ) -> Result<Self, DecodeError> {
+        Ok(Self::expecting(target, encoded, candidates, encoded.decode_reference()?))
+    }
+
+    /// The same where the bytes that `encoded` was made from are at hand.
+    #[must_use]
+    pub fn expecting(
+        target: &'a mut T,
+        encoded: &'a Encoded<'a>,
+        candidates: &'a [Candidate],
+        expected: Vec<u8>,
+    ) -> Self {
+        Self {
+            target,
+            encoded,
+            candidates,
+            expected,
+            kernels: HashMap::new(),
+            ready: HashMap::new(),
+            inputs: HashMap::new(),
+            outputs: Vec::new(),
+            turn: 0,
+        }
+    }
+
+    /// Uploads what a compiled candidate needs, unless it does not fit the target.
+    fn prepare(&mut self, candidate: usize) -> Result<(), TrialError> {
+        if self.ready.contains_key(&candidate) {
+            return Ok(());
+        }
+        let Some((kernel, report)) = self.kernels.remove(&candidate) else {
+            return Err(rejected("it is not compiled"));
+        };
+        let Candidate { strategy, params, .. } = &self.candidates[candidate];
+        let launch = strategy.launch(params, self.encoded).map_err(rejected)?;
+        if launch.output_bytes != self.expected.len() {
+            let (found, wanted) = (launch.output_bytes, self.expected.len());
+            return Err(rejected(format!("it decodes {found} bytes instead of {wanted}")));
+        }
+        fits(&self.target.limits(), &kernel, &launch, report.as_ref()).map_err(rejected)?;
+        let copies = self.copies(&launch);
+        let loaded = self.target.load(&kernel).map_err(sort)?;
+        let mut args = Vec::new();
+        for arg in &launch.args {
+            args.push(match arg {
+                Arg::Input(bytes) => ReadyArg::Input(self.upload(bytes, copies)?),
+                Arg::Output => ReadyArg::Output,
+                Arg::U32(value) => ReadyArg::U32(*value),
+                Arg::U64(value) => ReadyArg::U64(*value),
+            });
+        }
+        while self.outputs.len() < copies {
+            self.outputs.push(self.target.alloc(launch.output_bytes).map_err(sort)?);
+        }
+        let ready = Ready {
+            kernel: loaded,
+            grid: launch.grid,
+            threads: kernel.threads,
+            dynamic_shared_bytes: launch.dynamic_shared_bytes,
+            args,
+            launches: 1,
+        };
+        self.ready.insert(candidate, ready);
+        Ok(())
+    }
+
+    /// How many copies of a launch's buffers are needed to fill the L2 a few times, memory permitting.
+    fn copies(&self, launch: &Launch<'_>) -> usize {
+        let inputs = launch.args.iter().map(|arg| match arg {
+            Arg::Input(bytes) => bytes.len() as u64,
+            _ => 0,
+        });
+        let bytes = (launch.output_bytes as u64 + inputs.sum::<u64>()).max(1);
+        let limits = self.target.limits();
+        let wanted = match limits.l2_bytes {
+            0 => 1,
+            l2 => (TIMES_L2 * l2).div_ceil(bytes).max(2),
+        };
+        let possible = (limits.memory_bytes / 4 / bytes).max(1);
+        usize::try_from(wanted.min(possible).min(MOST_COPIES)).unwrap_or(1)
+    }
+
+    fn upload(&mut self, bytes: &[u8], copies: usize) -> Result<Content, TrialError> {
+        let content = (bytes.len(), checksum(bytes));
+        let buffers = self.inputs.entry(content).or_default();
+        while buffers.len() < copies {
+            buffers.push(self.target.upload(bytes).map_err(sort)?);
+        }
+        Ok(content)
+    }
+}
+
+/// The launch of a ready candidate on the buffers of number `copy`.
+fn dispatch<'b, K, B>(
+    ready: &'b Ready<K>,
+    inputs: &'b HashMap<Content, Vec<B>>,
+    outputs: &'b [B],
+    copy: usize,
+) -> Dispatch<'b, K, B> {
+    let args = ready.args.iter().filter_map(|arg| match arg {
+        ReadyArg::Input(content) => inputs
+            .get(content)
+            .and_then(|copies| copies.get(copy % copies.len().max(1)))
+            .map(TargetArg::Buffer),
+        ReadyArg::Output => outputs.get(copy % outputs.len().max(1)).map(TargetArg::Buffer),
+        ReadyArg::U32(value) => Some(TargetArg::U32(*value)),
+        ReadyArg::U64(value) => Some(TargetArg::U64(*value)),
+    });
+    Dispatch {
+        kernel: &ready.kernel,
+        grid: ready.grid,
+        threads: ready.threads,
+        dynamic_shared_bytes: ready.dynamic_shared_bytes,
+        args: args.collect(),
+    }
+}
+
+/// Whether a kernel can run on a target, and would be fast: what is wrong with it, if not.
+fn fits(
+    limits: &Limits,
+    kernel: &ir::Kernel,
+    launch: &Launch<'_>,
+    report: Option<&CompileReport>,
+) -> Result<(), String> {
+    if launch.grid == 0 {
+        return Err("there is nothing to launch".to_owned());
+    }
+    if kernel.threads > limits.threads_per_block {
+        return Err(format!(
+            "it has {} threads per block; at most {} are possible",
+            kernel.threads, limits.threads_per_block
+        ));
+    }
+    if let Some(report) = report
+        && report.spill_stores + report.spill_loads > 0
+    {
+        return Err(format!(
+            "it spills registers: {} bytes stored and {} loaded per thread",
+            report.spill_stores, report.spill_loads
+        ));
+    }
+    let fixed = report.map_or(kernel.static_shared_bytes() as u64, |report| report.shared_bytes.into());
+    let shared = fixed + u64::from(launch.dynamic_shared_bytes);
+    if shared > limits.shared_per_block_bytes.into() {
+        return Err(format!(
+            "it needs {shared} bytes of shared memory per block; {} are possible",
+            limits.shared_per_block_bytes
+        ));
+    }
+    Ok(())
+}
+
+impl<T: Target> Trials for Workbench<'_, T> {
+    fn timing(&self) -> Timing {
+        self.target.timing()
+    }
+
+    fn compile(&mut self, candidates: &[usize]) -> Vec<Result<(), TrialError>> {
+        let (all, codebook) = (self.candidates, &self.encoded.codebook);
+        let built: Vec<_> = candidates
+            .par_iter()
+            .map(|&index| {
+                let candidate = all.get(index).ok_or_else(|| rejected("there is no such candidate"))?;
+                candidate.strategy.kernel(&candidate.params, codebook).map_err(rejected)
+            })
+            .collect();
+        let kernels: Vec<ir::Kernel> =
+            built.iter().filter_map(|built| built.as_ref().ok()).cloned().collect();
+        let mut compiled = self.target.compile(&kernels).into_iter();
+        let mut answers = Vec::new();
+        for (&index, built) in candidates.iter().zip(built) {
+            answers.push(built.and_then(|kernel| {
+                let report = compiled.next().ok_or_else(|| rejected("it was not compiled"))?.map_err(sort)?;
+                self.kernels.insert(index, (kernel, report));
+                Ok(())
+            }));
+        }
+        answers
+    }
+
+    fn verify(&mut self, candidate: usize) -> Result<(), TrialError> {
+        self.prepare(candidate)?;
+        let Some(ready) = self.ready.get(&candidate) else { return Err(rejected("it is not ready")) };
+        let mut bytes = vec![0; self.expected.len()];
+        for &filling in self.target.fillings() {
+            if let Some(output) = self.outputs.first_mut() {
+                self.target.fill(output, filling).map_err(sort)?;
+            }
+            self.target.launch(&dispatch(ready, &self.inputs, &self.outputs, 0)).map_err(sort)?;
+            let Some(output) = self.outputs.first() else { return Err(rejected("it has no output")) };
+            self.target.download(output, &mut bytes).map_err(sort)?;
+            if let Some(byte) = bytes.iter().zip(&self.expected).position(|(found, wanted)| found != wanted) {
+                return Err(rejected(format!(
+                    "it decodes byte {byte} as {:#04x} instead of {:#04x}",
+                    bytes[byte], self.expected[byte]
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn time(&mut self, candidate: usize, runs: usize) -> Result<Vec<u64>, TrialError> {
+        let Some(ready) = self.ready.get_mut(&candidate) else { return Err(rejected("it is not ready")) };
+        let copies = self.outputs.len().max(1);
+        let turn = self.turn;
+        self.turn = (turn + runs * ready.launches) % copies;
+        let times = {
+            let dispatches: Vec<_> =
+                (0..copies).map(|copy| dispatch(ready, &self.inputs, &self.outputs, turn + copy)).collect();
+            self.target.time(&dispatches, runs, ready.launches).map_err(sort)?
+        };
+        if let Some(&time) = times.last() {
+            let launches = RUN_NS.div_ceil(time.max(1)).clamp(1, MOST_LAUNCHES);
+            ready.launches = usize::try_from(launches).unwrap_or(1);
+        }
+        Ok(times)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a function of errors")]
+fn rejected(reason: impl ToString) -> TrialError {
+    TrialError::Rejected(reason.to_string())
+}
+
+/// A fault takes the GPU's context with it; anything else concerns the candidate alone.
+#[expect(clippy::needless_pass_by_value, reason = "used as a function of errors")]
+fn sort(error: ExecutorError) -> TrialError {
+    match error {
+        ExecutorError::Device(DeviceError::KernelFault { .. } | DeviceError::Lost { .. }) => {
+            TrialError::Fatal(error.to_string())
+        }
+        _ => TrialError::Rejected(error.to_string()),
+    }
+}

@@ -1,0 +1,62 @@
+//! The data that every decoder is tried on (design §8), each encoded once.
+
+use ecf8_core::corpus::{Tier, corpus};
+use ecf8_core::{Encoded, Scheme, schemes};
+use std::path::Path;
+
+/// One tensor and its encoding.
+#[derive(Debug)]
+pub struct Case {
+    /// What is special about it.
+    pub name: String,
+    /// The tensor's bytes.
+    pub data: Vec<u8>,
+    /// The same, encoded with a codebook of its own.
+    pub encoded: Encoded<'static>,
+}
+
+/// The tensors of `ecf8_core::corpus`, quick tier, under every scheme.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    let tensors = corpus(Tier::Quick);
+    let under = |scheme: &'static dyn Scheme| {
+        tensors.iter().map(move |tensor| case(scheme, &tensor.name, &tensor.bytes))
+    };
+    schemes().iter().copied().flat_map(under).collect()
+}
+
+/// The E4M3 tensors of the safetensors files in the folder that `ECF8_TEST_WEIGHTS` names, under every scheme; at most
+/// `limit` bytes of each. Without that variable, says that the caller is skipped.
+#[must_use]
+pub fn weights(limit: usize) -> Option<Vec<Case>> {
+    let Some(folder) = std::env::var_os("ECF8_TEST_WEIGHTS") else {
+        eprintln!("skipped: real weights are tried if ECF8_TEST_WEIGHTS names a folder of safetensors files");
+        return None;
+    };
+    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
+    files.sort();
+    assert!(!files.is_empty(), "there are no safetensors files in {}", folder.display());
+    Some(files.iter().flat_map(|path| weights_of(path, limit)).collect())
+}
+
+fn weights_of(path: &Path, limit: usize) -> Vec<Case> {
+    let bytes = std::fs::read(path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut cases = Vec::new();
+    for (name, tensor) in file.tensors() {
+        if tensor.dtype() == safetensors::Dtype::F8_E4M3 {
+            let data = &tensor.data()[..tensor.data().len().min(limit)];
+            let name = format!("{} {name}", path.file_name().unwrap().display());
+            cases.extend(schemes().iter().map(|&scheme| case(scheme, &name, data)));
+        }
+    }
+    cases
+}
+
+fn case(scheme: &'static dyn Scheme, name: &str, data: &[u8]) -> Case {
+    let codebook = scheme.codebook(&scheme.symbol_histogram(data));
+    let encoded = scheme.encode(data, &codebook).unwrap();
+    assert_eq!(encoded.decode_reference().unwrap(), data, "{name}: the reference decoder differs");
+    Case { name: format!("{name} under {}", scheme.name()), data: data.to_vec(), encoded }
+}

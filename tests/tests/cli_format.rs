@@ -1,0 +1,85 @@
+//! FORMAT.md is enough: a decoder in Python, written from it alone, restores what the program compressed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use ecf8_core::schemes;
+use ecf8_core::synthetic::{SyntheticTensor, noise};
+use ecf8_tests::cli::{Scratch, file, raw_file, sample, weights};
+use safetensors::Dtype;
+use std::process::{Command, Output};
+
+const DECODER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format_decoder.py");
+
+/// Whether there is Python; if not, says that the caller is skipped.
+fn has_python() -> bool {
+    let found = Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        eprintln!("skipped: without python3 the decoder written from FORMAT.md cannot run");
+    }
+    found
+}
+
+fn python(scratch: &Scratch, input: &str, output: &str) -> Output {
+    let mut command = Command::new("python3");
+    command.arg("-B").arg(DECODER).args([input, output]).current_dir(scratch.path("."));
+    command.output().unwrap()
+}
+
+/// A tensor of E4M3 bytes given one by one.
+fn fp8(name: &str, bytes: Vec<u8>) -> SyntheticTensor {
+    SyntheticTensor::new(name, Dtype::F8_E4M3, &[bytes.len() as u64], bytes)
+}
+
+#[test]
+fn a_decoder_written_from_the_format_restores_any_file() {
+    if !has_python() {
+        return;
+    }
+    // Frequencies of Fibonacci give the longest codewords, sixteen symbols of which one fills nearly everything.
+    let mut fibonacci = Vec::new();
+    let (mut count, mut next) = (1, 1);
+    for exponent in 0..16u8 {
+        fibonacci.extend(std::iter::repeat_n(exponent << 3 | 0x85, count));
+        (count, next) = (next, count + next);
+    }
+    let alternating: Vec<u8> = [0x38, 0x41].repeat(5000);
+    let clashing = ["x", "x.gaps", "x~.packed", "__ecf8__.header", "naïve/\"\n"];
+    let kept = SyntheticTensor::new("k", Dtype::BF16, &[3, 2], noise(5, 12));
+    let files = [
+        raw_file("{}", b""),
+        raw_file("{\"__metadata__\":{\"ecf8\":\"mine\"}}   ", b""),
+        sample(),
+        file(&[fp8("fibonacci", fibonacci), fp8("one", vec![0x39; 9001]), fp8("two", alternating), kept]),
+        file(&clashing.map(|name| weights(name, 1, 7001))),
+        file(&[weights("large", 4, 100_000), weights("tiny", 5, 3), fp8("empty", vec![])]),
+    ];
+    for (i, bytes) in files.iter().enumerate() {
+        let scratch = Scratch::new();
+        scratch.write("in", bytes);
+        for scheme in schemes().iter().map(|scheme| scheme.name()) {
+            let _ = scratch.ecf8(&format!("compress in -o packed --force --scheme {scheme}")).answer();
+            let output = python(&scratch, "packed", "out");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "file {i} under {scheme}: {said}");
+            assert!(scratch.read("out") == *bytes, "file {i} under {scheme} is not byte-identical");
+        }
+    }
+}
+
+#[test]
+fn it_also_refuses_what_the_format_says() {
+    if !has_python() {
+        return;
+    }
+    let scratch = Scratch::new();
+    scratch.write("in", sample());
+    let _ = scratch.ecf8("compress in -o packed --scheme exponent-gap").answer();
+    let good = scratch.read("packed");
+    for part in 1..12 {
+        let mut bad = good.clone();
+        bad[good.len() * part / 12] ^= 0x10;
+        scratch.write("bad", bad);
+        let output = python(&scratch, "bad", "out");
+        assert!(!output.status.success() && !scratch.path("out").exists(), "a bit flipped at {part}/12");
+    }
+}

@@ -1,0 +1,354 @@
+"""Restores a file that ecf8 compressed: python3 format_decoder.py COMPRESSED RESTORED
+
+Written from ecf8-core/FORMAT.md alone, to prove that it is enough. Small and slow; section numbers are FORMAT.md's.
+"""
+
+import bisect
+import json
+import struct
+import sys
+import zlib
+
+ALIGNMENT = 32
+MASK = 2**64 - 1
+
+
+class Refused(Exception):
+    """What FORMAT.md says that a reader must refuse, or a checksum that is wrong."""
+
+
+def require(condition, problem):
+    if not condition:
+        raise Refused(problem)
+
+
+# XXH3-64 with seed 0 and the default secret, from its published specification.
+
+SECRET = bytes.fromhex(
+    "b8fe6c3923a44bbe7c01812cf721ad1cded46de9839097db7240a4a4b7b3671fcb79e64eccc0e578825ad07dccff7221"
+    "b8084674f743248ee03590e6813a264c3c2852bb91c300cb88d0658b1b532ea371644897a20df94e3819ef46a9deacd8"
+    "a8fa763fe39c343ff9dcbbc7c70b4f1d8a51e04bcdb45931c89f7ec9d9787364eac5ac8334d3ebc3c581a0fffa1363eb"
+    "170ddd51b7f0da49d316552629d4689e2b16be587d47a1fc8ff8b8d17ad031ce45cb3a8f95160428afd7fbcabb4b407e"
+)
+P32_1, P32_2, P32_3 = 0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D
+P64_1, P64_2, P64_3 = 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
+P64_4, P64_5 = 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5
+
+
+def u32(data, at):
+    return struct.unpack_from("<I", data, at)[0]
+
+
+def u64(data, at):
+    return struct.unpack_from("<Q", data, at)[0]
+
+
+def folded(a, b):
+    product = a * b
+    return (product & MASK) ^ (product >> 64)
+
+
+def avalanche(h):
+    h = (h ^ (h >> 37)) * 0x165667919E3779F9 & MASK
+    return h ^ (h >> 32)
+
+
+def avalanche_xxh64(h):
+    h = (h ^ (h >> 33)) * P64_2 & MASK
+    h = (h ^ (h >> 29)) * P64_3 & MASK
+    return h ^ (h >> 32)
+
+
+def xxh3(data):
+    n = len(data)
+    if n == 0:
+        return avalanche_xxh64(u64(SECRET, 56) ^ u64(SECRET, 64))
+    if n <= 3:
+        combined = data[0] << 16 | data[n // 2] << 24 | data[n - 1] | n << 8
+        return avalanche_xxh64(combined ^ u32(SECRET, 0) ^ u32(SECRET, 4))
+    if n <= 8:
+        h = (u32(data, n - 4) + (u32(data, 0) << 32)) ^ u64(SECRET, 8) ^ u64(SECRET, 16)
+        rotate = lambda by: (h << by | h >> (64 - by)) & MASK
+        h = (h ^ rotate(49) ^ rotate(24)) * 0x9FB21C651E98DF25 & MASK
+        h = (h ^ ((h >> 35) + n)) * 0x9FB21C651E98DF25 & MASK
+        return h ^ (h >> 28)
+    if n <= 16:
+        low = u64(data, 0) ^ u64(SECRET, 24) ^ u64(SECRET, 32)
+        high = u64(data, n - 8) ^ u64(SECRET, 40) ^ u64(SECRET, 48)
+        swapped = int.from_bytes(low.to_bytes(8, "little"), "big")
+        return avalanche(n + swapped + high + folded(low, high) & MASK)
+    mix = lambda at, key: folded(u64(data, at) ^ u64(SECRET, key), u64(data, at + 8) ^ u64(SECRET, key + 8))
+    if n <= 128:
+        h = n * P64_1
+        for i in range((n - 1) // 32 + 1):
+            h += mix(16 * i, 32 * i) + mix(n - 16 * (i + 1), 32 * i + 16)
+        return avalanche(h & MASK)
+    if n <= 240:
+        h = avalanche(n * P64_1 + sum(mix(16 * i, 16 * i) for i in range(8)) & MASK)
+        h += sum(mix(16 * i, 16 * (i - 8) + 3) for i in range(8, n // 16)) + mix(n - 16, 119)
+        return avalanche(h & MASK)
+    acc = [P32_3, P64_1, P64_2, P64_3, P64_4, P32_2, P64_5, P32_1]
+
+    def accumulate(at, key):
+        for i, (value, secret) in enumerate(zip(struct.unpack_from("<8Q", data, at), struct.unpack_from("<8Q", SECRET, key))):
+            keyed = value ^ secret
+            acc[i ^ 1] = acc[i ^ 1] + value & MASK
+            acc[i] = acc[i] + (keyed & 0xFFFFFFFF) * (keyed >> 32) & MASK
+
+    for stripe in range((n - 1) // 64):
+        accumulate(64 * stripe, 8 * (stripe % 16))
+        if stripe % 16 == 15:
+            for i, secret in enumerate(struct.unpack_from("<8Q", SECRET, 128)):
+                acc[i] = (acc[i] ^ (acc[i] >> 47) ^ secret) * P32_1 & MASK
+    accumulate(n - 64, 121)
+    h = n * P64_1
+    for i in range(4):
+        h += folded(acc[2 * i] ^ u64(SECRET, 11 + 16 * i), acc[2 * i + 1] ^ u64(SECRET, 19 + 16 * i))
+    return avalanche(h & MASK)
+
+
+# §1: the file.
+
+
+class File:
+    def __init__(self, data):
+        length = u64(data, 0)
+        self.data, self.start = data, 8 + length
+        header = json.loads(data[8 : self.start])
+        self.metadata = header.pop("__metadata__")
+        self.tensors = header
+        # In the order of their data; checksums come in this order (§4).
+        self.order = sorted(header, key=lambda name: header[name]["data_offsets"])
+        self.unclaimed = set(header)
+
+    def bytes(self, name):
+        begin, end = self.tensors[name]["data_offsets"]
+        return self.data[self.start + begin : self.start + end]
+
+    def claim(self, name, dtype):
+        require(name in self.unclaimed, f"{name} is missing or used twice")
+        require(self.tensors[name]["dtype"] == dtype, f"{name} is not {dtype}")
+        self.unclaimed.remove(name)
+        return self.bytes(name)
+
+
+def check_checksums(file, table):
+    """§4."""
+    others = [file.data[: file.start]] + [file.bytes(name) for name in file.order[:-1]]
+    entries = [xxh3(data) for data in others]
+    entries.append(xxh3(b"".join(entry.to_bytes(8, "little") for entry in entries)))
+    require(list(struct.unpack(f"<{len(entries)}Q", table)) == entries, "a checksum is wrong")
+
+
+# §3: codebooks and schemes.
+
+
+def codewords(text, symbols):
+    """§3.1: from the bits of each codeword, as a string, to its symbol."""
+    require(len(text) == symbols, "the codebook has another alphabet")
+    lengths = [int(digit, 36) for digit in text]
+    order = sorted((length, symbol) for symbol, length in enumerate(lengths) if length)
+    kraft = sum(2.0**-length for length, _ in order)
+    require(not order or kraft == 1 or [length for length, _ in order] == [1], "the codebook is not complete")
+    codes, code, previous = {}, -1, 0
+    for length, symbol in order:
+        code = (code + 1) << (length - previous)
+        codes[format(code, f"0{length}b")], previous = symbol, length
+    return codes
+
+
+def nibble(data, i):
+    return data[i // 2] >> 4 if i % 2 == 0 else data[i // 2] & 15
+
+
+def decode_exponent_gap(elements, codebook, params, parts):
+    """§3.2."""
+    encoded, packed, gaps, positions = parts
+    codes = codewords(codebook, 16)
+    require(all(len(code) <= 16 for code in codes), "a codeword is too long")
+    window_bits, threads = 8 * params.get("bytes_per_thread", 8), params.get("threads_per_block", 512)
+    require(len(packed) == (elements + 1) // 2, "packed has another length")
+
+    bits = "".join(f"{byte:08b}" for byte in encoded)
+    out, starts, at = bytearray(), [], 0
+    for i in range(elements):
+        end = at + 1
+        while bits[at:end] not in codes:
+            end += 1
+            require(end <= len(bits), "the stream ends early")
+        raw = nibble(packed, i)
+        out.append((raw & 8) << 4 | codes[bits[at:end]] << 3 | raw & 7)
+        starts.append(at)
+        at = end
+    require(len(bits) - at < 8 and "1" not in bits[at:], "the stream goes on after its last codeword")
+    require(elements % 2 == 0 or nibble(packed, elements) == 0, "the half byte after the last element is not 0")
+
+    ends = starts + [at]
+    windows = -(-len(encoded) * 8 // window_bits)
+    blocks = -(-windows // threads)
+    offsets = [window * window_bits for window in range(windows)]
+    expected = [ends[bisect.bisect_left(ends, offset)] - offset for offset in offsets]
+    expected += [0] * (blocks * threads - windows)
+    require(len(gaps) == blocks * threads // 2, "gaps have another length")
+    require([nibble(gaps, thread) for thread in range(blocks * threads)] == expected, "a gap is wrong")
+    offsets = [block * threads * window_bits for block in range(blocks)]
+    expected = [bisect.bisect_left(starts, offset) for offset in offsets] + [elements]
+    require(list(struct.unpack(f"<{blocks + 1}Q", positions)) == expected, "an output position is wrong")
+    return bytes(out)
+
+
+def stream_of(words):
+    """§3.3: 32-bit words as a string of bits."""
+    return "".join(f"{word:032b}" for (word,) in struct.iter_unpack("<I", words))
+
+
+def decode_lanes(elements, codebook, params, parts, pairs):
+    """§3.3."""
+    rows, tails = stream_of(parts[0]), stream_of(parts[1])
+    per_lane, lead_rows = params.get("elements_per_lane", 1024), params.get("lead_rows", 64)
+    codes = codewords(codebook, 256)
+    shortest, longest = min(map(len, codes), default=0), max(map(len, codes), default=0)
+    require(longest <= 13, "a codeword is too long")
+    per_vector, nothing = (8 if pairs else 16), object()
+
+    places = [(e & 0xFFFFFFFF, e >> 32 & 0x7FFFFFF, e >> 59) for (e,) in struct.iter_unpack("<Q", parts[2])]
+    require(len(places) == -(-elements // (32 * per_lane)) + 1, "chunks have another length")
+    require(places[0][:2] == (0, 0), "the first chunk does not start at 0")
+    require(places[-1] == (len(rows) // 1024, len(tails) // 32, 0), "the last chunk does not end where the parts do")
+
+    symbols = [nothing] * (-(-elements // 16) * per_vector)
+    for chunk, ((row, word, width), (next_row, next_word, _)) in enumerate(zip(places, places[1:])):
+        first_vector = chunk * 2 * per_lane
+        vectors = min(2 * per_lane, -(-elements // 16) - first_vector)
+        at = 32 * word + 32 * width
+        extras = [int(tails[32 * word + width * lane :][:width] or "0", 2) for lane in range(32)]
+        require(width == max(extras).bit_length(), "the numbers of extra bits are too wide")
+        streams = []
+        for extra in extras:
+            lane = len(streams)
+            streams.append("".join(rows[1024 * r + 32 * lane :][:32] for r in range(row, next_row)) + tails[at : at + extra])
+            at += extra
+        require(0 <= 32 * next_word - at < 32 and "1" not in tails[at : 32 * next_word], "tails of a chunk end elsewhere")
+        require(min(map(len, streams)) // 32 == next_row - row, "a chunk has too few rows")
+
+        starts = {}
+        for lane, stream in enumerate(streams):
+            at = 0
+            for k, vector in enumerate(range(lane, vectors, 32)):
+                starts.setdefault(k, []).append(at)
+                for i in range(per_vector):
+                    end = at + shortest
+                    while stream[at:end] not in codes:
+                        end += 1
+                        require(end <= len(stream), "a lane ends early")
+                    symbol = (first_vector + vector) * per_vector + i
+                    symbols[symbol] = codes[stream[at:end]]
+                    needed = symbol * 16 // per_vector < elements
+                    require(needed or end - at == shortest, "a symbol for nothing is longer than need be")
+                    at = end
+            require(at == len(stream), "a lane goes on after its last codeword")
+        for k, positions in starts.items():
+            most = -(-(max(positions) + longest * per_vector) // 32)
+            require(most - min(positions) // 32 <= lead_rows, "lanes run further apart than lead_rows")
+    require(nothing not in symbols, "a symbol is missing")
+
+    if not pairs:
+        return bytes(symbols[:elements])
+    packed = parts[3]
+    require(len(packed) == (elements + 1) // 2, "packed has another length")
+    require(elements % 2 == 0 or nibble(packed, elements) == 0, "the half byte after the last element is not 0")
+    out = bytearray()
+    for i in range(elements):
+        exponent, raw = (symbols[i // 2] >> 4, symbols[i // 2] & 15)[i % 2], nibble(packed, i)
+        out.append((raw & 8) << 4 | exponent << 3 | raw & 7)
+    return bytes(out)
+
+
+LANES = ["rows", "tails", "chunks"], ["U32", "U32", "U64"]
+SCHEMES = {
+    "exponent-gap": (["encoded", "packed", "gaps", "output_positions"], ["U8", "U8", "U8", "U64"], decode_exponent_gap),
+    "pair-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, pairs=True)),
+    "byte-lanes": (*LANES, lambda *told: decode_lanes(*told, pairs=False)),
+}
+
+
+class Pool:
+    """§1: the parts of tensors that are too small for parts with names."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def next(self, length):
+        part = self.data[self.at : self.at + padded(length)]
+        self.at += padded(length)
+        return part
+
+
+def padded(length):
+    return -(-length // ALIGNMENT) * ALIGNMENT
+
+
+def decode(file, entry, codebooks, pool):
+    require(entry["scheme"] in SCHEMES, f"scheme {entry['scheme']} is unknown")
+    names, dtypes, decoder = SCHEMES[entry["scheme"]]
+    prefix, parts = entry.get("prefix", entry["name"]), []
+    for name, dtype, length in zip(names, dtypes, entry["lengths"], strict=True):
+        name = f"{prefix}.{name}"
+        if entry.get("pooled"):
+            data = pool.next(length)
+        else:
+            data = file.claim(name, dtype)
+            require(file.tensors[name]["data_offsets"][0] % ALIGNMENT == 0, f"{name} is not aligned")
+        require(len(data) == padded(length) and not any(data[length:]), f"{name} is not padded so")
+        parts.append(data[:length])
+    elements = 1
+    for dimension in entry["shape"]:
+        elements *= dimension
+    require(elements == sum(entry["exponents"]), "shape and exponents differ")
+    data = decoder(elements, codebooks[entry["codebook"]], entry.get("params", {}), parts)
+    require(f"{xxh3(data):016x}" == entry["checksum"], f"{entry['name']} has another checksum")
+    return data
+
+
+# §2 and §5: the manifest, and the original.
+
+
+def restore(data):
+    file = File(data)
+    require(file.start % ALIGNMENT == 0, "the data section is not aligned")
+    manifest = json.loads(file.metadata["ecf8"])
+    require(manifest["format_version"] == 1, "another format version")
+    own, about, continued = manifest.get("prefix", "__ecf8__"), manifest["header"], manifest.get("continued")
+    deflated = file.claim(f"{own}.header", "U8")
+    table = file.claim(f"{own}.checksums", "U64")
+    require(file.order[-1] == f"{own}.checksums", "the checksums are not last")
+    check_checksums(file, table)
+
+    inflated = zlib.decompress(deflated[: about["deflated"]], wbits=-15)
+    header, rest = inflated[: about["length"]], inflated[about["length"] :]
+    require(len(header) == about["length"] and f"{xxh3(header):016x}" == about["checksum"], "the original header is wrong")
+    codebooks, entries, pool = manifest["codebooks"], manifest["tensors"], Pool(b"")
+    if continued:
+        require(len(rest) == continued["length"] and f"{xxh3(rest):016x}" == continued["checksum"], "the manifest goes on wrongly")
+        more = json.loads(rest)
+        codebooks, entries = codebooks + more["codebooks"], entries + more["tensors"]
+        pool = Pool(file.claim(f"{own}.pool", "U8"))
+    require(continued or not rest, "something follows the original header")
+    decoded = {entry["name"]: decode(file, entry, codebooks, pool) for entry in entries}
+    require(pool.at == len(pool.data), "the pool is not filled by its parts")
+
+    original = json.loads(header)
+    original.pop("__metadata__", None)
+    require(set(original) == set(decoded) | file.unclaimed, "the tensors are not those of the original")
+    body = b""
+    for name in sorted(original, key=lambda name: original[name]["data_offsets"]):
+        require(original[name]["data_offsets"][0] == len(body), "the original has a hole")
+        body += decoded[name] if name in decoded else file.bytes(name)
+    return struct.pack("<Q", len(header)) + header + body
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], "rb") as compressed:
+        restored = restore(compressed.read())
+    with open(sys.argv[2], "wb") as output:
+        output.write(restored)

@@ -1,0 +1,111 @@
+//! The emitted CUDA is what was reviewed, and compiles for every architecture without spills.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "that is how a test fails, also in its helpers"
+)]
+
+use ecf8_codegen::cuda;
+use ecf8_codegen::strategy::{Strategy, strategies};
+use ecf8_core::corpus::{Tier, corpus};
+use ecf8_core::{Codebook, scheme};
+use ecf8_tests::golden::assert_golden;
+use ecf8_tune::nvrtc::{Arch, CompileRequest, Nvrtc};
+use rayon::prelude::*;
+use std::path::Path;
+
+/// The architectures that every kernel must suit: Turing to Blackwell.
+const ARCHS: [&str; 4] = ["sm_75", "sm_80", "sm_90", "sm_120"];
+
+/// Tensors of the corpus whose codebooks differ in what tables they need.
+const CODEBOOKS: [(&str, &str); 3] = [
+    ("one-symbol", "one symbol"),
+    ("short", "4-bit codewords, 512 elements"),
+    ("deep", "Fibonacci frequencies"),
+];
+
+/// The codebook that a strategy's first scheme gives the corpus's tensor of this name.
+fn codebook(strategy: &dyn Strategy, tensor: &str) -> Codebook {
+    let scheme = scheme(strategy.schemes()[0]).unwrap();
+    let case = corpus(Tier::Quick).into_iter().find(|case| case.name == tensor).unwrap();
+    scheme.codebook(&scheme.symbol_histogram(&case.bytes))
+}
+
+/// Which sources to emit.
+#[derive(Clone, Copy, PartialEq)]
+enum Which {
+    /// Those worth reading: all codebooks in the default variant, the deepest in the first and the last.
+    Reviewed,
+    /// Every variant, with one codebook each in turn; with `ECF8_TEST_FULL=1` every codebook in every variant.
+    All,
+}
+
+/// File names and emitted sources.
+fn sources(which: Which) -> Vec<(String, String)> {
+    let mut sources = Vec::new();
+    for strategy in strategies() {
+        let default = strategy.params(&[]).unwrap();
+        let all = strategy.variants();
+        let codebooks = CODEBOOKS.map(|(label, tensor)| (label, codebook(*strategy, tensor)));
+        for (number, params) in all.iter().cloned().enumerate() {
+            let is_end = params == all[0] || params == all[all.len() - 1];
+            for (turn, (label, codebook)) in codebooks.iter().enumerate() {
+                let is_reviewed = params == default || (is_end && *label == "deep");
+                let is_its_turn =
+                    number % CODEBOOKS.len() == turn || ecf8_tests::is_required("ECF8_TEST_FULL");
+                if !is_reviewed && (which == Which::Reviewed || !is_its_turn) {
+                    continue;
+                }
+                let kernel = strategy.kernel(&params, codebook).unwrap();
+                let values: Vec<&str> = params.iter().map(|(_, value)| value).collect();
+                let name = format!("{}.{}.{label}.cu", strategy.name(), values.join("-"));
+                sources.push((name, cuda::source(&kernel)));
+            }
+        }
+    }
+    sources
+}
+
+#[test]
+fn emitted_sources_are_the_reviewed_ones() {
+    let sources = sources(Which::Reviewed);
+    assert_golden(&Path::new(env!("CARGO_MANIFEST_DIR")).join("golden"), &sources);
+    println!("{} sources are as reviewed", sources.len());
+}
+
+#[test]
+fn emitting_twice_gives_the_same_bytes() {
+    assert_eq!(sources(Which::Reviewed), sources(Which::Reviewed));
+}
+
+#[test]
+fn every_variant_compiles_for_every_architecture_without_spills() {
+    let nvrtc = match Nvrtc::find() {
+        Ok(nvrtc) => nvrtc,
+        Err(error) if ecf8_tests::is_required("ECF8_REQUIRE_NVRTC") => panic!("{error}"),
+        Err(error) => return eprintln!("skipped: {error}"),
+    };
+    let sources = sources(Which::All);
+    let requests: Vec<(&str, &str, Arch)> = sources
+        .iter()
+        .flat_map(|(name, source)| ARCHS.map(|arch| (name.as_str(), source.as_str(), arch.parse().unwrap())))
+        .collect();
+    let failures: Vec<String> = requests
+        .par_iter()
+        .filter_map(|&(name, source, arch)| {
+            let report = match nvrtc.compile(&CompileRequest { name, source, arch, options: &[] }) {
+                Ok(compiled) => compiled.report,
+                Err(error) => return Some(format!("{name} for {arch}: {error}")),
+            };
+            let spills = report.spill_stores + report.spill_loads;
+            (spills > 0 || !report.warnings.is_empty()).then(|| {
+                format!("{name} for {arch}: {spills} bytes spilled, {:?}\n{}", report.warnings, report.log)
+            })
+        })
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    println!("{} sources × {} architectures, NVRTC {}", sources.len(), ARCHS.len(), nvrtc.version());
+}

@@ -1,0 +1,113 @@
+//! The emitted text, compiled by the system's C++ compiler and run, gives back every byte: a test of the printer.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "that is how a test fails, also in its helpers"
+)]
+
+use ecf8_codegen::cuda;
+use ecf8_codegen::ir::Kernel;
+use ecf8_codegen::strategy::{Launch, Params, Strategy, strategies};
+use ecf8_tests::corpus::{self, Case};
+use ecf8_tests::cxx::{Compiler, Program};
+use rayon::prelude::*;
+use std::collections::HashMap;
+
+/// Variants that share a program: what the compiler takes for the shim is then paid once for all of them.
+const VARIANTS_PER_PROGRAM: usize = 8;
+
+/// Every variant decodes every so many cases, the next variant the cases after those, so that neighbouring variants
+/// cover the corpus together; a strategy's default variant decodes all. `ECF8_TEST_FULL=1` gives all to all.
+const SHARES: usize = 12;
+
+/// A strategy, a variant of it, and the cases that it is tried on.
+type Trial<'a> = (&'static dyn Strategy, Params, Vec<&'a Case>);
+
+fn trials(cases: &[Case]) -> Vec<Trial<'_>> {
+    let mut trials: Vec<Trial<'_>> = Vec::new();
+    for strategy in strategies() {
+        let default = strategy.params(&[]).unwrap();
+        let takes = |case: &Case| strategy.schemes().contains(&case.encoded.scheme.name());
+        for params in strategy.variants() {
+            let gets_all = params == default || ecf8_tests::is_required("ECF8_TEST_FULL");
+            let share = trials.len() % SHARES;
+            let taken = cases.iter().filter(|case| takes(case)).enumerate();
+            let own = taken.filter(|(i, _)| gets_all || i % SHARES == share).map(|(_, case)| case);
+            let cases = own.collect();
+            trials.push((*strategy, params, cases));
+        }
+    }
+    trials
+}
+
+/// Compiles the kernels of some trials into one program, runs every case, and returns how many kernels and bytes that was.
+fn run(compiler: &Compiler, trials: &[Trial<'_>]) -> Result<(usize, usize), String> {
+    let mut kernels: Vec<Kernel> = Vec::new();
+    let mut known: HashMap<u64, usize> = HashMap::new();
+    let mut launches: Vec<(usize, Launch<'_>)> = Vec::new();
+    let mut wanted: Vec<(String, &Case)> = Vec::new();
+    for (strategy, params, cases) in trials {
+        for case in cases {
+            let what = format!("{} {params} on {}", strategy.name(), case.name);
+            let failed = |error| format!("{what}: {error}");
+            let kernel = strategy.kernel(params, &case.encoded.codebook).map_err(failed)?;
+            let number = *known.entry(cuda::source_hash(&kernel)).or_insert_with(|| {
+                kernels.push(kernel);
+                kernels.len() - 1
+            });
+            launches.push((number, strategy.launch(params, &case.encoded).map_err(failed)?));
+            wanted.push((what, case));
+        }
+    }
+    let first = wanted.first().map_or("", |(what, _)| what);
+    let program =
+        Program::new(compiler, &kernels).map_err(|error| format!("{first} and following: {error}"))?;
+    let borrowed: Vec<_> = launches.iter().map(|(number, launch)| (*number, launch)).collect();
+    let outputs = program.run(&borrowed).map_err(|error| format!("{first} and following: {error}"))?;
+    for ((what, case), output) in wanted.iter().zip(outputs) {
+        if output != case.data {
+            let place = output.iter().zip(&case.data).position(|(a, b)| a != b);
+            return Err(format!("{what}: differs at {place:?}, {} bytes", output.len()));
+        }
+    }
+    Ok((kernels.len(), wanted.iter().map(|(_, case)| case.data.len()).sum()))
+}
+
+fn assert_decodes(cases: &[Case]) {
+    let Some(compiler) = Compiler::find() else { return };
+    let trials = trials(cases);
+    let programs: Vec<&[Trial<'_>]> = trials.chunks(VARIANTS_PER_PROGRAM).collect();
+    let results: Vec<_> = programs.par_iter().map(|trials| run(&compiler, trials)).collect();
+    let failures: Vec<&str> =
+        results.iter().filter_map(|result| result.as_ref().err().map(String::as_str)).collect();
+    assert!(
+        failures.is_empty(),
+        "{} of {} programs failed:\n{}",
+        failures.len(),
+        results.len(),
+        failures.join("\n")
+    );
+    let decodings: usize = trials.iter().map(|(_, _, cases)| cases.len()).sum();
+    let (kernels, bytes) =
+        results.iter().flatten().fold((0, 0), |(k, b), (more, bytes)| (k + more, b + bytes));
+    println!(
+        "{} variants, {decodings} decodings of {} tensors, {kernels} sources compiled, {bytes} bytes",
+        trials.len(),
+        cases.len()
+    );
+}
+
+#[test]
+fn the_emitted_text_of_every_variant_decodes_the_generated_corpus_exactly() {
+    assert_decodes(&corpus::cases());
+}
+
+#[test]
+fn the_emitted_text_of_every_variant_decodes_real_weights_exactly() {
+    if let Some(cases) = corpus::weights(32 << 10) {
+        assert_decodes(&cases);
+    }
+}
