@@ -1,6 +1,6 @@
 //! The `ecf8` command line: what is asked, one command per file, and how the answer is given.
 //!
-//! A command returns an [`Answer`]; nothing else is written to standard output. Exit status 0 is success, 1 means that
+//! A command returns an `Answer`; nothing else is written to standard output. Exit status 0 is success, 1 means that
 //! the data are wrong, 2 that the request is wrong or cannot be served here.
 
 mod answer;
