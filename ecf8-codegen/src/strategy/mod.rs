@@ -86,6 +86,14 @@ pub enum StrategyError {
         /// The scheme of the tensor.
         scheme: &'static str,
     },
+    /// A batch of tensors whose codebooks differ, for a kernel that has one compiled in.
+    #[error(
+        "strategy {strategy}: this variant has a codebook compiled in, but the tensors of the batch have several"
+    )]
+    Codebooks {
+        /// The strategy.
+        strategy: &'static str,
+    },
 }
 
 /// What the author of a strategy writes.
@@ -102,11 +110,17 @@ pub trait DecodeStrategy: Sync + Debug + 'static {
     /// The schemes that it decodes.
     fn schemes(&self) -> &'static [&'static str];
 
-    /// The kernel for a codebook. It may depend on nothing else of the tensor.
+    /// The kernel for a codebook. It may depend on nothing else of the tensor, and on no more of the codebook than
+    /// [`DecodeStrategy::inlined`] says.
     ///
     /// # Errors
     /// If the codebook does not fit the strategy.
     fn kernel(&self, tunables: &Self::Tunables, codebook: &Codebook) -> Result<Kernel, StrategyError>;
+
+    /// What of a codebook is compiled into the kernel of a variant.
+    fn inlined(&self, _tunables: &Self::Tunables) -> Inlined {
+        Inlined::Codebook
+    }
 
     /// How to launch that kernel on one tensor.
     ///
@@ -117,6 +131,49 @@ pub trait DecodeStrategy: Sync + Debug + 'static {
         tunables: &Self::Tunables,
         encoded: &'a Encoded<'a>,
     ) -> Result<Launch<'a>, StrategyError>;
+
+    /// How to launch the kernel for [`widest_codebook`] on all these tensors at once, whose bytes then stand in the output
+    /// where [`batch_offsets`] says. `None` if the strategy decodes one tensor per launch.
+    fn launch_batch<'a>(
+        &self,
+        _tunables: &Self::Tunables,
+        _batch: &[&'a Encoded<'a>],
+    ) -> Option<Result<Launch<'a>, StrategyError>> {
+        None
+    }
+}
+
+/// What of a codebook is compiled into a kernel, and so which tensors it can decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inlined {
+    /// All of it: the kernel decodes tensors with this very codebook.
+    Codebook,
+    /// The length of the longest codeword: the kernel is given its tables, and decodes tensors whose codewords are as long
+    /// or shorter.
+    MaxLen,
+}
+
+/// What the tensors of a batch start at in its output, in bytes.
+pub const BATCH_ALIGNMENT: u64 = 256;
+
+/// Where each tensor of a batch starts in the output, and where the output ends, in bytes.
+#[must_use]
+pub fn batch_offsets(batch: &[&Encoded<'_>]) -> Vec<u64> {
+    let mut offsets = vec![0];
+    let mut end = 0u64;
+    for (index, encoded) in batch.iter().enumerate() {
+        end = end.saturating_add(encoded.elements);
+        let is_last = index + 1 == batch.len();
+        offsets.push(if is_last { end } else { end.next_multiple_of(BATCH_ALIGNMENT) });
+        end = end.next_multiple_of(BATCH_ALIGNMENT);
+    }
+    offsets
+}
+
+/// The codebook of a batch with the longest codewords, for which its kernel is made.
+#[must_use]
+pub fn widest_codebook<'a>(batch: &[&'a Encoded<'_>]) -> Option<&'a Codebook> {
+    batch.iter().map(|encoded| &encoded.codebook).max_by_key(|codebook| codebook.max_len())
 }
 
 /// A strategy as the rest of the world uses it: parameters by name. Implemented for every [`DecodeStrategy`].
@@ -163,6 +220,23 @@ pub trait Strategy: Sync + Debug {
     /// # Errors
     /// If the parts of `encoded` are inconsistent, or too large for one launch.
     fn launch<'a>(&self, params: &Params, encoded: &'a Encoded<'a>) -> Result<Launch<'a>, StrategyError>;
+
+    /// What of a codebook is compiled into the kernel of a variant.
+    ///
+    /// # Errors
+    /// If the parameters are not valid.
+    fn inlined(&self, params: &Params) -> Result<Inlined, StrategyError>;
+
+    /// How to launch the kernel for [`widest_codebook`] on all these tensors at once, whose bytes then stand in the output
+    /// where [`batch_offsets`] says. `None` if the strategy decodes one tensor per launch.
+    ///
+    /// # Errors
+    /// As [`Strategy::launch`], and if the kernel has a codebook compiled in that is not every tensor's.
+    fn launch_batch<'a>(
+        &self,
+        params: &Params,
+        batch: &[&'a Encoded<'a>],
+    ) -> Result<Option<Launch<'a>>, StrategyError>;
 }
 
 impl<S: DecodeStrategy> Strategy for S {
@@ -199,24 +273,52 @@ impl<S: DecodeStrategy> Strategy for S {
     }
 
     fn kernel(&self, params: &Params, codebook: &Codebook) -> Result<Kernel, StrategyError> {
-        let mut kernel = DecodeStrategy::kernel(self, &tunables::checked::<S::Tunables>(params)?, codebook)?;
-        kernel.header = vec![
-            ("strategy".to_owned(), DecodeStrategy::name(self).to_owned()),
-            ("variant".to_owned(), params.to_string()),
-            ("codebook".to_owned(), codebook.to_text()),
-        ];
+        let tunables = tunables::checked::<S::Tunables>(params)?;
+        let mut kernel = DecodeStrategy::kernel(self, &tunables, codebook)?;
+        let codebook = match DecodeStrategy::inlined(self, &tunables) {
+            Inlined::Codebook => ("codebook", codebook.to_text()),
+            Inlined::MaxLen => ("codewords", format!("of at most {} bits", codebook.max_len())),
+        };
+        kernel.header =
+            [("strategy", DecodeStrategy::name(self).to_owned()), ("variant", params.to_string()), codebook]
+                .map(|(key, value)| (key.to_owned(), value))
+                .into();
         Ok(kernel)
     }
 
     fn launch<'a>(&self, params: &Params, encoded: &'a Encoded<'a>) -> Result<Launch<'a>, StrategyError> {
-        let scheme = encoded.scheme.name();
-        if !DecodeStrategy::schemes(self).contains(&scheme) {
-            return Err(StrategyError::Scheme {
-                strategy: DecodeStrategy::name(self),
-                takes: DecodeStrategy::schemes(self).join(", "),
-                scheme,
-            });
-        }
+        check_scheme(self, encoded)?;
         DecodeStrategy::launch(self, &tunables::checked::<S::Tunables>(params)?, encoded)
     }
+
+    fn inlined(&self, params: &Params) -> Result<Inlined, StrategyError> {
+        Ok(DecodeStrategy::inlined(self, &tunables::checked::<S::Tunables>(params)?))
+    }
+
+    fn launch_batch<'a>(
+        &self,
+        params: &Params,
+        batch: &[&'a Encoded<'a>],
+    ) -> Result<Option<Launch<'a>>, StrategyError> {
+        let tunables = tunables::checked::<S::Tunables>(params)?;
+        batch.iter().try_for_each(|encoded| check_scheme(self, encoded))?;
+        if DecodeStrategy::inlined(self, &tunables) == Inlined::Codebook
+            && batch.windows(2).any(|pair| pair[0].codebook != pair[1].codebook)
+        {
+            return Err(StrategyError::Codebooks { strategy: DecodeStrategy::name(self) });
+        }
+        DecodeStrategy::launch_batch(self, &tunables, batch).transpose()
+    }
+}
+
+fn check_scheme(strategy: &impl DecodeStrategy, encoded: &Encoded<'_>) -> Result<(), StrategyError> {
+    let scheme = encoded.scheme.name();
+    if DecodeStrategy::schemes(strategy).contains(&scheme) {
+        return Ok(());
+    }
+    Err(StrategyError::Scheme {
+        strategy: DecodeStrategy::name(strategy),
+        takes: DecodeStrategy::schemes(strategy).join(", "),
+        scheme,
+    })
 }
