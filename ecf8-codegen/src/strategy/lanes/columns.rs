@@ -46,7 +46,10 @@ pub(super) struct Columns {
     /// Where the ring starts in `memory`, in words.
     ring: u32,
     warps: u32,
-    ring_rows: V<u32>,
+    /// The bits of a place in the ring that tell the row.
+    ring_mask: V<u32>,
+    /// The lane's part of a batch, in vectors of 16 bytes: eight lanes have a row.
+    part: V<u32>,
 }
 
 /// The words that a lane has loaded and not yet staged, so that memory is busy while it decodes.
@@ -108,7 +111,10 @@ pub(super) fn open_chunk(
     let tail_bit = sum - extra;
     let tail = lengths + (width as u64);
     let first = job.rows + (first_row as u64) * ((WARP / BATCH) as u64) + (lane as u64);
-    Columns { model, first, count, tail, tail_bit, extra, memory, ring, warps, ring_rows }
+    let ring_mask = (ring_rows - 1) * (warps * WARP);
+    let lanes_per_row = WARP / BATCH;
+    let part = (lane / lanes_per_row * warps + warp_idx()) * lanes_per_row + (lane & (lanes_per_row - 1));
+    Columns { model, first, count, tail, tail_bit, extra, memory, ring, warps, ring_mask, part }
 }
 
 impl Columns {
@@ -153,25 +159,23 @@ impl Columns {
         while ballot(goes_on && bit + need > staged * WORD) != 0 {
             // What is overwritten has been read by then.
             sync_warp();
-            let slot = staged & (self.ring_rows - 1);
+            let slot = (staged * self.stride()) & self.ring_mask;
             if staged + BATCH <= self.count {
                 /// Four rows, an eighth of one from each lane.
-                let lane = lane_idx();
-                let part =
-                    (slot + lane / 8) * (self.stride() / 4) + warp_idx() * 8 + (lane & 7) + self.ring / 4;
+                let part = ((slot / 4) | self.part) + self.ring / 4;
                 let words = waiting.words();
                 self.memory.store4(part, words);
-                if slot == 0 && lane < 8 {
-                    self.memory.store4(part + self.ring_rows * (self.stride() / 4), words);
+                if slot == 0 && lane_idx() < WARP / BATCH {
+                    self.memory.store4(part + (self.ring_mask + self.stride()) / 4, words);
                 }
                 self.fetch(staged + BATCH, waiting);
             } else {
                 for i in rolled(0..BATCH) {
                     let word = self.last_word(staged + i);
-                    let place = (slot + i) * self.stride() + thread_idx() + self.ring;
+                    let place = slot + i * self.stride() + thread_idx() + self.ring;
                     self.memory[place] = word;
                     if slot + i == 0 {
-                        self.memory[place + self.ring_rows * self.stride()] = word;
+                        self.memory[place + self.ring_mask + self.stride()] = word;
                     }
                 }
             }
@@ -183,7 +187,7 @@ impl Columns {
     /// The 32 bits from `position` on.
     #[device]
     pub(super) fn window(&self, position: V<u32>) -> V<u32> {
-        let row = (position * self.warps) & ((self.ring_rows - 1) * self.stride());
+        let row = (position * self.warps) & self.ring_mask;
         let place = (row | thread_idx()) + self.ring;
         funnel_left(self.memory[place], self.memory[place + self.stride()], position)
     }
