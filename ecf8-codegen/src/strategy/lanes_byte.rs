@@ -11,7 +11,7 @@ use ecf8_core::{Codebook, Encoded};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
 pub(super) struct LanesByte {
     /// Warps in a block, which share a decode table.
-    #[tunable(values = [4, 8, 16], default = 8)]
+    #[tunable(values = [4, 8, 16], default = 16)]
     warps_per_block: u32,
     /// Where the decode table comes from.
     #[tunable(values = [Placement::Inlined, Placement::Argument], default = Placement::Argument)]

@@ -108,6 +108,7 @@ pub(in super::super) fn lanes_ring(
     columns.fetch(0u32.into_v(), waiting);
     let mut position: u32 = 0;
     let mut staged: u32 = 0;
+    let mut taken: u32 = 0;
     let mut at = first + (lane_idx() as u64);
     /// Twice the vectors that the lane and those after it have left; one less if the last is only part of one.
     let left_in_chunk = 2 * (number as i32) - (if last_is_part { 1 } else { 0 });
@@ -122,7 +123,14 @@ pub(in super::super) fn lanes_ring(
     }
     while left + ((2 * lane_idx()) as i32) > 0 {
         let goes_on = left > 0;
-        columns.stage(goes_on, position, reach(shape.symbol, decoder.max_len()), &mut staged, waiting);
+        columns.stage(
+            goes_on,
+            position,
+            reach(shape.symbol, decoder.max_len()),
+            &mut staged,
+            &mut taken,
+            waiting,
+        );
         if goes_on {
             let entries = look_up_vector(shape.symbol, &decoder, &columns, &mut position);
             let parts = assemble(shape.symbol, &entries);
