@@ -7,8 +7,8 @@
 use ecf8_codegen::emulator::{self, Checks, EmulatorError, Fault, FaultKind};
 use ecf8_codegen::ir::{BuildErrors, Kernel};
 use ecf8_codegen::lang::{
-    Global, GlobalMut, ballot, barrier, block_idx, dynamic_shared, kernel, rolled, shared, shuffle, table,
-    thread_idx,
+    Global, GlobalMut, Shared, V, ballot, barrier, block_idx, device, dynamic_shared, kernel, rolled, shared,
+    shuffle, table, thread_idx,
 };
 use ecf8_codegen::strategy::{Arg, Launch};
 use std::borrow::Cow;
@@ -41,13 +41,18 @@ fn assert_is(fault: &Fault, kind: &FaultKind, name: &str, (block, thread): (Opti
     assert_eq!(fault.kernel, name);
     let at = fault.at.unwrap();
     assert!(at.file.ends_with("sanitizer.rs"), "{}", at.file);
-    let mark = format!("//~ {name}");
-    let marked = include_str!("sanitizer.rs").lines().position(|line| line.ends_with(&mark)).unwrap();
-    assert_eq!(at.line, u32::try_from(marked).unwrap() + 1, "{fault}");
+    assert_eq!(at.line, marked(name), "{fault}");
     assert_eq!((fault.block, fault.thread), (block, thread), "{fault}");
     let text = fault.to_string();
     assert!(text.contains(name) && text.contains(&format!("sanitizer.rs:{}", at.line)), "{text}");
     assert!(!text.contains('\n'), "{text}");
+}
+
+/// The line of this file that ends in `//~` and the mark.
+fn marked(mark: &str) -> u32 {
+    let mark = format!("//~ {mark}");
+    let marked = include_str!("sanitizer.rs").lines().position(|line| line.ends_with(&mark)).unwrap();
+    u32::try_from(marked).unwrap() + 1
 }
 
 fn out_of_bounds(memory: &str, index: u64, elements: u64) -> FaultKind {
@@ -417,6 +422,65 @@ fn a_loop_without_end_is_given_up_and_reported() {
     let fault = fault(endless(), 1);
     assert!(matches!(fault.kind, FaultKind::Endless { .. }), "{fault}");
     assert_is(&fault, &fault.kind, "endless", (Some(0), Some(0)));
+}
+
+#[device]
+fn neighbour(tile: Shared<u32>, i: V<u32>) -> V<u32> {
+    tile[i + 1] //~ called_twice
+}
+
+#[device]
+fn sum_of_neighbours(tile: Shared<u32>, i: V<u32>) -> V<u32> {
+    let right = neighbour(tile, i - 1);
+    right + neighbour(tile, i) //~ inner call
+}
+
+#[kernel(threads = 64)]
+fn called_twice(output: GlobalMut<u32>) {
+    let tile = shared::<u32>(64_u32);
+    let i = thread_idx();
+    tile[i] = i;
+    barrier();
+    output[i] = sum_of_neighbours(tile, i); //~ outer call
+}
+
+#[test]
+fn a_fault_in_a_device_function_names_its_line_and_the_calls_that_led_there() {
+    let fault = fault(called_twice(), 1);
+    assert_is(&fault, &out_of_bounds("tile", 64, 64), "called_twice", (Some(0), Some(63)));
+    let callers: Vec<u32> = fault.callers.iter().map(|at| at.line).collect();
+    assert_eq!(callers, [marked("inner call"), marked("outer call")], "{fault}");
+    let text = fault.to_string();
+    let places: Vec<usize> = [fault.at.unwrap(), fault.callers[0], fault.callers[1]]
+        .iter()
+        .map(|at| text.find(&at.to_string()).unwrap())
+        .collect();
+    assert!(places.is_sorted(), "{text}");
+}
+
+#[device]
+fn twice_if(condition: V<bool>, x: V<u32>) -> V<u32> {
+    let mut doubled = x;
+    if condition {
+        barrier(); //~ statement_of_a_call
+        doubled *= 2;
+    }
+    doubled
+}
+
+#[kernel(threads = 64)]
+fn statement_of_a_call(output: GlobalMut<u32>) {
+    let i = thread_idx();
+    output[i] = if i < 64 { twice_if(i < 50, i) } else { i }; //~ lazy call
+}
+
+#[test]
+fn a_fault_in_a_function_called_in_an_arm_or_a_branch_is_found_as_well() {
+    let fault = fault(statement_of_a_call(), 1);
+    let kind = FaultKind::DivergentBarrier { present: 50, expected: 64 };
+    assert_is(&fault, &kind, "statement_of_a_call", (Some(0), Some(50)));
+    assert_eq!(fault.callers.len(), 1, "{fault}");
+    assert_eq!(fault.callers[0].line, marked("lazy call"), "{fault}");
 }
 
 #[kernel(threads = 32)]

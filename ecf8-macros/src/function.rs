@@ -5,6 +5,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::parse::Parser;
 use syn::spanned::Spanned;
+use syn::visit::Visit;
 use syn::{Attribute, Error, Expr, FnArg, ItemFn, Pat, ReturnType, Type};
 
 /// The traits by which staged code chooses between known and device values.
@@ -120,11 +121,35 @@ pub(crate) fn device(attribute: &TokenStream, item: &TokenStream) -> TokenStream
         let text = name.to_string();
         quote_spanned!(name.span() => (&::ecf8_codegen::lang::rt::Name(&#name)).suggest(#text);)
     });
+    // Within the closure, places are those of the function's own lines, not of its call.
+    let result = match &signature.output {
+        ReturnType::Type(_, ty) if !contains_impl(ty) => quote!(-> #ty),
+        _ => TokenStream::new(),
+    };
+    let body = quote!((move || #result { #(#statements)* })());
     quote! {
         #allowances
         #[track_caller]
-        #(#attributes)* #visibility #signature { #imports #(#names)* #(#statements)* }
+        #(#attributes)* #visibility #signature {
+            #imports
+            let __call = ::ecf8_codegen::lang::rt::Call::enter();
+            #(#names)*
+            #body
+        }
     }
+}
+
+/// Whether a type has an `impl Trait` in it, which closures cannot return by name.
+fn contains_impl(ty: &Type) -> bool {
+    struct Found(bool);
+    impl<'ast> Visit<'ast> for Found {
+        fn visit_type_impl_trait(&mut self, _: &'ast syn::TypeImplTrait) {
+            self.0 = true;
+        }
+    }
+    let mut found = Found(false);
+    found.visit_type(ty);
+    found.0
 }
 
 /// What `#[kernel(..)]` says of launches.

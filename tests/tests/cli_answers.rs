@@ -97,6 +97,39 @@ fn every_strategy_can_be_verified_on_the_emulator_by_name_and_variant() {
 }
 
 #[test]
+fn kernel_list_says_what_can_be_tuned_and_what_the_values_must_satisfy() {
+    let scratch = Scratch::new();
+    let text = scratch.ecf8("kernel list").answer();
+    let json = scratch.ecf8("kernel list --json").json();
+    let strategies = json["strategies"].as_array().unwrap();
+    assert!(strategies.iter().any(|strategy| !strategy["requirements"].as_array().unwrap().is_empty()));
+    for (strategy, shown) in strategies.iter().zip(sections(&text)) {
+        has(strategy, &["name", "about", "schemes", "tunables", "requirements", "variants"]);
+        let named = |key: &str| strategy[key].as_str().unwrap().to_owned();
+        assert!(shown.starts_with(&format!("{}: {}\n", named("name"), named("about"))), "{shown}");
+        for tunable in strategy["tunables"].as_array().unwrap() {
+            assert!(shown.contains(&format!("\n  {} = ", tunable["name"].as_str().unwrap())), "{shown}");
+        }
+        for requirement in strategy["requirements"].as_array().unwrap() {
+            let [condition, why] = ["condition", "why"].map(|key| requirement[key].as_str().unwrap());
+            assert!(shown.contains(&format!("\n  requires {condition}: {why}\n")), "{shown}");
+        }
+    }
+}
+
+/// The parts of a text that begin at the margin, with the indented lines that follow.
+fn sections(text: &str) -> Vec<String> {
+    let mut sections: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match sections.last_mut() {
+            Some(section) if line.starts_with(' ') => *section += &format!("{line}\n"),
+            _ => sections.push(format!("{line}\n")),
+        }
+    }
+    sections
+}
+
+#[test]
 fn the_demo_brings_everything_back() {
     let scratch = Scratch::new();
     let json = scratch.ecf8("demo --json").json();

@@ -132,6 +132,8 @@ pub struct Fault {
     pub kernel: String,
     /// The line of Rust.
     pub at: Option<Location>,
+    /// If that is in a device function: where it was called, and the one that called it, and so on.
+    pub callers: Vec<Location>,
     /// The block, unless it concerns the whole launch.
     pub block: Option<u32>,
     /// The thread within the block, unless it concerns the whole block.
@@ -141,7 +143,7 @@ pub struct Fault {
 impl Fault {
     /// A fault of the launch as a whole.
     pub(super) fn whole_launch(kernel: &Kernel, at: Option<Location>, kind: FaultKind) -> Self {
-        Self { kind, kernel: kernel.name.clone(), at, block: None, thread: None }
+        Self { kind, kernel: kernel.name.clone(), at, callers: Vec::new(), block: None, thread: None }
     }
 }
 
@@ -149,6 +151,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(at) = self.at {
             write!(f, "{at}: ")?;
+        }
+        for caller in &self.callers {
+            write!(f, "called from {caller}: ")?;
         }
         write!(f, "kernel `{}`", self.kernel)?;
         if let Some(block) = self.block {

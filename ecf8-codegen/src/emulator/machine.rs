@@ -128,6 +128,7 @@ impl<'p, O: Observer> Machine<'p, O> {
             kind,
             kernel: self.program.kernel.name.clone(),
             at: Some(at),
+            callers: self.program.kernel.callers(at),
             block: Some(self.block),
             thread: thread.and_then(|thread| u32::try_from(thread).ok()),
         })

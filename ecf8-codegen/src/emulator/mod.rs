@@ -89,7 +89,8 @@ pub fn run(kernel: &Kernel, launch: &Launch<'_>, checks: Checks) -> Result<Vec<u
         return Err(fault.into());
     }
     if let Some(byte) = output.first_unwritten() {
-        let at = kernel.body.last().map(|stmt| stmt.at);
+        let last = kernel.body.last().map(|stmt| stmt.at);
+        let at = last.map(|at| kernel.callers(at).pop().unwrap_or(at));
         return Err(Box::new(Fault::whole_launch(kernel, at, FaultKind::NeverWritten { byte })).into());
     }
     Ok(output.into_bytes())

@@ -1,8 +1,8 @@
 //! Builds a [`Kernel`] statement by statement, folding what is already known.
 
 use super::{
-    Arm, BinaryOp, Block, Kernel, Location, Memory, MemoryId, Op, Param, Space, Stmt, StmtKind, Ty, UnaryOp,
-    Value, ValueId, VarId, Variable, binary, cast, unary,
+    Arm, BinaryOp, Block, CallId, Kernel, Location, Memory, MemoryId, Op, Param, Space, Stmt, StmtKind, Ty,
+    UnaryOp, Value, ValueId, VarId, Variable, binary, cast, unary,
 };
 use super::{prune, scope};
 use std::collections::HashMap;
@@ -43,6 +43,9 @@ pub struct Builder {
     open: Vec<Block>,
     loops: Vec<Loop>,
     constants: HashMap<ValueId, u64>,
+    /// The device function being run.
+    call: Option<CallId>,
+    known_calls: HashMap<Location, CallId>,
     errors: Vec<(Location, String)>,
 }
 
@@ -60,11 +63,14 @@ impl Builder {
                 memories: Vec::new(),
                 variables: Vec::new(),
                 values: Vec::new(),
+                calls: Vec::new(),
                 body: Vec::new(),
             },
             open: vec![Vec::new()],
             loops: Vec::new(),
             constants: HashMap::new(),
+            call: None,
+            known_calls: HashMap::new(),
             errors: Vec::new(),
         }
     }
@@ -82,6 +88,11 @@ impl Builder {
             prune::drop_unused(&mut self.kernel);
             Ok(self.kernel)
         } else {
+            for (at, message) in &mut self.errors {
+                for caller in self.kernel.callers(*at) {
+                    message.push_str(&format!(" (called from {caller})"));
+                }
+            }
             Err(BuildErrors { kernel: self.kernel.name, errors: self.errors })
         }
     }
@@ -89,7 +100,7 @@ impl Builder {
     /// Records a mistake; building goes on, so that several are reported at once. What an unrolled loop repeats is
     /// recorded once.
     pub fn error(&mut self, at: Location, message: impl Into<String>) {
-        let error = (at, message.into());
+        let error = (self.in_call(at), message.into());
         if !self.errors.contains(&error) {
             self.errors.push(error);
         }
@@ -97,9 +108,30 @@ impl Builder {
 
     /// Appends a statement.
     pub fn push(&mut self, at: Location, kind: StmtKind) {
+        let at = self.in_call(at);
         if let Some(block) = self.open.last_mut() {
             block.push(Stmt { kind, at });
         }
+    }
+
+    /// The place, as one in the device function being run.
+    fn in_call(&self, at: Location) -> Location {
+        Location { call: self.call, ..at }
+    }
+
+    /// A device function, called at this place, begins.
+    pub fn enter_call(&mut self, at: Location) {
+        let at = self.in_call(at);
+        let calls = &mut self.kernel.calls;
+        self.call = Some(*self.known_calls.entry(at).or_insert_with(|| {
+            calls.push(at);
+            CallId(calls.len() - 1)
+        }));
+    }
+
+    /// The innermost device function ends.
+    pub fn leave_call(&mut self) {
+        self.call = self.call.and_then(|call| self.kernel.calls.get(call.0)?.call);
     }
 
     /// A value of type `ty` without a definition: the caller defines it.
@@ -265,8 +297,8 @@ impl Builder {
     pub fn choose(&mut self, at: Location, condition: ValueId, then: Arm, otherwise: Arm) -> ValueId {
         if let Some(&known) = self.constants.get(&condition) {
             let arm = if known != 0 { then } else { otherwise };
-            for stmt in arm.block {
-                self.push(stmt.at, stmt.kind);
+            if let Some(block) = self.open.last_mut() {
+                block.extend(arm.block);
             }
             return arm.value;
         }

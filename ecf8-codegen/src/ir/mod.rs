@@ -49,8 +49,12 @@ impl MemoryId {
     }
 }
 
+/// Names a call of a device function: an index into [`Kernel::calls`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub(crate) usize);
+
 /// The place in the Rust source that something was written at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Location {
     /// Path of the source file, as the compiler was given it.
     pub file: &'static str,
@@ -58,6 +62,8 @@ pub struct Location {
     pub line: u32,
     /// Column, from 1.
     pub column: u32,
+    /// The call that made it part of the kernel, if it is in a device function.
+    pub call: Option<CallId>,
 }
 
 impl Location {
@@ -65,8 +71,13 @@ impl Location {
     #[track_caller]
     pub fn here() -> Self {
         let at = std::panic::Location::caller();
-        Self { file: at.file(), line: at.line(), column: at.column() }
+        Self { file: at.file(), line: at.line(), column: at.column(), call: None }
     }
+}
+
+/// Where the device function that holds `at` was called, where the function around that call was, and so on.
+fn callers(calls: &[Location], at: Location) -> Vec<Location> {
+    std::iter::successors(Some(at), |at| calls.get(at.call?.0).copied()).skip(1).collect()
 }
 
 impl fmt::Display for Location {
@@ -266,11 +277,18 @@ pub struct Kernel {
     pub variables: Vec<Variable>,
     /// All values.
     pub values: Vec<Value>,
+    /// Where device functions were called.
+    pub calls: Vec<Location>,
     /// What a thread does.
     pub body: Block,
 }
 
 impl Kernel {
+    /// Where the device function that holds `at` was called, where the function around that call was, and so on; nothing
+    /// for a line of the kernel itself.
+    pub fn callers(&self, at: Location) -> Vec<Location> {
+        callers(&self.calls, at)
+    }
     /// The value's type and name.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0]

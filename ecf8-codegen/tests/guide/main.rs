@@ -66,14 +66,15 @@ fn the_guide_quotes_what_is_said_of_wrong_parameters() {
 #[test]
 fn the_guide_quotes_what_the_emulator_says_of_a_forgotten_barrier() {
     let EmulatorError::Fault(mut fault) = mistakes::forgotten_barrier() else { panic!("no fault") };
-    // The line that is named, found again in the strategy.
-    let place = fault.at.as_mut().unwrap();
-    let named = include_str!("mistakes.rs").lines().nth(place.line as usize - 1).unwrap();
-    let places: Vec<usize> =
-        (1..).zip(CODE.lines()).filter(|(_, line)| *line == named).map(|(n, _)| n).collect();
-    assert_eq!(places.len(), 1, "{named}");
-    place.file = "src/strategy/gap_simple.rs";
-    place.line = u32::try_from(places[0]).unwrap();
+    // The lines that are named, found again in the strategy.
+    for place in fault.at.iter_mut().chain(&mut fault.callers) {
+        let named = include_str!("mistakes.rs").lines().nth(place.line as usize - 1).unwrap();
+        let places: Vec<usize> =
+            (1..).zip(CODE.lines()).filter(|(_, line)| *line == named).map(|(n, _)| n).collect();
+        assert_eq!(places.len(), 1, "{named}");
+        place.file = "src/strategy/gap_simple.rs";
+        place.line = u32::try_from(places[0]).unwrap();
+    }
     assert_shown(&fault.to_string());
 }
 

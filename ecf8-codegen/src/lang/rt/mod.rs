@@ -2,12 +2,14 @@
 
 mod access;
 mod branch;
+mod call;
 mod compare;
 mod loops;
 mod names;
 
 pub use access::{At, CastTo, KnownIndex, at, cast, store};
 pub use branch::{Branch, Choose, Condition, Logic, and, branch, choose, or};
+pub use call::Call;
 pub use compare::{Compare, DeviceCompare, DeviceCompareKnown, HostCompare, HostOrder};
 pub use loops::{DeviceRange, HostLoop, RangeTo, While, break_, continue_, each, range, while_loop};
 pub use names::{Name, NameDevice, NameHost};

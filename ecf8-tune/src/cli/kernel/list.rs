@@ -27,6 +27,9 @@ pub(super) fn list() -> Answer {
                 .collect();
             text += &format!("  {} = {}  {}\n", tunable.name, values.join(" "), tunable.about);
         }
+        for requirement in strategy.requirements() {
+            text += &format!("  requires {}: {}\n", requirement.condition, requirement.why);
+        }
     }
     let strategies: Vec<_> = strategies()
         .iter()
@@ -36,6 +39,7 @@ pub(super) fn list() -> Answer {
                 "about": strategy.about(),
                 "schemes": strategy.schemes(),
                 "tunables": strategy.tunables(),
+                "requirements": strategy.requirements(),
                 "variants": strategy.variants().len(),
             })
         })
