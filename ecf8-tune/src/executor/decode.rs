@@ -11,11 +11,13 @@ pub(super) fn decode<T: Target>(
     encoded: &Encoded<'_>,
 ) -> Result<Vec<u8>, ExecutorError> {
     let kernel = strategy.kernel(params, &encoded.codebook)?;
-    let prepared = Prepared::new(target, &kernel, &strategy.launch(params, encoded)?)?;
-    let mut bytes = vec![0; prepared.output_bytes()];
-    if prepared.launches() == 0 {
+    let launch = strategy.launch(params, encoded)?;
+    let mut bytes = vec![0; launch.output_bytes];
+    if launch.grid == 0 || bytes.is_empty() {
         return Ok(bytes);
     }
+    let loaded = target.load(&kernel)?;
+    let prepared = Prepared::new(target, &loaded, kernel.threads, &launch)?;
     let mut output = target.alloc(bytes.len())?;
     let mut first = Vec::new();
     for &filling in target.fillings() {

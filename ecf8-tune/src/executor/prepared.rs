@@ -1,14 +1,13 @@
 //! A launch whose kernel is loaded and whose inputs are uploaded: only the output is left to say.
 
 use super::{Dispatch, ExecutorError, Target, TargetArg};
-use ecf8_codegen::ir;
 use ecf8_codegen::strategy::{Arg, Launch};
 
 /// A launch that can be run any number of times, each time into any buffer.
 #[derive(Debug)]
 pub struct Prepared<K, B> {
-    /// `None` where there is nothing to launch.
-    kernel: Option<K>,
+    kernel: K,
+    /// 0 where there is nothing to launch.
     grid: u32,
     threads: u32,
     dynamic_shared_bytes: u32,
@@ -25,26 +24,21 @@ enum PreparedArg<B> {
 }
 
 impl<K: Clone, B> Prepared<K, B> {
-    /// Loads the kernel of a launch, and uploads its inputs.
+    /// Uploads the inputs of a launch of a loaded kernel of so many threads per block.
     ///
     /// # Errors
-    /// If the kernel cannot be compiled or loaded, or there is no memory left.
-    pub fn new<T>(target: &mut T, kernel: &ir::Kernel, launch: &Launch<'_>) -> Result<Self, ExecutorError>
+    /// If there is no memory left.
+    pub fn new<T>(target: &mut T, kernel: &K, threads: u32, launch: &Launch<'_>) -> Result<Self, ExecutorError>
     where
         T: Target<Kernel = K, Buffer = B>,
     {
-        let is_empty = launch.grid == 0 || launch.output_bytes == 0;
-        let (loaded, args) = match is_empty {
-            true => (None, Vec::new()),
-            false => {
-                let loaded = target.load(kernel)?;
-                (Some(loaded), launch.args.iter().map(|arg| upload(target, arg)).collect::<Result<_, _>>()?)
-            }
-        };
+        let is_empty = launch.output_bytes == 0;
+        let args = if is_empty { &[][..] } else { &launch.args };
+        let args = args.iter().map(|arg| upload(target, arg)).collect::<Result<_, _>>()?;
         Ok(Self {
-            kernel: loaded,
-            grid: launch.grid,
-            threads: kernel.threads,
+            kernel: kernel.clone(),
+            grid: if is_empty { 0 } else { launch.grid },
+            threads,
             dynamic_shared_bytes: launch.dynamic_shared_bytes,
             output_bytes: launch.output_bytes,
             args,
@@ -60,7 +54,7 @@ impl<K: Clone, B> Prepared<K, B> {
     /// How often running it launches a kernel: once, or never where there is nothing to do.
     #[must_use]
     pub fn launches(&self) -> usize {
-        usize::from(self.kernel.is_some())
+        usize::from(self.grid > 0)
     }
 
     /// Launches the kernel, so that it writes to `output` from byte `start` on, a multiple of
@@ -72,7 +66,9 @@ impl<K: Clone, B> Prepared<K, B> {
     where
         T: Target<Kernel = K, Buffer = B>,
     {
-        let Some(kernel) = &self.kernel else { return Ok(()) };
+        if self.grid == 0 {
+            return Ok(());
+        }
         let output = &*output;
         let args = self.args.iter().map(|arg| match arg {
             PreparedArg::Input(input) => TargetArg::Buffer(input),
@@ -81,7 +77,7 @@ impl<K: Clone, B> Prepared<K, B> {
             PreparedArg::U64(value) => TargetArg::U64(*value),
         });
         target.launch(&Dispatch {
-            kernel,
+            kernel: &self.kernel,
             grid: self.grid,
             threads: self.threads,
             dynamic_shared_bytes: self.dynamic_shared_bytes,
