@@ -255,11 +255,12 @@ def decode_lanes(elements, codebook, params, parts, pairs):
     if not pairs:
         return bytes(symbols[:elements])
     packed = parts[3]
-    require(len(packed) == (elements + 1) // 2, "packed has another length")
-    require(elements % 2 == 0 or nibble(packed, elements) == 0, "the half byte after the last element is not 0")
+    require(len(packed) == (elements + 7) // 8 * 4, "packed has another length")
+    raws = [(packed[i // 8 * 4 + i % 4] >> 4, packed[i // 8 * 4 + i % 4] & 15)[i % 8 // 4] for i in range(2 * len(packed))]
+    require(not any(raws[elements:]), "a nibble after the last element is not 0")
     out = bytearray()
     for i in range(elements):
-        exponent, raw = (symbols[i // 2] >> 4, symbols[i // 2] & 15)[i % 2], nibble(packed, i)
+        exponent, raw = (symbols[i // 2] >> 4, symbols[i // 2] & 15)[i % 2], raws[i]
         out.append((raw & 8) << 4 | exponent << 3 | raw & 7)
     return bytes(out)
 

@@ -3,19 +3,18 @@
 use super::lanes::arguments;
 use super::lanes::decode::{Shape, lanes_ring};
 use super::lanes::table::{Placement, Symbol};
-use super::{DecodeStrategy, Launch, StrategyError, Tunables};
+use super::{DecodeStrategy, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use ecf8_core::{Codebook, Encoded};
 
 /// What a GPU may like differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
-#[tunables(require(table != Placement::Inlined || table_copies == 1, "a table that is read in place has no copies"))]
 pub(super) struct LanesPair {
     /// Warps in a block, which share a decode table.
     #[tunable(values = [4, 8, 16], default = 8)]
     warps_per_block: u32,
-    /// Where the decode table lies.
-    #[tunable(values = [Placement::Inlined, Placement::Shared, Placement::Argument], default = Placement::Shared)]
+    /// Where the decode table comes from.
+    #[tunable(values = [Placement::Inlined, Placement::Argument], default = Placement::Argument)]
     table: Placement,
     /// Copies of the table in shared memory, so that fewer lanes meet in a bank.
     #[tunable(values = [1, 2], default = 1)]
@@ -45,7 +44,7 @@ impl DecodeStrategy for LanesPairStrategy {
     }
 
     fn about(&self) -> &'static str {
-        "one pass, a chunk per warp, rows staged in shared memory, 16-byte stores"
+        "one pass, a chunk per warp, words staged in shared memory, 16-byte stores"
     }
 
     fn schemes(&self) -> &'static [&'static str] {
@@ -61,6 +60,18 @@ impl DecodeStrategy for LanesPairStrategy {
         tunables: &LanesPair,
         encoded: &'a Encoded<'a>,
     ) -> Result<Launch<'a>, StrategyError> {
-        arguments::launch(&tunables.shape(), encoded)
+        arguments::launch(&tunables.shape(), &[encoded])
+    }
+
+    fn inlined(&self, tunables: &LanesPair) -> Inlined {
+        tunables.table.inlined()
+    }
+
+    fn launch_batch<'a>(
+        &self,
+        tunables: &LanesPair,
+        batch: &[&'a Encoded<'a>],
+    ) -> Option<Result<Launch<'a>, StrategyError>> {
+        Some(arguments::launch(&tunables.shape(), batch))
     }
 }

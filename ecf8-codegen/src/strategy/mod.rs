@@ -11,7 +11,6 @@ mod lanes;
 mod lanes_byte;
 mod lanes_pair;
 mod launch;
-mod nibbles;
 mod params;
 mod prove;
 mod tunables;

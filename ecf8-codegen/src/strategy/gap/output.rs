@@ -4,8 +4,8 @@
 //! within 32 bytes as their numbers have in global memory. The vectors at both ends may be shared with neighbouring blocks
 //! and are written number by number, a thread to each.
 
+use super::nibbles::unpack;
 use crate::lang::{Global, GlobalMut, Shared, V, device, thread_idx};
-use crate::strategy::nibbles::unpack;
 
 /// Bytes of a vector.
 const VECTOR: u32 = 16;

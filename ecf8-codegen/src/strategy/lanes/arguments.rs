@@ -1,48 +1,103 @@
 //! What launches of the `lanes` strategies pass to their kernel.
 
-use super::decode::{FIRST_ROWS, Shape};
+use super::columns::BATCH;
+use super::decode::Shape;
+use super::jobs::JobRecord;
 use super::table::{self, Placement};
-use crate::strategy::{Arg, Launch, StrategyError};
-use ecf8_core::Encoded;
+use crate::strategy::{ALIGNMENT, Arg, Launch, StrategyError, batch_offsets, widest_codebook};
 use ecf8_core::layout::lanes::{CHUNKS, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, ROWS, TAILS};
+use ecf8_core::{Codebook, Encoded};
 use std::borrow::Cow;
 
-/// The launch that decodes a tensor, a warp per chunk.
+/// The launch that decodes tensors, a warp per chunk.
 pub(in super::super) fn launch<'a>(
     shape: &Shape,
-    encoded: &'a Encoded<'a>,
+    batch: &[&'a Encoded<'a>],
 ) -> Result<Launch<'a>, StrategyError> {
-    let chunk_entries = encoded.part(CHUNKS)?;
-    let chunks = (chunk_entries.len() as u64 / 8).saturating_sub(1);
-    let per_lane = encoded.param(ELEMENTS_PER_LANE)?;
-    // The rows in use while a vector is decoded, and the one after them, which a window may touch.
-    let needed = encoded.param(LEAD_ROWS)?.saturating_add(1).max(FIRST_ROWS.into());
-    let ring_rows = needed.checked_next_power_of_two().unwrap_or(u64::MAX);
-    let ring_bytes = ring_rows.saturating_mul(128).saturating_mul(shape.warps_per_block.into());
-    let packed = if shape.symbol.is_split() { encoded.part(PACKED)? } else { &[] };
-    let words = match shape.table {
-        Placement::Argument => table::entries(shape.symbol, &encoded.codebook),
-        _ => Vec::new(),
-    };
-    let too_large = |what, needed| StrategyError::TooLarge { what, needed, limit: u32::MAX.into() };
-    let word = |what, value: u64| u32::try_from(value).map_err(|_| too_large(what, value));
+    let bits = widest_codebook(batch).map_or(0, table::index_bits);
+    let offsets = batch_offsets(batch);
+    let mut model = Model::default();
+    let mut tables: Vec<(&Codebook, u64)> = Vec::new();
+    let (mut jobs, mut block_jobs, mut lead_rows) = (Vec::new(), Vec::new(), 1);
+    for (encoded, &output) in batch.iter().zip(&offsets) {
+        let chunk_entries = encoded.part(CHUNKS)?;
+        let chunks = (chunk_entries.len() as u64 / 8).saturating_sub(1);
+        let per_lane = encoded.param(ELEMENTS_PER_LANE)?;
+        lead_rows = lead_rows.max(encoded.param(LEAD_ROWS)?);
+        let known = tables.iter().find(|(codebook, _)| *codebook == &encoded.codebook);
+        let table = match (shape.table, known) {
+            (Placement::Inlined, _) => 0,
+            (Placement::Argument, Some((_, at))) => *at,
+            (Placement::Argument, None) => {
+                let entries = table::entries(shape.symbol, &encoded.codebook, bits);
+                let at = model.add(&entries.iter().flat_map(|entry| entry.to_le_bytes()).collect::<Vec<_>>());
+                tables.push((&encoded.codebook, at));
+                at
+            }
+        };
+        let job = JobRecord {
+            first_block: Launch::checked_grid(block_jobs.len() as u64)?,
+            elements_per_lane: u32::try_from(per_lane)
+                .map_err(|_| too_large("the number of elements per lane", per_lane))?,
+            elements: encoded.elements,
+            rows: model.add(encoded.part(ROWS)?),
+            // Reading 32 bits across words touches the word after the last: what follows is another part.
+            tails: model.add(encoded.part(TAILS)?),
+            packed: if shape.symbol.is_split() { model.add(encoded.part(PACKED)?) } else { 0 },
+            chunks: model.add(chunk_entries),
+            table,
+            output,
+        };
+        let number = Launch::checked_grid(jobs.len() as u64)?;
+        let blocks = Launch::checked_grid(chunks.div_ceil(shape.warps_per_block.into()))?;
+        block_jobs.resize(block_jobs.len() + blocks as usize, number);
+        jobs.push(job);
+    }
+    let ring_rows = ring_rows(lead_rows)?;
+    let words = u64::from(table::table_words(bits, shape.table_copies))
+        + (u64::from(ring_rows) + 1) * u64::from(shape.warps_per_block) * 32;
+    let output_bytes = offsets.last().copied().unwrap_or_default();
     Ok(Launch {
-        grid: Launch::checked_grid(chunks.div_ceil(shape.warps_per_block.into()))?,
-        dynamic_shared_bytes: Launch::checked_shared(ring_bytes)?,
-        output_bytes: usize::try_from(encoded.elements)
-            .map_err(|_| too_large("the number of elements", encoded.elements))?,
+        grid: Launch::checked_grid(block_jobs.len() as u64)?,
+        dynamic_shared_bytes: Launch::checked_shared(words * 4)?,
+        output_bytes: usize::try_from(output_bytes)
+            .map_err(|_| too_large("the number of elements", output_bytes))?,
         args: vec![
-            Arg::Input(Cow::Borrowed(encoded.part(ROWS)?)),
-            Arg::Input(Cow::Borrowed(encoded.part(TAILS)?)),
-            Arg::Input(Cow::Borrowed(chunk_entries)),
-            Arg::Input(Cow::Borrowed(packed)),
-            Arg::Input(Cow::Owned(words.iter().flat_map(|word| word.to_le_bytes()).collect())),
+            Arg::Input(Cow::Owned(model.bytes)),
+            Arg::Input(Cow::Owned(
+                jobs.iter().flat_map(JobRecord::words).flat_map(u64::to_le_bytes).collect(),
+            )),
+            Arg::Input(Cow::Owned(block_jobs.into_iter().flat_map(u32::to_le_bytes).collect())),
             Arg::Output,
-            Arg::U64(encoded.elements),
-            Arg::U32(word("the number of words in tails", encoded.part(TAILS)?.len() as u64 / 4)?),
-            Arg::U32(word("the number of chunks", chunks)?),
-            Arg::U32(word("the number of elements per lane", per_lane)?),
-            Arg::U32(word("the number of rows in the ring", ring_rows)?),
+            Arg::U32(ring_rows),
         ],
     })
+}
+
+/// Rows of a ring. While a vector is decoded, `lead_rows` are in use and one more may be touched; staging whole batches puts
+/// up to three beyond.
+fn ring_rows(lead_rows: u64) -> Result<u32, StrategyError> {
+    let rows = lead_rows.saturating_add(BATCH.into());
+    let rows = rows.checked_next_power_of_two().and_then(|rows| u32::try_from(rows).ok());
+    rows.ok_or_else(|| too_large("the number of rows in use at once", lead_rows))
+}
+
+fn too_large(what: &'static str, needed: u64) -> StrategyError {
+    StrategyError::TooLarge { what, needed, limit: u32::MAX.into() }
+}
+
+/// The buffer with the parts of all tensors.
+#[derive(Default)]
+struct Model {
+    bytes: Vec<u8>,
+}
+
+impl Model {
+    /// Adds a part, aligned, and gives where it starts.
+    fn add(&mut self, part: &[u8]) -> u64 {
+        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT), 0);
+        let start = self.bytes.len() as u64;
+        self.bytes.extend_from_slice(part);
+        start
+    }
 }

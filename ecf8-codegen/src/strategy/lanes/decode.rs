@@ -1,12 +1,13 @@
 //! The kernel of the `lanes` layout, for any kind of symbol: a warp decodes a chunk, once, from front to back.
 
-use super::columns::{Columns, open_chunk};
-use super::table::{Decoder, Placement, Symbol, place_table};
+use super::columns::{Columns, Waiting, open_chunk};
+use super::jobs::{open_job, vectors_per_chunk};
+use super::nibbles::merge;
+use super::table::{Decoder, Placement, Symbol, copy_table};
 use crate::lang::{
-    Global, GlobalMut, V, Var, WARP, barrier, block_idx, byte_permute, device, dynamic_shared, kernel,
-    lane_idx, warp_idx,
+    Global, GlobalMut, IntoV, V, Var, WARP, barrier, block_idx, byte_permute, device, dynamic_shared,
+    funnel_left, kernel, lane_idx, warp_idx,
 };
-use crate::strategy::nibbles::unpack;
 use ecf8_core::Codebook;
 
 /// Numbers of a vector, which one lane decodes and stores at once.
@@ -21,9 +22,6 @@ pub(in super::super) struct Shape {
     pub(in super::super) table_copies: u32,
 }
 
-/// Rows that are staged before the first vector.
-pub(super) const FIRST_ROWS: u32 = 4;
-
 /// Bits that may be looked at while a vector is decoded.
 pub(super) fn reach(symbol: Symbol, max_len: u32) -> u32 {
     VECTOR / symbol.elements() * max_len + 32
@@ -32,121 +30,113 @@ pub(super) fn reach(symbol: Symbol, max_len: u32) -> u32 {
 /// The entries of the symbols of one vector, and the position after them.
 #[device]
 fn look_up_vector(
-    shape: &Shape,
+    symbol: Symbol,
     decoder: &Decoder,
     columns: &Columns,
     position: &mut Var<u32>,
 ) -> Vec<V<u32>> {
-    let symbols = (VECTOR / shape.symbol.elements()) as usize;
+    let symbols = (VECTOR / symbol.elements()) as usize;
     #[host]
     let mut entries: Vec<V<u32>> = Vec::new();
-    while_known(|| {
-        let number = decoder.per_window().min(symbols - entries.len());
-        let mut window = columns.window(position);
-        let found: Vec<V<u32>> = (0..number)
-            .map(|i| {
-                let entry = decoder.look_up(window);
-                if i + 1 < number {
-                    // Shifts count modulo 32, so what stands above the length does no harm.
-                    window = crate::lang::funnel_left(window, 0, entry);
-                }
-                entry
-            })
-            .collect();
-        let lengths = found.iter().skip(1).fold(found[0], |sum, &entry| sum + entry) & 255;
+    for first in (0..symbols).step_by(decoder.per_window()) {
+        let number = decoder.per_window().min(symbols - first);
+        let window = columns.window(position);
+        entries.extend(look_up_window(decoder, window, number));
+        let lengths = entries[first + 1..].iter().fold(entries[first], |sum, &entry| sum + entry);
         position += lengths;
-        entries.extend(found);
-        entries.len() < symbols
-    });
+    }
     entries
 }
 
-/// Runs `round` while the kernel is built, until it says that it was the last.
-fn while_known(mut round: impl FnMut() -> bool) {
-    while round() {}
+/// The entries of the symbols that a window begins with.
+#[device]
+fn look_up_window(decoder: &Decoder, window: V<u32>, number: usize) -> Vec<V<u32>> {
+    let entry = decoder.look_up(window);
+    if number == 1 {
+        vec![entry]
+    } else {
+        // Shifts count modulo 32, so what stands above the length does no harm.
+        let rest = funnel_left(window, 0, entry);
+        [vec![entry], look_up_window(decoder, rest, number - 1)].concat()
+    }
 }
 
-/// The four words of a vector: what the symbols contribute, by the bytes of their entries.
+/// The four words of a vector: what the symbols contribute.
 #[device]
 fn assemble(symbol: Symbol, entries: &[V<u32>]) -> Vec<V<u32>> {
     match symbol {
-        Symbol::Pair => entries.chunks_exact(2).map(|two| byte_permute(two[0], two[1], 0x6521)).collect(),
+        Symbol::Pair => entries.chunks_exact(2).map(|two| byte_permute(two[0], two[1], 0x7632)).collect(),
         Symbol::Byte => entries
             .chunks_exact(4)
             .map(|four| {
-                let low = byte_permute(four[0], four[1], 0x0051);
-                let high = byte_permute(four[2], four[3], 0x0051);
+                let low = byte_permute(four[0], four[1], 0x0062);
+                let high = byte_permute(four[2], four[3], 0x0062);
                 byte_permute(low, high, 0x5410)
             })
             .collect(),
     }
 }
 
-/// Decodes a tensor of a `lanes` scheme, a chunk per warp.
+/// Decodes tensors of a `lanes` scheme, a chunk per warp.
 #[kernel(threads = shape.warps_per_block * WARP)]
 pub(in super::super) fn lanes_ring(
     shape: &Shape,
     codebook: &Codebook,
-    rows: Global<u32>,
-    tails: Global<u32>,
-    chunks: Global<u64>,
-    packed: Global<u32>,
-    decode_words: Global<u32>,
+    model: Global<u32>,
+    jobs: Global<u64>,
+    block_jobs: Global<u32>,
     output: GlobalMut<u8>,
-    elements: V<u64>,
-    tail_words: V<u32>,
-    chunk_count: V<u32>,
-    elements_per_lane: V<u32>,
     ring_rows: V<u32>,
 ) {
-    let threads = shape.warps_per_block * WARP;
-    let ring = dynamic_shared::<u32>();
-    let decoder = place_table(shape.table, shape.table_copies, shape.symbol, codebook, decode_words, threads);
+    let job = open_job(jobs, block_jobs[block_idx()]);
+    let memory = dynamic_shared::<u32>();
+    let decoder = copy_table(shape, codebook, model, job.table, memory);
     barrier();
 
-    let lane = lane_idx();
-    let chunk = block_idx() * shape.warps_per_block + warp_idx();
-    if chunk >= chunk_count {
+    let chunk = (block_idx() - job.first_block) * shape.warps_per_block + warp_idx();
+    /// Vectors of the tensor, this chunk's first one, and those of the chunk.
+    let vectors = (job.elements + ((VECTOR - 1) as u64)) / (VECTOR as u64);
+    let first = (chunk as u64) * (vectors_per_chunk(&job) as u64);
+    if first >= vectors {
         return;
     }
-    let column = warp_idx() * ring_rows * WARP + lane;
-    let columns = open_chunk(rows, tails, chunks, chunk, tail_words, ring, column, ring_rows - 1);
+    let number = (vectors - first).min(vectors_per_chunk(&job) as u64) as u32;
+    let is_last = first + (number as u64) == vectors;
+    let last_is_part = is_last && (job.elements & ((VECTOR - 1) as u64)) != 0;
 
-    /// Vectors of the tensor, of this chunk's first one, and of its end.
-    let vectors = (elements + ((VECTOR - 1) as u64)) / (VECTOR as u64);
-    let per_chunk = elements_per_lane * (WARP / VECTOR);
-    let first = (chunk as u64) * (per_chunk as u64);
-    let end = (first + (per_chunk as u64)).min(vectors);
-    let rounds = ((end - first) as u32 + (WARP - 1)) / WARP;
-
+    let columns = open_chunk(model, &job, chunk, memory, decoder.words(), shape.warps_per_block, ring_rows);
+    let waiting = Waiting::none();
+    columns.fetch(0u32.into_v(), waiting);
     let mut position: u32 = 0;
-    let mut staged: u32 = FIRST_ROWS;
-    let mut waiting = columns.start(FIRST_ROWS);
-    for round in 0..rounds {
-        let vector = first + ((round * WARP + lane) as u64);
-        let goes_on = vector < end;
-        let need = reach(shape.symbol, decoder.max_len());
-        columns.stage(goes_on, position, need, &mut staged, &mut waiting);
+    let mut staged: u32 = 0;
+    let mut at = first + (lane_idx() as u64);
+    /// Twice the vectors that the lane and those after it have left; one less if the last is only part of one.
+    let left_in_chunk = 2 * (number as i32) - (if last_is_part { 1 } else { 0 });
+    let mut left = left_in_chunk - ((2 * lane_idx()) as i32);
+    while left + ((2 * lane_idx()) as i32) > 0 {
+        let goes_on = left > 0;
+        columns.stage(goes_on, position, reach(shape.symbol, decoder.max_len()), &mut staged, waiting);
         if goes_on {
-            let entries = look_up_vector(shape, &decoder, &columns, &mut position);
+            let entries = look_up_vector(shape.symbol, &decoder, &columns, &mut position);
             let parts = assemble(shape.symbol, &entries);
             let words: Vec<V<u32>> = if shape.symbol.is_split() {
-                let nibbles = packed.load2(vector);
-                let rest = [unpack(nibbles[0]), unpack(nibbles[1])].concat();
-                parts.iter().zip(rest).map(|(&part, rest)| part | rest).collect()
+                let nibbles = model.load2(job.packed + at);
+                merge(&parts, nibbles)
             } else {
-                parts.to_vec()
+                parts.clone()
             };
-            let number = vector * (VECTOR as u64);
-            if number + (VECTOR as u64) <= elements {
-                output.view::<u32>().store4(vector, [words[0], words[1], words[2], words[3]]);
+            if left > 1 {
+                output.view::<u32>().store4(job.output + at, [words[0], words[1], words[2], words[3]]);
             } else {
                 for i in 0..VECTOR as usize {
-                    if number + (i as u64) < elements {
-                        output[number + (i as u64)] = (words[i / 4] >> (8 * (i % 4) as u32)) as u8;
+                    if at * (VECTOR as u64) + (i as u64) < job.elements {
+                        output[(job.output + at) * (VECTOR as u64) + (i as u64)] =
+                            (words[i / 4] >> (8 * (i % 4) as u32)) as u8;
                     }
                 }
             }
         }
+        at += WARP as u64;
+        left -= (2 * WARP) as i32;
     }
 }

@@ -1,8 +1,11 @@
 //! One symbol per look-up: entry `i` is for a stream whose next bits, as many as the longest codeword has, are `i`.
 //!
-//! The low byte of an entry is the length of the codeword; the bytes above are what the symbol contributes to the output.
+//! The lower half of an entry is the length of the codeword, the upper half what the symbol contributes to the output. So an
+//! entry can be added to a position, of which only the lower half counts.
 
-use crate::lang::{Global, Shared, Table, V, WARP, device, lane_idx, shared, table, thread_idx};
+use super::decode::Shape;
+use crate::lang::{Global, Shared, V, WARP, device, lane_idx, table, thread_idx};
+use crate::strategy::Inlined;
 use crate::strategy::tunables::tunable_enum;
 use ecf8_core::Codebook;
 use ecf8_core::format::E4M3;
@@ -30,42 +33,52 @@ impl Symbol {
         self == Self::Pair
     }
 
-    /// The bytes of an entry above the length.
+    /// The upper half of an entry.
     fn output(self, symbol: u32) -> u32 {
         match self {
-            Self::Pair => (((symbol >> 4) | ((symbol & 15) << 8)) << E4M3.mantissa_bits) << 8,
-            Self::Byte => symbol << 8,
+            Self::Pair => ((symbol >> 4) | ((symbol & 15) << 8)) << E4M3.mantissa_bits,
+            Self::Byte => symbol,
         }
     }
 }
 
 tunable_enum! {
-    /// Where the look-up table comes from and lies.
+    /// Where the look-up table comes from. It lies in shared memory.
     pub(in super::super) enum Placement {
-        /// Compiled into the kernel, read through the L1 cache.
+        /// Compiled into the kernel.
         Inlined = "inlined",
-        /// Compiled into the kernel, copied to shared memory by each block.
-        Shared = "shared",
-        /// Passed to the kernel, copied to shared memory by each block.
+        /// Passed to the kernel, which then serves every codebook.
         Argument = "argument",
     }
 }
 
-/// Bits that index the table of a codebook: as many as its longest codeword has.
-pub(super) fn index_bits(codebook: &Codebook) -> u32 {
-    u32::from(codebook.max_len()).max(1)
+impl Placement {
+    /// What of a codebook is compiled into the kernel.
+    pub(in super::super) fn inlined(self) -> Inlined {
+        match self {
+            Self::Inlined => Inlined::Codebook,
+            Self::Argument => Inlined::MaxLen,
+        }
+    }
 }
 
-/// The entries of the table.
-pub(super) fn entries(symbol: Symbol, codebook: &Codebook) -> Vec<u32> {
-    let bits = index_bits(codebook);
+/// The fewest bits that index a table: it is copied four entries at a time.
+const LEAST_BITS: u32 = 2;
+
+/// Bits that index the table of a codebook: as many as its longest codeword has.
+pub(super) fn index_bits(codebook: &Codebook) -> u32 {
+    u32::from(codebook.max_len()).max(LEAST_BITS)
+}
+
+/// The entries of a codebook's table that `bits` index.
+pub(super) fn entries(symbol: Symbol, codebook: &Codebook, bits: u32) -> Vec<u32> {
     let mut entries = vec![0; 1 << bits];
     for (value, &(code, length)) in (0_u32..).zip(&codebook.codewords()) {
         let length = u32::from(length);
         if length == 0 {
             continue;
         }
-        let entry = symbol.output(value) | length;
+        let entry = symbol.output(value) << 16 | length;
         let first = (code as usize) << (bits - length);
         entries[first..first + (1 << (bits - length))].fill(entry);
         if codebook.only_symbol().is_some() {
@@ -78,15 +91,9 @@ pub(super) fn entries(symbol: Symbol, codebook: &Codebook) -> Vec<u32> {
 /// The table in a kernel.
 #[derive(Clone, Copy)]
 pub(super) struct Decoder {
-    place: Place,
+    memory: Shared<u32>,
     bits: u32,
     copies: u32,
-}
-
-#[derive(Clone, Copy)]
-enum Place {
-    Inlined(Table<u32>),
-    Shared(Shared<u32>),
 }
 
 impl Decoder {
@@ -94,11 +101,11 @@ impl Decoder {
     #[device]
     pub(super) fn look_up(&self, window: V<u32>) -> V<u32> {
         let index = window >> (32 - self.bits);
-        match self.place {
-            Place::Inlined(table) => table[index],
-            Place::Shared(table) if self.copies == 1 => table[index],
+        if self.copies == 1 {
+            self.memory[index]
+        } else {
             // Lanes that use different copies meet in no bank.
-            Place::Shared(table) => table[index * self.copies + (lane_idx() & (self.copies - 1))],
+            self.memory[index * self.copies + (lane_idx() & (self.copies - 1))]
         }
     }
 
@@ -111,39 +118,54 @@ impl Decoder {
     pub(super) fn max_len(&self) -> u32 {
         self.bits
     }
+
+    /// Words of shared memory that the table takes.
+    pub(super) fn words(&self) -> u32 {
+        table_words(self.bits, self.copies)
+    }
 }
 
-/// Puts the table where it belongs. A barrier must follow before it is used.
+/// Words of shared memory that a table takes.
+pub(super) fn table_words(bits: u32, copies: u32) -> u32 {
+    copies << bits
+}
+
+/// Copies the table to the beginning of shared memory. A barrier must follow before it is used.
 #[device]
-pub(super) fn place_table(
-    placement: Placement,
-    copies: u32,
-    symbol: Symbol,
+pub(super) fn copy_table(
+    shape: &Shape,
     codebook: &Codebook,
-    argument: Global<u32>,
-    threads: u32,
+    model: Global<u32>,
+    at: V<u64>,
+    memory: Shared<u32>,
 ) -> Decoder {
     let bits = index_bits(codebook);
-    let place = match placement {
+    let copies = shape.table_copies;
+    let vectors = table_words(bits, copies) / 4;
+    let step = shape.warps_per_block * WARP;
+    match shape.table {
         Placement::Inlined => {
-            let decode_table = table(&entries(symbol, codebook));
-            Place::Inlined(decode_table)
-        }
-        Placement::Shared => {
-            let decode_table = table(&entries(symbol, codebook));
-            let decode = shared::<u32>(copies << bits);
-            for i in (thread_idx()..copies << bits).step_by(threads) {
-                decode[i] = decode_table[i / copies];
+            let decode_table = table(&entries(shape.symbol, codebook, bits));
+            for i in (thread_idx()..vectors).step_by(step) {
+                let words = if copies == 1 { decode_table.load4(i) } else { twice(decode_table.load2(i)) };
+                memory.store4(i, words);
             }
-            Place::Shared(decode)
         }
         Placement::Argument => {
-            let decode = shared::<u32>(copies << bits);
-            for i in (thread_idx()..copies << bits).step_by(threads) {
-                decode[i] = argument[i / copies];
+            for i in (thread_idx()..vectors).step_by(step) {
+                let words = if copies == 1 {
+                    model.load4(at / 4 + (i as u64))
+                } else {
+                    twice(model.load2(at / 2 + (i as u64)))
+                };
+                memory.store4(i, words);
             }
-            Place::Shared(decode)
         }
-    };
-    Decoder { place, bits, copies }
+    }
+    Decoder { memory, bits, copies }
+}
+
+/// Two entries, each once more.
+fn twice(entries: [V<u32>; 2]) -> [V<u32>; 4] {
+    [entries[0], entries[0], entries[1], entries[1]]
 }

@@ -4,11 +4,11 @@ use super::sync::{self, BadParam, Geometry, Recorder};
 use super::tables::{Single, Tables};
 use super::{
     BYTES_PER_THREAD, CODEBOOKS, ENCODED, EXPONENT_GAP, FORMAT, GAPS, OUTPUT_POSITIONS, PACKED,
-    THREADS_PER_BLOCK, fits, nibbles,
+    THREADS_PER_BLOCK, fits,
 };
 use crate::bits;
 use crate::int;
-use crate::layout::{DecodeError, Encoded, Scheme};
+use crate::layout::{DecodeError, Encoded, Scheme, nibbles};
 use rayon::prelude::*;
 
 impl From<BadParam> for DecodeError {

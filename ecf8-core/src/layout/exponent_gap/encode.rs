@@ -1,11 +1,11 @@
 //! Encoding, in parallel over chunks: their code lengths are summed first, so each chunk knows its place in the stream.
 
 use super::sync::{self, BadParam, Geometry, Recorder};
-use super::{BYTES_PER_THREAD, CODEBOOKS, EXPONENT_GAP, FORMAT, PARTS, THREADS_PER_BLOCK, fits, nibbles};
+use super::{BYTES_PER_THREAD, CODEBOOKS, EXPONENT_GAP, FORMAT, PARTS, THREADS_PER_BLOCK, fits};
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;
 use crate::int;
-use crate::layout::{EncodeError, Encoded, Part, Scheme};
+use crate::layout::{EncodeError, Encoded, Part, Scheme, nibbles};
 use rayon::prelude::*;
 use std::borrow::Cow;
 

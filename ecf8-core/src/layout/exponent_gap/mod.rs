@@ -8,7 +8,6 @@
 
 mod decode;
 mod encode;
-mod nibbles;
 mod reference;
 mod resync;
 mod sync;

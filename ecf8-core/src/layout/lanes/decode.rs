@@ -6,11 +6,11 @@
 use super::geometry::{LANES, VECTOR};
 use super::measure::lead;
 use super::parts::{Chunk, Parts};
-use super::{LaneSymbols, MAX_LEN, words};
+use super::{LaneSymbols, MAX_LEN, nibbles, words};
 use crate::bits;
 use crate::codebook::Codebook;
 use crate::int;
-use crate::layout::{DecodeError, Encoded, nibbles};
+use crate::layout::{DecodeError, Encoded};
 use rayon::prelude::*;
 
 /// Codewords that are read from one window: 4 of 13 bits out of at least 57.
@@ -27,7 +27,7 @@ pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> R
         let chunk = parts.chunk(index)?;
         decode_chunk::<S>(&parts, &table, &chunk, streams, out)?;
         if !parts.packed.is_empty() {
-            nibbles::unpack_onto(parts.packed, index * parts.geometry.chunk, out);
+            nibbles::unpack_onto(&parts.packed[index * parts.geometry.chunk / 2..], out);
         }
         Ok(())
     })

@@ -6,10 +6,12 @@ use super::geometry::{
 };
 use super::measure::{Measure, Measured};
 use super::words::{self, Word};
-use super::{CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, fits, has_raw};
+use super::{
+    CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, fits, has_raw, nibbles,
+};
 use crate::codebook::Codebook;
 use crate::int;
-use crate::layout::{EncodeError, Encoded, Part, nibbles};
+use crate::layout::{EncodeError, Encoded, Part};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -48,7 +50,7 @@ pub(super) fn encode<S: LaneSymbols>(
         entries.into_iter().flat_map(|entry| entry.to_bits().to_le_bytes()).collect(),
     ];
     if has_raw::<S>() {
-        let mut packed = vec![0; data.len().div_ceil(2)];
+        let mut packed = vec![0; int::index(nibbles::packed_bytes(data.len() as u64))];
         let tasks = data.par_chunks(plan.geometry.chunk).zip(packed.par_chunks_mut(plan.geometry.chunk / 2));
         tasks.for_each(|(data, packed)| nibbles::pack(data, packed));
         bytes.push(packed);

@@ -1,6 +1,6 @@
 //! Chunks, lanes and vectors: how many there are, and how large parts can become.
 
-use super::{LaneSymbols, MAX_LEN, has_raw};
+use super::{LaneSymbols, MAX_LEN, has_raw, nibbles};
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;
 use crate::int;
@@ -90,7 +90,7 @@ pub(super) fn part_bounds<S: LaneSymbols>(
     let tails = stream.saturating_add(chunks.saturating_mul(32 * 4));
     let mut bounds = vec![stream, tails.next_multiple_of(4), chunks.saturating_add(1).saturating_mul(8)];
     if has_raw::<S>() {
-        bounds.push(elements.div_ceil(2));
+        bounds.push(nibbles::packed_bytes(elements));
     }
     bounds
 }

@@ -16,6 +16,7 @@ mod decode;
 mod encode;
 mod geometry;
 mod measure;
+mod nibbles;
 mod parts;
 mod reference;
 mod words;
@@ -58,7 +59,7 @@ static PARTS: [PartSpec; 4] = [
         about: "codewords beyond a chunk's rows, and their bits per lane",
     },
     PartSpec { name: CHUNKS, dtype: PartType::U64, about: "where each chunk's rows and tails start" },
-    PartSpec { name: PACKED, dtype: PartType::U8, about: "sign and mantissa, two elements to a byte" },
+    PartSpec { name: PACKED, dtype: PartType::U8, about: "sign and mantissa, eight elements to four bytes" },
 ];
 
 static DEFAULT_PARAMS: [(&str, u64); 2] = [(ELEMENTS_PER_LANE, 1024), (LEAD_ROWS, MAX_LEAD_ROWS)];

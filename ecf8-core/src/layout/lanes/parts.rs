@@ -5,7 +5,7 @@ use super::geometry::{Geometry, LANES, S_RANGE, VECTOR, is_possible, vector_bits
 use super::words::{self, Word};
 use super::{
     CHUNKS, CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PACKED, ROWS, TAILS, fits,
-    has_raw,
+    has_raw, nibbles,
 };
 use crate::layout::{DecodeError, Encoded};
 
@@ -116,9 +116,8 @@ impl<'a> Parts<'a> {
 
     fn read_packed(&mut self, encoded: &'a Encoded<'_>) -> Result<(), DecodeError> {
         self.packed = encoded.part(PACKED)?;
-        check_length(PACKED, self.packed, encoded.elements.div_ceil(2))?;
-        let last_is_half = !encoded.elements.is_multiple_of(2);
-        if last_is_half && self.packed.last().is_some_and(|last| last & 15 != 0) {
+        check_length(PACKED, self.packed, nibbles::packed_bytes(encoded.elements))?;
+        if !nibbles::ends_in_zeros(self.packed, encoded.elements) {
             return Err(DecodeError::Padding { part: PACKED });
         }
         Ok(())

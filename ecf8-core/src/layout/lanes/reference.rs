@@ -26,8 +26,8 @@ pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> R
     }
     if !parts.packed.is_empty() {
         for (element, out) in out.iter_mut().enumerate() {
-            let pair = parts.packed[element / 2];
-            let raw = if element % 2 == 0 { pair >> 4 } else { pair & 15 };
+            let two = parts.packed[element / 8 * 4 + element % 4];
+            let raw = if element % 8 < 4 { two >> 4 } else { two & 15 };
             *out = E4M3.merge(E4M3.split(*out).0, raw);
         }
     }

@@ -74,7 +74,8 @@ fn by_definition<S: LaneSymbols>(data: &[u8], codebook: &Codebook, s: usize) -> 
     let mut parts = vec![rows, tails, chunks.into_iter().flat_map(u64::to_le_bytes).collect()];
     if S::KIND.raw_bits() > 0 {
         let nibble = |byte: Option<&u8>| byte.map_or(0, |byte| E4M3.split(*byte).1);
-        parts.push(data.chunks(2).map(|pair| nibble(pair.first()) << 4 | nibble(pair.get(1))).collect());
+        let group = |eight: &[u8]| [0, 1, 2, 3].map(|i| nibble(eight.get(i)) << 4 | nibble(eight.get(i + 4)));
+        parts.push(data.chunks(8).flat_map(group).collect());
     }
     (parts, lead)
 }
@@ -155,7 +156,9 @@ proptest! {
             prop_assert_eq!(decoded.is_ok(), (right..=MAX_LEAD_ROWS).contains(&lead));
         }
         let other = Encoded { elements, ..encoded };
-        prop_assert!(elements == len as u64 || other.decode().is_err() && other.decode_reference().is_err());
+        // Elements more or less within the last eight may be what the same parts stand for.
+        let is_other = elements.div_ceil(8) != (len as u64).div_ceil(8);
+        prop_assert!(!is_other || other.decode().is_err() && other.decode_reference().is_err());
     }
 }
 
@@ -290,7 +293,7 @@ fn the_examples_of_format_md_hold() {
     let encoded = PAIR_LANES.encode(&data, &codebook).unwrap();
     let tails = [&[0, 0, 0, 0x80][..], &zeros(12), &[0, 0, 0, 0x40]].concat();
     let chunks = [&zeros(7)[..], &[0x20], &zeros(4), &[5, 0, 0, 0]].concat();
-    assert_eq!(parts(&encoded), [vec![], tails, chunks, vec![0x07, 0x80, 0x00]]);
+    assert_eq!(parts(&encoded), [vec![], tails, chunks, vec![0x00, 0x70, 0x80, 0x00]]);
     assert_eq!(encoded.param(LEAD_ROWS), Ok(1));
 }
 
