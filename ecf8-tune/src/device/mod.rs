@@ -20,7 +20,7 @@ mod info;
 mod kernel;
 mod occupancy;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timing;
 
 pub use buffer::DeviceBuffer;

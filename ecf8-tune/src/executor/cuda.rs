@@ -58,18 +58,6 @@ impl CudaExecutor {
     }
 }
 
-/// What a GPU is, with the NVRTC that compiles for it, if one is known or needed.
-fn fingerprint(info: &DeviceInfo, cache: &KernelCache) -> Fingerprint {
-    let driver = info.driver_release.clone().unwrap_or_else(|| format!("for CUDA {}", info.driver_cuda));
-    Fingerprint {
-        gpu: info.name.clone(),
-        arch: info.arch,
-        sm_count: info.sm_count,
-        driver,
-        nvrtc: cache.compiler_version().unwrap_or_default(),
-    }
-}
-
 /// Source and name of a kernel as the cache wants them.
 struct Printed {
     source: String,
@@ -97,7 +85,20 @@ impl Target for CudaExecutor {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        fingerprint(self.device.info(), &self.cache)
+        let nvrtc = self.cache.compiler_version().unwrap_or_default();
+        Fingerprint { nvrtc, ..self.device_fingerprint() }
+    }
+
+    fn device_fingerprint(&self) -> Fingerprint {
+        let info = self.device.info();
+        let driver = info.driver_release.clone().unwrap_or_else(|| format!("for CUDA {}", info.driver_cuda));
+        Fingerprint {
+            gpu: info.name.clone(),
+            arch: info.arch,
+            sm_count: info.sm_count,
+            driver,
+            nvrtc: String::new(),
+        }
     }
 
     fn limits(&self) -> Limits {

@@ -2,6 +2,7 @@
 
 use super::{Dispatch, ExecutorError, Target, TargetArg};
 use ecf8_codegen::strategy::{Arg, Launch};
+use std::ops::Range;
 
 /// A launch that can be run any number of times, each time into any buffer.
 #[derive(Debug)]
@@ -13,6 +14,7 @@ pub struct Prepared<K, B> {
     dynamic_shared_bytes: u32,
     output_bytes: usize,
     args: Vec<PreparedArg<B>>,
+    gaps: Vec<Range<usize>>,
 }
 
 #[derive(Debug)]
@@ -28,7 +30,12 @@ impl<K: Clone, B> Prepared<K, B> {
     ///
     /// # Errors
     /// If there is no memory left.
-    pub fn new<T>(target: &mut T, kernel: &K, threads: u32, launch: &Launch<'_>) -> Result<Self, ExecutorError>
+    pub fn new<T>(
+        target: &mut T,
+        kernel: &K,
+        threads: u32,
+        launch: &Launch<'_>,
+    ) -> Result<Self, ExecutorError>
     where
         T: Target<Kernel = K, Buffer = B>,
     {
@@ -42,7 +49,14 @@ impl<K: Clone, B> Prepared<K, B> {
             dynamic_shared_bytes: launch.dynamic_shared_bytes,
             output_bytes: launch.output_bytes,
             args,
+            gaps: Vec::new(),
         })
+    }
+
+    /// The same launch, of which these bytes of the output lie between tensors and need not be written.
+    #[must_use]
+    pub fn with_gaps(self, gaps: Vec<Range<usize>>) -> Self {
+        Self { gaps, ..self }
     }
 
     /// Bytes that it writes.
@@ -82,6 +96,7 @@ impl<K: Clone, B> Prepared<K, B> {
             threads: self.threads,
             dynamic_shared_bytes: self.dynamic_shared_bytes,
             args: args.collect(),
+            gaps: &self.gaps,
         })
     }
 }

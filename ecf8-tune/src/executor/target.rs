@@ -82,6 +82,8 @@ pub struct Dispatch<'a, K, B> {
     pub dynamic_shared_bytes: u32,
     /// The arguments.
     pub args: Vec<TargetArg<'a, B>>,
+    /// Bytes of the output that lie between tensors and so need not be written.
+    pub gaps: &'a [Range<usize>],
 }
 
 /// What runs kernels and times them: a GPU, or the emulator. Everything happens in the order in which it is asked for.
@@ -98,6 +100,11 @@ pub trait Target {
 
     /// What it is, for tuning caches.
     fn fingerprint(&self) -> Fingerprint;
+
+    /// What it is but for NVRTC, which is not looked for.
+    fn device_fingerprint(&self) -> Fingerprint {
+        Target::fingerprint(self)
+    }
 
     /// What it offers.
     fn limits(&self) -> Limits;

@@ -141,10 +141,7 @@ impl<T: Target> LoadedModel<'_, T> {
     }
 }
 
-fn loaded_layer<T: Target>(
-    layers: &[LoadedLayer<T>],
-    index: usize,
-) -> Result<&LoadedLayer<T>, ModelError> {
+fn loaded_layer<T: Target>(layers: &[LoadedLayer<T>], index: usize) -> Result<&LoadedLayer<T>, ModelError> {
     layers.get(index).ok_or(ModelError::NoLayer { index, layers: layers.len() })
 }
 

@@ -34,7 +34,9 @@ pub enum ModelError {
         scheme: &'static str,
     },
     /// A plan for another model.
-    #[error("the plan is for a model of {planned} tensors, but this one has {tensors}: make it from this model")]
+    #[error(
+        "the plan is for a model of {planned} tensors, but this one has {tensors}: make it from this model"
+    )]
     OtherPlan {
         /// Tensors of the plan.
         planned: usize,
@@ -67,7 +69,9 @@ pub enum ModelError {
     #[error(transparent)]
     Target(#[from] ExecutorError),
     /// What was decoded is not what the model was made from.
-    #[error("tensor `{tensor}` is not decoded exactly: its checksum is not that of the original; report this")]
+    #[error(
+        "tensor `{tensor}` is not decoded exactly: its checksum is not that of the original; report this"
+    )]
     Inexact {
         /// The tensor.
         tensor: String,

@@ -5,6 +5,7 @@ use crate::executor::{ExecutorError, Prepared, Target};
 use ecf8_codegen::strategy::{BATCH_ALIGNMENT, Inlined, Launch, batch_offsets};
 use ecf8_core::Encoded;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 /// A model whose compressed parts are in a target's memory, ready to be decoded into any buffer there.
 pub struct LoadedModel<'m, T: Target> {
@@ -193,8 +194,9 @@ impl<T: Target> LoadedModel<'_, T> {
                     let offsets = batch_offsets(&batch);
                     let what = || format!("layer `{}`", model.layers()[index].name);
                     let prepared = self.prepare(plan, &launch, what, offsets.last().copied())?;
-                    let sizes = group.iter().zip(&batch).map(|(&tensor, encoded)| (tensor, size(encoded)));
-                    let sizes: Vec<_> = sizes.collect();
+                    let sizes: Vec<_> =
+                        group.iter().zip(&batch).map(|(&tensor, encoded)| (tensor, size(encoded))).collect();
+                    let prepared = prepared.with_gaps(gaps(&sizes));
                     layer.add(Work::Launch(prepared), plan.variant(), &sizes);
                     return Ok(());
                 }
@@ -278,6 +280,17 @@ impl<T: Target> LoadedLayer<T> {
         let tensors = tensors.iter().map(|(tensor, _)| *tensor).collect();
         self.steps.push(Step { work, tensors, start, variant });
     }
+}
+
+/// What lies between tensors of these sizes, each of which starts at a multiple of the alignment.
+fn gaps(tensors: &[(usize, usize)]) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let gaps = tensors.iter().map(|(_, bytes)| {
+        let end = start + bytes;
+        start = end.next_multiple_of(alignment());
+        end..start
+    });
+    gaps.collect()
 }
 
 /// Bytes of a decoded tensor, which are mapped compressed and so fit the address space.

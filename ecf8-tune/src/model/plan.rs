@@ -247,15 +247,16 @@ fn ladder<T: Target>(
     target: &T,
     records: &[Record],
 ) -> Result<(Vec<Option<TensorPlan>>, BTreeSet<String>), ModelError> {
-    let (fingerprint, timing) = (target.fingerprint(), target.timing());
+    // With all kernels in the cache NVRTC is not needed, and searching for it takes its time.
+    let (fingerprint, timing) = (target.device_fingerprint(), target.timing());
     let mut by_problem: BTreeMap<Problem, Option<TensorPlan>> = BTreeMap::new();
     let mut ignored = BTreeSet::new();
     let mut tensors = Vec::new();
     for index in 0..model.tensors().len() {
         let compressed = model.compressed(index);
-        let problem = compressed.as_ref().and_then(|tensor| {
-            Problem::new(tensor.scheme().name(), tensor.codebook(), tensor.elements())
-        });
+        let problem = compressed
+            .as_ref()
+            .and_then(|tensor| Problem::new(tensor.scheme().name(), tensor.codebook(), tensor.elements()));
         let (Some(compressed), Some(problem)) = (compressed, problem) else {
             tensors.push(None);
             continue;
@@ -276,10 +277,10 @@ fn ladder<T: Target>(
 
 /// The variant of a strategy that takes any codebook and differs in the fewest parameters.
 fn nearest_shared(strategy: &dyn Strategy, params: &Params) -> Option<Params> {
-    let shared = strategy.variants().into_iter().filter(|variant| {
-        strategy.inlined(variant).is_ok_and(|inlined| inlined == Inlined::MaxLen)
-    });
-    shared.min_by_key(|variant| {
-        variant.iter().filter(|(name, value)| params.get(name) != Some(*value)).count()
-    })
+    let shared = strategy
+        .variants()
+        .into_iter()
+        .filter(|variant| strategy.inlined(variant).is_ok_and(|inlined| inlined == Inlined::MaxLen));
+    shared
+        .min_by_key(|variant| variant.iter().filter(|(name, value)| params.get(name) != Some(*value)).count())
 }

@@ -24,8 +24,7 @@ impl<T: Target> LoadedModel<'_, T> {
         let (mut now, mut next) = (self.scratch()?, self.scratch()?);
         let mut ready = self.begin(0, &mut now)?;
         for layer in 0..layers {
-            let following =
-                if layer + 1 < layers { Some(self.begin(layer + 1, &mut next)?) } else { None };
+            let following = if layer + 1 < layers { Some(self.begin(layer + 1, &mut next)?) } else { None };
             self.target.wait(&ready).map_err(ModelError::from)?;
             each(self, layer, &now)?;
             std::mem::swap(&mut now, &mut next);
