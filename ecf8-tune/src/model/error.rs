@@ -10,7 +10,7 @@ pub enum ModelError {
     #[error(transparent)]
     Container(#[from] ecf8_core::Error),
     /// Two shards have a tensor of the same name.
-    #[error("{}: tensor `{tensor}` is in two files of the model: remove the one that does not belong", path.display())]
+    #[error("{}: tensor `{tensor}` is in two files: open the folder or file that holds one model only", path.display())]
     Twice {
         /// The model.
         path: PathBuf,

@@ -3,10 +3,11 @@
 use super::ModelError;
 use super::layers::{layer_of, natural};
 use ecf8_core::Progress;
-use ecf8_core::container::{self, CompressedTensor};
+use ecf8_core::container::{self, CompressedFile, CompressedTensor};
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// A compressed model, opened and mapped. Nothing is decoded yet.
 #[derive(Debug)]
@@ -48,7 +49,8 @@ pub struct Layer {
 }
 
 impl Model {
-    /// Opens a container or a folder of shards, with layers by [`layer_of`].
+    /// Opens a container or a folder of shards, with layers by [`layer_of`]. Of a folder, the shards that its
+    /// `model.safetensors.index.json` names are taken; without one, those in the folder itself; without any, all below it.
     ///
     /// # Errors
     /// If it is no valid container, or a shard is missing, or two shards have the same tensor.
@@ -62,7 +64,7 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn open_grouped(path: &Path, layer: impl Fn(&str) -> String) -> Result<Self, ModelError> {
-        let container = container::Model::open(path)?;
+        let container = shards(container::Model::open(path)?);
         let mut tensors = Vec::new();
         for (file, opened) in container.files.iter().enumerate() {
             tensors.extend(opened.tensors().map(|tensor| Tensor {
@@ -137,6 +139,32 @@ impl Model {
         let tensor = &self.tensors[index];
         Ok(self.container.files[tensor.file].read_tensor(&tensor.name)?)
     }
+}
+
+/// The model with only those of its files that belong to it: a folder may also hold the same weights in another form, and
+/// the folders in it other models.
+fn shards(mut container: container::Model) -> container::Model {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    if !container.root.is_dir() {
+        return container;
+    }
+    let root = container.root.clone();
+    let index = fs::read(root.join("model.safetensors.index.json")).ok();
+    // One that names a shard which is not there, or is no index, was refused when the folder was opened.
+    let index = index.and_then(|json| serde_json::from_slice::<Index>(&json).ok());
+    let named: Option<BTreeSet<PathBuf>> =
+        index.map(|index| index.weight_map.values().map(|shard| root.join(shard)).collect());
+    let is_shard = |file: &CompressedFile| match &named {
+        Some(named) => named.contains(file.path()),
+        None => file.path().parent() == Some(&root),
+    };
+    if container.files.iter().any(is_shard) {
+        container.files.retain(is_shard);
+    }
+    container
 }
 
 /// The layers of tensors, which learn their number.

@@ -8,7 +8,7 @@ use crate::device::tests::{fake, is_child};
 use crate::executor::{CudaExecutor, Target};
 use crate::kernel_cache::tests::Fake;
 use crate::kernel_cache::{DEFAULT_LIMIT, KernelCache};
-use crate::nvrtc::NvrtcError;
+use crate::nvrtc::{Nvrtc, NvrtcError};
 use std::sync::Arc;
 
 fn cold(root: &Path) -> Arc<KernelCache> {
@@ -110,6 +110,32 @@ fn a_model_is_decoded_on_the_stream_of_the_caller_into_its_memory() {
     let device = streams::on_the_stream_of_the_fake_driver(&device);
     let mut loaded = model.load(CudaExecutor::on(device, Arc::new(KernelCache::in_memory()))).unwrap();
     loaded.walk(|loaded, layer, buffer| loaded.check_layer(layer, buffer)).unwrap();
+}
+
+#[test]
+fn kernels_by_the_real_nvrtc_take_the_arguments_that_layers_are_launched_with() {
+    const TEST: &str = "kernels_by_the_real_nvrtc_take_the_arguments_that_layers_are_launched_with";
+    if !is_child() {
+        return on_fake_driver(TEST);
+    }
+    if let Err(error) = Nvrtc::find() {
+        return eprintln!("skipped: {error}");
+    }
+    for scheme in ["pair-lanes", "byte-lanes"] {
+        let root = tempfile::tempdir().unwrap();
+        let made = model_of_layers(3, 4, 5000, scheme);
+        let model = made.open();
+        let cache = Arc::new(KernelCache::at(root.path(), DEFAULT_LIMIT));
+        let loaded = model.load(CudaExecutor::with_cache(0, cache.clone()).unwrap()).unwrap();
+        assert_eq!(cache.compiled(), loaded.plan().kernels(), "{:?}", cache.take_warnings());
+        // The size of a launch's arguments is compared with what the cubin says.
+        let launch = |mut loaded: LoadedModel<'_, CudaExecutor>| {
+            let mut scratch = loaded.scratch().unwrap();
+            (0..model.layers().len()).for_each(|layer| loaded.decode_layer(layer, &mut scratch).unwrap());
+        };
+        launch(loaded);
+        launch(model.load(CudaExecutor::with_cache(0, without_nvrtc(root.path())).unwrap()).unwrap());
+    }
 }
 
 mod streams {

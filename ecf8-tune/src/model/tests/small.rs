@@ -54,6 +54,19 @@ fn a_folder_of_shards_is_one_model() {
     fs::copy(folder.path().join("m-0.safetensors"), folder.path().join("m-2.safetensors")).unwrap();
     let error = Model::open(folder.path()).unwrap_err().to_string();
     assert!(error.contains("tensor `layers.0.w` is in two files"), "{error}");
+
+    // Other forms of the same weights, and other models below, do not belong to it.
+    let index = r#"{"weight_map": {"layers.0.w": "m-0.safetensors", "layers.1.w": "m-1.safetensors"}}"#;
+    fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
+    assert_eq!(Model::open(folder.path()).unwrap().tensors().len(), 2);
+    fs::remove_file(folder.path().join("model.safetensors.index.json")).unwrap();
+    fs::create_dir(folder.path().join("draft")).unwrap();
+    fs::rename(folder.path().join("m-2.safetensors"), folder.path().join("draft/m.safetensors")).unwrap();
+    assert_eq!(Model::open(folder.path()).unwrap().tensors().len(), 2);
+    for shard in ["m-0.safetensors", "m-1.safetensors"] {
+        fs::remove_file(folder.path().join(shard)).unwrap();
+    }
+    assert_eq!(Model::open(folder.path()).unwrap().tensors().len(), 1, "what there is below will do");
 }
 
 #[test]
