@@ -223,11 +223,15 @@ def decode_lanes(elements, codebook, params, parts, pairs):
         at = 32 * word + 32 * width
         extras = [int(tails[32 * word + width * lane :][:width] or "0", 2) for lane in range(32)]
         require(width == max(extras).bit_length(), "the numbers of extra bits are too wide")
-        streams = []
-        for extra in extras:
-            lane = len(streams)
-            streams.append("".join(rows[1024 * r + 32 * lane :][:32] for r in range(row, next_row)) + tails[at : at + extra])
-            at += extra
+        streams = ["".join(rows[1024 * r + 32 * lane :][:32] for r in range(row, next_row)) for lane in range(32)]
+        for i in range(max(extras) // 32):
+            for lane in range(32):
+                if extras[lane] >= 32 * (i + 1):
+                    streams[lane] += tails[at : at + 32]
+                    at += 32
+        for lane in range(32):
+            streams[lane] += tails[at : at + extras[lane] % 32]
+            at += extras[lane] % 32
         require(0 <= 32 * next_word - at < 32 and "1" not in tails[at : 32 * next_word], "tails of a chunk end elsewhere")
         require(min(map(len, streams)) // 32 == next_row - row, "a chunk has too few rows")
 

@@ -11,24 +11,16 @@ use ecf8_core::{Codebook, Encoded};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
 pub(super) struct LanesByte {
     /// Warps in a block, which share a decode table.
-    #[tunable(values = [4, 8, 16], default = 8)]
+    #[tunable(values = [4, 8, 16], default = 16)]
     warps_per_block: u32,
     /// Where the decode table comes from.
     #[tunable(values = [Placement::Inlined, Placement::Argument], default = Placement::Argument)]
     table: Placement,
-    /// Copies of the table in shared memory, so that fewer lanes meet in a bank.
-    #[tunable(values = [1, 2], default = 1)]
-    table_copies: u32,
 }
 
 impl LanesByte {
     fn shape(self) -> Shape {
-        Shape {
-            symbol: Symbol::Byte,
-            warps_per_block: self.warps_per_block,
-            table: self.table,
-            table_copies: self.table_copies,
-        }
+        Shape { symbol: Symbol::Byte, warps_per_block: self.warps_per_block, table: self.table }
     }
 }
 

@@ -54,8 +54,7 @@ pub(in super::super) fn launch<'a>(
         jobs.push(job);
     }
     let ring_rows = ring_rows(lead_rows)?;
-    let words = u64::from(table::table_words(bits, shape.table_copies))
-        + (u64::from(ring_rows) + 1) * u64::from(shape.warps_per_block) * 32;
+    let words = (1 << bits) + (u64::from(ring_rows) + 1) * u64::from(shape.warps_per_block) * 32;
     let output_bytes = offsets.last().copied().unwrap_or_default();
     Ok(Launch {
         grid: Launch::checked_grid(block_jobs.len() as u64)?,

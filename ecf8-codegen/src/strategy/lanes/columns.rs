@@ -1,7 +1,7 @@
 //! The words of each lane's stream, in a ring of shared memory.
 //!
-//! A chunk stores its lanes' streams as rows of 32 words, one per lane, and what is left of each lane when the shortest is
-//! used up in a tail. A warp stages four rows at once, 16 bytes a lane; in the ring each lane has a column of its own, so
+//! A chunk stores its lanes' streams as rows of 32 words, one per lane; when the shortest is used up, as short rows with words
+//! of the lanes that still have one, and then the bits that fill no word. A warp stages four rows at once, 16 bytes a lane; in the ring each lane has a column of its own, so
 //! lanes neither wait for each other nor meet in a bank. The ring is long enough for the lane furthest ahead and the one
 //! furthest behind. Its first row is there twice, at the end once more, so that any row's successor is behind it.
 //!
@@ -10,8 +10,8 @@
 
 use super::jobs::Job;
 use crate::lang::{
-    Global, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, rt, shuffle_up, sync_warp,
-    thread_idx, warp_idx,
+    Global, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, rt, shuffle, shuffle_up,
+    sync_warp, thread_idx, warp_idx,
 };
 
 /// Rows that are staged at once.
@@ -37,16 +37,21 @@ pub(super) struct Columns {
     first: V<u64>,
     /// Rows of the chunk.
     count: V<u32>,
-    /// The word of the tail in which its streams start.
-    tail: V<u64>,
-    /// Where the lane's stream goes on in the tail, and for how many bits.
-    tail_bit: V<u32>,
+    /// Bits that the lane has beyond the rows.
     extra: V<u32>,
+    /// The first word of the short rows.
+    short_rows: V<u64>,
+    /// The word from which the bits are counted that fill no word, and the lane's first.
+    rests: V<u64>,
+    rest: V<u32>,
     memory: Shared<u32>,
     /// Where the ring starts in `memory`, in words.
     ring: u32,
     warps: u32,
-    ring_rows: V<u32>,
+    /// The bits of a place in the ring that tell the row.
+    ring_mask: V<u32>,
+    /// The lane's part of a batch, in vectors of 16 bytes: eight lanes have a row.
+    part: V<u32>,
 }
 
 /// The words that a lane has loaded and not yet staged, so that memory is busy while it decodes.
@@ -95,20 +100,25 @@ pub(super) fn open_chunk(
     let lengths = job.tails + ((((entry >> ROW_BITS) as u32) & ((1u32 << TAIL_BITS) - 1)) as u64);
     let width = (entry >> (ROW_BITS + TAIL_BITS)) as u32;
 
-    /// Each lane's share of the tail: lengths of `width` bits first.
+    /// What each lane has beyond the rows: words, and bits that fill none. Lengths of `width` bits tell.
     let lane = lane_idx();
     let extra = if width == 0 { 0 } else { bits_at(model, lengths, lane * width) >> (WORD - width) };
-    let mut sum = extra;
+    let own = ((extra / WORD) << 16) | (extra & (WORD - 1));
+    let mut sum = own;
     for step in 0..5 {
         let below = shuffle_up(sum, 1 << step);
         if lane >= 1 << step {
             sum += below;
         }
     }
-    let tail_bit = sum - extra;
-    let tail = lengths + (width as u64);
+    let short_rows = lengths + (width as u64);
+    let rests = short_rows + ((shuffle(sum, WARP - 1) >> 16) as u64);
+    let rest = (sum - own) & 0xffff;
     let first = job.rows + (first_row as u64) * ((WARP / BATCH) as u64) + (lane as u64);
-    Columns { model, first, count, tail, tail_bit, extra, memory, ring, warps, ring_rows }
+    let ring_mask = (ring_rows - 1) * (warps * WARP);
+    let lanes_per_row = WARP / BATCH;
+    let part = (lane / lanes_per_row * warps + warp_idx()) * lanes_per_row + (lane & (lanes_per_row - 1));
+    Columns { model, first, count, extra, short_rows, rests, rest, memory, ring, warps, ring_mask, part }
 }
 
 impl Columns {
@@ -125,16 +135,26 @@ impl Columns {
         }
     }
 
-    /// The lane's word of a row, of which some lane's is in the tail. What follows the end of its stream is of no
-    /// consequence.
+    /// The lane's word of a row, perhaps beyond the rows. `taken` words of short rows come before. What follows the end of a
+    /// lane's stream is of no consequence.
     #[device]
-    fn last_word(&self, row: V<u32>) -> V<u32> {
+    fn last_word(&self, row: V<u32>, taken: &mut Var<u32>) -> V<u32> {
         if row < self.count {
             self.model
                 [self.first * (BATCH as u64) - ((lane_idx() * (BATCH - 1)) as u64) + ((row * WARP) as u64)]
         } else {
-            let at = (row - self.count) * WORD;
-            if at < self.extra { bits_at(self.model, self.tail, self.tail_bit + at) } else { 0 }
+            let bit = (row - self.count) * WORD;
+            let has_word = self.extra >= bit + WORD;
+            let lanes = ballot(has_word);
+            let before = taken + (lanes & ((1u32 << lane_idx()) - 1)).count_ones();
+            taken += lanes.count_ones();
+            if has_word {
+                self.model[self.short_rows + (before as u64)]
+            } else if self.extra > bit {
+                bits_at(self.model, self.rests, self.rest)
+            } else {
+                0
+            }
         }
     }
 
@@ -147,31 +167,31 @@ impl Columns {
         position: V<u32>,
         need: u32,
         staged: &mut Var<u32>,
+        taken: &mut Var<u32>,
         waiting: Waiting,
     ) {
         let bit = position & ((1u32 << POSITION_BITS) - 1);
         while ballot(goes_on && bit + need > staged * WORD) != 0 {
             // What is overwritten has been read by then.
             sync_warp();
-            let slot = staged & (self.ring_rows - 1);
+            let slot = (staged * self.stride()) & self.ring_mask;
             if staged + BATCH <= self.count {
                 /// Four rows, an eighth of one from each lane.
-                let lane = lane_idx();
-                let part =
-                    (slot + lane / 8) * (self.stride() / 4) + warp_idx() * 8 + (lane & 7) + self.ring / 4;
+                let part = ((slot / 4) | self.part) + self.ring / 4;
                 let words = waiting.words();
                 self.memory.store4(part, words);
-                if slot == 0 && lane < 8 {
-                    self.memory.store4(part + self.ring_rows * (self.stride() / 4), words);
+                if slot == 0 && lane_idx() < WARP / BATCH {
+                    self.memory.store4(part + (self.ring_mask + self.stride()) / 4, words);
                 }
                 self.fetch(staged + BATCH, waiting);
             } else {
+                #[unroll(1)]
                 for i in rolled(0..BATCH) {
-                    let word = self.last_word(staged + i);
-                    let place = (slot + i) * self.stride() + thread_idx() + self.ring;
+                    let word = self.last_word(staged + i, &mut taken);
+                    let place = slot + i * self.stride() + thread_idx() + self.ring;
                     self.memory[place] = word;
                     if slot + i == 0 {
-                        self.memory[place + self.ring_rows * self.stride()] = word;
+                        self.memory[place + self.ring_mask + self.stride()] = word;
                     }
                 }
             }
@@ -183,7 +203,7 @@ impl Columns {
     /// The 32 bits from `position` on.
     #[device]
     pub(super) fn window(&self, position: V<u32>) -> V<u32> {
-        let row = (position * self.warps) & ((self.ring_rows - 1) * self.stride());
+        let row = (position * self.warps) & self.ring_mask;
         let place = (row | thread_idx()) + self.ring;
         funnel_left(self.memory[place], self.memory[place + self.stride()], position)
     }

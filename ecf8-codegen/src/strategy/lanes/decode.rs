@@ -19,7 +19,6 @@ pub(in super::super) struct Shape {
     pub(in super::super) symbol: Symbol,
     pub(in super::super) warps_per_block: u32,
     pub(in super::super) table: Placement,
-    pub(in super::super) table_copies: u32,
 }
 
 /// Bits that may be looked at while a vector is decoded.
@@ -109,19 +108,40 @@ pub(in super::super) fn lanes_ring(
     columns.fetch(0u32.into_v(), waiting);
     let mut position: u32 = 0;
     let mut staged: u32 = 0;
+    let mut taken: u32 = 0;
     let mut at = first + (lane_idx() as u64);
     /// Twice the vectors that the lane and those after it have left; one less if the last is only part of one.
     let left_in_chunk = 2 * (number as i32) - (if last_is_part { 1 } else { 0 });
     let mut left = left_in_chunk - ((2 * lane_idx()) as i32);
+    /// Signs and mantissas of the lane's next vector, so that memory is busy while it decodes.
+    let mut nibbles_0: u32 = 0;
+    let mut nibbles_1: u32 = 0;
+    if shape.symbol.is_split() && left > 0 {
+        let ahead = model.load2(job.packed + at);
+        nibbles_0 = ahead[0];
+        nibbles_1 = ahead[1];
+    }
     while left + ((2 * lane_idx()) as i32) > 0 {
         let goes_on = left > 0;
-        columns.stage(goes_on, position, reach(shape.symbol, decoder.max_len()), &mut staged, waiting);
+        columns.stage(
+            goes_on,
+            position,
+            reach(shape.symbol, decoder.max_len()),
+            &mut staged,
+            &mut taken,
+            waiting,
+        );
         if goes_on {
             let entries = look_up_vector(shape.symbol, &decoder, &columns, &mut position);
             let parts = assemble(shape.symbol, &entries);
-            let words: Vec<V<u32>> = if shape.symbol.is_split() {
-                let nibbles = model.load2(job.packed + at);
-                merge(&parts, nibbles)
+            let words = if shape.symbol.is_split() {
+                let words = merge(&parts, [nibbles_0, nibbles_1]);
+                if left > (2 * WARP) as i32 {
+                    let ahead = model.load2(job.packed + at + (WARP as u64));
+                    nibbles_0 = ahead[0];
+                    nibbles_1 = ahead[1];
+                }
+                words
             } else {
                 parts.clone()
             };

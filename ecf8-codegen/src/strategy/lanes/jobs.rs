@@ -18,8 +18,8 @@ pub(super) struct Job {
     pub(super) elements_per_lane: V<u32>,
     /// Elements of the tensor.
     pub(super) elements: V<u64>,
-    /// Where the parts start: rows in vectors of 16 bytes, tails in words, chunks in 64-bit words, packed in vectors of 8
-    /// bytes, the decode table in words.
+    /// Where the parts start: rows and the decode table in vectors of 16 bytes, tails in words, chunks in 64-bit words,
+    /// packed in vectors of 8 bytes.
     pub(super) rows: V<u64>,
     pub(super) tails: V<u64>,
     pub(super) chunks: V<u64>,
@@ -74,7 +74,7 @@ impl JobRecord {
             self.tails / 4,
             self.chunks / 8,
             self.packed / 8,
-            self.table / 4,
+            self.table / 16,
             self.output / u64::from(VECTOR),
         ]
     }

@@ -4,7 +4,7 @@
 //! entry can be added to a position, of which only the lower half counts.
 
 use super::decode::Shape;
-use crate::lang::{Global, Shared, V, WARP, device, lane_idx, table, thread_idx};
+use crate::lang::{Global, Shared, V, WARP, device, table, thread_idx};
 use crate::strategy::Inlined;
 use crate::strategy::tunables::tunable_enum;
 use ecf8_core::Codebook;
@@ -93,20 +93,13 @@ pub(super) fn entries(symbol: Symbol, codebook: &Codebook, bits: u32) -> Vec<u32
 pub(super) struct Decoder {
     memory: Shared<u32>,
     bits: u32,
-    copies: u32,
 }
 
 impl Decoder {
     /// The entry for what `window` begins with.
     #[device]
     pub(super) fn look_up(&self, window: V<u32>) -> V<u32> {
-        let index = window >> (32 - self.bits);
-        if self.copies == 1 {
-            self.memory[index]
-        } else {
-            // Lanes that use different copies meet in no bank.
-            self.memory[index * self.copies + (lane_idx() & (self.copies - 1))]
-        }
+        self.memory[window >> (32 - self.bits)]
     }
 
     /// Look-ups that a window of 32 bits suffices for.
@@ -121,13 +114,8 @@ impl Decoder {
 
     /// Words of shared memory that the table takes.
     pub(super) fn words(&self) -> u32 {
-        table_words(self.bits, self.copies)
+        1 << self.bits
     }
-}
-
-/// Words of shared memory that a table takes.
-pub(super) fn table_words(bits: u32, copies: u32) -> u32 {
-    copies << bits
 }
 
 /// Copies the table to the beginning of shared memory. A barrier must follow before it is used.
@@ -140,32 +128,20 @@ pub(super) fn copy_table(
     memory: Shared<u32>,
 ) -> Decoder {
     let bits = index_bits(codebook);
-    let copies = shape.table_copies;
-    let vectors = table_words(bits, copies) / 4;
+    let vectors = (1 << bits) / 4;
     let step = shape.warps_per_block * WARP;
     match shape.table {
         Placement::Inlined => {
             let decode_table = table(&entries(shape.symbol, codebook, bits));
             for i in (thread_idx()..vectors).step_by(step) {
-                let words = if copies == 1 { decode_table.load4(i) } else { twice(decode_table.load2(i)) };
-                memory.store4(i, words);
+                memory.store4(i, decode_table.load4(i));
             }
         }
         Placement::Argument => {
             for i in (thread_idx()..vectors).step_by(step) {
-                let words = if copies == 1 {
-                    model.load4(at / 4 + (i as u64))
-                } else {
-                    twice(model.load2(at / 2 + (i as u64)))
-                };
-                memory.store4(i, words);
+                memory.store4(i, model.load4(at + (i as u64)));
             }
         }
     }
-    Decoder { memory, bits, copies }
-}
-
-/// Two entries, each once more.
-fn twice(entries: [V<u32>; 2]) -> [V<u32>; 4] {
-    [entries[0], entries[0], entries[1], entries[1]]
+    Decoder { memory, bits }
 }

@@ -6,7 +6,7 @@
 use super::geometry::{LANES, VECTOR};
 use super::measure::lead;
 use super::parts::{Chunk, Parts};
-use super::{LaneSymbols, MAX_LEN, nibbles, words};
+use super::{LaneSymbols, MAX_LEN, nibbles};
 use crate::bits;
 use crate::codebook::Codebook;
 use crate::int;
@@ -62,8 +62,8 @@ fn decode_chunk<S: LaneSymbols>(
 /// Writes the stream of each lane as bytes in a row, one stream every so many bytes, which it gives.
 fn gather(chunk: &Chunk<'_>, streams: &mut Vec<u8>) -> usize {
     let rows = chunk.rows.len() / LANES;
-    let extra_words = chunk.extras.iter().map(|(_, bits)| bits.div_ceil(32)).max().unwrap_or(0);
-    let stride = 4 * (rows + int::index(extra_words)) + SLACK;
+    let extra_words = chunk.extras.iter().map(|bits| bits.div_ceil(32)).max().unwrap_or(0);
+    let stride = 4 * (rows + extra_words as usize) + SLACK;
     streams.clear();
     streams.resize(LANES * stride, 0);
     for (lane, stream) in streams.chunks_exact_mut(stride).enumerate() {
@@ -72,10 +72,9 @@ fn gather(chunk: &Chunk<'_>, streams: &mut Vec<u8>) -> usize {
         for (place, row) in from_rows.iter_mut().zip(chunk.rows.chunks_exact(LANES)) {
             *place = u32::from_le_bytes(row[lane]).to_be_bytes();
         }
-        let (start, bits) = chunk.extras[lane];
-        let starts = (start..start + bits).step_by(32);
-        for (place, start) in from_tails.iter_mut().zip(starts) {
-            *place = words::get(chunk.tails, start).to_be_bytes();
+        for (index, place) in from_tails.iter_mut().take(chunk.extras[lane].div_ceil(32) as usize).enumerate()
+        {
+            *place = chunk.word_beyond(lane, index).to_be_bytes();
         }
     }
     stride

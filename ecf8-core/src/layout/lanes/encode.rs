@@ -5,6 +5,7 @@ use super::geometry::{
     Geometry, LANES, MIN_ELEMENTS_PER_LANE, S_RANGE, VECTOR, elements_per_lane, is_possible, vector_bits,
 };
 use super::measure::{Measure, Measured};
+use super::tail::Tail;
 use super::words::{self, Word};
 use super::{
     CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, fits, has_raw, nibbles,
@@ -157,24 +158,23 @@ impl Codes {
     ) {
         let width = u64::from(measured.width());
         let mut lanes = [Lane::default(); LANES];
-        let mut extra_start = 32 * width;
-        for ((index, lane), extra) in (0u64..).zip(&mut lanes).zip(measured.extras()) {
-            words::put(tails, index * width, extra, u32::from(measured.width()));
-            // Words beyond the rows go to the tails as if those began where the rows do.
-            lane.tail = extra_start;
-            extra_start += u64::from(extra);
+        let extras = measured.extras();
+        for (lane, extra) in (0u64..).zip(extras) {
+            words::put(tails, lane * width, extra, u32::from(measured.width()));
         }
+        let tail = Tail::new(&extras, measured.width());
+        let mut places = Places { rows, tails, tail: &tail };
         for round in data.chunks(LANES * VECTOR) {
             let (vectors, rest) = round.as_chunks::<VECTOR>();
             for ((index, vector), lane) in vectors.iter().enumerate().zip(&mut lanes) {
-                self.vector::<S>(vector, index, lane, rows, tails);
+                self.vector::<S>(vector, index, lane, &mut places);
             }
             if let (false, Some(lane)) = (rest.is_empty(), lanes.get_mut(vectors.len())) {
-                self.vector::<S>(&measure.complete::<S>(rest), vectors.len(), lane, rows, tails);
+                self.vector::<S>(&measure.complete::<S>(rest), vectors.len(), lane, &mut places);
             }
         }
-        for lane in lanes {
-            words::put(tails, lane.tail, lane.pending_word(), lane.pending_bits);
+        for (index, lane) in lanes.iter().enumerate() {
+            places.put(index, lane.row, lane.pending_word(), lane.pending_bits);
         }
     }
 
@@ -184,8 +184,7 @@ impl Codes {
         vector: &[u8; VECTOR],
         index: usize,
         lane: &mut Lane,
-        rows: &mut [Word],
-        tails: &mut [Word],
+        places: &mut Places<'_>,
     ) {
         for elements in vector.chunks_exact(S::KIND.elements) {
             let (code, len) = self.0[S::KIND.symbol(elements)];
@@ -193,13 +192,7 @@ impl Codes {
             lane.pending_bits += len;
             if lane.pending_bits >= 32 {
                 lane.pending_bits -= 32;
-                let word = lane.pending_word_above();
-                if let Some(place) = rows.get_mut(lane.row * LANES + index) {
-                    *place = word.to_le_bytes();
-                } else {
-                    words::put(tails, lane.tail, word, 32);
-                    lane.tail += 32;
-                }
+                places.put(index, lane.row, lane.pending_word_above(), 32);
                 lane.row += 1;
             }
         }
@@ -214,8 +207,26 @@ struct Lane {
     pending_bits: u32,
     /// Whole words so far.
     row: usize,
-    /// Where its next bits beyond the rows go.
-    tail: u64,
+}
+
+/// Where the words of a chunk's lanes go.
+struct Places<'a> {
+    rows: &'a mut [Word],
+    tails: &'a mut [Word],
+    tail: &'a Tail,
+}
+
+impl Places<'_> {
+    /// Puts word `row` of a lane, or the `len` bits that do not fill it.
+    #[inline]
+    fn put(&mut self, lane: usize, row: usize, word: u32, len: u32) {
+        if let Some(place) = self.rows.get_mut(row * LANES + lane) {
+            *place = word.to_le_bytes();
+        } else {
+            let (start, _) = self.tail.place(lane, row - self.rows.len() / LANES);
+            words::put(self.tails, start, word, len);
+        }
+    }
 }
 
 impl Lane {

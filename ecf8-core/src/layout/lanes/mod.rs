@@ -3,7 +3,8 @@
 //! A tensor is cut into chunks of 32·S elements, a chunk into vectors of 16 elements, and vector `v` of a chunk belongs
 //! to lane `v` mod 32: what a warp stores at once is 512 bytes in a row. The codewords of a lane's vectors, in order, are
 //! one bitstream. Its 32-bit words stand in rows: row `r` of a chunk holds word `r` of every lane, so a warp loads 128
-//! bytes in a row. Rows go as far as the shortest stream; what the others have beyond is packed without gaps in `tails`.
+//! bytes in a row. Rows go as far as the shortest stream; what the others have beyond is in `tails`: shorter rows, with words of
+//! the lanes that have one, and then the bits that fill no word.
 //! Since every lane knows how many symbols it has and where they go, nothing is decoded twice and nothing else is stored
 //! but an entry per chunk.
 //!
@@ -19,6 +20,7 @@ mod measure;
 mod nibbles;
 mod parts;
 mod reference;
+mod tail;
 mod words;
 
 pub use chunk::ChunkEntry;

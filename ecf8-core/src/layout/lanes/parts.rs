@@ -2,6 +2,7 @@
 
 use super::chunk::ChunkEntry;
 use super::geometry::{Geometry, LANES, S_RANGE, VECTOR, is_possible, vector_bits};
+use super::tail::Tail;
 use super::words::{self, Word};
 use super::{
     CHUNKS, CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PACKED, ROWS, TAILS, fits,
@@ -21,7 +22,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// One chunk's words.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Chunk<'a> {
     /// Which.
     pub(super) index: usize,
@@ -30,15 +31,22 @@ pub(super) struct Chunk<'a> {
     /// Row after row, a word for each lane.
     pub(super) rows: &'a [Word],
     /// Its tails.
-    pub(super) tails: &'a [Word],
-    /// Where the bits of each lane beyond the rows start in its tails, and how many there are.
-    pub(super) extras: [(u64, u64); LANES],
+    tails: &'a [Word],
+    tail: Tail,
+    /// Bits of each lane beyond the rows.
+    pub(super) extras: [u32; LANES],
 }
 
 impl Chunk<'_> {
     /// Bits of a lane's stream.
     pub(super) fn bits(&self, lane: usize) -> u64 {
-        self.rows.len() as u64 + self.extras[lane].1
+        self.rows.len() as u64 + u64::from(self.extras[lane])
+    }
+
+    /// Word `index` of a lane's stream beyond the rows; zeros follow the stream's end.
+    pub(super) fn word_beyond(&self, lane: usize, index: usize) -> u32 {
+        let (start, len) = self.tail.place(lane, index);
+        words::get(self.tails, start) & !u32::MAX.checked_shr(len).unwrap_or(0)
     }
 
     /// Checks that a lane's codewords, which were to end at `end`, fill its stream.
@@ -133,33 +141,24 @@ impl<'a> Parts<'a> {
         let (Some(rows), Some(tails)) = (rows, tails) else { return Err(wrong) };
         let width = u64::from(entry.width);
         let elements = self.geometry.elements_of(index);
-        let mut extras = [(0, 0); LANES];
-        let mut start = 32 * width;
+        let mut extras = [0; LANES];
         for (lane, extra) in extras.iter_mut().enumerate() {
             // Two shifts, because a width of 0 would shift by all 32 bits.
-            let bits = words::get(tails, lane as u64 * width) >> 1 >> (31 - entry.width);
-            *extra = (start, u64::from(bits));
-            start += u64::from(bits);
-        }
-        if start.div_ceil(32) != tails.len() as u64 {
-            return Err(wrong);
-        }
-        if !start.is_multiple_of(32) && words::get(tails, start) != 0 {
-            return Err(DecodeError::Padding { part: TAILS });
-        }
-        let chunk = Chunk { index, elements, rows, tails, extras };
-        for lane in 0..LANES {
-            let most = vectors_of(elements, lane) as u64 * u64::from(self.vector_bits);
-            if chunk.bits(lane) > most {
-                return Err(DecodeError::LaneEnd {
-                    chunk: index as u64,
-                    lane: lane as u64,
-                    end: most,
-                    bits: chunk.bits(lane),
-                });
+            *extra = words::get(tails, lane as u64 * width) >> 1 >> (31 - entry.width);
+            let bits = rows.len() as u64 + u64::from(*extra);
+            let end = vectors_of(elements, lane) as u64 * u64::from(self.vector_bits);
+            if bits > end {
+                return Err(DecodeError::LaneEnd { chunk: index as u64, lane: lane as u64, end, bits });
             }
         }
-        Ok(chunk)
+        let tail = Tail::new(&extras, entry.width);
+        if tail.end().div_ceil(32) != tails.len() as u64 {
+            return Err(wrong);
+        }
+        if !tail.end().is_multiple_of(32) && words::get(tails, tail.end()) != 0 {
+            return Err(DecodeError::Padding { part: TAILS });
+        }
+        Ok(Chunk { index, elements, rows, tails, tail, extras })
     }
 
     /// Checks that no more rows are in use than promised.

@@ -4,7 +4,6 @@ use super::LaneSymbols;
 use super::geometry::{LANES, VECTOR};
 use super::measure::lead;
 use super::parts::{Chunk, Parts, vectors_of};
-use super::words;
 use crate::codebook::Codebook;
 use crate::format::E4M3;
 use crate::layout::{DecodeError, Encoded};
@@ -66,12 +65,11 @@ fn read_bit(chunk: &Chunk<'_>, lane: usize, bit: u64) -> Option<bool> {
         let row = crate::int::index(bit / 32);
         u32::from_le_bytes(chunk.rows[row * LANES + lane]) << (bit % 32)
     } else {
-        let (start, bits) = chunk.extras[lane];
-        let beyond = bit - row_bits;
-        if beyond >= bits {
+        if bit >= chunk.bits(lane) {
             return None;
         }
-        words::get(chunk.tails, start + beyond)
+        let beyond = bit - row_bits;
+        chunk.word_beyond(lane, crate::int::index(beyond / 32)) << (beyond % 32)
     };
     Some(word >> 31 == 1)
 }

@@ -63,8 +63,15 @@ fn by_definition<S: LaneSymbols>(data: &[u8], codebook: &Codebook, s: usize) -> 
         }
         let mut writer = BitWriter::new();
         extras.iter().for_each(|extra| writer.write(*extra as u32, extra_bits as u8));
+        let last_words: Vec<Vec<&[bool]>> =
+            lanes.iter().map(|lane| lane[32 * shared..].chunks(32).collect()).collect();
+        let most = last_words.iter().map(Vec::len).max().unwrap();
+        let short_rows = (0..most).flat_map(|row| last_words.iter().filter_map(move |words| words.get(row)));
+        let whole = short_rows.filter(|word| word.len() == 32);
+        whole.for_each(|word| word.iter().for_each(|bit| writer.write(u32::from(*bit), 1)));
         for lane in &lanes {
-            lane[32 * shared..].iter().for_each(|bit| writer.write(u32::from(*bit), 1));
+            let rest = lane[32 * shared..].chunks_exact(32).remainder();
+            rest.iter().for_each(|bit| writer.write(u32::from(*bit), 1));
         }
         let mut bytes = writer.finish();
         bytes.resize(bytes.len().next_multiple_of(4), 0);
