@@ -137,7 +137,7 @@ impl<T: Target> LoadedModel<'_, T> {
                 format!("tensor {first} and {} more in one launch", tensors.len().saturating_sub(1))
             }
         };
-        ModelError::Decode { what, variant: step.variant.clone(), source }
+        ModelError::Decode { what, variant: step.variant.clone(), source: Box::new(source) }
     }
 }
 

@@ -33,6 +33,16 @@ pub enum ModelError {
         /// Its scheme.
         scheme: &'static str,
     },
+    /// A layer that no buffer could hold.
+    #[error(
+        "layer `{layer}` would have {bytes} bytes: the file is damaged, or the layer has to be grouped into smaller ones"
+    )]
+    TooLarge {
+        /// The layer.
+        layer: String,
+        /// What its tensors claim to have.
+        bytes: u64,
+    },
     /// A plan for another model.
     #[error(
         "the plan is for a model of {planned} tensors, but this one has {tensors}: make it from this model"
@@ -63,7 +73,7 @@ pub enum ModelError {
         /// The strategy and its parameters; empty for what is stored as it is.
         variant: String,
         /// Why not.
-        source: ExecutorError,
+        source: Box<ExecutorError>,
     },
     /// The target fails.
     #[error(transparent)]

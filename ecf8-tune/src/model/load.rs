@@ -7,6 +7,9 @@ use ecf8_core::Encoded;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
+/// Bytes of a layer beyond which a damaged file is more likely than a buffer that large. Places in a layer fit a `usize`.
+const LARGEST: u64 = if usize::BITS < 64 { 1 << 30 } else { 1 << 46 };
+
 /// A model whose compressed parts are in a target's memory, ready to be decoded into any buffer there.
 pub struct LoadedModel<'m, T: Target> {
     pub(super) model: &'m Model,
@@ -78,7 +81,7 @@ impl Model {
         mut target: T,
         plan: Plan,
     ) -> Result<LoadedModel<'_, T>, ModelError> {
-        let (planned, tensors) = (plan.tensors.len(), self.tensors().len());
+        let (planned, tensors) = (plan.tensors().len(), self.tensors().len());
         if planned != tensors {
             return Err(ModelError::OtherPlan { planned, tensors });
         }
@@ -134,6 +137,10 @@ impl<T: Target> LoadedModel<'_, T> {
     }
 
     fn load_layer(&mut self, index: usize) -> Result<LoadedLayer<T>, ModelError> {
+        let whole = &self.model.layers()[index];
+        if whole.bytes > LARGEST {
+            return Err(ModelError::TooLarge { layer: whole.name.clone(), bytes: whole.bytes });
+        }
         let mut layer = LoadedLayer { places: Vec::new(), steps: Vec::new(), bytes: 0 };
         for group in self.groups(index) {
             self.load_group(&mut layer, index, &group)?;
@@ -144,7 +151,7 @@ impl<T: Target> LoadedModel<'_, T> {
                 let bytes = model.read(tensor)?;
                 let buffer = self.target.upload(&bytes).map_err(|source| self.failed(tensor, source))?;
                 layer.add(Work::Copy(buffer), String::new(), &[(tensor, bytes.len())]);
-            } else if self.plan.tensors[tensor].is_none() {
+            } else if self.plan.tensors()[tensor].is_none() {
                 layer.places.push(Place { tensor, start: 0, bytes: 0 });
             }
         }
@@ -157,7 +164,8 @@ impl<T: Target> LoadedModel<'_, T> {
     fn groups(&self, layer: usize) -> Vec<Vec<usize>> {
         let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for &index in &self.model.layers()[layer].tensors {
-            let (Some(plan), Some(tensor)) = (&self.plan.tensors[index], self.model.compressed(index)) else {
+            let (Some(plan), Some(tensor)) = (&self.plan.tensors()[index], self.model.compressed(index))
+            else {
                 continue;
             };
             let lengths = match plan.inlined() {
@@ -181,7 +189,7 @@ impl<T: Target> LoadedModel<'_, T> {
         let (plans, encoded): (Vec<TensorPlan>, Vec<Encoded<'_>>) = group
             .iter()
             .filter_map(|&tensor| {
-                Some((self.plan.tensors[tensor].clone()?, model.compressed(tensor)?.encoded()))
+                Some((self.plan.tensors()[tensor].clone()?, model.compressed(tensor)?.encoded()))
             })
             .unzip();
         let batch: Vec<&Encoded<'_>> = encoded.iter().collect();
@@ -225,7 +233,7 @@ impl<T: Target> LoadedModel<'_, T> {
         encoded: &Encoded<'_>,
     ) -> Result<Prepared<T::Kernel, T::Buffer>, ModelError> {
         let what = || format!("tensor `{}`", self.model.tensors()[tensor].name);
-        let Some(plan) = self.plan.tensors[tensor].clone() else {
+        let Some(plan) = self.plan.tensors()[tensor].clone() else {
             return Err(ModelError::NoStrategy { tensor: what(), scheme: encoded.scheme.name() });
         };
         let launch = plan.strategy.launch(&plan.params, encoded);
@@ -250,19 +258,19 @@ impl<T: Target> LoadedModel<'_, T> {
         Prepared::new(&mut self.target, kernel, *threads, launch).map_err(|source| ModelError::Decode {
             what: what(),
             variant: plan.variant(),
-            source,
+            source: Box::new(source),
         })
     }
 
     /// The strategy and parameters of a tensor, for people.
     pub(super) fn variant(&self, tensor: usize) -> String {
-        self.plan.tensors[tensor].as_ref().map_or(String::new(), TensorPlan::variant)
+        self.plan.tensors()[tensor].as_ref().map_or(String::new(), TensorPlan::variant)
     }
 
     /// The error that a tensor cannot be decoded.
     pub(super) fn failed(&self, tensor: usize, source: ExecutorError) -> ModelError {
         let what = format!("tensor `{}`", self.model.tensors()[tensor].name);
-        ModelError::Decode { what, variant: self.variant(tensor), source }
+        ModelError::Decode { what, variant: self.variant(tensor), source: Box::new(source) }
     }
 }
 
@@ -293,7 +301,7 @@ fn gaps(tensors: &[(usize, usize)]) -> Vec<Range<usize>> {
     gaps.collect()
 }
 
-/// Bytes of a decoded tensor, which are mapped compressed and so fit the address space.
+/// Bytes of a decoded tensor, at most [`LARGEST`].
 fn size(encoded: &Encoded<'_>) -> usize {
     let width = encoded.scheme.format().bytes_per_element() as u64;
     usize::try_from(encoded.elements.saturating_mul(width)).unwrap_or(usize::MAX)

@@ -2,7 +2,7 @@
 
 use super::{Model, ModelError};
 use crate::cache::{self, Record, Rung, TuningCache};
-use crate::executor::{ExecutorError, Target};
+use crate::executor::Target;
 use crate::tuner::Problem;
 use ecf8_codegen::strategy::{Inlined, Params, Strategy, strategies_for};
 use ecf8_codegen::{cuda, ir};
@@ -15,8 +15,7 @@ pub const MOST_KERNELS: usize = 16;
 /// The variant for each tensor of one model on one target, and the kernels that they need.
 #[derive(Debug)]
 pub struct Plan {
-    /// Per tensor of the model; `None` for those that need no kernel: kept, or without elements.
-    pub tensors: Vec<Option<TensorPlan>>,
+    tensors: Vec<Option<TensorPlan>>,
     /// What is not as one would expect, one line each: damaged caches, records that were not used.
     pub notes: Vec<String>,
     kernels: Vec<ir::Kernel>,
@@ -111,6 +110,12 @@ impl Plan {
             ));
         }
         Ok(plan)
+    }
+
+    /// Per tensor of the model; `None` for those that need no kernel: kept, or without elements.
+    #[must_use]
+    pub fn tensors(&self) -> &[Option<TensorPlan>] {
+        &self.tensors
     }
 
     /// How many kernels decode the model, whether a layer or a tensor at a time.
@@ -209,7 +214,7 @@ impl Plan {
                     let kernel = kernel.map_err(|error| ModelError::Decode {
                         what: format!("tensor `{}`", compressed.name()),
                         variant: tensor.variant(),
-                        source: ExecutorError::Strategy(error),
+                        source: Box::new(error.into()),
                     })?;
                     let number = *by_code.entry(cuda::source_hash(&kernel)).or_insert(self.kernels.len());
                     if number == self.kernels.len() {
@@ -241,7 +246,6 @@ impl Inside {
 }
 
 /// What the ladder of the tuning cache says about each tensor, and why it ignored records.
-#[expect(clippy::type_complexity, reason = "two results of one loop")]
 fn ladder<T: Target>(
     model: &Model,
     target: &T,

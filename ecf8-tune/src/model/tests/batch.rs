@@ -53,7 +53,7 @@ fn a_plan_of_too_many_kernels_gives_way_to_variants_that_share_them_and_says_so(
     let plan = Plan::from_records(&model, &emulator(), &[record]).unwrap();
     assert!(plan.kernels() <= MOST_KERNELS, "{}", plan.kernels());
     assert_eq!((plan.replaced(), plan.notes.len()), (20, 0), "{:?}", plan.notes);
-    for tensor in plan.tensors.iter().flatten() {
+    for tensor in plan.tensors().iter().flatten() {
         assert_eq!(tensor.instead_of, Some(format!("lanes-pair {tuned}")));
         assert_ne!(tensor.rung, Rung::Default, "what the choice was made from is still told");
         assert_eq!(tensor.params.get("warps_per_block"), Some("16"), "as near to the choice as can be");

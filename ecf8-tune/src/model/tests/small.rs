@@ -176,7 +176,7 @@ fn a_tuned_choice_is_taken_with_its_rung_and_gives_way_only_to_too_many_kernels(
         records::for_first_compressed(&model, |params| params.get("table") == Some("inlined"));
     let plan = Plan::from_records(&model, &emulator(), std::slice::from_ref(&record)).unwrap();
     assert!(!plan.rungs().contains_key(&Rung::Default), "{:?}", plan.rungs());
-    let planned = plan.tensors.iter().flatten().next().unwrap();
+    let planned = plan.tensors().iter().flatten().next().unwrap();
     assert_eq!((planned.params.clone(), &planned.instead_of), (chosen.clone(), &None));
     assert_eq!(model.load_planned(emulator(), plan).unwrap().verify().unwrap(), 10_412);
 }
