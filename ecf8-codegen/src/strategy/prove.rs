@@ -2,7 +2,7 @@
 //!
 //! The executor is the emulator with all its checks, so that what is proven needs no GPU.
 
-use super::{Params, Strategy, TunableError};
+use super::{Inlined, Params, Strategy, TunableError, batch_offsets, widest_codebook};
 use crate::emulator::{self, Checks};
 use ecf8_core::corpus::{self, Tier, corpus};
 use ecf8_core::{Encoded, Scheme, scheme};
@@ -116,11 +116,29 @@ fn listing(failures: &[ProofFailure], count: usize) -> String {
     text
 }
 
-/// One decoding to try.
-struct Run<'a> {
+/// A tensor of the corpus under a scheme.
+struct Tensor<'a> {
     case: &'a corpus::Case,
-    encoded: &'a Encoded<'static>,
+    encoded: Encoded<'static>,
+}
+
+/// One decoding to try: of a tensor, or of several in one launch.
+struct Run<'a> {
+    tensors: Vec<&'a Tensor<'a>>,
     variant: &'a Params,
+}
+
+impl Run<'_> {
+    fn scheme(&self) -> &'static str {
+        self.tensors.first().map_or("", |tensor| tensor.encoded.scheme.name())
+    }
+
+    fn case(&self) -> String {
+        match &self.tensors[..] {
+            [tensor] => tensor.case.name.clone(),
+            tensors => format!("{} tensors in one launch", tensors.len()),
+        }
+    }
 }
 
 /// Tries a strategy, registered or not: every variant on the corpus of this tier, encoded under each scheme that the
@@ -146,20 +164,20 @@ pub fn prove(
     let cases = corpus(tier);
     let tensors: Vec<_> =
         schemes.iter().flat_map(|&scheme| cases.iter().map(move |case| (scheme, case))).collect();
-    let encoded: Vec<_> =
-        tensors.par_iter().map(|&(scheme, case)| Ok((case, encode(scheme, case)?))).collect();
-    let encoded = encoded.into_iter().collect::<Result<Vec<_>, Disproof>>()?;
-    let runs: Vec<Run<'_>> = encoded
+    let tensors: Vec<_> = tensors.par_iter().map(|&(scheme, case)| encode(scheme, case)).collect();
+    let tensors = tensors.into_iter().collect::<Result<Vec<_>, Disproof>>()?;
+    let mut runs: Vec<Run<'_>> = tensors
         .iter()
-        .flat_map(|(case, encoded)| variants.iter().map(move |variant| Run { case, encoded, variant }))
+        .flat_map(|tensor| variants.iter().map(move |variant| Run { tensors: vec![tensor], variant }))
         .collect();
+    runs.extend(batches(strategy, &tensors, &variants));
     let done = AtomicUsize::new(0);
     let mut failures: Vec<ProofFailure> = runs
         .par_iter()
         .filter_map(|run| {
             let failure = decode(strategy, run).err().map(|what| ProofFailure {
-                scheme: run.encoded.scheme.name(),
-                case: run.case.name.clone(),
+                scheme: run.scheme(),
+                case: run.case(),
                 variant: run.variant.clone(),
                 what,
             });
@@ -176,7 +194,7 @@ pub fn prove(
         variants: variants.len(),
         tensors: cases.len(),
         runs: runs.len(),
-        bytes: runs.iter().map(|run| run.case.bytes.len() as u64).sum(),
+        bytes: runs.iter().flat_map(|run| &run.tensors).map(|tensor| tensor.case.bytes.len() as u64).sum(),
     })
 }
 
@@ -187,21 +205,56 @@ fn schemes_of(strategy: &dyn Strategy) -> Result<Vec<&'static dyn Scheme>, Dispr
     strategy.schemes().iter().map(known).collect()
 }
 
+/// All tensors of a scheme in one launch, for the variants that can: those that serve any codebook.
+fn batches<'a>(strategy: &dyn Strategy, tensors: &'a [Tensor<'a>], variants: &'a [Params]) -> Vec<Run<'a>> {
+    let serves_all = |variant: &&Params| {
+        strategy.inlined(variant) == Ok(Inlined::MaxLen)
+            && tensors
+                .first()
+                .is_some_and(|tensor| !matches!(strategy.launch_batch(variant, &[&tensor.encoded]), Ok(None)))
+    };
+    let of_one_scheme =
+        tensors.chunk_by(|one, other| one.encoded.scheme.name() == other.encoded.scheme.name());
+    let of_one_scheme: Vec<Vec<&Tensor<'_>>> =
+        of_one_scheme.map(|tensors| tensors.iter().collect()).collect();
+    let variants = variants.iter().filter(serves_all);
+    variants
+        .flat_map(|variant| {
+            of_one_scheme.iter().map(move |tensors| Run { tensors: tensors.clone(), variant })
+        })
+        .collect()
+}
+
 /// The case under a scheme, once the reference decoder has brought it back.
-fn encode(scheme: &'static dyn Scheme, case: &corpus::Case) -> Result<Encoded<'static>, Disproof> {
+fn encode<'a>(scheme: &'static dyn Scheme, case: &'a corpus::Case) -> Result<Tensor<'a>, Disproof> {
     let codebook = scheme.codebook(&scheme.symbol_histogram(&case.bytes));
     let failed = |what| Disproof::Scheme { scheme: scheme.name(), case: case.name.clone(), what };
     let encoded = scheme.encode(&case.bytes, &codebook).map_err(|error| failed(error.to_string()))?;
     let decoded = encoded.decode_reference().map_err(|error| failed(error.to_string()))?;
-    difference(&decoded, &case.bytes).map_or(Ok(encoded), |what| Err(failed(what)))
+    difference(&decoded, &case.bytes).map_or(Ok(Tensor { case, encoded }), |what| Err(failed(what)))
 }
 
 fn decode(strategy: &dyn Strategy, run: &Run<'_>) -> Result<(), String> {
-    let kernel =
-        strategy.kernel(run.variant, &run.encoded.codebook).map_err(|error| format!("kernel: {error}"))?;
-    let launch = strategy.launch(run.variant, run.encoded).map_err(|error| format!("launch: {error}"))?;
-    let decoded = emulator::run(&kernel, &launch, Checks::Full).map_err(|error| error.to_string())?;
-    difference(&decoded, &run.case.bytes).map_or(Ok(()), Err)
+    let batch: Vec<&Encoded<'_>> = run.tensors.iter().map(|tensor| &tensor.encoded).collect();
+    let Some(codebook) = widest_codebook(&batch) else { return Ok(()) };
+    let kernel = strategy.kernel(run.variant, codebook).map_err(|error| format!("kernel: {error}"))?;
+    let (launch, checks) = match batch[..] {
+        [encoded] => (strategy.launch(run.variant, encoded).map(Some), Checks::Full),
+        // Between tensors there are bytes that nobody writes.
+        _ => (strategy.launch_batch(run.variant, &batch), Checks::Basic),
+    };
+    let launch = launch.map_err(|error| format!("launch: {error}"))?.ok_or("launch: there is none")?;
+    let decoded = emulator::run(&kernel, &launch, checks).map_err(|error| error.to_string())?;
+    for (tensor, start) in run.tensors.iter().zip(batch_offsets(&batch)) {
+        let bytes = &tensor.case.bytes;
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let found = decoded.get(start..).unwrap_or_default();
+        let found = if batch.len() == 1 { found } else { &found[..bytes.len().min(found.len())] };
+        if let Some(what) = difference(found, bytes) {
+            return Err(format!("{}: {what}", tensor.case.name));
+        }
+    }
+    Ok(())
 }
 
 /// Where decoded bytes differ from what they should be.
@@ -281,6 +334,18 @@ mod tests {
                 launch.grid = launch.grid.saturating_sub(1);
             }
             Ok(launch)
+        }
+
+        fn inlined(&self, params: &Params) -> Result<Inlined, StrategyError> {
+            right().inlined(params)
+        }
+
+        fn launch_batch<'a>(
+            &self,
+            params: &Params,
+            batch: &[&'a Encoded<'a>],
+        ) -> Result<Option<Launch<'a>>, StrategyError> {
+            right().launch_batch(params, batch)
         }
     }
 

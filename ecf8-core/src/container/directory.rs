@@ -1,12 +1,12 @@
 //! Files and folders of shards: every `.safetensors` file is worked on, every other file copied as it is.
 
+use super::choice::SchemeChoice;
 use super::compress::compress_file;
 use super::decompress::decompress_file;
 use super::model::{list_files, require_shards};
 use super::output::{self, PendingDir, PendingFile};
 use super::progress::Progress;
 use crate::error::{Error, IoContext, Result};
-use crate::layout::{self, Scheme};
 use serde::Serialize;
 use std::fs;
 use std::path::Path;
@@ -15,8 +15,8 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy)]
 pub struct CompressOptions {
     /// The scheme for tensors of its float format.
-    pub scheme: &'static dyn Scheme,
-    /// The most codebooks in a file, where the scheme [shares](Scheme::shares) them. Without a number, there are as few as
+    pub scheme: SchemeChoice,
+    /// The most codebooks in a file for each scheme, where the scheme [shares](crate::layout::Scheme::shares) them. Without a number, there are as few as
     /// cost less than 0.1 % of the codewords.
     pub codebooks: Option<usize>,
     /// Whether an existing output may be replaced.
@@ -25,7 +25,7 @@ pub struct CompressOptions {
 
 impl Default for CompressOptions {
     fn default() -> Self {
-        Self { scheme: layout::schemes()[0], codebooks: None, overwrite: false }
+        Self { scheme: SchemeChoice::default(), codebooks: None, overwrite: false }
     }
 }
 

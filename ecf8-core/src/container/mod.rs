@@ -14,6 +14,7 @@
 
 mod against;
 mod batch;
+mod choice;
 mod compress;
 mod decompress;
 mod directory;
@@ -31,6 +32,7 @@ mod unfinished;
 mod validate;
 
 pub use against::verify_against;
+pub use choice::SchemeChoice;
 pub use directory::{CompressOptions, FileReport, Report, compress, decompress};
 pub use inspect::{CodebookComparison, Inspection, TensorInspection, inspect};
 pub use model::Model;

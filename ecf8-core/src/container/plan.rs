@@ -1,6 +1,7 @@
 //! The first pass over an input: what becomes of each tensor, and what is written about it.
 
 use super::batch::batches;
+use super::choice::SchemeChoice;
 use super::file_header;
 use super::manifest::{OriginalHeader, TensorEntry, is_manifest};
 use super::sharing;
@@ -82,6 +83,11 @@ impl Candidate {
         self.planned.codebook = codebook;
     }
 
+    /// What all parts take at least.
+    fn least_bytes(&self) -> u64 {
+        self.planned.scheme.encoded_bytes(&self.symbols, &self.planned.codebook)
+    }
+
     /// Encodes a small tensor to know its parts' lengths. What is in the pool has no names in the header, which could make
     /// room for one that were kept after all.
     fn try_out(&mut self, data: &[u8]) -> Result<(), EncodeError> {
@@ -113,10 +119,11 @@ pub(super) fn plan<'a>(
     if header.metadata(MANIFEST_KEY).is_some_and(is_manifest) {
         return Err(Error::AlreadyCompressed { path: input.path().to_owned() });
     }
-    let scheme = options.scheme;
+    let schemes = options.scheme.schemes();
+    let shares = schemes.iter().any(|scheme| scheme.shares());
     let mut taken: HashSet<String> = header.tensors.iter().map(|tensor| tensor.name.clone()).collect();
     let own_names: &[&str] =
-        if scheme.shares() { &[OWN_HEADER, OWN_CHECKSUMS, OWN_POOL] } else { &[OWN_HEADER, OWN_CHECKSUMS] };
+        if shares { &[OWN_HEADER, OWN_CHECKSUMS, OWN_POOL] } else { &[OWN_HEADER, OWN_CHECKSUMS] };
     let prefix = claim_prefix(OWN_PREFIX, own_names, &mut taken);
     let mut plan = Plan {
         metadata: header.metadata.iter().filter(|(key, _)| key != MANIFEST_KEY).cloned().collect(),
@@ -127,23 +134,26 @@ pub(super) fn plan<'a>(
         json: &input[int::index(LENGTH_BYTES)..int::index(header.data_start())],
     };
 
-    let (takable, others): (Vec<_>, Vec<_>) = header.tensors.iter().partition(|tensor| takes(scheme, tensor));
+    let (takable, others): (Vec<_>, Vec<_>) =
+        header.tensors.iter().partition(|tensor| schemes.iter().any(|scheme| takes(*scheme, tensor)));
     progress.advance(others.iter().map(|record| record.bytes()).sum());
     plan.kept.extend(others.into_iter().cloned());
     let mut candidates = Vec::new();
     for batch in batches(&takable, BATCH_BYTES, |record| record.bytes()) {
-        let found: Vec<Candidate> =
-            batch.par_iter().map(|record| consider(data(input, header, record), record, scheme)).collect();
+        let consider = |record: &&TensorRecord| choose(data(input, header, record), record, options.scheme);
+        let found: Vec<Candidate> = batch.par_iter().filter_map(|record| consider(record)).collect();
         progress.advance(batch.iter().map(|record| record.bytes()).sum());
         candidates.extend(found);
     }
-    if scheme.shares() {
+    if shares {
         // Sharing costs little, so whether a tensor gains at all is known before.
         let (worthwhile, others): (Vec<Candidate>, Vec<Candidate>) =
             candidates.into_iter().partition(|candidate| candidate.may_be_worthwhile(true));
         candidates = worthwhile;
         plan.kept.extend(others.into_iter().map(|candidate| candidate.planned.record));
-        share_codebooks(&mut candidates, options);
+        for scheme in schemes {
+            share_codebooks(&mut candidates, scheme, options.codebooks);
+        }
         let try_out = |candidate: &mut Candidate| {
             let record = candidate.planned.record.clone();
             let tried = candidate.try_out(data(input, header, &record));
@@ -194,7 +204,15 @@ fn takes(scheme: &dyn Scheme, tensor: &TensorRecord) -> bool {
     tensor.dtype.to_string() == scheme.format().dtype && tensor.bytes() > 0
 }
 
-/// What compressing a tensor would give, with a codebook of its own.
+/// What compressing a tensor would give by the scheme to choose, with a codebook of its own.
+fn choose(data: &[u8], record: &TensorRecord, choice: SchemeChoice) -> Option<Candidate> {
+    let schemes = choice.schemes().into_iter().filter(|scheme| takes(*scheme, record));
+    let mut candidates: Vec<Candidate> = schemes.map(|scheme| consider(data, record, scheme)).collect();
+    let bytes: Vec<u64> = candidates.iter().map(Candidate::least_bytes).collect();
+    let picked = choice.pick(record.bytes(), &bytes);
+    (picked < candidates.len()).then(|| candidates.swap_remove(picked))
+}
+
 fn consider(data: &[u8], record: &TensorRecord, scheme: &'static dyn Scheme) -> Candidate {
     let bytes = Histogram::of_bytes(data);
     let symbols = scheme.symbol_histogram(data);
@@ -220,10 +238,12 @@ fn consider(data: &[u8], record: &TensorRecord, scheme: &'static dyn Scheme) -> 
     candidate
 }
 
-/// Gives each candidate the codebook that it shares with others.
-fn share_codebooks(candidates: &mut [Candidate], options: &CompressOptions) {
+/// Gives each candidate of this scheme the codebook that it shares with others.
+fn share_codebooks(candidates: &mut [Candidate], scheme: &'static dyn Scheme, most: Option<usize>) {
+    let is_its_own = |candidate: &&mut Candidate| candidate.planned.scheme.name() == scheme.name();
+    let mut candidates: Vec<&mut Candidate> = candidates.iter_mut().filter(is_its_own).collect();
     let histograms: Vec<&Histogram> = candidates.iter().map(|candidate| &candidate.symbols).collect();
-    let codebooks = sharing::codebooks(&histograms, options.scheme, options.codebooks);
+    let codebooks = sharing::codebooks(&histograms, scheme, most);
     candidates.iter_mut().zip(codebooks).for_each(|(candidate, codebook)| candidate.assign(codebook));
 }
 

@@ -4,7 +4,7 @@ use super::answer::{Answer, Failure, grouped};
 use super::interrupt;
 use super::progress::Bars;
 use clap::Args;
-use ecf8_core::container::{self, CompressOptions};
+use ecf8_core::container::{self, CompressOptions, SchemeChoice};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -14,7 +14,8 @@ const MAX_THREADS: i64 = 1024;
 /// Compress a .safetensors file, or a folder with a sharded model
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecf8 compress model.safetensors -o model.ecf8.safetensors\n  \
-    ecf8 compress Qwen3-8B-FP8/ -o Qwen3-8B-ECF8/\n\n\
+    ecf8 compress Qwen3-8B-FP8/ -o Qwen3-8B-ECF8/\n  \
+    ecf8 compress model.safetensors -o paper.safetensors --scheme exponent-gap\n\n\
     Every tensor is decoded again and compared before the output gets its name.")]
 pub(super) struct Compress {
     /// File or folder to compress
@@ -22,9 +23,16 @@ pub(super) struct Compress {
     /// Where to write; must not exist yet
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// How to compress
-    #[arg(long, value_name = "NAME", value_parser = scheme_names())]
+    /// Compress all tensors by this scheme
+    #[arg(long, value_name = "NAME", value_parser = scheme_names(), conflicts_with = "optimize")]
     scheme: Option<String>,
+    /// Choose each tensor's scheme for one goal only (default: the smallest, unless one that decodes faster takes at most half a
+    /// percent more)
+    #[arg(long, value_name = "GOAL")]
+    optimize: Option<Goal>,
+    /// The most codebooks that tensors share, for each scheme (default: as few as cost less than 0.1 % of the codewords)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    codebooks: Option<u32>,
     /// Threads to use (default: all cores)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
     threads: Option<u16>,
@@ -34,6 +42,15 @@ pub(super) struct Compress {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// What a scheme is chosen for.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Goal {
+    /// The smallest output
+    Size,
+    /// The fastest decoding
+    Speed,
 }
 
 /// Restore the original file or folder, byte for byte
@@ -68,13 +85,23 @@ fn use_threads(threads: Option<u16>) -> Result<(), Failure> {
 }
 
 impl Compress {
+    fn choice(&self) -> SchemeChoice {
+        match (self.scheme.as_deref().and_then(ecf8_core::scheme), self.optimize) {
+            (Some(scheme), _) => SchemeChoice::Only(scheme),
+            (None, Some(Goal::Size)) => SchemeChoice::Size,
+            (None, Some(Goal::Speed)) => SchemeChoice::Speed,
+            (None, None) => SchemeChoice::default(),
+        }
+    }
+
     pub(super) fn run(&self) -> Result<Answer, Failure> {
         use_threads(self.threads)?;
         interrupt::clean_up(None);
-        let mut options = CompressOptions { overwrite: self.force, ..CompressOptions::default() };
-        if let Some(scheme) = self.scheme.as_deref().and_then(ecf8_core::scheme) {
-            options.scheme = scheme;
-        }
+        let options = CompressOptions {
+            scheme: self.choice(),
+            codebooks: self.codebooks.map(|most| most as usize),
+            overwrite: self.force,
+        };
         let report = container::compress(&self.input, &self.output, &options, &Bars::default())?;
         let ratio = ratio(report.output_bytes(), report.input_bytes());
         let compressed: usize = report.files.iter().map(|file| file.compressed_tensors).sum();

@@ -2,7 +2,7 @@
 
 use super::columns::{Columns, Waiting, open_chunk};
 use super::jobs::{open_job, vectors_per_chunk};
-use super::nibbles::merge;
+use super::nibbles::{Ahead, merge};
 use super::table::{Decoder, Placement, Symbol, copy_table};
 use crate::lang::{
     Global, GlobalMut, IntoV, V, Var, WARP, barrier, block_idx, byte_permute, device, dynamic_shared,
@@ -114,12 +114,11 @@ pub(in super::super) fn lanes_ring(
     let left_in_chunk = 2 * (number as i32) - (if last_is_part { 1 } else { 0 });
     let mut left = left_in_chunk - ((2 * lane_idx()) as i32);
     /// Signs and mantissas of the lane's next vector, so that memory is busy while it decodes.
-    let mut nibbles_0: u32 = 0;
-    let mut nibbles_1: u32 = 0;
-    if shape.symbol.is_split() && left > 0 {
-        let ahead = model.load2(job.packed + at);
-        nibbles_0 = ahead[0];
-        nibbles_1 = ahead[1];
+    let ahead = if shape.symbol.is_split() { Some(Ahead::none()) } else { None };
+    if let Some(ahead) = ahead {
+        if left > 0 {
+            ahead.replace(model.load2(job.packed + at));
+        }
     }
     while left + ((2 * lane_idx()) as i32) > 0 {
         let goes_on = left > 0;
@@ -134,16 +133,14 @@ pub(in super::super) fn lanes_ring(
         if goes_on {
             let entries = look_up_vector(shape.symbol, &decoder, &columns, &mut position);
             let parts = assemble(shape.symbol, &entries);
-            let words = if shape.symbol.is_split() {
-                let words = merge(&parts, [nibbles_0, nibbles_1]);
+            let words = if let Some(ahead) = ahead {
+                let words = merge(&parts, ahead.words());
                 if left > (2 * WARP) as i32 {
-                    let ahead = model.load2(job.packed + at + (WARP as u64));
-                    nibbles_0 = ahead[0];
-                    nibbles_1 = ahead[1];
+                    ahead.replace(model.load2(job.packed + at + (WARP as u64)));
                 }
                 words
             } else {
-                parts.clone()
+                parts
             };
             if left > 1 {
                 output.view::<u32>().store4(job.output + at, [words[0], words[1], words[2], words[3]]);

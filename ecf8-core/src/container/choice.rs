@@ -1,0 +1,60 @@
+//! Which scheme a tensor is compressed with.
+
+use crate::layout::{Scheme, lanes};
+
+/// What decides between schemes, tensor by tensor.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum SchemeChoice {
+    /// One scheme for all tensors of its float format.
+    Only(&'static dyn Scheme),
+    /// The smallest result.
+    Size,
+    /// The scheme that decodes fastest.
+    Speed,
+    /// The smallest result, unless one that decodes faster takes at most half a percent more of the tensor's size.
+    #[default]
+    Balanced,
+}
+
+/// The schemes to choose from, the one that decodes fastest first: that takes the fewest instructions per byte
+/// (`ecf8-codegen/OPTIMIZATION.md`).
+static FASTEST_FIRST: [&dyn Scheme; 2] = [&lanes::PAIR_LANES, &lanes::BYTE_LANES];
+
+/// One part in so many of a tensor may be given for speed.
+const BALANCE: u64 = 200;
+
+impl SchemeChoice {
+    /// The schemes that come into question, the one that decodes fastest first.
+    pub(super) fn schemes(self) -> Vec<&'static dyn Scheme> {
+        match self {
+            Self::Only(scheme) => vec![scheme],
+            Self::Speed => vec![FASTEST_FIRST[0]],
+            Self::Size | Self::Balanced => FASTEST_FIRST.to_vec(),
+        }
+    }
+
+    /// Which of several results to take, by their bytes, the one that decodes fastest first, for a tensor of `original`
+    /// bytes.
+    pub(super) fn pick(self, original: u64, bytes: &[u64]) -> usize {
+        let least = bytes.iter().copied().min().unwrap_or(0);
+        let accepted = match self {
+            Self::Only(_) | Self::Speed | Self::Size => least,
+            Self::Balanced => least.saturating_add(original / BALANCE),
+        };
+        bytes.iter().position(|bytes| *bytes <= accepted).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_percent_is_given_for_speed_unless_size_is_asked_for() {
+        let pick = |choice: SchemeChoice, bytes: [u64; 2]| choice.pick(1000, &bytes);
+        assert_eq!([SchemeChoice::Size, SchemeChoice::Balanced].map(|c| pick(c, [805, 800])), [1, 0]);
+        assert_eq!([SchemeChoice::Size, SchemeChoice::Balanced].map(|c| pick(c, [806, 800])), [1, 1]);
+        assert_eq!([SchemeChoice::Size, SchemeChoice::Balanced].map(|c| pick(c, [800, 801])), [0, 0]);
+        assert_eq!(SchemeChoice::Speed.schemes().len(), 1);
+    }
+}
