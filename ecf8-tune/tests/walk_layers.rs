@@ -13,13 +13,13 @@ fn said(path: Option<&std::path::Path>) -> Result<String, String> {
 }
 
 #[test]
-fn the_example_walks_a_model_of_its_own_exactly_with_a_launch_a_layer() {
+fn the_example_walks_a_model_of_its_own_exactly_with_a_launch_per_scheme_and_layer() {
     let said = said(None).unwrap();
     eprintln!("{said}");
-    assert!(said.contains("3 layers, 1 kernels") || said.contains("3 layers, 2 kernels"), "{said}");
     for layer in 0..3 {
         let line = said.lines().find(|line| line.starts_with(&format!("model.layers.{layer}.: "))).unwrap();
-        assert!(line.ends_with(" 1 launches, exact"), "{line}");
+        // One, or two where both of the schemes that are chosen from are in a layer.
+        assert!(line.ends_with(" 1 launches, exact") || line.ends_with(" 2 launches, exact"), "{line}");
     }
 }
 
