@@ -173,7 +173,7 @@ fn changed_code_and_other_gpus_are_ignored_with_a_reason() {
 
 #[test]
 fn fifty_kills_at_random_points_leave_complete_records_only() {
-    let place = Place::with(&[2000, 4000, 8000, 16_000]);
+    let place = Place::with(&[3000, 5000, 9000, 17_000]);
     let mut random = 12345u64;
     let mut most = 0;
     for kill in 0..50 {
@@ -205,7 +205,7 @@ fn fifty_kills_at_random_points_leave_complete_records_only() {
 
 #[test]
 fn four_tuners_at_once_on_one_file_lose_no_record() {
-    let place = Place::with(&[2000, 4000, 8000]);
+    let place = Place::with(&[3000, 5000, 9000]);
     let children: Vec<Child> = (0..4).map(|_| place.start_tuning()).collect();
     for child in children {
         let (tuned, said) = json_of(&child.wait_with_output().unwrap());
@@ -264,7 +264,7 @@ fn an_interrupt_keeps_what_was_found_out() {
 
 #[test]
 fn joining_caches_loses_nothing() {
-    let (one, other) = (Place::with(&[2000, 4000]), Place::with(&[2000, 8000]));
+    let (one, other) = (Place::with(&[3000, 5000]), Place::with(&[3000, 9000]));
     one.run("tune", &["--budget", "1h"]);
     other.run("tune", &["--budget", "1h"]);
     let joined = one.folder.path().join("c.tuning.json");
@@ -287,7 +287,7 @@ fn without_a_driver_every_gpu_command_is_one_line_that_says_what_still_works() {
         eprintln!("skipped: there is a GPU");
         return;
     }
-    let place = Place::with(&[2000]);
+    let place = Place::with(&[3000]);
     let model = place.model();
     let model = model.to_str().unwrap();
     let device = ["--device", "cuda:0"];

@@ -76,8 +76,11 @@ fn what_is_known_goes_round_through_a_record() {
     assert_eq!(known.outcomes[2], Some(Outcome::SamplesNs(vec![1000; 3])));
 
     let mut changed = record(h200(), problem(20, "1233"), 2, 5);
-    changed.candidates[2].variant.code = "0123456789abcdef".to_owned();
-    changed.choice.as_mut().unwrap().code = "0123456789abcdef".to_owned();
+    // A record holds its candidates in an order of its own.
+    let choice = changed.choice.as_mut().unwrap();
+    let chosen = changed.candidates.iter_mut().find(|candidate| candidate.variant == *choice).unwrap();
+    chosen.variant.code = "0123456789abcdef".to_owned();
+    choice.code = "0123456789abcdef".to_owned();
     let known = changed.known(space());
     assert_eq!((known.incumbent, known.outcomes[2].clone(), known.is_settled(6)), (None, None, false));
     assert!(!Known::default().is_settled(6));

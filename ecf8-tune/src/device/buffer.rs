@@ -1,17 +1,31 @@
 //! Memory on the GPU, and copies to and from it.
 
+use std::mem::ManuallyDrop;
+use std::ops::Range;
+
 use cudarc::driver::sys::{CUdeviceptr, CUresult};
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DriverError, result};
 
 use super::{CudaDevice, DeviceError};
 
-/// Bytes in the memory of one GPU, freed when dropped. Aligned to at least 256 bytes.
+/// Bytes in the memory of one GPU, freed when dropped unless they are somebody else's. Aligned to at least 256 bytes.
 #[derive(Debug)]
 pub struct DeviceBuffer {
     /// One byte where `length` is 0, since the driver allocates no less.
-    slice: CudaSlice<u8>,
+    slice: ManuallyDrop<CudaSlice<u8>>,
+    is_own: bool,
     length: usize,
     ordinal: u32,
+}
+
+impl Drop for DeviceBuffer {
+    fn drop(&mut self) {
+        // SAFETY: the buffer is going away, so nobody takes the slice again.
+        let slice = unsafe { ManuallyDrop::take(&mut self.slice) };
+        if !self.is_own {
+            slice.leak();
+        }
+    }
 }
 
 impl DeviceBuffer {
@@ -23,6 +37,11 @@ impl DeviceBuffer {
     /// Whether it has no bytes.
     pub fn is_empty(&self) -> bool {
         self.length == 0
+    }
+
+    /// Its address on the GPU, for other libraries. Valid as long as `self`.
+    pub fn device_address(&self) -> u64 {
+        self.address(self.slice.stream())
     }
 
     /// The number of the GPU it is on.
@@ -46,7 +65,23 @@ impl CudaDevice {
         // a copy.
         let slice = unsafe { self.stream.alloc::<u8>(bytes.max(1)) };
         let slice = slice.map_err(|error| self.no_memory(bytes, error))?;
-        Ok(DeviceBuffer { slice, length: bytes, ordinal: self.info().ordinal })
+        Ok(self.buffer(slice, bytes, true))
+    }
+
+    /// A buffer of `bytes` bytes at an address on this GPU where somebody else's memory is, such as a PyTorch tensor's.
+    /// Dropping it leaves that memory as it is.
+    ///
+    /// # Safety
+    /// They are this GPU's memory, start at a multiple of 256, and stay allocated and unused by others until all work on
+    /// the buffer is done.
+    pub unsafe fn borrow(&self, address: u64, bytes: usize) -> DeviceBuffer {
+        // SAFETY: the caller promises that the memory is there; every bit pattern is a `u8`.
+        let slice = unsafe { self.stream.upgrade_device_ptr::<u8>(address, bytes) };
+        self.buffer(slice, bytes, false)
+    }
+
+    fn buffer(&self, slice: CudaSlice<u8>, length: usize, is_own: bool) -> DeviceBuffer {
+        DeviceBuffer { slice: ManuallyDrop::new(slice), is_own, length, ordinal: self.info().ordinal }
     }
 
     /// A buffer holding a copy of `bytes`.
@@ -70,7 +105,7 @@ impl CudaDevice {
         if bytes.is_empty() {
             return Ok(());
         }
-        let copied = self.stream.memcpy_htod(bytes, &mut buffer.slice);
+        let copied = self.stream.memcpy_htod(bytes, &mut *buffer.slice);
         copied.map_err(|error| self.fail("copying to it", error))?;
         // The copy may read the host's memory until the stream is done.
         self.synchronize()
@@ -117,13 +152,38 @@ impl CudaDevice {
     /// Copies all of `source` to the start of `target`, both on this GPU, in order with what else is asked of it.
     ///
     /// # Errors
-    /// [`DeviceError::SizeMismatch`] if `target` is shorter, [`DeviceError::OtherDevice`], or what the driver
-    /// says.
+    /// As [`CudaDevice::copy_part`].
     pub fn copy(&self, source: &DeviceBuffer, target: &mut DeviceBuffer) -> Result<(), DeviceError> {
+        self.copy_part(source, 0..source.length, target, 0)
+    }
+
+    /// Copies some bytes of `source` to those of `target` from `start` on, both on this GPU, in order with what else is
+    /// asked of it.
+    ///
+    /// # Errors
+    /// [`DeviceError::SizeMismatch`] if `source` or `target` ends too early, [`DeviceError::OtherDevice`], or what the
+    /// driver says.
+    pub fn copy_part(
+        &self,
+        source: &DeviceBuffer,
+        part: Range<usize>,
+        target: &mut DeviceBuffer,
+        start: usize,
+    ) -> Result<(), DeviceError> {
+        const DOING: &str = "copying on the GPU";
         self.own("a buffer", source.ordinal)?;
         self.own("a buffer", target.ordinal)?;
-        fits("copying on the GPU", source.length, target.length)?;
-        let copied = self.stream.memcpy_dtod(&source.slice, &mut target.slice);
+        fits(DOING, part.end, source.length)?;
+        let end = start.saturating_add(part.len());
+        fits(DOING, end, target.length)?;
+        if part.is_empty() {
+            return Ok(());
+        }
+        let (from, into) = (source.slice.try_slice(part), target.slice.try_slice_mut(start..end));
+        let (Some(from), Some(mut into)) = (from, into) else {
+            return Err(DeviceError::SizeMismatch { doing: DOING, given: end, room: target.length });
+        };
+        let copied = self.stream.memcpy_dtod(&from, &mut into);
         copied.map_err(|error| self.fail("copying on it", error))
     }
 

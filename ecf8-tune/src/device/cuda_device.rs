@@ -1,5 +1,6 @@
 //! An opened GPU.
 
+use std::ffi::c_void;
 use std::sync::Arc;
 
 use cudarc::driver::{CudaContext, CudaStream, DriverError};
@@ -32,10 +33,23 @@ impl CudaDevice {
         let fail = |error| DeviceError::sort(ordinal, "opening it", error);
         let context = CudaContext::new(usize::try_from(ordinal).unwrap_or(usize::MAX)).map_err(fail)?;
         // SAFETY: tracking orders the use of buffers between streams. Here is one stream only, in every clone,
-        // and all buffers are made, used and freed on it.
+        // and all buffers are made, used and freed on it; whoever makes another device by `on_stream` promises
+        // to order the two.
         unsafe { context.disable_event_tracking() };
         let stream = context.default_stream();
         Ok(Self { context, stream, info })
+    }
+
+    /// The same GPU with everything on a stream that somebody else made, such as PyTorch's current stream.
+    ///
+    /// # Safety
+    /// `stream` is a `CUstream` of this GPU's primary context, and lives as long as the result, its clones and its
+    /// buffers. Buffers of this device are used on that one, and the other way round, only after the one that used
+    /// them last was waited for.
+    pub unsafe fn on_stream(&self, stream: *mut c_void) -> Self {
+        // SAFETY: the caller promises just what this asks for.
+        let stream = unsafe { self.context.wrap_borrowed_stream(stream.cast()) };
+        Self { context: self.context.clone(), stream, info: self.info.clone() }
     }
 
     /// What this GPU is.

@@ -56,6 +56,8 @@ pub enum Arg<'a> {
     /// A pointer to global memory. The kernel may write to it, whatever Rust's borrow says: the host sees device
     /// memory by copies only.
     Buffer(&'a DeviceBuffer),
+    /// A pointer to the byte of a buffer that so many come before.
+    At(&'a DeviceBuffer, usize),
     /// A 32-bit number.
     U32(u32),
     /// A 64-bit number.
@@ -187,15 +189,23 @@ impl CudaDevice {
         let mut block = Vec::with_capacity(8 * args.len());
         for arg in args {
             match arg {
-                Arg::Buffer(buffer) => {
-                    self.own("a buffer", buffer.ordinal())?;
-                    append(&mut block, &buffer.address(&self.stream).to_ne_bytes());
-                }
+                Arg::Buffer(buffer) => append(&mut block, &self.pointer(buffer, 0)?.to_ne_bytes()),
+                Arg::At(buffer, start) => append(&mut block, &self.pointer(buffer, *start)?.to_ne_bytes()),
                 Arg::U32(value) => append(&mut block, &value.to_ne_bytes()),
                 Arg::U64(value) => append(&mut block, &value.to_ne_bytes()),
             }
         }
         Ok(block)
+    }
+
+    /// The address of a byte of a buffer.
+    fn pointer(&self, buffer: &DeviceBuffer, start: usize) -> Result<u64, DeviceError> {
+        self.own("a buffer", buffer.ordinal())?;
+        if start > buffer.len() {
+            let doing = "passing a place in a buffer";
+            return Err(DeviceError::SizeMismatch { doing, given: start, room: buffer.len() });
+        }
+        Ok(buffer.address(&self.stream) + start as u64)
     }
 
     /// Opts in to more shared memory than every GPU gives unasked, if `dynamic_shared` needs it.

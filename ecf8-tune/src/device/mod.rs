@@ -1,6 +1,7 @@
 //! The GPU, through the CUDA driver: memory, launching, timing.
 //!
-//! A small path over cudarc. Everything of one [`CudaDevice`] happens in order on one stream. The driver is looked
+//! A small path over cudarc. Everything of one [`CudaDevice`] happens in order on one stream,
+//! the GPU's default or [the caller's](CudaDevice::on_stream). The driver is looked
 //! for at run time; without one, or without a GPU, [`CudaDevice::open`] is a one-line error.
 //!
 //! Foreign code can't be called without `unsafe`, and in this folder it may be. What makes its safe surface sound:
@@ -19,7 +20,7 @@ mod info;
 mod kernel;
 mod occupancy;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timing;
 
 pub use buffer::DeviceBuffer;
@@ -28,4 +29,4 @@ pub use error::DeviceError;
 pub use info::{DeviceInfo, devices};
 pub use kernel::{Arg, Function, FunctionNeeds};
 pub use occupancy::{Occupancy, SmLimits, occupancy};
-pub use timing::CopyBandwidth;
+pub use timing::{CopyBandwidth, Mark};

@@ -1,5 +1,6 @@
 //! Time on the GPU's own clock.
 
+use cudarc::driver::CudaEvent;
 use cudarc::driver::sys::CUevent_flags;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,25 @@ impl CudaDevice {
         elapsed.map(|time| time.map_err(|error| self.fail("reading an event", error))).collect()
     }
 
+    /// Marks what has been asked of the GPU so far.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn mark(&self) -> Result<Mark, DeviceError> {
+        let event = self.context.new_event(Some(CUevent_flags::CU_EVENT_DISABLE_TIMING));
+        let event = event.map_err(|error| self.fail("making an event", error))?;
+        event.record(&self.stream).map_err(|error| self.fail("recording an event", error))?;
+        Ok(Mark(event))
+    }
+
+    /// Waits until everything before the mark is done; what was asked after it goes on meanwhile.
+    ///
+    /// # Errors
+    /// As [`CudaDevice::synchronize`].
+    pub fn wait(&self, mark: &Mark) -> Result<(), DeviceError> {
+        mark.0.synchronize().map_err(|error| self.fail("waiting for it", error))
+    }
+
     /// Measures how fast the GPU copies `bytes` bytes within its memory, `runs` times after two to warm up.
     ///
     /// It needs twice `bytes` of memory; choose `bytes` several times the L2 cache.
@@ -52,6 +72,10 @@ impl CudaDevice {
         Ok(CopyBandwidth { bytes: bytes as u64, samples_ms })
     }
 }
+
+/// A point in the order of what was asked of a GPU.
+#[derive(Debug)]
+pub struct Mark(CudaEvent);
 
 /// Copies within a GPU's memory, timed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

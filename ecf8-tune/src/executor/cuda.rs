@@ -1,7 +1,8 @@
 //! A GPU as a target. Kernels come from the kernel cache, which compiles those that it does not have.
 
+use super::target::checked_part;
 use super::{Dispatch, ExecutorError, Fingerprint, Limits, Target, TargetArg, Timing};
-use crate::device::{self, CudaDevice, DeviceBuffer, DeviceError, DeviceInfo, Function};
+use crate::device::{self, CudaDevice, DeviceBuffer, DeviceError, DeviceInfo, Function, Mark};
 use crate::kernel_cache::{KernelCache, KernelRequest};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::strategy::ALIGNMENT;
@@ -35,7 +36,13 @@ impl CudaExecutor {
     /// # Errors
     /// As [`CudaExecutor::open`].
     pub fn with_cache(ordinal: u32, cache: Arc<KernelCache>) -> Result<Self, ExecutorError> {
-        Ok(Self { device: CudaDevice::open(ordinal)?, cache, functions: HashMap::new() })
+        Ok(Self::on(CudaDevice::open(ordinal)?, cache))
+    }
+
+    /// On an opened GPU, so on the stream that it was [opened](CudaDevice::on_stream) with, with a kernel cache.
+    #[must_use]
+    pub fn on(device: CudaDevice, cache: Arc<KernelCache>) -> Self {
+        Self { device, cache, functions: HashMap::new() }
     }
 
     /// The opened GPU.
@@ -48,18 +55,6 @@ impl CudaExecutor {
     #[must_use]
     pub fn cache(&self) -> &Arc<KernelCache> {
         &self.cache
-    }
-}
-
-/// What a GPU is, with the NVRTC that compiles for it, if one is known or needed.
-fn fingerprint(info: &DeviceInfo, cache: &KernelCache) -> Fingerprint {
-    let driver = info.driver_release.clone().unwrap_or_else(|| format!("for CUDA {}", info.driver_cuda));
-    Fingerprint {
-        gpu: info.name.clone(),
-        arch: info.arch,
-        sm_count: info.sm_count,
-        driver,
-        nvrtc: cache.compiler_version().unwrap_or_default(),
     }
 }
 
@@ -82,6 +77,7 @@ impl Printed {
 impl Target for CudaExecutor {
     type Kernel = Function;
     type Buffer = DeviceBuffer;
+    type Mark = Mark;
 
     fn describe(&self) -> String {
         let info = self.device.info();
@@ -89,7 +85,20 @@ impl Target for CudaExecutor {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        fingerprint(self.device.info(), &self.cache)
+        let nvrtc = self.cache.compiler_version().unwrap_or_default();
+        Fingerprint { nvrtc, ..self.device_fingerprint() }
+    }
+
+    fn device_fingerprint(&self) -> Fingerprint {
+        let info = self.device.info();
+        let driver = info.driver_release.clone().unwrap_or_else(|| format!("for CUDA {}", info.driver_cuda));
+        Fingerprint {
+            gpu: info.name.clone(),
+            arch: info.arch,
+            sm_count: info.sm_count,
+            driver,
+            nvrtc: String::new(),
+        }
     }
 
     fn limits(&self) -> Limits {
@@ -150,16 +159,43 @@ impl Target for CudaExecutor {
         Ok(self.device.alloc(bytes)?)
     }
 
+    fn bytes(&self, buffer: &DeviceBuffer) -> usize {
+        buffer.len()
+    }
+
+    fn copy(
+        &mut self,
+        from: &DeviceBuffer,
+        bytes: usize,
+        into: &mut DeviceBuffer,
+        start: usize,
+    ) -> Result<(), ExecutorError> {
+        Ok(self.device.copy_part(from, 0..bytes, into, start)?)
+    }
+
     fn fill(&mut self, buffer: &mut DeviceBuffer, value: u8) -> Result<(), ExecutorError> {
         Ok(self.device.fill(buffer, value)?)
     }
 
     fn launch(&mut self, dispatch: &Dispatch<'_, Function, DeviceBuffer>) -> Result<(), ExecutorError> {
+        for arg in &dispatch.args {
+            if let TargetArg::Part { buffer, start, bytes } = arg {
+                checked_part(*start, *bytes, buffer.len())?;
+            }
+        }
         Ok(launch(&self.device, dispatch, &arguments(dispatch))?)
     }
 
     fn download(&mut self, buffer: &DeviceBuffer, out: &mut [u8]) -> Result<(), ExecutorError> {
         Ok(self.device.download(buffer, out)?)
+    }
+
+    fn mark(&mut self) -> Result<Mark, ExecutorError> {
+        Ok(self.device.mark()?)
+    }
+
+    fn wait(&mut self, mark: &Mark) -> Result<(), ExecutorError> {
+        Ok(self.device.wait(mark)?)
     }
 
     fn time(
@@ -186,6 +222,7 @@ impl Target for CudaExecutor {
 fn arguments<'a>(dispatch: &Dispatch<'a, Function, DeviceBuffer>) -> Vec<device::Arg<'a>> {
     let args = dispatch.args.iter().map(|arg| match arg {
         TargetArg::Buffer(buffer) => device::Arg::Buffer(buffer),
+        TargetArg::Part { buffer, start, .. } => device::Arg::At(buffer, *start),
         TargetArg::U32(value) => device::Arg::U32(*value),
         TargetArg::U64(value) => device::Arg::U64(*value),
     });

@@ -1,12 +1,14 @@
 //! The emulator of `ecf8-codegen` as a target. Its times are predictions for one model of GPU.
 
+use super::target::checked_part;
 use super::{Dispatch, ExecutorError, Fingerprint, Limits, Target, TargetArg, Timing, prediction};
 use crate::nvrtc::CompileReport;
-use ecf8_codegen::emulator::{self, Checks, EmulatorError};
+use ecf8_codegen::emulator::{self, Checks, EmulatorError, FaultKind};
 use ecf8_codegen::ir::{self, Param, Space};
 use ecf8_codegen::strategy::{Arg, Launch};
 use std::borrow::Cow;
 use std::cell::{Ref, RefCell};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Runs kernels on the CPU and checks every access.
@@ -31,21 +33,13 @@ impl EmulatorExecutor {
             _ => false,
         };
         let output = (0..dispatch.args.len()).find(|index| is_output(*index));
-        let buffers: Vec<Option<Ref<'_, Vec<u8>>>> = dispatch
-            .args
-            .iter()
-            .map(|arg| match arg {
-                TargetArg::Buffer(buffer) => Some(buffer.borrow()),
-                _ => None,
-            })
-            .collect();
+        let buffers: Vec<Option<Ref<'_, [u8]>>> =
+            dispatch.args.iter().map(bytes_of).collect::<Result<_, _>>()?;
         let args = dispatch.args.iter().zip(&buffers).enumerate().map(|(index, (arg, buffer))| match arg {
             TargetArg::U32(value) => Arg::U32(*value),
             TargetArg::U64(value) => Arg::U64(*value),
-            TargetArg::Buffer(_) if is_output(index) => Arg::Output,
-            TargetArg::Buffer(_) => {
-                Arg::Input(Cow::Borrowed(buffer.as_ref().map_or(&[], |buffer| buffer.as_slice())))
-            }
+            _ if is_output(index) => Arg::Output,
+            _ => Arg::Input(Cow::Borrowed(buffer.as_deref().unwrap_or_default())),
         });
         let output_bytes = output.and_then(|index| buffers[index].as_ref()).map_or(0, |buffer| buffer.len());
         let launch = Launch {
@@ -58,9 +52,29 @@ impl EmulatorExecutor {
     }
 }
 
+/// Whether the fault is that a byte was not written which need not be.
+fn is_gap(fault: &FaultKind, gaps: &[Range<usize>]) -> bool {
+    matches!(fault, FaultKind::NeverWritten { byte } if gaps.iter().any(|gap| gap.contains(byte)))
+}
+
+/// The bytes that an argument points to, if it is no number.
+fn bytes_of<'a>(arg: &TargetArg<'a, RefCell<Vec<u8>>>) -> Result<Option<Ref<'a, [u8]>>, ExecutorError> {
+    match *arg {
+        TargetArg::Buffer(buffer) => Ok(Some(Ref::map(buffer.borrow(), Vec::as_slice))),
+        TargetArg::Part { buffer, start, bytes } => {
+            let all = buffer.borrow();
+            let range = checked_part(start, bytes, all.len())?;
+            Ok(Some(Ref::map(all, |all| &all[range])))
+        }
+        TargetArg::U32(_) | TargetArg::U64(_) => Ok(None),
+    }
+}
+
 impl Target for EmulatorExecutor {
     type Kernel = Arc<ir::Kernel>;
     type Buffer = RefCell<Vec<u8>>;
+    /// What was asked for is done at once.
+    type Mark = ();
 
     fn describe(&self) -> String {
         "emulator".to_owned()
@@ -99,6 +113,24 @@ impl Target for EmulatorExecutor {
         Ok(RefCell::new(vec![0; bytes]))
     }
 
+    fn bytes(&self, buffer: &RefCell<Vec<u8>>) -> usize {
+        buffer.borrow().len()
+    }
+
+    fn copy(
+        &mut self,
+        from: &RefCell<Vec<u8>>,
+        bytes: usize,
+        into: &mut RefCell<Vec<u8>>,
+        start: usize,
+    ) -> Result<(), ExecutorError> {
+        let (from, into) = (from.borrow(), into.get_mut());
+        let source = checked_part(0, bytes, from.len())?;
+        let target = checked_part(start, bytes, into.len())?;
+        into[target].copy_from_slice(&from[source]);
+        Ok(())
+    }
+
     fn fill(&mut self, buffer: &mut RefCell<Vec<u8>>, value: u8) -> Result<(), ExecutorError> {
         buffer.get_mut().fill(value);
         Ok(())
@@ -108,10 +140,20 @@ impl Target for EmulatorExecutor {
         &mut self,
         dispatch: &Dispatch<'_, Arc<ir::Kernel>, RefCell<Vec<u8>>>,
     ) -> Result<(), ExecutorError> {
-        let run = |launch: &Launch<'_>| emulator::run(dispatch.kernel, launch, self.checks);
+        let run = |launch: &Launch<'_>| match emulator::run(dispatch.kernel, launch, self.checks) {
+            // All else was in order. The emulator knows of no gaps and keeps the output to itself, so it runs again.
+            Err(EmulatorError::Fault(fault)) if is_gap(&fault.kind, dispatch.gaps) => {
+                emulator::run(dispatch.kernel, launch, Checks::Basic)
+            }
+            done => done,
+        };
         let (bytes, output) = Self::with_launch(dispatch, run)?;
-        if let Some(TargetArg::Buffer(buffer)) = output.and_then(|index| dispatch.args.get(index)) {
-            *buffer.borrow_mut() = bytes;
+        match output.and_then(|index| dispatch.args.get(index)) {
+            Some(TargetArg::Buffer(buffer)) => *buffer.borrow_mut() = bytes,
+            Some(&TargetArg::Part { buffer, start, .. }) => {
+                buffer.borrow_mut()[start..start + bytes.len()].copy_from_slice(&bytes);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -121,6 +163,14 @@ impl Target for EmulatorExecutor {
         for (to, from) in out.iter_mut().zip(bytes.iter()) {
             *to = *from;
         }
+        Ok(())
+    }
+
+    fn mark(&mut self) -> Result<(), ExecutorError> {
+        Ok(())
+    }
+
+    fn wait(&mut self, _: &()) -> Result<(), ExecutorError> {
         Ok(())
     }
 

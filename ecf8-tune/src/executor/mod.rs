@@ -1,6 +1,7 @@
 //! What can run a decode kernel, and time it: the emulator, and a GPU.
 //!
 //! - [`Target`]: the one interface of both, operation by operation: load, upload, launch, download, time.
+//! - [`Prepared`]: a launch with its kernel loaded and its inputs uploaded, run any number of times.
 //! - [`Executor`]: a tensor decoded in one call, on any target.
 //! - [`Fingerprint`]: what a target is, as far as speed goes.
 
@@ -9,11 +10,13 @@ mod decode;
 mod emulator;
 mod fingerprint;
 mod prediction;
+mod prepared;
 mod target;
 
 pub use cuda::CudaExecutor;
 pub use emulator::EmulatorExecutor;
 pub use fingerprint::Fingerprint;
+pub use prepared::Prepared;
 pub use target::{Dispatch, Limits, Target, TargetArg, Timing};
 
 use crate::device::DeviceError;
@@ -46,6 +49,16 @@ pub enum ExecutorError {
         kernel: String,
         /// The first such byte of the output.
         byte: usize,
+    },
+    /// More bytes of a buffer are asked for than it has.
+    #[error("{bytes} bytes from byte {start} on are asked of a buffer that has {room}: make it larger")]
+    Room {
+        /// The first byte asked for.
+        start: usize,
+        /// How many.
+        bytes: usize,
+        /// How many the buffer has.
+        room: usize,
     },
     /// No time can be predicted for a launch.
     #[error("no time can be predicted for kernel `{kernel}`: not one block of it fits the GPU predicted for")]

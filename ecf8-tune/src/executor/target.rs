@@ -4,6 +4,7 @@ use super::{ExecutorError, Fingerprint};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::ir;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Where a time comes from. The two are never mixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,10 +45,28 @@ pub struct Limits {
 pub enum TargetArg<'a, B> {
     /// A buffer; the kernel may write to it if its parameter is writable.
     Buffer(&'a B),
+    /// Some bytes of a buffer, from a multiple of [`BATCH_ALIGNMENT`](ecf8_codegen::strategy::BATCH_ALIGNMENT) on, as the
+    /// buffer that the kernel sees.
+    Part {
+        /// The buffer.
+        buffer: &'a B,
+        /// The bytes before the part.
+        start: usize,
+        /// Its length in bytes.
+        bytes: usize,
+    },
     /// A number.
     U32(u32),
     /// A number.
     U64(u64),
+}
+
+/// Where a part of a buffer of `room` bytes is.
+pub(super) fn checked_part(start: usize, bytes: usize, room: usize) -> Result<Range<usize>, ExecutorError> {
+    match start.checked_add(bytes) {
+        Some(end) if end <= room => Ok(start..end),
+        _ => Err(ExecutorError::Room { start, bytes, room }),
+    }
 }
 
 /// One launch.
@@ -63,6 +82,8 @@ pub struct Dispatch<'a, K, B> {
     pub dynamic_shared_bytes: u32,
     /// The arguments.
     pub args: Vec<TargetArg<'a, B>>,
+    /// Bytes of the output that lie between tensors and so need not be written.
+    pub gaps: &'a [Range<usize>],
 }
 
 /// What runs kernels and times them: a GPU, or the emulator. Everything happens in the order in which it is asked for.
@@ -71,12 +92,19 @@ pub trait Target {
     type Kernel: Clone;
     /// Bytes in the target's memory.
     type Buffer;
+    /// A point in the order of what was asked for.
+    type Mark;
 
     /// What it is, for people.
     fn describe(&self) -> String;
 
     /// What it is, for tuning caches.
     fn fingerprint(&self) -> Fingerprint;
+
+    /// What it is but for NVRTC, which is not looked for.
+    fn device_fingerprint(&self) -> Fingerprint {
+        Target::fingerprint(self)
+    }
 
     /// What it offers.
     fn limits(&self) -> Limits;
@@ -109,6 +137,21 @@ pub trait Target {
     /// If there is no memory left.
     fn alloc(&mut self, bytes: usize) -> Result<Self::Buffer, ExecutorError>;
 
+    /// How many bytes a buffer has.
+    fn bytes(&self, buffer: &Self::Buffer) -> usize;
+
+    /// Copies the first `bytes` bytes of one buffer to those of another from `start` on.
+    ///
+    /// # Errors
+    /// If either buffer ends too early, or the target fails.
+    fn copy(
+        &mut self,
+        from: &Self::Buffer,
+        bytes: usize,
+        into: &mut Self::Buffer,
+        start: usize,
+    ) -> Result<(), ExecutorError>;
+
     /// Sets every byte of a buffer.
     ///
     /// # Errors
@@ -126,6 +169,18 @@ pub trait Target {
     /// # Errors
     /// If a launch has failed, or the target does.
     fn download(&mut self, buffer: &Self::Buffer, out: &mut [u8]) -> Result<(), ExecutorError>;
+
+    /// Marks what was asked for so far.
+    ///
+    /// # Errors
+    /// If the target fails.
+    fn mark(&mut self) -> Result<Self::Mark, ExecutorError>;
+
+    /// Waits until everything before the mark is done; what was asked for after it may still be under way.
+    ///
+    /// # Errors
+    /// If a launch has failed, or the target does.
+    fn wait(&mut self, mark: &Self::Mark) -> Result<(), ExecutorError>;
 
     /// Times `runs` runs of `launches` launches each, taking the dispatches in turn, which are the same work on different
     /// buffers. Gives nanoseconds per launch, run by run. A target that predicts gives the one number that it knows.

@@ -22,7 +22,7 @@ mod folder;
 mod key;
 pub(crate) mod place;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use crate::nvrtc::CompileRequest as KernelRequest;
 

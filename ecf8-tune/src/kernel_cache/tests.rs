@@ -3,7 +3,7 @@ use crate::nvrtc::CompileReport;
 use std::fs;
 
 /// Makes the emptiest cubin that passes for one, its registers telling the source's length.
-struct Fake(&'static str);
+pub(crate) struct Fake(pub(crate) &'static str);
 
 impl Compiler for Fake {
     fn version(&self) -> String {

@@ -187,6 +187,7 @@ fn dispatch<'b, K, B>(
         threads: ready.threads,
         dynamic_shared_bytes: ready.dynamic_shared_bytes,
         args: args.collect(),
+        gaps: &[],
     }
 }
 

@@ -18,8 +18,13 @@ pub(super) fn compile(source: &str) -> Option<tempfile::TempDir> {
 }
 
 fn on_fake_driver(test: &str, trouble: &str) {
+    run(&format!("device::tests::fake::{test}"), trouble);
+}
+
+/// Runs the test of this path in a process of its own, which has the fake driver with this trouble.
+pub(crate) fn run(test: &str, trouble: &str) {
     if let Some(folder) = compile(include_str!("fake_driver.c")) {
-        in_child(&format!("fake::{test}"), folder.path(), trouble);
+        in_child(test, folder.path(), trouble);
     }
 }
 
@@ -71,6 +76,46 @@ fn a_round_trip_uploads_launches_times_and_downloads() {
 }
 
 #[test]
+fn everything_happens_on_the_stream_of_the_caller() {
+    if !is_child() {
+        return on_fake_driver("everything_happens_on_the_stream_of_the_caller", "own stream");
+    }
+    let device = CudaDevice::open(0).unwrap();
+    assert!(device.upload(&[1]).is_err(), "this driver wants another stream than the default");
+    // SAFETY: the fake driver knows this handle.
+    let device = unsafe { device.on_stream(std::ptr::without_provenance_mut(64)) };
+    let kernel = device.load(&cubin(), "flip").unwrap();
+    let input = device.upload(&[1, 2, 3, 4]).unwrap();
+    let mut output = device.alloc(8).unwrap();
+    device.fill(&mut output, 9).unwrap();
+    let args = [Arg::Buffer(&input), Arg::At(&output, 2), Arg::U64(4), Arg::U32(0)];
+    device.launch(&kernel, 1, 32, 0, &args).unwrap();
+    device.copy_part(&input, 1..3, &mut output, 6).unwrap();
+    let mark = device.mark().unwrap();
+    device.wait(&mark).unwrap();
+    let mut back = [0; 8];
+    device.download(&output, &mut back).unwrap();
+    assert_eq!(back, [9, 9, 1, 2, 3, 4, 2, 3]);
+}
+
+#[test]
+fn borrowed_memory_is_used_in_place_and_left_to_its_owner() {
+    if !is_child() {
+        return on_fake_driver("borrowed_memory_is_used_in_place_and_left_to_its_owner", "");
+    }
+    let device = CudaDevice::open(0).unwrap();
+    let owner = device.upload(&[5; 8]).unwrap();
+    // SAFETY: the memory is there, and nobody else uses it meanwhile.
+    let mut borrowed = unsafe { device.borrow(owner.device_address(), 4) };
+    assert_eq!((borrowed.len(), borrowed.device_address()), (4, owner.device_address()));
+    device.fill(&mut borrowed, 7).unwrap();
+    drop(borrowed);
+    let mut back = [0; 8];
+    device.download(&owner, &mut back).unwrap();
+    assert_eq!(back, [7, 7, 7, 7, 5, 5, 5, 5]);
+}
+
+#[test]
 fn sizes_and_limits_are_checked_before_the_driver_is_asked() {
     if !is_child() {
         return on_fake_driver("sizes_and_limits_are_checked_before_the_driver_is_asked", "");
@@ -89,6 +134,11 @@ fn sizes_and_limits_are_checked_before_the_driver_is_asked() {
     assert!(matches!(device.download(&small, &mut [0; 5]), Err(DeviceError::SizeMismatch { .. })));
     let large = device.alloc(5).unwrap();
     assert!(matches!(device.copy(&large, &mut small), Err(DeviceError::SizeMismatch { .. })));
+    for (part, start) in [(0..6, 0), (0..4, 1), (4..5, usize::MAX)] {
+        let copied = device.copy_part(&large, part, &mut small, start);
+        assert!(matches!(copied, Err(DeviceError::SizeMismatch { .. })));
+    }
+    device.copy_part(&large, 5..5, &mut small, 4).unwrap();
     let too_much = DeviceError::OutOfMemory { ordinal: 0, bytes: 2 << 20, free: 1000, total: 1 << 20 };
     assert_eq!(device.alloc(2 << 20).map(|_| ()), Err(too_much));
 
@@ -108,6 +158,11 @@ fn sizes_and_limits_are_checked_before_the_driver_is_asked() {
         Err(DeviceError::NoEntry { entry: "nor".to_owned() })
     );
     assert!(matches!(device.load(&cubin(), "a\0b"), Err(DeviceError::NoEntry { .. })));
+    let beyond = [Arg::Buffer(&small), Arg::At(&small, 5), Arg::U64(1), Arg::U32(1)];
+    assert!(matches!(
+        device.launch(&kernel, 1, 32, 0, &beyond),
+        Err(DeviceError::SizeMismatch { given: 5, room: 4, .. })
+    ));
     assert!(matches!(device.load(&cubin()[..60], "flip"), Err(DeviceError::BadCubin { .. })));
 }
 

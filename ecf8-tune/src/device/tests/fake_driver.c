@@ -14,6 +14,8 @@ static int trouble(const char *name) {
 static void *const handle = (void *)64;
 static size_t largest_shared = 48 * 1024;
 static int faulted;
+/* Whether a call is on another stream than it should be. */
+static int astray(void *stream) { return stream != (trouble("own stream") ? handle : NULL); }
 
 int cuInit(unsigned flags) { return trouble("no gpu") ? 100 : trouble("stub") ? 34 : trouble("mismatch") ? 803 : (int)flags; }
 int cuGetErrorString(int code, const char **text) { *text = "fake words"; return code == 0; }
@@ -39,7 +41,7 @@ int cuDevicePrimaryCtxRetain(void **context, int device) { *context = handle; re
 int cuDevicePrimaryCtxRelease_v2(int device) { return device; }
 int cuCtxGetCurrent(void **context) { *context = NULL; return 0; }
 int cuCtxSetCurrent(void *context) { return context != handle; }
-int cuStreamSynchronize(void *stream) { return faulted ? 700 : stream != NULL; }
+int cuStreamSynchronize(void *stream) { return faulted ? 700 : astray(stream); }
 
 int cuMemGetInfo_v2(size_t *free_bytes, size_t *total) { *free_bytes = 1000; *total = 1 << 20; return 0; }
 int cuMemAlloc_v2(ptr *address, size_t bytes) {
@@ -48,17 +50,17 @@ int cuMemAlloc_v2(ptr *address, size_t bytes) {
     *address = (ptr)(uintptr_t)malloc(bytes);
     return 0;
 }
-int cuMemAllocAsync(ptr *address, size_t bytes, void *stream) { return stream ? 1 : cuMemAlloc_v2(address, bytes); }
+int cuMemAllocAsync(ptr *address, size_t bytes, void *stream) { return astray(stream) ? 1 : cuMemAlloc_v2(address, bytes); }
 int cuMemFree_v2(ptr address) { free((void *)(uintptr_t)address); return 0; }
-int cuMemFreeAsync(ptr address, void *stream) { return stream ? 1 : cuMemFree_v2(address); }
-int cuMemcpyHtoDAsync_v2(ptr to, const void *from, size_t bytes, void *stream) { memcpy((void *)(uintptr_t)to, from, bytes); return stream != NULL; }
-int cuMemcpyDtoHAsync_v2(void *to, ptr from, size_t bytes, void *stream) { memcpy(to, (void *)(uintptr_t)from, bytes); return stream != NULL; }
-int cuMemcpyDtoDAsync_v2(ptr to, ptr from, size_t bytes, void *stream) { memcpy((void *)(uintptr_t)to, (void *)(uintptr_t)from, bytes); return stream != NULL; }
-int cuMemsetD8Async(ptr to, unsigned char value, size_t bytes, void *stream) { memset((void *)(uintptr_t)to, value, bytes); return stream != NULL; }
+int cuMemFreeAsync(ptr address, void *stream) { return astray(stream) ? 1 : cuMemFree_v2(address); }
+int cuMemcpyHtoDAsync_v2(ptr to, const void *from, size_t bytes, void *stream) { memcpy((void *)(uintptr_t)to, from, bytes); return astray(stream); }
+int cuMemcpyDtoHAsync_v2(void *to, ptr from, size_t bytes, void *stream) { memcpy(to, (void *)(uintptr_t)from, bytes); return astray(stream); }
+int cuMemcpyDtoDAsync_v2(ptr to, ptr from, size_t bytes, void *stream) { memcpy((void *)(uintptr_t)to, (void *)(uintptr_t)from, bytes); return astray(stream); }
+int cuMemsetD8Async(ptr to, unsigned char value, size_t bytes, void *stream) { memset((void *)(uintptr_t)to, value, bytes); return astray(stream); }
 
 int cuModuleLoadData(void **module, const void *image) { *module = handle; return trouble("other gpu") ? 209 : image == NULL; }
 int cuModuleUnload(void *module) { return module != handle; }
-int cuModuleGetFunction(void **function, void *module, const char *name) { *function = handle; return strcmp(name, "flip") ? 500 : module != handle; }
+int cuModuleGetFunction(void **function, void *module, const char *name) { *function = handle; return strcmp(name, "flip") && !trouble("any kernel") ? 500 : module != handle; }
 int cuFuncGetAttribute(int *value, int attribute, void *function) {
     static const int values[] = {512, 1024, 0, 16, 40};
     *value = values[attribute];
@@ -68,7 +70,8 @@ int cuFuncSetAttribute(void *function, int attribute, int value) { largest_share
 int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned x, unsigned y, unsigned z, unsigned shared,
                    void *stream, void **params, void **extra) {
     struct { ptr in, out; uint64_t n; uint32_t key; } p;
-    if (function != handle || gy != 1 || gz != 1 || y != 1 || z != 1 || stream || params || shared > largest_shared) return 1;
+    if (function != handle || gy != 1 || gz != 1 || y != 1 || z != 1 || astray(stream) || params || shared > largest_shared) return 1;
+    if (trouble("any kernel")) return 0;    /* one that writes nothing */
     if (extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4] != NULL || *(size_t *)extra[3] != 28) return 1;
     memcpy(&p, extra[1], 28);
     for (uint64_t i = 0; i < p.n && i < (uint64_t)gx * x; i++)
@@ -77,8 +80,8 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
     return 0;
 }
 
-int cuEventCreate(void **event, unsigned flags) { *event = calloc(1, 1); return flags != 0; }
+int cuEventCreate(void **event, unsigned flags) { *event = calloc(1, 1); return flags != 0 && flags != 2; }
 int cuEventDestroy_v2(void *event) { free(event); return 0; }
-int cuEventRecord(void *event, void *stream) { return event == NULL || stream; }
+int cuEventRecord(void *event, void *stream) { return event == NULL || astray(stream); }
 int cuEventSynchronize(void *event) { return event == NULL; }
 int cuEventElapsedTime(float *milliseconds, void *start, void *end) { *milliseconds = 2; return start == NULL || end == NULL; }

@@ -1,7 +1,7 @@
 //! The device path where there is no GPU (it must fail politely), on a fake driver (every call in its place), and
 //! on a real GPU where there is one.
 
-mod fake;
+pub(crate) mod fake;
 mod real;
 
 use std::panic::catch_unwind;
@@ -10,18 +10,18 @@ use std::process::Command;
 
 use super::*;
 
-/// Runs the named test in a process of its own, whose loader finds `libcuda.so.1` in `folder` first.
+/// Runs the test of this path in a process of its own, whose loader finds `libcuda.so.1` in `folder` first.
 fn in_child(test: &str, folder: &Path, trouble: &str) {
-    let test = format!("device::tests::{test}");
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", &test, "--nocapture"]).env("LD_LIBRARY_PATH", folder);
+    command.args(["--exact", test, "--nocapture"]).env("LD_LIBRARY_PATH", folder);
     let output = command.env("ECF8_TEST_CHILD", "1").env("FAKE_CUDA", trouble).output().unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{test}: {}\n{text}", output.status);
 }
 
-fn is_child() -> bool {
+/// Whether this is such a process.
+pub(crate) fn is_child() -> bool {
     std::env::var_os("ECF8_TEST_CHILD").is_some()
 }
 
@@ -52,7 +52,8 @@ fn a_driver_library_without_the_drivers_functions_is_refused_by_the_first_that_l
         assert_eq!(error, DeviceError::DriverTooOld { function: "cuCtxGetCurrent" });
         return;
     }
-    let test = "a_driver_library_without_the_drivers_functions_is_refused_by_the_first_that_lacks";
+    let test =
+        "device::tests::a_driver_library_without_the_drivers_functions_is_refused_by_the_first_that_lacks";
     let Some(folder) = fake::compile("int not_a_driver;") else { return };
     in_child(test, folder.path(), "");
 }
@@ -71,5 +72,5 @@ fn a_driver_library_that_is_no_library_counts_as_none() {
     for name in ["libcuda.so", "libcuda.so.1"] {
         std::fs::write(folder.path().join(name), "not a library").unwrap();
     }
-    in_child("a_driver_library_that_is_no_library_counts_as_none", folder.path(), "");
+    in_child("device::tests::a_driver_library_that_is_no_library_counts_as_none", folder.path(), "");
 }

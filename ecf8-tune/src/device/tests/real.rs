@@ -74,7 +74,11 @@ fn a_wild_kernel_is_a_fault_and_no_crash() {
     if !is_child() {
         if device().is_some() {
             let library_path = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
-            in_child("real::a_wild_kernel_is_a_fault_and_no_crash", Path::new(&library_path), "");
+            in_child(
+                "device::tests::real::a_wild_kernel_is_a_fault_and_no_crash",
+                Path::new(&library_path),
+                "",
+            );
         }
         return;
     }

@@ -1,0 +1,312 @@
+//! Kernels compiled or fetched, parts uploaded: what is done once, before the first layer is decoded.
+
+use super::{Model, ModelError, Plan, TensorPlan};
+use crate::executor::{ExecutorError, Prepared, Target};
+use ecf8_codegen::strategy::{BATCH_ALIGNMENT, Inlined, Launch, batch_offsets};
+use ecf8_core::Encoded;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+/// Bytes of a layer beyond which a damaged file is more likely than a buffer that large. Places in a layer fit a `usize`.
+const LARGEST: u64 = if usize::BITS < 64 { 1 << 30 } else { 1 << 46 };
+
+/// A model whose compressed parts are in a target's memory, ready to be decoded into any buffer there.
+pub struct LoadedModel<'m, T: Target> {
+    pub(super) model: &'m Model,
+    pub(super) target: T,
+    plan: Plan,
+    kernels: Vec<LoadedKernel<T::Kernel>>,
+    pub(super) layers: Vec<LoadedLayer<T>>,
+    /// Launches for one tensor that decoding its layer has no use for, made when first asked for.
+    pub(super) singles: HashMap<usize, Prepared<T::Kernel, T::Buffer>>,
+    notes: Vec<String>,
+}
+
+/// Where a decoded tensor is in the buffer that its layer was decoded into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Index of the tensor in the model.
+    pub tensor: usize,
+    /// Its first byte, a multiple of [`BATCH_ALIGNMENT`].
+    pub start: usize,
+    /// Its length.
+    pub bytes: usize,
+}
+
+#[derive(Debug)]
+struct LoadedKernel<K> {
+    kernel: K,
+    threads: u32,
+}
+
+pub(super) struct LoadedLayer<T: Target> {
+    pub(super) places: Vec<Place>,
+    pub(super) steps: Vec<Step<T>>,
+    pub(super) bytes: usize,
+}
+
+/// A part of the work of decoding a layer.
+pub(super) struct Step<T: Target> {
+    pub(super) work: Work<T>,
+    /// The tensors that it gives.
+    pub(super) tensors: Vec<usize>,
+    /// Where the first of them starts.
+    pub(super) start: usize,
+    /// The strategy and its parameters, for people.
+    pub(super) variant: String,
+}
+
+pub(super) enum Work<T: Target> {
+    Launch(Prepared<T::Kernel, T::Buffer>),
+    /// What is stored as it is.
+    Copy(T::Buffer),
+}
+
+impl Model {
+    /// Plans the model for a target by the tuning cache beside it, and loads it there.
+    ///
+    /// # Errors
+    /// As [`Model::load_planned`] and [`Plan::new`].
+    pub fn load<T: Target>(&self, target: T) -> Result<LoadedModel<'_, T>, ModelError> {
+        let plan = Plan::new(self, &target)?;
+        self.load_planned(target, plan)
+    }
+
+    /// Compiles the kernels of a plan, or fetches them from the kernel cache, and uploads the compressed parts.
+    ///
+    /// # Errors
+    /// If a kernel cannot be compiled, a part is damaged or does not fit a launch, or there is no memory left.
+    pub fn load_planned<T: Target>(
+        &self,
+        mut target: T,
+        plan: Plan,
+    ) -> Result<LoadedModel<'_, T>, ModelError> {
+        let (planned, tensors) = (plan.tensors().len(), self.tensors().len());
+        if planned != tensors {
+            return Err(ModelError::OtherPlan { planned, tensors });
+        }
+        // All at once, so that those which have to be compiled are compiled in parallel.
+        target.compile(plan.all_kernels()).into_iter().try_for_each(|made| made.map(|_| ()))?;
+        let load = |kernel| Ok(LoadedKernel { kernel: target.load(kernel)?, threads: kernel.threads });
+        let kernels = plan.all_kernels().iter().map(load).collect::<Result<_, ExecutorError>>()?;
+        let notes = plan.notes.clone();
+        let (layers, singles) = (Vec::new(), HashMap::new());
+        let mut loaded = LoadedModel { model: self, target, plan, kernels, layers, singles, notes };
+        for index in 0..self.layers().len() {
+            let layer = loaded.load_layer(index)?;
+            loaded.layers.push(layer);
+        }
+        Ok(loaded)
+    }
+}
+
+impl<T: Target> LoadedModel<'_, T> {
+    /// The model that was loaded.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        self.model
+    }
+
+    /// Where it is loaded.
+    pub fn target(&mut self) -> &mut T {
+        &mut self.target
+    }
+
+    /// The variant of each tensor.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What is not as one would expect, one line each: the plan's notes, and layers that need a launch per tensor for
+    /// another reason than their strategy.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// How many kernels decoding a layer launches; 0 for a layer that is not there.
+    #[must_use]
+    pub fn launches(&self, layer: usize) -> usize {
+        let steps = self.layers.get(layer).map_or(&[][..], |layer| &layer.steps);
+        let launches = steps.iter().map(|step| match &step.work {
+            Work::Launch(prepared) => prepared.launches(),
+            Work::Copy(_) => 0,
+        });
+        launches.sum()
+    }
+
+    fn load_layer(&mut self, index: usize) -> Result<LoadedLayer<T>, ModelError> {
+        let whole = &self.model.layers()[index];
+        if whole.bytes > LARGEST {
+            return Err(ModelError::TooLarge { layer: whole.name.clone(), bytes: whole.bytes });
+        }
+        let mut layer = LoadedLayer { places: Vec::new(), steps: Vec::new(), bytes: 0 };
+        for group in self.groups(index) {
+            self.load_group(&mut layer, index, &group)?;
+        }
+        let model = self.model;
+        for &tensor in &model.layers()[index].tensors {
+            if model.tensors()[tensor].is_kept {
+                let bytes = model.read(tensor)?;
+                let buffer = self.target.upload(&bytes).map_err(|source| self.failed(tensor, source))?;
+                layer.add(Work::Copy(buffer), String::new(), &[(tensor, bytes.len())]);
+            } else if self.plan.tensors()[tensor].is_none() {
+                layer.places.push(Place { tensor, start: 0, bytes: 0 });
+            }
+        }
+        layer.places.sort_by_key(|place| place.tensor);
+        Ok(layer)
+    }
+
+    /// The tensors of a layer that one launch may decode: the same variant, and the same codebook if the kernel has it
+    /// compiled in.
+    fn groups(&self, layer: usize) -> Vec<Vec<usize>> {
+        let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for &index in &self.model.layers()[layer].tensors {
+            let (Some(plan), Some(tensor)) = (&self.plan.tensors()[index], self.model.compressed(index))
+            else {
+                continue;
+            };
+            let lengths = match plan.inlined() {
+                Inlined::Codebook => tensor.codebook().lengths(),
+                Inlined::MaxLen => &[],
+            };
+            let key = (plan.variant(), tensor.scheme().name(), lengths.to_vec());
+            groups.entry(key).or_default().push(index);
+        }
+        groups.into_values().collect()
+    }
+
+    /// Prepares one launch for a group of tensors if their strategy has such, else a launch for each.
+    fn load_group(
+        &mut self,
+        layer: &mut LoadedLayer<T>,
+        index: usize,
+        group: &[usize],
+    ) -> Result<(), ModelError> {
+        let model = self.model;
+        let (plans, encoded): (Vec<TensorPlan>, Vec<Encoded<'_>>) = group
+            .iter()
+            .filter_map(|&tensor| {
+                Some((self.plan.tensors()[tensor].clone()?, model.compressed(tensor)?.encoded()))
+            })
+            .unzip();
+        let batch: Vec<&Encoded<'_>> = encoded.iter().collect();
+        // The kernel is the one for the longest codewords among the tensors'.
+        let widest = plans.iter().zip(&batch).max_by_key(|(_, encoded)| encoded.codebook.max_len());
+        let Some((plan, _)) = widest else { return Ok(()) };
+        if batch.len() > 1 {
+            match plan.strategy.launch_batch(&plan.params, &batch) {
+                Ok(Some(launch)) => {
+                    let offsets = batch_offsets(&batch);
+                    let what = || format!("layer `{}`", model.layers()[index].name);
+                    let prepared = self.prepare(plan, &launch, what, offsets.last().copied())?;
+                    let sizes: Vec<_> =
+                        group.iter().zip(&batch).map(|(&tensor, encoded)| (tensor, size(encoded))).collect();
+                    let prepared = prepared.with_gaps(gaps(&sizes));
+                    layer.add(Work::Launch(prepared), plan.variant(), &sizes);
+                    return Ok(());
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let name = &model.layers()[index].name;
+                    self.notes.push(format!(
+                        "layer `{name}` is decoded by {} tensor by tensor: {error}",
+                        plan.variant()
+                    ));
+                }
+            }
+        }
+        for (tensor, encoded) in group.iter().zip(&batch) {
+            let prepared = self.prepare_single(*tensor, encoded)?;
+            let variant = self.variant(*tensor);
+            layer.add(Work::Launch(prepared), variant, &[(*tensor, size(encoded))]);
+        }
+        Ok(())
+    }
+
+    /// The launch that decodes one tensor alone.
+    pub(super) fn prepare_single(
+        &mut self,
+        tensor: usize,
+        encoded: &Encoded<'_>,
+    ) -> Result<Prepared<T::Kernel, T::Buffer>, ModelError> {
+        let what = || format!("tensor `{}`", self.model.tensors()[tensor].name);
+        let Some(plan) = self.plan.tensors()[tensor].clone() else {
+            return Err(ModelError::NoStrategy { tensor: what(), scheme: encoded.scheme.name() });
+        };
+        let launch = plan.strategy.launch(&plan.params, encoded);
+        let launch = launch.map_err(|error| self.failed(tensor, error.into()))?;
+        let model = self.model;
+        let what = || format!("tensor `{}`", model.tensors()[tensor].name);
+        self.prepare(&plan, &launch, what, Some(encoded.elements))
+    }
+
+    fn prepare(
+        &mut self,
+        plan: &TensorPlan,
+        launch: &Launch<'_>,
+        what: impl Fn() -> String,
+        wanted: Option<u64>,
+    ) -> Result<Prepared<T::Kernel, T::Buffer>, ModelError> {
+        let (found, wanted) = (launch.output_bytes as u64, wanted.unwrap_or(0));
+        if found != wanted {
+            return Err(ModelError::Length { what: what(), variant: plan.variant(), found, wanted });
+        }
+        let LoadedKernel { kernel, threads } = &self.kernels[plan.kernel];
+        Prepared::new(&mut self.target, kernel, *threads, launch).map_err(|source| ModelError::Decode {
+            what: what(),
+            variant: plan.variant(),
+            source: Box::new(source),
+        })
+    }
+
+    /// The strategy and parameters of a tensor, for people.
+    pub(super) fn variant(&self, tensor: usize) -> String {
+        self.plan.tensors()[tensor].as_ref().map_or(String::new(), TensorPlan::variant)
+    }
+
+    /// The error that a tensor cannot be decoded.
+    pub(super) fn failed(&self, tensor: usize, source: ExecutorError) -> ModelError {
+        let what = format!("tensor `{}`", self.model.tensors()[tensor].name);
+        ModelError::Decode { what, variant: self.variant(tensor), source: Box::new(source) }
+    }
+}
+
+impl<T: Target> LoadedLayer<T> {
+    /// Puts tensors of these sizes behind what is there, as one launch writes them.
+    fn add(&mut self, work: Work<T>, variant: String, tensors: &[(usize, usize)]) {
+        let start = self.bytes.next_multiple_of(alignment());
+        let mut end = start;
+        for &(tensor, bytes) in tensors {
+            let start = end.next_multiple_of(alignment());
+            self.places.push(Place { tensor, start, bytes });
+            end = start + bytes;
+        }
+        self.bytes = end;
+        let tensors = tensors.iter().map(|(tensor, _)| *tensor).collect();
+        self.steps.push(Step { work, tensors, start, variant });
+    }
+}
+
+/// What lies between tensors of these sizes, each of which starts at a multiple of the alignment.
+fn gaps(tensors: &[(usize, usize)]) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let gaps = tensors.iter().map(|(_, bytes)| {
+        let end = start + bytes;
+        start = end.next_multiple_of(alignment());
+        end..start
+    });
+    gaps.collect()
+}
+
+/// Bytes of a decoded tensor, at most [`LARGEST`].
+fn size(encoded: &Encoded<'_>) -> usize {
+    let width = encoded.scheme.format().bytes_per_element() as u64;
+    usize::try_from(encoded.elements.saturating_mul(width)).unwrap_or(usize::MAX)
+}
+
+fn alignment() -> usize {
+    usize::try_from(BATCH_ALIGNMENT).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,50 @@
+//! Loading a compressed model: opened, planned, uploaded once, then decoded layer by layer into one buffer.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `open` | a container or a folder of them, mapped: its tensors and layers |
+//! | `layers` | which tensors make a layer, by their names |
+//! | `plan` | the variant for each tensor, from the tuning cache, with few kernels |
+//! | `load` | kernels compiled or fetched, parts uploaded: one launch for many tensors where the strategy can |
+//! | `decode` | a layer or a tensor decoded into a buffer; checked against the checksums |
+//! | `walk` | layer after layer, the next one decoded while one is used |
+//!
+//! A model stays compressed in the target's memory. Only the layer that is computed with is expanded, into a buffer of
+//! [`LoadedModel::scratch_bytes`] that all layers take turns in (section 3.3 of the ECF8 paper).
+//!
+//! ```no_run
+//! use ecf8_tune::executor::CudaExecutor;
+//! use ecf8_tune::model::Model;
+//!
+//! let model = Model::open("model.ecf8.safetensors".as_ref())?;
+//! let mut loaded = model.load(CudaExecutor::open(0)?)?;
+//! let mut scratch = loaded.scratch()?;
+//! for index in 0..model.layers().len() {
+//!     loaded.decode_layer(index, &mut scratch)?;
+//!     for place in loaded.places(index) {
+//!         let tensor = &model.tensors()[place.tensor];
+//!         println!("{} {:?}: {} bytes from byte {} on", tensor.name, tensor.shape, place.bytes, place.start);
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Everything happens in order on the target's stream, which may be the caller's
+//! ([`CudaDevice::on_stream`](crate::device::CudaDevice::on_stream)); decoding only queues work there. `cargo run -p
+//! ecf8-tune --example walk_layers` shows the whole of it.
+
+mod decode;
+mod error;
+mod layers;
+mod load;
+mod open;
+mod plan;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use error::ModelError;
+pub use layers::layer_of;
+pub use load::{LoadedModel, Place};
+pub use open::{Layer, Model, Tensor};
+pub use plan::{MOST_KERNELS, Plan, TensorPlan};

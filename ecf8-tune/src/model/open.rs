@@ -1,0 +1,188 @@
+//! A compressed model, mapped: its tensors and its layers.
+
+use super::ModelError;
+use super::layers::{layer_of, natural};
+use ecf8_core::Progress;
+use ecf8_core::container::{self, CompressedFile, CompressedTensor};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A compressed model, opened and mapped. Nothing is decoded yet.
+#[derive(Debug)]
+pub struct Model {
+    container: container::Model,
+    tensors: Vec<Tensor>,
+    layers: Vec<Layer>,
+    by_name: HashMap<String, usize>,
+}
+
+/// A tensor of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// Its name.
+    pub name: String,
+    /// Its safetensors dtype.
+    pub dtype: String,
+    /// Its dimensions.
+    pub shape: Vec<u64>,
+    /// Bytes that it has when decoded.
+    pub bytes: u64,
+    /// Whether it is stored as it is.
+    pub is_kept: bool,
+    /// Index of its layer.
+    pub layer: usize,
+    /// Index of its file in the container.
+    file: usize,
+}
+
+/// Tensors that are decoded together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// What its tensors have in common, [`layer_of`] their names unless the caller grouped otherwise.
+    pub name: String,
+    /// Indices of its tensors.
+    pub tensors: Vec<usize>,
+    /// Bytes that they have when decoded.
+    pub bytes: u64,
+}
+
+impl Model {
+    /// Opens a container or a folder of shards, with layers by [`layer_of`]. Of a folder, the shards that its
+    /// `model.safetensors.index.json` names are taken; without one, those in the folder itself; without any, all below it.
+    ///
+    /// # Errors
+    /// If it is no valid container, or a shard is missing, or two shards have the same tensor.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        Self::open_grouped(path, |name| layer_of(name).to_owned())
+    }
+
+    /// Opens a container or a folder of shards; tensors to which `layer` gives the same name make a layer. Both tensors and
+    /// layers are in the order of their names, numbers in them by value.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_grouped(path: &Path, layer: impl Fn(&str) -> String) -> Result<Self, ModelError> {
+        let container = shards(container::Model::open(path)?);
+        let mut tensors = Vec::new();
+        for (file, opened) in container.files.iter().enumerate() {
+            tensors.extend(opened.tensors().map(|tensor| Tensor {
+                name: tensor.name().to_owned(),
+                dtype: tensor.dtype().to_owned(),
+                shape: tensor.shape().to_vec(),
+                bytes: tensor.original_bytes(),
+                is_kept: false,
+                layer: 0,
+                file,
+            }));
+            tensors.extend(opened.kept().map(|kept| Tensor {
+                name: kept.record.name.clone(),
+                dtype: kept.record.dtype.to_string(),
+                shape: kept.record.shape.clone(),
+                bytes: kept.record.bytes(),
+                is_kept: true,
+                layer: 0,
+                file,
+            }));
+        }
+        tensors.sort_by(|one, other| natural(&one.name, &other.name));
+        if let Some(pair) = tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            return Err(ModelError::Twice { path: path.to_owned(), tensor: pair[0].name.clone() });
+        }
+        let layers = group(&mut tensors, layer);
+        let names = tensors.iter().enumerate().map(|(index, tensor)| (tensor.name.clone(), index));
+        let by_name = names.collect();
+        Ok(Self { container, tensors, layers, by_name })
+    }
+
+    /// The file or folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.container.root
+    }
+
+    /// Its tensors.
+    #[must_use]
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    /// Its layers, in the order in which they are walked.
+    #[must_use]
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// Index of the tensor of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Checks every stored byte against its checksum: damage is found here that decoding might take for data.
+    ///
+    /// # Errors
+    /// What is damaged, by name.
+    pub fn verify_integrity(&self, progress: &dyn Progress) -> Result<(), ModelError> {
+        Ok(self.container.files.iter().try_for_each(|file| file.verify_integrity(progress))?)
+    }
+
+    /// The compressed tensor at an index; `None` for one that is kept.
+    pub(super) fn compressed(&self, index: usize) -> Option<CompressedTensor<'_>> {
+        let tensor = &self.tensors[index];
+        self.container.files[tensor.file].tensor(&tensor.name)
+    }
+
+    /// The bytes of a tensor, decoded on the CPU if it is compressed; checked.
+    pub(super) fn read(&self, index: usize) -> Result<Cow<'_, [u8]>, ModelError> {
+        let tensor = &self.tensors[index];
+        Ok(self.container.files[tensor.file].read_tensor(&tensor.name)?)
+    }
+}
+
+/// The model with only those of its files that belong to it: a folder may also hold the same weights in another form, and
+/// the folders in it other models.
+fn shards(mut container: container::Model) -> container::Model {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    if !container.root.is_dir() {
+        return container;
+    }
+    let root = container.root.clone();
+    let index = fs::read(root.join("model.safetensors.index.json")).ok();
+    // One that names a shard which is not there, or is no index, was refused when the folder was opened.
+    let index = index.and_then(|json| serde_json::from_slice::<Index>(&json).ok());
+    let named: Option<BTreeSet<PathBuf>> =
+        index.map(|index| index.weight_map.values().map(|shard| root.join(shard)).collect());
+    let is_shard = |file: &CompressedFile| match &named {
+        Some(named) => named.contains(file.path()),
+        None => file.path().parent() == Some(&root),
+    };
+    if container.files.iter().any(is_shard) {
+        container.files.retain(is_shard);
+    }
+    container
+}
+
+/// The layers of tensors, which learn their number.
+fn group(tensors: &mut [Tensor], layer: impl Fn(&str) -> String) -> Vec<Layer> {
+    let mut layers: Vec<Layer> = Vec::new();
+    let mut by_name: HashMap<String, usize> = HashMap::new();
+    for (index, tensor) in tensors.iter().enumerate() {
+        let name = layer(&tensor.name);
+        let number = *by_name.entry(name).or_insert_with_key(|name| {
+            layers.push(Layer { name: name.clone(), tensors: Vec::new(), bytes: 0 });
+            layers.len() - 1
+        });
+        layers[number].tensors.push(index);
+        layers[number].bytes = layers[number].bytes.saturating_add(tensor.bytes);
+    }
+    layers.sort_by(|one, other| natural(&one.name, &other.name));
+    for (number, layer) in layers.iter().enumerate() {
+        layer.tensors.iter().for_each(|&index| tensors[index].layer = number);
+    }
+    layers
+}

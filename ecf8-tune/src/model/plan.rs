@@ -1,0 +1,290 @@
+//! Which variant decodes which tensor: from the tuning cache, with so few kernels that loading does not wait for them.
+
+use super::{Model, ModelError};
+use crate::cache::{self, Record, Rung, TuningCache};
+use crate::executor::Target;
+use crate::tuner::Problem;
+use ecf8_codegen::strategy::{Inlined, Params, Strategy, strategies_for};
+use ecf8_codegen::{cuda, ir};
+use ecf8_core::Codebook;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// The most kernels that a model should need.
+pub const MOST_KERNELS: usize = 16;
+
+/// The variant for each tensor of one model on one target, and the kernels that they need.
+#[derive(Debug)]
+pub struct Plan {
+    tensors: Vec<Option<TensorPlan>>,
+    /// What is not as one would expect, one line each: damaged caches, records that were not used.
+    pub notes: Vec<String>,
+    kernels: Vec<ir::Kernel>,
+}
+
+/// The variant for one tensor.
+#[derive(Clone, Debug)]
+pub struct TensorPlan {
+    /// The strategy.
+    pub strategy: &'static dyn Strategy,
+    /// Its parameters.
+    pub params: Params,
+    /// Which rung of the tuning cache's ladder it comes from.
+    pub rung: Rung,
+    /// What that rung would have had it be, where a variant was taken that needs fewer kernels.
+    pub instead_of: Option<String>,
+    /// Index of its kernel among the plan's.
+    pub(super) kernel: usize,
+}
+
+impl TensorPlan {
+    fn new(strategy: &'static dyn Strategy, params: Params, rung: Rung) -> Self {
+        Self { strategy, params, rung, instead_of: None, kernel: 0 }
+    }
+
+    /// The strategy and its parameters, for people.
+    #[must_use]
+    pub fn variant(&self) -> String {
+        format!("{} {}", self.strategy.name(), self.params)
+    }
+
+    /// What of a codebook is compiled into its kernel.
+    pub(super) fn inlined(&self) -> Inlined {
+        // Parameters in a plan have been checked; if not, the kernel's own error is better than one from here.
+        self.strategy.inlined(&self.params).unwrap_or(Inlined::Codebook)
+    }
+
+    /// The same in another variant.
+    fn replaced(&self, strategy: &'static dyn Strategy, params: Params) -> Self {
+        let instead_of = self.instead_of.clone().unwrap_or_else(|| self.variant());
+        let other = Self { strategy, params, ..self.clone() };
+        if other.variant() == instead_of {
+            return Self { instead_of: None, ..other };
+        }
+        Self { instead_of: Some(instead_of), ..other }
+    }
+}
+
+impl Plan {
+    /// Plans a model for a target, from the tuning cache beside the model.
+    ///
+    /// # Errors
+    /// If no strategy decodes a tensor, or its kernel cannot be made.
+    pub fn new<T: Target>(model: &Model, target: &T) -> Result<Self, ModelError> {
+        let mut cache = TuningCache::open(model.path());
+        let notes = std::mem::take(&mut cache.warnings);
+        let mut plan = Self::from_records(model, target, &cache.records)?;
+        plan.notes.splice(0..0, notes);
+        Ok(plan)
+    }
+
+    /// Plans a model for a target, from these records and those that come with the program.
+    ///
+    /// What was not measured is decoded by the strategy's default, its tables passed as arguments if it can: then tensors
+    /// of several codebooks share a kernel and a launch. If there would be more than [`MOST_KERNELS`] all the same, what was
+    /// measured gives way, too.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn from_records<T: Target>(
+        model: &Model,
+        target: &T,
+        records: &[Record],
+    ) -> Result<Self, ModelError> {
+        let (tensors, ignored) = ladder(model, target, records)?;
+        let mut plan = Self { tensors, notes: ignored.into_iter().collect(), kernels: Vec::new() };
+        plan.share(|tensor| tensor.rung == Rung::Default);
+        plan.find_kernels(model)?;
+        if plan.kernels() > MOST_KERNELS {
+            plan.share(|_| true);
+            plan.find_kernels(model)?;
+        }
+        if plan.kernels() > MOST_KERNELS {
+            plan.unify(model);
+            plan.find_kernels(model)?;
+        }
+        if plan.kernels() > MOST_KERNELS {
+            plan.notes.push(format!(
+                "{} kernels are needed, more than {MOST_KERNELS}: compress the model with fewer codebooks, or in a scheme \
+                 that shares them",
+                plan.kernels()
+            ));
+        }
+        Ok(plan)
+    }
+
+    /// Per tensor of the model; `None` for those that need no kernel: kept, or without elements.
+    #[must_use]
+    pub fn tensors(&self) -> &[Option<TensorPlan>] {
+        &self.tensors
+    }
+
+    /// How many kernels decode the model, whether a layer or a tensor at a time.
+    #[must_use]
+    pub fn kernels(&self) -> usize {
+        self.kernels.len()
+    }
+
+    /// Tensors by the rung that their plans come from.
+    #[must_use]
+    pub fn rungs(&self) -> BTreeMap<Rung, usize> {
+        let mut rungs = BTreeMap::new();
+        for tensor in self.tensors.iter().flatten() {
+            *rungs.entry(tensor.rung).or_default() += 1;
+        }
+        rungs
+    }
+
+    /// Tensors for which a variant was taken that needs fewer kernels than the one from the ladder.
+    #[must_use]
+    pub fn replaced(&self) -> usize {
+        self.tensors.iter().flatten().filter(|tensor| tensor.instead_of.is_some()).count()
+    }
+
+    pub(super) fn all_kernels(&self) -> &[ir::Kernel] {
+        &self.kernels
+    }
+
+    /// Gives tensors the variant next to theirs whose kernel takes any codebook, if there is one.
+    fn share(&mut self, which: impl Fn(&TensorPlan) -> bool) {
+        let mut known: HashMap<String, Option<Params>> = HashMap::new();
+        for tensor in self.tensors.iter_mut().flatten().filter(|tensor| which(tensor)) {
+            let (strategy, params) = (tensor.strategy, &tensor.params);
+            let shared = known.entry(tensor.variant()).or_insert_with(|| nearest_shared(strategy, params));
+            if let Some(shared) = shared {
+                *tensor = tensor.replaced(strategy, shared.clone());
+            }
+        }
+    }
+
+    /// Gives all tensors of a scheme the one variant whose kernel takes any codebook and which most bytes are decoded by.
+    fn unify(&mut self, model: &Model) {
+        let mut by_scheme: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for index in (0..self.tensors.len()).filter(|&index| self.tensors[index].is_some()) {
+            if let Some(tensor) = model.compressed(index) {
+                by_scheme.entry(tensor.scheme().name()).or_default().push(index);
+            }
+        }
+        for (scheme, members) in by_scheme {
+            let Some((strategy, params)) = self.favourite(model, scheme, &members) else { continue };
+            for index in members {
+                if let Some(tensor) = &mut self.tensors[index] {
+                    *tensor = tensor.replaced(strategy, params.clone());
+                }
+            }
+        }
+    }
+
+    /// The variant of the plan that decodes most bytes of these tensors, among those that take any codebook; else the first
+    /// such variant of any strategy for the scheme.
+    fn favourite(
+        &self,
+        model: &Model,
+        scheme: &str,
+        members: &[usize],
+    ) -> Option<(&'static dyn Strategy, Params)> {
+        let mut bytes: BTreeMap<String, (u64, &TensorPlan)> = BTreeMap::new();
+        for &index in members {
+            let Some(tensor) = &self.tensors[index] else { continue };
+            if tensor.inlined() == Inlined::MaxLen {
+                let sum = &mut bytes.entry(tensor.variant()).or_insert((0, tensor)).0;
+                *sum = sum.saturating_add(model.tensors()[index].bytes);
+            }
+        }
+        let most = bytes.into_values().max_by_key(|(bytes, _)| *bytes);
+        most.map(|(_, tensor)| (tensor.strategy, tensor.params.clone())).or_else(|| {
+            strategies_for(scheme).find_map(|strategy| {
+                let default = strategy.params(&[]).ok()?;
+                Some((strategy, nearest_shared(strategy, &default)?))
+            })
+        })
+    }
+
+    /// Builds the kernels that the plan needs, each once, and says which tensor needs which.
+    fn find_kernels(&mut self, model: &Model) -> Result<(), ModelError> {
+        self.kernels.clear();
+        let mut by_key: HashMap<(String, Inside), usize> = HashMap::new();
+        let mut by_code: HashMap<u64, usize> = HashMap::new();
+        for (index, tensor) in self.tensors.iter_mut().enumerate() {
+            let (Some(tensor), Some(compressed)) = (tensor, model.compressed(index)) else { continue };
+            let key = (tensor.variant(), Inside::of(tensor.inlined(), compressed.codebook()));
+            tensor.kernel = match by_key.get(&key) {
+                Some(kernel) => *kernel,
+                None => {
+                    let kernel = tensor.strategy.kernel(&tensor.params, compressed.codebook());
+                    let kernel = kernel.map_err(|error| ModelError::Decode {
+                        what: format!("tensor `{}`", compressed.name()),
+                        variant: tensor.variant(),
+                        source: Box::new(error.into()),
+                    })?;
+                    let number = *by_code.entry(cuda::source_hash(&kernel)).or_insert(self.kernels.len());
+                    if number == self.kernels.len() {
+                        self.kernels.push(kernel);
+                    }
+                    by_key.insert(key, number);
+                    number
+                }
+            };
+        }
+        Ok(())
+    }
+}
+
+/// What of a codebook a kernel depends on.
+#[derive(PartialEq, Eq, Hash)]
+enum Inside {
+    Codebook(Vec<u8>),
+    MaxLen(u8),
+}
+
+impl Inside {
+    fn of(inlined: Inlined, codebook: &Codebook) -> Self {
+        match inlined {
+            Inlined::Codebook => Self::Codebook(codebook.lengths().to_vec()),
+            Inlined::MaxLen => Self::MaxLen(codebook.max_len()),
+        }
+    }
+}
+
+/// What the ladder of the tuning cache says about each tensor, and why it ignored records.
+fn ladder<T: Target>(
+    model: &Model,
+    target: &T,
+    records: &[Record],
+) -> Result<(Vec<Option<TensorPlan>>, BTreeSet<String>), ModelError> {
+    // With all kernels in the cache NVRTC is not needed, and searching for it takes its time.
+    let (fingerprint, timing) = (target.device_fingerprint(), target.timing());
+    let mut by_problem: BTreeMap<Problem, Option<TensorPlan>> = BTreeMap::new();
+    let mut ignored = BTreeSet::new();
+    let mut tensors = Vec::new();
+    for index in 0..model.tensors().len() {
+        let compressed = model.compressed(index);
+        let problem = compressed
+            .as_ref()
+            .and_then(|tensor| Problem::new(tensor.scheme().name(), tensor.codebook(), tensor.elements()));
+        let (Some(compressed), Some(problem)) = (compressed, problem) else {
+            tensors.push(None);
+            continue;
+        };
+        let planned = by_problem.entry(problem).or_insert_with_key(|problem| {
+            let plan = cache::plan(records, cache::bundled(), &fingerprint, timing, problem)?;
+            ignored.extend(plan.ignored);
+            Some(TensorPlan::new(plan.strategy, plan.params, plan.rung))
+        });
+        let Some(planned) = planned else {
+            let (tensor, scheme) = (compressed.name().to_owned(), compressed.scheme().name());
+            return Err(ModelError::NoStrategy { tensor, scheme });
+        };
+        tensors.push(Some(planned.clone()));
+    }
+    Ok((tensors, ignored))
+}
+
+/// The variant of a strategy that takes any codebook and differs in the fewest parameters.
+fn nearest_shared(strategy: &dyn Strategy, params: &Params) -> Option<Params> {
+    let shared = strategy
+        .variants()
+        .into_iter()
+        .filter(|variant| strategy.inlined(variant).is_ok_and(|inlined| inlined == Inlined::MaxLen));
+    shared
+        .min_by_key(|variant| variant.iter().filter(|(name, value)| params.get(name) != Some(*value)).count())
+}

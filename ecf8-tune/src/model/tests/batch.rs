@@ -1,0 +1,75 @@
+//! Which tensors share kernels and launches.
+
+use super::records;
+use super::*;
+use crate::cache::Rung;
+use std::collections::BTreeSet;
+
+/// Shards with a tensor each of the same layer; every file has codebooks of its own.
+fn shards(count: u64, scheme: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for shard in 0..count {
+        let values = synthetic::gaussian(shard, 5000, 0.004 * 1.4f32.powi(i32::try_from(shard).unwrap()));
+        let bytes = synthetic::cast(&values);
+        let tensor = SyntheticTensor::new(&format!("layers.0.w{shard}"), Dtype::F8_E4M3, &[5000], bytes);
+        let made = Made::new(&[tensor], scheme);
+        fs::copy(made.path(), folder.path().join(format!("m-{shard}.safetensors"))).unwrap();
+    }
+    folder
+}
+
+fn codebooks(model: &Model) -> usize {
+    let codebooks = (0..model.tensors().len()).filter_map(|index| model.compressed(index));
+    codebooks.map(|tensor| tensor.codebook().to_text()).collect::<BTreeSet<_>>().len()
+}
+
+#[test]
+fn tensors_of_several_codebooks_share_a_launch_unless_the_kernel_has_one_compiled_in() {
+    for scheme in ["pair-lanes", "byte-lanes"] {
+        let folder = shards(3, scheme);
+        let model = Model::open(folder.path()).unwrap();
+        let different = codebooks(&model);
+        assert!(different > 1, "{scheme}");
+        for (table, launches) in [("argument", 1), ("inlined", different)] {
+            let (record, _) =
+                records::for_first_compressed(&model, |params| params.get("table") == Some(table));
+            let plan = Plan::from_records(&model, &emulator(), &[record]).unwrap();
+            assert_eq!((plan.replaced(), plan.notes.len()), (0, 0), "{scheme} {table}: {:?}", plan.notes);
+            let mut loaded = model.load_planned(emulator(), plan).unwrap();
+            assert_eq!(loaded.launches(0), launches, "{scheme} {table}");
+            assert_eq!(loaded.verify().unwrap(), 15_000);
+        }
+    }
+}
+
+#[test]
+fn a_plan_of_too_many_kernels_gives_way_to_variants_that_share_them_and_says_so() {
+    let folder = shards(20, "pair-lanes");
+    let model = Model::open(folder.path()).unwrap();
+    assert!(codebooks(&model) > MOST_KERNELS, "{} codebooks", codebooks(&model));
+    let (record, tuned) = records::for_first_compressed(&model, |params| {
+        params.get("table") == Some("inlined") && params.get("warps_per_block") == Some("16")
+    });
+    let plan = Plan::from_records(&model, &emulator(), &[record]).unwrap();
+    assert!(plan.kernels() <= MOST_KERNELS, "{}", plan.kernels());
+    assert_eq!((plan.replaced(), plan.notes.len()), (20, 0), "{:?}", plan.notes);
+    for tensor in plan.tensors().iter().flatten() {
+        assert_eq!(tensor.instead_of, Some(format!("lanes-pair {tuned}")));
+        assert_ne!(tensor.rung, Rung::Default, "what the choice was made from is still told");
+        assert_eq!(tensor.params.get("warps_per_block"), Some("16"), "as near to the choice as can be");
+    }
+    let mut loaded = model.load_planned(emulator(), plan).unwrap();
+    assert_eq!((loaded.launches(0), loaded.verify().unwrap()), (1, 100_000));
+}
+
+#[test]
+fn a_scheme_whose_kernels_cannot_be_shared_is_told_and_decoded_all_the_same() {
+    let folder = shards(24, "exponent-gap");
+    let model = Model::open(folder.path()).unwrap();
+    let mut loaded = model.load(emulator()).unwrap();
+    let kernels = loaded.plan().kernels();
+    assert!(kernels <= codebooks(&model));
+    let told = loaded.notes().iter().any(|note| note.starts_with(&format!("{kernels} kernels are needed")));
+    assert_eq!(told, kernels > MOST_KERNELS, "{kernels}: {:?}", loaded.notes());
+    assert_eq!(loaded.verify().unwrap(), 24 * 5000);
+}

@@ -1,0 +1,149 @@
+//! Models loaded through the CUDA path, on the fake driver, whose kernels write nothing: what is compiled, where it is
+//! launched, and what is copied.
+
+use super::large::five_hundred;
+use super::*;
+use crate::device::CudaDevice;
+use crate::device::tests::{fake, is_child};
+use crate::executor::{CudaExecutor, Target};
+use crate::kernel_cache::tests::Fake;
+use crate::kernel_cache::{DEFAULT_LIMIT, KernelCache};
+use crate::nvrtc::{Nvrtc, NvrtcError};
+use std::sync::Arc;
+
+fn cold(root: &Path) -> Arc<KernelCache> {
+    Arc::new(KernelCache::at(root, DEFAULT_LIMIT).with_compiler(|| Ok(Arc::new(Fake("13.0")))))
+}
+
+/// A cache whose user would rather panic than have NVRTC searched for.
+fn without_nvrtc(root: &Path) -> Arc<KernelCache> {
+    Arc::new(KernelCache::at(root, DEFAULT_LIMIT).with_compiler(|| panic!("NVRTC was looked for")))
+}
+
+fn on_fake_driver(test: &str) {
+    fake::run(&format!("model::tests::fake_gpu::{test}"), "any kernel");
+}
+
+#[test]
+fn a_cold_load_compiles_at_most_sixteen_kernels_and_a_warm_one_does_not_even_look_for_nvrtc() {
+    if !is_child() {
+        return on_fake_driver(
+            "a_cold_load_compiles_at_most_sixteen_kernels_and_a_warm_one_does_not_even_look_for_nvrtc",
+        );
+    }
+    for scheme in ["pair-lanes", "byte-lanes"] {
+        let root = tempfile::tempdir().unwrap();
+        let made = five_hundred(scheme);
+        let model = made.open();
+        let cache = cold(root.path());
+        let loaded = model.load(CudaExecutor::with_cache(0, cache.clone()).unwrap()).unwrap();
+        let compiled = cache.compiled();
+        assert!((1..=MOST_KERNELS).contains(&compiled), "{scheme}: {compiled}");
+        assert_eq!(compiled, loaded.plan().kernels());
+
+        let cache = without_nvrtc(root.path());
+        let mut loaded = model.load(CudaExecutor::with_cache(0, cache.clone()).unwrap()).unwrap();
+        let mut scratch = loaded.scratch().unwrap();
+        for layer in 0..model.layers().len() {
+            loaded.decode_layer(layer, &mut scratch).unwrap();
+        }
+        // What a layer's launch decodes with others has one of its own, with no other kernel.
+        for tensor in model.tensors().iter().take(20) {
+            loaded.decode_tensor(&tensor.name, &mut scratch).unwrap();
+        }
+        loaded.walk(|_, _, _| Ok::<(), ModelError>(())).unwrap();
+        assert_eq!((cache.compiled(), cache.take_warnings()), (0, vec![]));
+    }
+}
+
+#[test]
+fn a_cold_load_without_nvrtc_is_one_line_that_says_what_is_missing() {
+    if !is_child() {
+        return on_fake_driver("a_cold_load_without_nvrtc_is_one_line_that_says_what_is_missing");
+    }
+    let made = model_of_layers(1, 2, 5000, "pair-lanes");
+    let cache = KernelCache::in_memory().with_compiler(|| Err(NvrtcError::NotFound { attempts: Vec::new() }));
+    let model = made.open();
+    let loaded = model.load(CudaExecutor::with_cache(0, Arc::new(cache)).unwrap());
+    let error = loaded.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("NVRTC") && error.lines().count() == 1, "{error}");
+}
+
+#[test]
+fn kept_tensors_are_copied_and_kernels_that_write_nothing_are_found_out() {
+    if !is_child() {
+        return on_fake_driver("kept_tensors_are_copied_and_kernels_that_write_nothing_are_found_out");
+    }
+    let made = model_of_layers(1, 2, 5000, "pair-lanes");
+    let model = made.open();
+    let root = tempfile::tempdir().unwrap();
+    let mut loaded = model.load(CudaExecutor::with_cache(0, cold(root.path())).unwrap()).unwrap();
+    let mut scratch = loaded.scratch().unwrap();
+    loaded.target().fill(&mut scratch, 0xa5).unwrap();
+    loaded.decode_layer(0, &mut scratch).unwrap();
+    loaded.check_layer(0, &scratch).unwrap();
+    loaded.decode_layer(1, &mut scratch).unwrap();
+    let error = loaded.check_layer(1, &scratch).unwrap_err();
+    assert!(
+        matches!(&error, ModelError::Inexact { tensor } if tensor == "model.layers.0.w0.weight"),
+        "{error}"
+    );
+    let norm = loaded.places(1)[0];
+    assert_eq!(model.tensors()[norm.tensor].name, "model.layers.0.norm.weight");
+    let mut all = vec![0; loaded.scratch_bytes()];
+    loaded.target().download(&scratch, &mut all).unwrap();
+    assert_eq!(all[norm.start..][..norm.bytes], *model.read(norm.tensor).unwrap());
+    let last = |place: &Place| all[place.start + place.bytes - 1];
+    assert!(loaded.places(1)[1..].iter().all(|place| last(place) == 0xa5));
+}
+
+#[test]
+fn a_model_is_decoded_on_the_stream_of_the_caller_into_its_memory() {
+    const TEST: &str = "a_model_is_decoded_on_the_stream_of_the_caller_into_its_memory";
+    if !is_child() {
+        return fake::run(&format!("model::tests::fake_gpu::{TEST}"), "own stream");
+    }
+    // Only kept tensors, since the kernels of this driver are not ours.
+    let made = Made::new(&[f32s("layers.0.norm", 64), f32s("layers.1.norm", 32)], "pair-lanes");
+    let model = made.open();
+    let device = CudaDevice::open(0).unwrap();
+    let device = streams::on_the_stream_of_the_fake_driver(&device);
+    let mut loaded = model.load(CudaExecutor::on(device, Arc::new(KernelCache::in_memory()))).unwrap();
+    loaded.walk(|loaded, layer, buffer| loaded.check_layer(layer, buffer)).unwrap();
+}
+
+#[test]
+fn kernels_by_the_real_nvrtc_take_the_arguments_that_layers_are_launched_with() {
+    const TEST: &str = "kernels_by_the_real_nvrtc_take_the_arguments_that_layers_are_launched_with";
+    if !is_child() {
+        return on_fake_driver(TEST);
+    }
+    if let Err(error) = Nvrtc::find() {
+        return eprintln!("skipped: {error}");
+    }
+    for scheme in ["pair-lanes", "byte-lanes"] {
+        let root = tempfile::tempdir().unwrap();
+        let made = model_of_layers(3, 4, 5000, scheme);
+        let model = made.open();
+        let cache = Arc::new(KernelCache::at(root.path(), DEFAULT_LIMIT));
+        let loaded = model.load(CudaExecutor::with_cache(0, cache.clone()).unwrap()).unwrap();
+        assert_eq!(cache.compiled(), loaded.plan().kernels(), "{:?}", cache.take_warnings());
+        // The size of a launch's arguments is compared with what the cubin says.
+        let launch = |mut loaded: LoadedModel<'_, CudaExecutor>| {
+            let mut scratch = loaded.scratch().unwrap();
+            (0..model.layers().len()).for_each(|layer| loaded.decode_layer(layer, &mut scratch).unwrap());
+        };
+        launch(loaded);
+        launch(model.load(CudaExecutor::with_cache(0, without_nvrtc(root.path())).unwrap()).unwrap());
+    }
+}
+
+mod streams {
+    #![allow(unsafe_code)]
+    use super::*;
+
+    pub(super) fn on_the_stream_of_the_fake_driver(device: &CudaDevice) -> CudaDevice {
+        // SAFETY: the fake driver knows this handle.
+        unsafe { device.on_stream(std::ptr::without_provenance_mut(64)) }
+    }
+}
