@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 /// How to compress.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct CompressOptions {
     /// The scheme for tensors of its float format.
     pub scheme: SchemeChoice,
@@ -21,12 +21,6 @@ pub struct CompressOptions {
     pub codebooks: Option<usize>,
     /// Whether an existing output may be replaced.
     pub overwrite: bool,
-}
-
-impl Default for CompressOptions {
-    fn default() -> Self {
-        Self { scheme: SchemeChoice::default(), codebooks: None, overwrite: false }
-    }
 }
 
 /// What became of one `.safetensors` file.

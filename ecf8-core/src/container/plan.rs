@@ -141,7 +141,7 @@ pub(super) fn plan<'a>(
     let mut candidates = Vec::new();
     for batch in batches(&takable, BATCH_BYTES, |record| record.bytes()) {
         let consider = |record: &&TensorRecord| choose(data(input, header, record), record, options.scheme);
-        let found: Vec<Candidate> = batch.par_iter().filter_map(|record| consider(record)).collect();
+        let found: Vec<Candidate> = batch.par_iter().filter_map(consider).collect();
         progress.advance(batch.iter().map(|record| record.bytes()).sum());
         candidates.extend(found);
     }
