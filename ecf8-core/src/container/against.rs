@@ -11,8 +11,12 @@ use crate::map::MappedFile;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+/// What the names of tuning caches end with.
+const TUNING_CACHE: &str = ".tuning.json";
+
 /// Checks that restoring `model` would give exactly `original`, a file or folder like the model itself: for a folder the
-/// same files, those that are not `.safetensors` included.
+/// same files, those that are not `.safetensors` included. A tuning cache (`*.tuning.json`) that the original lacks was made
+/// later, beside the compressed weights, and does not count.
 ///
 /// # Errors
 /// [`Error::Differs`] naming the first difference, or whatever keeps either side from being read.
@@ -20,7 +24,8 @@ pub fn verify_against(model: &Model, original: &Path, progress: &dyn Progress) -
     if !model.root.is_dir() {
         return model.files.iter().try_for_each(|file| compare(file, original, progress));
     }
-    let (ours, theirs) = (list_files(&model.root)?, list_files(original)?);
+    let (mut ours, theirs) = (list_files(&model.root)?, list_files(original)?);
+    ours.retain(|name| !name.to_string_lossy().ends_with(TUNING_CACHE) || theirs.contains(name));
     let [ours, theirs]: [BTreeSet<_>; 2] = [&ours, &theirs].map(|names| names.iter().collect());
     let differs = |place: String| {
         Err(Error::Differs { path: model.root.clone(), original: original.to_owned(), place })

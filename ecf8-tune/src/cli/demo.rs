@@ -41,7 +41,9 @@ struct Row {
     name: String,
     bytes: u64,
     compressed: u64,
+    scheme: &'static str,
     exponent_entropy: f64,
+    byte_entropy: f64,
     on_cpu: bool,
     on_emulator: bool,
 }
@@ -100,7 +102,9 @@ impl Demo {
                     "original_bytes": row.bytes,
                     "compressed_bytes": row.compressed,
                     "ratio": ratio(row.compressed, row.bytes),
+                    "scheme": row.scheme,
                     "exponent_entropy_bits": row.exponent_entropy,
+                    "byte_entropy_bits": row.byte_entropy,
                     "exact_on_cpu": row.on_cpu,
                     "exact_on_emulator": row.on_emulator,
                 })).collect::<Vec<_>>(),
@@ -124,7 +128,9 @@ fn row(tensor: &CompressedTensor<'_>, source: &[u8]) -> Result<Row, Failure> {
         name: tensor.name().to_owned(),
         bytes: tensor.original_bytes(),
         compressed: tensor.stored_bytes(),
+        scheme: tensor.scheme().name(),
         exponent_entropy: tensor.exponents().entropy_bits(),
+        byte_entropy: tensor.byte_entropy_bits(),
         on_cpu: tensor.decode()? == source,
         on_emulator: emulated == source,
     })
@@ -171,14 +177,25 @@ fn text(
     let mut text = format!(
         "A generated FP8 model of {LAYERS} layers: Gaussian and α-stable weights, block-scaled and cast.\n\n{}",
         table(
-            &["tensor", "bytes", "compressed", "ratio", "ideal", "H(exponent)", "cpu", "emulated kernel"],
+            &[
+                "tensor",
+                "scheme",
+                "bytes",
+                "compressed",
+                "ratio",
+                "ideal",
+                "H(exponent)",
+                "cpu",
+                "emulated kernel"
+            ],
             rows.iter().map(|row| {
                 vec![
                     row.name.clone(),
+                    row.scheme.to_owned(),
                     grouped(row.bytes),
                     grouped(row.compressed),
                     format!("{:.4}", ratio(row.compressed, row.bytes)),
-                    format!("{:.4}", (row.exponent_entropy + 4.0) / 8.0),
+                    format!("{:.4}", row.byte_entropy / 8.0),
                     format!("{:.3}", row.exponent_entropy),
                     exact(row.on_cpu),
                     exact(row.on_emulator),
@@ -187,7 +204,7 @@ fn text(
         )
     );
     text += &format!(
-        "\nideal: (entropy of the exponents + 4 bits) / 8 bits\n\
+        "\nideal: entropy of the bytes / 8 bits; H(exponent): entropy of the exponents, of 4 bits\n\
          whole file: {} -> {} bytes, restored {}\n",
         grouped(container.original_bytes()),
         grouped(container.bytes()),

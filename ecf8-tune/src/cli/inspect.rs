@@ -18,6 +18,21 @@ pub(super) struct Inspect {
     pub(super) json: bool,
 }
 
+/// Code lengths that are shown one by one.
+const SHOWN: usize = 16;
+
+/// The lengths of a codebook, symbol by symbol, as it writes them; of a large one, how many there are.
+fn code_lengths(text: &str) -> String {
+    if text.len() <= SHOWN {
+        return text.to_owned();
+    }
+    let lengths: Vec<u32> =
+        text.chars().filter_map(|digit| digit.to_digit(36)).filter(|len| *len > 0).collect();
+    let range = lengths.iter().min().zip(lengths.iter().max());
+    let (least, most) = range.unwrap_or((&0, &0));
+    format!("{} symbols, {least} to {most} bits", lengths.len())
+}
+
 impl Inspect {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
         let inspection = container::inspect(&Model::open(&self.input)?);
@@ -31,7 +46,7 @@ impl Inspect {
                 format!("{:.4}", tensor.ratio),
                 format!("{:.3}", tensor.exponent_entropy_bits),
                 format!("{:.3}", tensor.byte_entropy_bits),
-                tensor.codebook.clone(),
+                code_lengths(&tensor.codebook),
             ]
         });
         let head = [
