@@ -2,13 +2,17 @@
 //!
 //! - `expression`: C expressions with just the brackets they need.
 //! - `fold`: which values become part of the expression that uses them, and which get a line of their own.
-//! - `names`: names that C++ takes.
+//! - `names`: names that C++ takes, all different.
+//! - `words`: names that C++ and CUDA have already.
 //! - `statement`: the lines of the body.
 
 mod expression;
 mod fold;
 mod names;
 mod statement;
+mod words;
+
+pub(crate) use names::{is_free_for_a_kernel, is_spelt_as_in_c};
 
 use crate::ir::{Kernel, Param, Space, Ty};
 use std::fmt::Write;

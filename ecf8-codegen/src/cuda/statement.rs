@@ -4,6 +4,7 @@ use super::expression::{self, Expr, Place};
 use super::fold::{self, Effect, Reads, Waiting};
 use super::names;
 use super::type_name;
+use super::words;
 use crate::ir::{
     Arm, Block, Kernel, Memory, MemoryId, Op, Param, Shuffle, Space, Stmt, StmtKind, Ty, ValueId, VarId,
 };
@@ -87,7 +88,8 @@ impl<'k> Writer<'k> {
 
     /// A name that nothing in scope has yet.
     fn fresh(&mut self, wanted: &str) -> String {
-        let name = names::free_name(wanted, |name| self.names.iter().any(|scope| scope.contains(name)));
+        let is_taken = |name: &str| self.names.iter().any(|scope| scope.contains(name));
+        let name = names::free_name(wanted, words::is_reserved, is_taken);
         if let Some(scope) = self.names.last_mut() {
             scope.insert(name.clone());
         }
