@@ -4,7 +4,7 @@ use super::expression::{self, Expr, Place};
 use super::fold::{self, Effect, Reads, Waiting};
 use super::names;
 use super::type_name;
-use super::words;
+use super::{words, wrap};
 use crate::ir::{
     Arm, Block, Kernel, Memory, MemoryId, Op, Param, Shuffle, Space, Stmt, StmtKind, Ty, ValueId, VarId,
 };
@@ -82,8 +82,10 @@ impl<'k> Writer<'k> {
     }
 
     fn line(&mut self, text: impl AsRef<str>) {
-        self.lines.push(format!("{}{}", "    ".repeat(self.depth), text.as_ref()));
-        self.origins.push(self.statement);
+        for line in wrap::statement(4 * self.depth, text.as_ref()) {
+            self.lines.push(line);
+            self.origins.push(self.statement);
+        }
     }
 
     /// A name that nothing in scope has yet.
@@ -105,9 +107,29 @@ impl<'k> Writer<'k> {
     }
 
     fn block(&mut self, block: &Block) {
-        for stmt in block {
-            self.stmt(stmt);
+        let mut own = HashSet::new();
+        for (i, stmt) in block.iter().enumerate() {
+            match stmt.kind {
+                StmtKind::Declare(variable, _) => {
+                    own.insert(variable);
+                    self.stmt(stmt);
+                }
+                StmtKind::Let(id, Op::Read(variable))
+                    if own.contains(&variable) && !fold::assigns(&block[i + 1..], variable) =>
+                {
+                    self.alias(id, variable);
+                }
+                _ => self.stmt(stmt),
+            }
         }
+    }
+
+    /// What reads a variable of this block after its last assignment is another name for it.
+    fn alias(&mut self, id: ValueId, variable: VarId) {
+        self.statement = self.statements;
+        self.statements += 1;
+        let name = self.variables.get(&variable).cloned().unwrap_or_default();
+        self.written.insert(id, Expr::name(name));
     }
 
     /// The value as an expression, and what evaluating it now reads.
@@ -180,7 +202,12 @@ impl<'k> Writer<'k> {
                 let ((ty, a), (_, b)) = (operand(self, *a), operand(self, *b));
                 expression::binary(ty, *op, &a, &b)
             }
-            Op::Cast(a) => expression::cast(result, &operand(self, *a).1),
+            Op::Cast(a) => {
+                let (from, a) = operand(self, *a);
+                let widens =
+                    matches!((from, result), (Ty::U8 | Ty::U16, Ty::U32 | Ty::U64) | (Ty::U32, Ty::U64));
+                if widens { expression::widen(result, &a) } else { expression::cast(result, &a) }
+            }
             Op::Select(c, a, b) => {
                 let (c, a, b) = (operand(self, *c).1, operand(self, *a).1, operand(self, *b).1);
                 expression::conditional(&c, &a, &b)
@@ -326,7 +353,10 @@ impl<'k> Writer<'k> {
                     self.lines.push(String::new());
                     self.origins.push(self.statement);
                 }
-                self.line(format!("// {text}").trim_end());
+                for line in wrap::words(text, wrap::WIDTH.saturating_sub(4 * self.depth + 3).max(20)) {
+                    self.lines.push(format!("{}// {line}", "    ".repeat(self.depth)).trim_end().to_owned());
+                    self.origins.push(self.statement);
+                }
             }
         }
     }
@@ -420,11 +450,12 @@ impl<'k> Writer<'k> {
     fn if_(&mut self, condition: &Expr, then: &Block, otherwise: &Block) {
         let start = self.lines.len();
         self.line(format!("if ({}) {{", condition.text));
+        let head = self.lines.len();
         self.inner(then);
         if otherwise.is_empty() {
             self.line("}");
             // An `if` around nothing but unused values.
-            if self.lines.len() == start + 2 {
+            if self.lines.len() == head + 1 {
                 self.lines.truncate(start);
                 self.origins.truncate(start);
             }
