@@ -3,6 +3,7 @@
 use crate::stage::Stage;
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::parse::Parser;
 use syn::spanned::Spanned;
 use syn::visit::Visit;
@@ -54,7 +55,7 @@ pub(crate) fn kernel(attribute: TokenStream, item: &TokenStream) -> TokenStream 
                 return None;
             };
             let (name, ty) = (&pattern.ident, &typed.ty);
-            let text = name.to_string();
+            let text = name.unraw().to_string();
             Some(quote_spanned! { ty.span() =>
                 let #name = <#ty as ::ecf8_codegen::lang::rt::KernelParam>::param(#text);
             })
@@ -69,7 +70,16 @@ pub(crate) fn kernel(attribute: TokenStream, item: &TokenStream) -> TokenStream 
     let (name, generics, clause) =
         (&function.sig.ident, &function.sig.generics, &function.sig.generics.where_clause);
     let docs = docs(attributes);
-    let text = name.to_string();
+    let text = name.unraw().to_string();
+    let spelt =
+        format!("`{text}` cannot name a kernel: CUDA C++ has only ASCII letters, digits and `_` for names");
+    let free = format!("`{text}` cannot name a kernel: C++ or CUDA has that name; call it `{text}_kernel`");
+    let check = quote_spanned! { name.span() =>
+        const _: () = {
+            ::core::assert!(::ecf8_codegen::lang::rt::is_spelt_as_in_c(#text), #spelt);
+            ::core::assert!(::ecf8_codegen::lang::rt::is_free_for_a_kernel(#text), #free);
+        };
+    };
     let signature = quote! {
         #(#attributes)*
         #visibility fn #name #generics (#(#host),*)
@@ -83,6 +93,7 @@ pub(crate) fn kernel(attribute: TokenStream, item: &TokenStream) -> TokenStream 
         #allowances
         #signature {
             #imports
+            #check
             ::ecf8_codegen::lang::rt::kernel(#text, &[#(#docs),*], #threads, #blocks_per_sm, || { #(#parameters)* #body })
         }
     }
@@ -118,7 +129,7 @@ pub(crate) fn device(attribute: &TokenStream, item: &TokenStream) -> TokenStream
         FnArg::Receiver(_) => None,
     });
     let names = names.map(|name| {
-        let text = name.to_string();
+        let text = name.unraw().to_string();
         quote_spanned!(name.span() => (&::ecf8_codegen::lang::rt::Name(&#name)).suggest(#text);)
     });
     // Within the closure, places are those of the function's own lines, not of its call.

@@ -3,6 +3,7 @@
 use crate::function::docs;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{
@@ -98,17 +99,17 @@ fn expand(input: &DeriveInput) -> Result<TokenStream, Error> {
     let fields: Vec<&Ident> = tunables.iter().map(|tunable| &tunable.name).collect();
     let name = &input.ident;
     let specs = tunables.iter().map(|Tunable { name, ty, about, values, default }| {
-        let text = name.to_string();
+        let text = name.unraw().to_string();
         quote_spanned! { ty.span() =>
             ::ecf8_codegen::strategy::TunableSpec::new::<#ty>(#text, #about, &#values, #default)
         }
     });
     let gets = tunables.iter().map(|Tunable { name, .. }| {
-        let text = name.to_string();
+        let text = name.unraw().to_string();
         quote!((#text, ::std::string::ToString::to_string(&self.#name)))
     });
     let sets = tunables.iter().map(|Tunable { name, ty, .. }| {
-        let text = name.to_string();
+        let text = name.unraw().to_string();
         quote_spanned!(ty.span() => #name: ::ecf8_codegen::strategy::parse_tunable::<#ty>(params, #text)?)
     });
     Ok(quote! {

@@ -2,7 +2,7 @@
 // strategy  gap-cascade
 // variant   bytes_per_thread=16 threads_per_block=512
 // codebook  ffedcba987654321
-// hash      a8717a6866b5fc14
+// hash      1ddb40a54cec16e4
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -74,46 +74,48 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     extern __shared__ __align__(16) u8 staged[];
     const u32 thread = threadIdx.x;
     const u32 block = blockIdx.x;
-    const u64 global_thread = (u64)block * 512 + (u64)thread;
+    const u64 global_thread = (u64)block * 512 + thread;
 
     // The bytes of this thread's window and of the two after it.
     const u64 first_byte = global_thread * 16;
-    const u32 window0 = first_byte < encoded_bytes ? (u32)encoded[first_byte] : 0;
+    const u32 window0 = first_byte < encoded_bytes ? encoded[first_byte] : 0;
     const u64 at = first_byte + 1;
-    const u32 window1 = at < encoded_bytes ? (u32)encoded[at] : 0;
+    const u32 window1 = at < encoded_bytes ? encoded[at] : 0;
     const u64 at_1 = first_byte + 2;
-    const u32 window2 = at_1 < encoded_bytes ? (u32)encoded[at_1] : 0;
+    const u32 window2 = at_1 < encoded_bytes ? encoded[at_1] : 0;
     const u64 at_2 = first_byte + 3;
-    const u32 window3 = at_2 < encoded_bytes ? (u32)encoded[at_2] : 0;
+    const u32 window3 = at_2 < encoded_bytes ? encoded[at_2] : 0;
     const u64 at_3 = first_byte + 4;
-    const u32 window4 = at_3 < encoded_bytes ? (u32)encoded[at_3] : 0;
+    const u32 window4 = at_3 < encoded_bytes ? encoded[at_3] : 0;
     const u64 at_4 = first_byte + 5;
-    const u32 window5 = at_4 < encoded_bytes ? (u32)encoded[at_4] : 0;
+    const u32 window5 = at_4 < encoded_bytes ? encoded[at_4] : 0;
     const u64 at_5 = first_byte + 6;
-    const u32 window6 = at_5 < encoded_bytes ? (u32)encoded[at_5] : 0;
+    const u32 window6 = at_5 < encoded_bytes ? encoded[at_5] : 0;
     const u64 at_6 = first_byte + 7;
-    const u32 window7 = at_6 < encoded_bytes ? (u32)encoded[at_6] : 0;
+    const u32 window7 = at_6 < encoded_bytes ? encoded[at_6] : 0;
     const u64 at_7 = first_byte + 8;
-    const u32 window8 = at_7 < encoded_bytes ? (u32)encoded[at_7] : 0;
+    const u32 window8 = at_7 < encoded_bytes ? encoded[at_7] : 0;
     const u64 at_8 = first_byte + 9;
-    const u32 window9 = at_8 < encoded_bytes ? (u32)encoded[at_8] : 0;
+    const u32 window9 = at_8 < encoded_bytes ? encoded[at_8] : 0;
     const u64 at_9 = first_byte + 10;
-    const u32 window10 = at_9 < encoded_bytes ? (u32)encoded[at_9] : 0;
+    const u32 window10 = at_9 < encoded_bytes ? encoded[at_9] : 0;
     const u64 at_10 = first_byte + 11;
-    const u32 window11 = at_10 < encoded_bytes ? (u32)encoded[at_10] : 0;
+    const u32 window11 = at_10 < encoded_bytes ? encoded[at_10] : 0;
     const u64 at_11 = first_byte + 12;
-    const u32 window12 = at_11 < encoded_bytes ? (u32)encoded[at_11] : 0;
+    const u32 window12 = at_11 < encoded_bytes ? encoded[at_11] : 0;
     const u64 at_12 = first_byte + 13;
-    const u32 window13 = at_12 < encoded_bytes ? (u32)encoded[at_12] : 0;
+    const u32 window13 = at_12 < encoded_bytes ? encoded[at_12] : 0;
     const u64 at_13 = first_byte + 14;
-    const u32 window14 = at_13 < encoded_bytes ? (u32)encoded[at_13] : 0;
+    const u32 window14 = at_13 < encoded_bytes ? encoded[at_13] : 0;
     const u64 at_14 = first_byte + 15;
-    const u32 window15 = at_14 < encoded_bytes ? (u32)encoded[at_14] : 0;
+    const u32 window15 = at_14 < encoded_bytes ? encoded[at_14] : 0;
     const u64 at_15 = first_byte + 16;
-    const u32 window16 = at_15 < encoded_bytes ? (u32)encoded[at_15] : 0;
+    const u32 window16 = at_15 < encoded_bytes ? encoded[at_15] : 0;
     const u64 at_16 = first_byte + 17;
-    const u32 window17 = at_16 < encoded_bytes ? (u32)encoded[at_16] : 0;
-    const u64 head = ((u64)window0 << 56) | ((u64)window1 << 48) | ((u64)window2 << 40) | ((u64)window3 << 32) | ((u64)window4 << 24) | ((u64)window5 << 16) | ((u64)window6 << 8) | (u64)window7;
+    const u32 window17 = at_16 < encoded_bytes ? encoded[at_16] : 0;
+    const u64 head = ((u64)window0 << 56) | ((u64)window1 << 48) | ((u64)window2 << 40)
+        | ((u64)window3 << 32) | ((u64)window4 << 24) | ((u64)window5 << 16) | ((u64)window6 << 8)
+        | window7;
     const u32 tails0 = (window8 << 8) | window9;
     const u32 tails1 = (window10 << 8) | window11;
     const u32 tails2 = (window12 << 8) | window13;
@@ -126,11 +128,11 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     u64 bits = head << gap;
     u32 used = gap;
     while (used < 16) {
-        u32 symbol = (u32)lut[(u32)(bits >> 56)];
+        u32 symbol = lut[(u32)(bits >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits <<= length;
         used += length;
         count++;
@@ -138,11 +140,11 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     bits |= (u64)tails0 << (used - 16);
     used -= 16;
     while (used < 16) {
-        u32 symbol = (u32)lut[(u32)(bits >> 56)];
+        u32 symbol = lut[(u32)(bits >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits <<= length;
         used += length;
         count++;
@@ -150,11 +152,11 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     bits |= (u64)tails1 << (used - 16);
     used -= 16;
     while (used < 16) {
-        u32 symbol = (u32)lut[(u32)(bits >> 56)];
+        u32 symbol = lut[(u32)(bits >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits <<= length;
         used += length;
         count++;
@@ -162,11 +164,11 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     bits |= (u64)tails2 << (used - 16);
     used -= 16;
     while (used < 16) {
-        u32 symbol = (u32)lut[(u32)(bits >> 56)];
+        u32 symbol = lut[(u32)(bits >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits <<= length;
         used += length;
         count++;
@@ -174,11 +176,11 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     bits |= (u64)tails3 << (used - 16);
     used -= 16;
     while (used < 16) {
-        u32 symbol = (u32)lut[(u32)(bits >> 56)];
+        u32 symbol = lut[(u32)(bits >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits <<= length;
         used += length;
         count++;
@@ -186,11 +188,11 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     bits |= (u64)tails4 << (used - 16);
     used -= 16;
     while (used < 48) {
-        u32 symbol = (u32)lut[(u32)(bits >> 56)];
+        u32 symbol = lut[(u32)(bits >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits <<= length;
         used += length;
         count++;
@@ -224,22 +226,23 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     }
     __syncthreads();
 
-    // Phase 2: decode again, and assemble. What the zero bits after the last codeword decode to lies beyond the block's end.
+    // Phase 2: decode again, and assemble. What the zero bits after the last codeword decode to
+    // lies beyond the block's end.
     const u64 base = output_positions[block];
     const u32 total = (u32)(output_positions[block + 1] - base);
     u32 position = starts[thread];
     u64 bits_1 = head << gap;
     u32 used_1 = gap;
     while (used_1 < 16) {
-        u32 symbol = (u32)lut[(u32)(bits_1 >> 56)];
+        u32 symbol = lut[(u32)(bits_1 >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits_1 <<= length;
         used_1 += length;
         if (position < total) {
-            const u64 element = base + (u64)position;
+            const u64 element = base + position;
             const u32 nibble = (u32)packed[element / 2] << ((u32)(element & 1) * 4);
             const u32 sign = nibble & 128;
             const u32 mantissa = (nibble >> 4) & 7;
@@ -250,15 +253,15 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     bits_1 |= (u64)tails0 << (used_1 - 16);
     used_1 -= 16;
     while (used_1 < 16) {
-        u32 symbol = (u32)lut[(u32)(bits_1 >> 56)];
+        u32 symbol = lut[(u32)(bits_1 >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits_1 <<= length;
         used_1 += length;
         if (position < total) {
-            const u64 element = base + (u64)position;
+            const u64 element = base + position;
             const u32 nibble = (u32)packed[element / 2] << ((u32)(element & 1) * 4);
             const u32 sign = nibble & 128;
             const u32 mantissa = (nibble >> 4) & 7;
@@ -269,15 +272,15 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     bits_1 |= (u64)tails1 << (used_1 - 16);
     used_1 -= 16;
     while (used_1 < 16) {
-        u32 symbol = (u32)lut[(u32)(bits_1 >> 56)];
+        u32 symbol = lut[(u32)(bits_1 >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits_1 <<= length;
         used_1 += length;
         if (position < total) {
-            const u64 element = base + (u64)position;
+            const u64 element = base + position;
             const u32 nibble = (u32)packed[element / 2] << ((u32)(element & 1) * 4);
             const u32 sign = nibble & 128;
             const u32 mantissa = (nibble >> 4) & 7;
@@ -288,15 +291,15 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     bits_1 |= (u64)tails2 << (used_1 - 16);
     used_1 -= 16;
     while (used_1 < 16) {
-        u32 symbol = (u32)lut[(u32)(bits_1 >> 56)];
+        u32 symbol = lut[(u32)(bits_1 >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits_1 <<= length;
         used_1 += length;
         if (position < total) {
-            const u64 element = base + (u64)position;
+            const u64 element = base + position;
             const u32 nibble = (u32)packed[element / 2] << ((u32)(element & 1) * 4);
             const u32 sign = nibble & 128;
             const u32 mantissa = (nibble >> 4) & 7;
@@ -307,15 +310,15 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     bits_1 |= (u64)tails3 << (used_1 - 16);
     used_1 -= 16;
     while (used_1 < 16) {
-        u32 symbol = (u32)lut[(u32)(bits_1 >> 56)];
+        u32 symbol = lut[(u32)(bits_1 >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits_1 <<= length;
         used_1 += length;
         if (position < total) {
-            const u64 element = base + (u64)position;
+            const u64 element = base + position;
             const u32 nibble = (u32)packed[element / 2] << ((u32)(element & 1) * 4);
             const u32 sign = nibble & 128;
             const u32 mantissa = (nibble >> 4) & 7;
@@ -326,15 +329,15 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     bits_1 |= (u64)tails4 << (used_1 - 16);
     used_1 -= 16;
     while (used_1 < 48) {
-        u32 symbol = (u32)lut[(u32)(bits_1 >> 56)];
+        u32 symbol = lut[(u32)(bits_1 >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits_1 <<= length;
         used_1 += length;
         if (position < total) {
-            const u64 element = base + (u64)position;
+            const u64 element = base + position;
             const u32 nibble = (u32)packed[element / 2] << ((u32)(element & 1) * 4);
             const u32 sign = nibble & 128;
             const u32 mantissa = (nibble >> 4) & 7;
@@ -346,6 +349,6 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     // Write back, neighbouring threads to neighbouring bytes.
     __syncthreads();
     for (u32 i = thread; i < total; i += 512) {
-        output[base + (u64)i] = staged[i];
+        output[base + i] = staged[i];
     }
 }

@@ -2,7 +2,7 @@
 // strategy  gap-cascade
 // variant   bytes_per_thread=8 threads_per_block=512
 // codebook  ffedcba987654321
-// hash      43e569096c0ab495
+// hash      ac7a6605e0927c7c
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -74,30 +74,32 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     extern __shared__ __align__(16) u8 staged[];
     const u32 thread = threadIdx.x;
     const u32 block = blockIdx.x;
-    const u64 global_thread = (u64)block * 512 + (u64)thread;
+    const u64 global_thread = (u64)block * 512 + thread;
 
     // The bytes of this thread's window and of the two after it.
     const u64 first_byte = global_thread * 8;
-    const u32 window0 = first_byte < encoded_bytes ? (u32)encoded[first_byte] : 0;
+    const u32 window0 = first_byte < encoded_bytes ? encoded[first_byte] : 0;
     const u64 at = first_byte + 1;
-    const u32 window1 = at < encoded_bytes ? (u32)encoded[at] : 0;
+    const u32 window1 = at < encoded_bytes ? encoded[at] : 0;
     const u64 at_1 = first_byte + 2;
-    const u32 window2 = at_1 < encoded_bytes ? (u32)encoded[at_1] : 0;
+    const u32 window2 = at_1 < encoded_bytes ? encoded[at_1] : 0;
     const u64 at_2 = first_byte + 3;
-    const u32 window3 = at_2 < encoded_bytes ? (u32)encoded[at_2] : 0;
+    const u32 window3 = at_2 < encoded_bytes ? encoded[at_2] : 0;
     const u64 at_3 = first_byte + 4;
-    const u32 window4 = at_3 < encoded_bytes ? (u32)encoded[at_3] : 0;
+    const u32 window4 = at_3 < encoded_bytes ? encoded[at_3] : 0;
     const u64 at_4 = first_byte + 5;
-    const u32 window5 = at_4 < encoded_bytes ? (u32)encoded[at_4] : 0;
+    const u32 window5 = at_4 < encoded_bytes ? encoded[at_4] : 0;
     const u64 at_5 = first_byte + 6;
-    const u32 window6 = at_5 < encoded_bytes ? (u32)encoded[at_5] : 0;
+    const u32 window6 = at_5 < encoded_bytes ? encoded[at_5] : 0;
     const u64 at_6 = first_byte + 7;
-    const u32 window7 = at_6 < encoded_bytes ? (u32)encoded[at_6] : 0;
+    const u32 window7 = at_6 < encoded_bytes ? encoded[at_6] : 0;
     const u64 at_7 = first_byte + 8;
-    const u32 window8 = at_7 < encoded_bytes ? (u32)encoded[at_7] : 0;
+    const u32 window8 = at_7 < encoded_bytes ? encoded[at_7] : 0;
     const u64 at_8 = first_byte + 9;
-    const u32 window9 = at_8 < encoded_bytes ? (u32)encoded[at_8] : 0;
-    const u64 head = ((u64)window0 << 56) | ((u64)window1 << 48) | ((u64)window2 << 40) | ((u64)window3 << 32) | ((u64)window4 << 24) | ((u64)window5 << 16) | ((u64)window6 << 8) | (u64)window7;
+    const u32 window9 = at_8 < encoded_bytes ? encoded[at_8] : 0;
+    const u64 head = ((u64)window0 << 56) | ((u64)window1 << 48) | ((u64)window2 << 40)
+        | ((u64)window3 << 32) | ((u64)window4 << 24) | ((u64)window5 << 16) | ((u64)window6 << 8)
+        | window7;
     const u32 tails0 = (window8 << 8) | window9;
     const u32 gap = ((u32)gaps[global_thread / 2] >> (4 - (thread & 1) * 4)) & 15;
 
@@ -106,11 +108,11 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     u64 bits = head << gap;
     u32 used = gap;
     while (used < 16) {
-        u32 symbol = (u32)lut[(u32)(bits >> 56)];
+        u32 symbol = lut[(u32)(bits >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits <<= length;
         used += length;
         count++;
@@ -118,11 +120,11 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     bits |= (u64)tails0 << (used - 16);
     used -= 16;
     while (used < 48) {
-        u32 symbol = (u32)lut[(u32)(bits >> 56)];
+        u32 symbol = lut[(u32)(bits >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits <<= length;
         used += length;
         count++;
@@ -156,22 +158,23 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     }
     __syncthreads();
 
-    // Phase 2: decode again, and assemble. What the zero bits after the last codeword decode to lies beyond the block's end.
+    // Phase 2: decode again, and assemble. What the zero bits after the last codeword decode to
+    // lies beyond the block's end.
     const u64 base = output_positions[block];
     const u32 total = (u32)(output_positions[block + 1] - base);
     u32 position = starts[thread];
     u64 bits_1 = head << gap;
     u32 used_1 = gap;
     while (used_1 < 16) {
-        u32 symbol = (u32)lut[(u32)(bits_1 >> 56)];
+        u32 symbol = lut[(u32)(bits_1 >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits_1 <<= length;
         used_1 += length;
         if (position < total) {
-            const u64 element = base + (u64)position;
+            const u64 element = base + position;
             const u32 nibble = (u32)packed[element / 2] << ((u32)(element & 1) * 4);
             const u32 sign = nibble & 128;
             const u32 mantissa = (nibble >> 4) & 7;
@@ -182,15 +185,15 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     bits_1 |= (u64)tails0 << (used_1 - 16);
     used_1 -= 16;
     while (used_1 < 48) {
-        u32 symbol = (u32)lut[(u32)(bits_1 >> 56)];
+        u32 symbol = lut[(u32)(bits_1 >> 56)];
         if (symbol >= 240) {
-            symbol = (u32)lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
+            symbol = lut[(256 - symbol) * 256 + ((u32)(bits_1 >> 48) & 255)];
         }
-        const u32 length = (u32)lut[symbol + 512];
+        const u32 length = lut[symbol + 512];
         bits_1 <<= length;
         used_1 += length;
         if (position < total) {
-            const u64 element = base + (u64)position;
+            const u64 element = base + position;
             const u32 nibble = (u32)packed[element / 2] << ((u32)(element & 1) * 4);
             const u32 sign = nibble & 128;
             const u32 mantissa = (nibble >> 4) & 7;
@@ -202,6 +205,6 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     // Write back, neighbouring threads to neighbouring bytes.
     __syncthreads();
     for (u32 i = thread; i < total; i += 512) {
-        output[base + (u64)i] = staged[i];
+        output[base + i] = staged[i];
     }
 }

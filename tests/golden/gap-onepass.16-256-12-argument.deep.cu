@@ -2,7 +2,7 @@
 // strategy  gap-onepass
 // variant   bytes_per_thread=16 threads_per_block=256 index_bits=12 table=argument
 // codebook  ffedcba987654321
-// hash      44f2d470320fa2da
+// hash      29b2c6eeb94d0039
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -64,10 +64,9 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
             const u32 symbol = decode[(place & 15) + 4130];
             entry = symbol | 0x10000 | (length << 19) | (length << 24);
         }
-        const u32 entry_1 = entry;
-        const u32 symbols_1 = entry_1 & 0xffff;
-        const u32 count_1 = (entry_1 >> 16) & 7;
-        const u32 length = (entry_1 >> 19) & 31;
+        const u32 symbols_1 = entry & 0xffff;
+        const u32 count_1 = (entry >> 16) & 7;
+        const u32 length = (entry >> 19) & 31;
         const u32 filled = (count & 7) + count_1;
         symbols |= (u64)symbols_1 << ((count & 7) * 4);
         count += count_1;
@@ -93,10 +92,9 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
             const u32 symbol = decode[(place & 15) + 4130];
             entry = symbol | 0x10000 | (length << 19) | (length << 24);
         }
-        const u32 entry_1 = entry;
-        const u32 symbols_1 = entry_1 & 0xffff;
-        const u32 count_1 = (entry_1 >> 16) & 7;
-        const u32 length = (entry_1 >> 19) & 31;
+        const u32 symbols_1 = entry & 0xffff;
+        const u32 count_1 = (entry >> 16) & 7;
+        const u32 length = (entry >> 19) & 31;
         const u32 filled = (count & 7) + count_1;
         symbols |= (u64)symbols_1 << ((count & 7) * 4);
         count += count_1;
@@ -122,10 +120,9 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
             const u32 symbol = decode[(place & 15) + 4130];
             entry = symbol | 0x10000 | (length << 19) | (length << 24);
         }
-        const u32 entry_1 = entry;
-        const u32 symbols_1 = entry_1 & 0xffff;
-        const u32 count_1 = (entry_1 >> 16) & 7;
-        const u32 length = (entry_1 >> 19) & 31;
+        const u32 symbols_1 = entry & 0xffff;
+        const u32 count_1 = (entry >> 16) & 7;
+        const u32 length = (entry >> 19) & 31;
         const u32 filled = (count & 7) + count_1;
         symbols |= (u64)symbols_1 << ((count & 7) * 4);
         count += count_1;
@@ -151,14 +148,13 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
             const u32 symbol = decode[(place & 15) + 4130];
             entry = symbol | 0x10000 | (length << 19) | (length << 24);
         }
-        const u32 entry_1 = entry;
-        const u32 symbols_1 = entry_1 & 0xffff;
-        const u32 count_1 = (entry_1 >> 16) & 7;
-        const u32 length = (entry_1 >> 19) & 31;
+        const u32 symbols_1 = entry & 0xffff;
+        const u32 count_1 = (entry >> 16) & 7;
+        const u32 length = (entry >> 19) & 31;
         const bool whole = used + length <= 32;
-        const u32 symbols_2 = whole ? symbols_1 : entry_1 & 15;
+        const u32 symbols_2 = whole ? symbols_1 : entry & 15;
         const u32 count_2 = whole ? count_1 : 1;
-        const u32 length_1 = whole ? length : entry_1 >> 24;
+        const u32 length_1 = whole ? length : entry >> 24;
         const u32 filled = (count & 7) + count_2;
         symbols |= (u64)symbols_2 << ((count & 7) * 4);
         count += count_2;
@@ -170,10 +166,9 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
         used += length_1;
     }
     kept[slot] = (u32)symbols;
-    const u32 count_1 = count;
     const u32 lane = threadIdx.x & 31;
     const u32 warp = threadIdx.x >> 5;
-    u32 sum = count_1;
+    u32 sum = count;
     const u32 below = __shfl_up_sync(0xffffffff, sum, 1u);
     if (lane >= 1) {
         sum += below;
@@ -202,7 +197,7 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
     before += __shfl_xor_sync(0xffffffff, before, 1u);
     before += __shfl_xor_sync(0xffffffff, before, 2u);
     before += __shfl_xor_sync(0xffffffff, before, 4u);
-    const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count_1;
+    const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count;
 
     // Copy what was kept to its place. Windows beyond the end of the stream have nothing to copy.
     const u64 base = output_positions[block];
@@ -247,7 +242,7 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
         if (vector < first_whole) {
             continue;
         }
-        const u64 at = first_vector + (u64)vector;
+        const u64 at = first_vector + vector;
         const uint4 exponents = ((const uint4*)staged)[vector];
         const uint2 nibbles = ((const uint2*)packed)[at];
         const u32 upper = (nibbles.x & 0x80808080u) | ((nibbles.x >> 4) & 0x7070707);
@@ -272,8 +267,8 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
         const bool is_whole = edge * 16 >= begin && edge * 16 + 16 <= end;
         const bool is_twice = threadIdx.x >= 16 && edge == begin / 16;
         if (i >= begin && i < end && !is_whole && !is_twice) {
-            const u64 element = base + (u64)(i - begin);
-            const u32 pair = (u32)((const u8*)packed)[element / 2];
+            const u64 element = base + (i - begin);
+            const u32 pair = ((const u8*)packed)[element / 2];
             const u32 nibble = pair >> (4 - ((u32)element & 1) * 4);
             const u32 exponent = (u32)staged[i] & 15;
             output[element] = (u8)(((nibble & 8) << 4) | (exponent << 3) | (nibble & 7));

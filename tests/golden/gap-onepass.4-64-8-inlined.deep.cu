@@ -2,7 +2,7 @@
 // strategy  gap-onepass
 // variant   bytes_per_thread=4 threads_per_block=64 index_bits=8 table=inlined
 // codebook  ffedcba987654321
-// hash      e82c4e09995f1bbe
+// hash      82acd70c242dcc88
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -11,45 +11,45 @@ typedef unsigned long long u64;
 typedef int i32;
 
 __device__ const u32 decode_table[306] = {
-     0x124ffffu,  0x124ffffu,  0x124ffffu,  0x124ffffu,  0x124ffffu,  0x124ffffu,  0x124ffffu,  0x124ffffu,
-     0x124ffffu,  0x124ffffu,  0x124ffffu,  0x124ffffu,  0x124ffffu,  0x124ffffu,  0x124ffffu,  0x124ffffu,
-     0x12cefffu,  0x12cefffu,  0x12cefffu,  0x12cefffu,  0x12cefffu,  0x12cefffu,  0x12cefffu,  0x12cefffu,
-     0x134dfffu,  0x134dfffu,  0x134dfffu,  0x134dfffu,  0x13ccfffu,  0x13ccfffu,  0x144bfffu,  0x11b0fffu,
-     0x12cfeffu,  0x12cfeffu,  0x12cfeffu,  0x12cfeffu,  0x12cfeffu,  0x12cfeffu,  0x12cfeffu,  0x12cfeffu,
-     0x134eeffu,  0x134eeffu,  0x134eeffu,  0x134eeffu,  0x13cdeffu,  0x13cdeffu,  0x144ceffu,  0x1230effu,
-     0x134fdffu,  0x134fdffu,  0x134fdffu,  0x134fdffu,  0x13cedffu,  0x13cedffu,  0x144ddffu,  0x12b0dffu,
-     0x13cfcffu,  0x13cfcffu,  0x144ecffu,  0x1330cffu,  0x144fbffu,  0x13b0bffu,  0x1430affu,  0x11200ffu,
-     0x12cffefu,  0x12cffefu,  0x12cffefu,  0x12cffefu,  0x12cffefu,  0x12cffefu,  0x12cffefu,  0x12cffefu,
-     0x134efefu,  0x134efefu,  0x134efefu,  0x134efefu,  0x13cdfefu,  0x13cdfefu,  0x144cfefu,  0x1230fefu,
-     0x134feefu,  0x134feefu,  0x134feefu,  0x134feefu,  0x13ceeefu,  0x13ceeefu,  0x144deefu,  0x12b0eefu,
-     0x13cfdefu,  0x13cfdefu,  0x144edefu,  0x1330defu,  0x144fcefu,  0x13b0cefu,  0x1430befu,  0x11a00efu,
-     0x134ffdfu,  0x134ffdfu,  0x134ffdfu,  0x134ffdfu,  0x13cefdfu,  0x13cefdfu,  0x144dfdfu,  0x12b0fdfu,
-     0x13cfedfu,  0x13cfedfu,  0x144eedfu,  0x1330edfu,  0x144fddfu,  0x13b0ddfu,  0x1430cdfu,  0x12200dfu,
-     0x13cffcfu,  0x13cffcfu,  0x144efcfu,  0x1330fcfu,  0x144fecfu,  0x13b0ecfu,  0x1430dcfu,  0x12a00cfu,
-     0x144ffbfu,  0x13b0fbfu,  0x1430ebfu,  0x13200bfu,  0x1430fafu,  0x13a00afu,  0x142009fu,  0x109000fu,
-     0x22cfffeu,  0x22cfffeu,  0x22cfffeu,  0x22cfffeu,  0x22cfffeu,  0x22cfffeu,  0x22cfffeu,  0x22cfffeu,
-     0x234effeu,  0x234effeu,  0x234effeu,  0x234effeu,  0x23cdffeu,  0x23cdffeu,  0x244cffeu,  0x2230ffeu,
-     0x234fefeu,  0x234fefeu,  0x234fefeu,  0x234fefeu,  0x23ceefeu,  0x23ceefeu,  0x244defeu,  0x22b0efeu,
-     0x23cfdfeu,  0x23cfdfeu,  0x244edfeu,  0x2330dfeu,  0x244fcfeu,  0x23b0cfeu,  0x2430bfeu,  0x21a00feu,
-     0x234ffeeu,  0x234ffeeu,  0x234ffeeu,  0x234ffeeu,  0x23cefeeu,  0x23cefeeu,  0x244dfeeu,  0x22b0feeu,
-     0x23cfeeeu,  0x23cfeeeu,  0x244eeeeu,  0x2330eeeu,  0x244fdeeu,  0x23b0deeu,  0x2430ceeu,  0x22200eeu,
-     0x23cffdeu,  0x23cffdeu,  0x244efdeu,  0x2330fdeu,  0x244fedeu,  0x23b0edeu,  0x2430ddeu,  0x22a00deu,
-     0x244ffceu,  0x23b0fceu,  0x2430eceu,  0x23200ceu,  0x2430fbeu,  0x23a00beu,  0x24200aeu,  0x211000eu,
-     0x334fffdu,  0x334fffdu,  0x334fffdu,  0x334fffdu,  0x33ceffdu,  0x33ceffdu,  0x344dffdu,  0x32b0ffdu,
-     0x33cfefdu,  0x33cfefdu,  0x344eefdu,  0x3330efdu,  0x344fdfdu,  0x33b0dfdu,  0x3430cfdu,  0x32200fdu,
-     0x33cffedu,  0x33cffedu,  0x344efedu,  0x3330fedu,  0x344feedu,  0x33b0eedu,  0x3430dedu,  0x32a00edu,
-     0x344ffddu,  0x33b0fddu,  0x3430eddu,  0x33200ddu,  0x3430fcdu,  0x33a00cdu,  0x34200bdu,  0x319000du,
-     0x43cfffcu,  0x43cfffcu,  0x444effcu,  0x4330ffcu,  0x444fefcu,  0x43b0efcu,  0x4430dfcu,  0x42a00fcu,
-     0x444ffecu,  0x43b0fecu,  0x4430eecu,  0x43200ecu,  0x4430fdcu,  0x43a00dcu,  0x44200ccu,  0x421000cu,
-     0x544fffbu,  0x53b0ffbu,  0x5430efbu,  0x53200fbu,  0x5430febu,  0x53a00ebu,  0x54200dbu,  0x529000bu,
-     0x6430ffau,  0x63a00fau,  0x64200eau,  0x631000au,  0x74200f9u,  0x7390009u,  0x8410008u,          0u,
-             0u,     0x8000u,     0xc000u,     0xe000u,     0xf000u,     0xf800u,     0xfc00u,     0xfe00u,
-        0xff00u,     0xff80u,     0xffc0u,     0xffe0u,     0xfff0u,     0xfff8u,     0xfffcu,    0x10000u,
-       0x10000u,          0u,          0u, 0xffffffffu, 0xfffffffcu, 0xfffffff5u, 0xffffffe6u, 0xffffffc7u,
-    0xffffff88u, 0xffffff09u, 0xfffffe0au, 0xfffffc0bu, 0xfffff80cu, 0xfffff00du, 0xffffe00eu, 0xffffc00fu,
-    0xffff8010u,          0u,         15u,         14u,         13u,         12u,         11u,         10u,
-             9u,          8u,          7u,          6u,          5u,          4u,          3u,          2u,
-             0u,          1u,
+     0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,
+     0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,
+     0x12cefff,  0x12cefff,  0x12cefff,  0x12cefff,  0x12cefff,  0x12cefff,  0x12cefff,  0x12cefff,
+     0x134dfff,  0x134dfff,  0x134dfff,  0x134dfff,  0x13ccfff,  0x13ccfff,  0x144bfff,  0x11b0fff,
+     0x12cfeff,  0x12cfeff,  0x12cfeff,  0x12cfeff,  0x12cfeff,  0x12cfeff,  0x12cfeff,  0x12cfeff,
+     0x134eeff,  0x134eeff,  0x134eeff,  0x134eeff,  0x13cdeff,  0x13cdeff,  0x144ceff,  0x1230eff,
+     0x134fdff,  0x134fdff,  0x134fdff,  0x134fdff,  0x13cedff,  0x13cedff,  0x144ddff,  0x12b0dff,
+     0x13cfcff,  0x13cfcff,  0x144ecff,  0x1330cff,  0x144fbff,  0x13b0bff,  0x1430aff,  0x11200ff,
+     0x12cffef,  0x12cffef,  0x12cffef,  0x12cffef,  0x12cffef,  0x12cffef,  0x12cffef,  0x12cffef,
+     0x134efef,  0x134efef,  0x134efef,  0x134efef,  0x13cdfef,  0x13cdfef,  0x144cfef,  0x1230fef,
+     0x134feef,  0x134feef,  0x134feef,  0x134feef,  0x13ceeef,  0x13ceeef,  0x144deef,  0x12b0eef,
+     0x13cfdef,  0x13cfdef,  0x144edef,  0x1330def,  0x144fcef,  0x13b0cef,  0x1430bef,  0x11a00ef,
+     0x134ffdf,  0x134ffdf,  0x134ffdf,  0x134ffdf,  0x13cefdf,  0x13cefdf,  0x144dfdf,  0x12b0fdf,
+     0x13cfedf,  0x13cfedf,  0x144eedf,  0x1330edf,  0x144fddf,  0x13b0ddf,  0x1430cdf,  0x12200df,
+     0x13cffcf,  0x13cffcf,  0x144efcf,  0x1330fcf,  0x144fecf,  0x13b0ecf,  0x1430dcf,  0x12a00cf,
+     0x144ffbf,  0x13b0fbf,  0x1430ebf,  0x13200bf,  0x1430faf,  0x13a00af,  0x142009f,  0x109000f,
+     0x22cfffe,  0x22cfffe,  0x22cfffe,  0x22cfffe,  0x22cfffe,  0x22cfffe,  0x22cfffe,  0x22cfffe,
+     0x234effe,  0x234effe,  0x234effe,  0x234effe,  0x23cdffe,  0x23cdffe,  0x244cffe,  0x2230ffe,
+     0x234fefe,  0x234fefe,  0x234fefe,  0x234fefe,  0x23ceefe,  0x23ceefe,  0x244defe,  0x22b0efe,
+     0x23cfdfe,  0x23cfdfe,  0x244edfe,  0x2330dfe,  0x244fcfe,  0x23b0cfe,  0x2430bfe,  0x21a00fe,
+     0x234ffee,  0x234ffee,  0x234ffee,  0x234ffee,  0x23cefee,  0x23cefee,  0x244dfee,  0x22b0fee,
+     0x23cfeee,  0x23cfeee,  0x244eeee,  0x2330eee,  0x244fdee,  0x23b0dee,  0x2430cee,  0x22200ee,
+     0x23cffde,  0x23cffde,  0x244efde,  0x2330fde,  0x244fede,  0x23b0ede,  0x2430dde,  0x22a00de,
+     0x244ffce,  0x23b0fce,  0x2430ece,  0x23200ce,  0x2430fbe,  0x23a00be,  0x24200ae,  0x211000e,
+     0x334fffd,  0x334fffd,  0x334fffd,  0x334fffd,  0x33ceffd,  0x33ceffd,  0x344dffd,  0x32b0ffd,
+     0x33cfefd,  0x33cfefd,  0x344eefd,  0x3330efd,  0x344fdfd,  0x33b0dfd,  0x3430cfd,  0x32200fd,
+     0x33cffed,  0x33cffed,  0x344efed,  0x3330fed,  0x344feed,  0x33b0eed,  0x3430ded,  0x32a00ed,
+     0x344ffdd,  0x33b0fdd,  0x3430edd,  0x33200dd,  0x3430fcd,  0x33a00cd,  0x34200bd,  0x319000d,
+     0x43cfffc,  0x43cfffc,  0x444effc,  0x4330ffc,  0x444fefc,  0x43b0efc,  0x4430dfc,  0x42a00fc,
+     0x444ffec,  0x43b0fec,  0x4430eec,  0x43200ec,  0x4430fdc,  0x43a00dc,  0x44200cc,  0x421000c,
+     0x544fffb,  0x53b0ffb,  0x5430efb,  0x53200fb,  0x5430feb,  0x53a00eb,  0x54200db,  0x529000b,
+     0x6430ffa,  0x63a00fa,  0x64200ea,  0x631000a,  0x74200f9,  0x7390009,  0x8410008,          0,
+             0,     0x8000,     0xc000,     0xe000,     0xf000,     0xf800,     0xfc00,     0xfe00,
+        0xff00,     0xff80,     0xffc0,     0xffe0,     0xfff0,     0xfff8,     0xfffc,    0x10000,
+       0x10000,          0,          0, 0xffffffff, 0xfffffffc, 0xfffffff5, 0xffffffe6, 0xffffffc7,
+    0xffffff88, 0xffffff09, 0xfffffe0a, 0xfffffc0b, 0xfffff80c, 0xfffff00d, 0xffffe00e, 0xffffc00f,
+    0xffff8010,          0,         15,         14,         13,         12,         11,         10,
+             9,          8,          7,          6,          5,          4,          3,          2,
+             0,          1,
 };
 
 // Decodes a tensor of scheme `exponent-gap`, every window once.
@@ -99,14 +99,13 @@ extern "C" __global__ void __launch_bounds__(64) gap_onepass(
             const u32 symbol = decode_table[(place & 15) + 290];
             entry = symbol | 0x10000 | (length << 19) | (length << 24);
         }
-        const u32 entry_1 = entry;
-        const u32 symbols_1 = entry_1 & 0xffff;
-        const u32 count_1 = (entry_1 >> 16) & 7;
-        const u32 length = (entry_1 >> 19) & 31;
+        const u32 symbols_1 = entry & 0xffff;
+        const u32 count_1 = (entry >> 16) & 7;
+        const u32 length = (entry >> 19) & 31;
         const bool whole = used + length <= 32;
-        const u32 symbols_2 = whole ? symbols_1 : entry_1 & 15;
+        const u32 symbols_2 = whole ? symbols_1 : entry & 15;
         const u32 count_2 = whole ? count_1 : 1;
-        const u32 length_1 = whole ? length : entry_1 >> 24;
+        const u32 length_1 = whole ? length : entry >> 24;
         const u32 filled = (count & 7) + count_2;
         symbols |= (u64)symbols_2 << ((count & 7) * 4);
         count += count_2;
@@ -118,10 +117,9 @@ extern "C" __global__ void __launch_bounds__(64) gap_onepass(
         used += length_1;
     }
     kept[slot] = (u32)symbols;
-    const u32 count_1 = count;
     const u32 lane = threadIdx.x & 31;
     const u32 warp = threadIdx.x >> 5;
-    u32 sum = count_1;
+    u32 sum = count;
     const u32 below = __shfl_up_sync(0xffffffff, sum, 1u);
     if (lane >= 1) {
         sum += below;
@@ -148,7 +146,7 @@ extern "C" __global__ void __launch_bounds__(64) gap_onepass(
     __syncthreads();
     u32 before = lane < warp ? sums[lane] : 0;
     before += __shfl_xor_sync(0xffffffff, before, 1u);
-    const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count_1;
+    const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count;
 
     // Copy what was kept to its place. Windows beyond the end of the stream have nothing to copy.
     const u64 base = output_positions[block];
@@ -193,7 +191,7 @@ extern "C" __global__ void __launch_bounds__(64) gap_onepass(
         if (vector < first_whole) {
             continue;
         }
-        const u64 at = first_vector + (u64)vector;
+        const u64 at = first_vector + vector;
         const uint4 exponents = ((const uint4*)staged)[vector];
         const uint2 nibbles = ((const uint2*)packed)[at];
         const u32 upper = (nibbles.x & 0x80808080u) | ((nibbles.x >> 4) & 0x7070707);
@@ -218,8 +216,8 @@ extern "C" __global__ void __launch_bounds__(64) gap_onepass(
         const bool is_whole = edge * 16 >= begin && edge * 16 + 16 <= end;
         const bool is_twice = threadIdx.x >= 16 && edge == begin / 16;
         if (i >= begin && i < end && !is_whole && !is_twice) {
-            const u64 element = base + (u64)(i - begin);
-            const u32 pair = (u32)((const u8*)packed)[element / 2];
+            const u64 element = base + (i - begin);
+            const u32 pair = ((const u8*)packed)[element / 2];
             const u32 nibble = pair >> (4 - ((u32)element & 1) * 4);
             const u32 exponent = (u32)staged[i] & 15;
             output[element] = (u8)(((nibble & 8) << 4) | (exponent << 3) | (nibble & 7));

@@ -2,7 +2,7 @@
 // strategy  gap-wide
 // variant   bytes_per_thread=16 threads_per_block=512 index_bits=12 table=argument
 // codebook  ffedcba987654321
-// hash      e6deda00d8ddd364
+// hash      8d8bbf3a216efc02
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -60,9 +60,8 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
             const u32 symbol = decode[(place & 15) + 4130];
             entry = symbol | 0x10000 | (length << 19) | (length << 24);
         }
-        const u32 entry_1 = entry;
-        const u32 count_1 = (entry_1 >> 16) & 7;
-        const u32 length = (entry_1 >> 19) & 31;
+        const u32 count_1 = (entry >> 16) & 7;
+        const u32 length = (entry >> 19) & 31;
         count += count_1;
         used += length;
     }
@@ -81,9 +80,8 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
             const u32 symbol = decode[(place & 15) + 4130];
             entry = symbol | 0x10000 | (length << 19) | (length << 24);
         }
-        const u32 entry_1 = entry;
-        const u32 count_1 = (entry_1 >> 16) & 7;
-        const u32 length = (entry_1 >> 19) & 31;
+        const u32 count_1 = (entry >> 16) & 7;
+        const u32 length = (entry >> 19) & 31;
         count += count_1;
         used += length;
     }
@@ -102,9 +100,8 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
             const u32 symbol = decode[(place & 15) + 4130];
             entry = symbol | 0x10000 | (length << 19) | (length << 24);
         }
-        const u32 entry_1 = entry;
-        const u32 count_1 = (entry_1 >> 16) & 7;
-        const u32 length = (entry_1 >> 19) & 31;
+        const u32 count_1 = (entry >> 16) & 7;
+        const u32 length = (entry >> 19) & 31;
         count += count_1;
         used += length;
     }
@@ -123,19 +120,17 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
             const u32 symbol = decode[(place & 15) + 4130];
             entry = symbol | 0x10000 | (length << 19) | (length << 24);
         }
-        const u32 entry_1 = entry;
-        const u32 count_1 = (entry_1 >> 16) & 7;
-        const u32 length = (entry_1 >> 19) & 31;
+        const u32 count_1 = (entry >> 16) & 7;
+        const u32 length = (entry >> 19) & 31;
         const bool whole = used + length <= 32;
         const u32 count_2 = whole ? count_1 : 1;
-        const u32 length_1 = whole ? length : entry_1 >> 24;
+        const u32 length_1 = whole ? length : entry >> 24;
         count += count_2;
         used += length_1;
     }
-    const u32 count_1 = count;
     const u32 lane = threadIdx.x & 31;
     const u32 warp = threadIdx.x >> 5;
-    u32 sum = count_1;
+    u32 sum = count;
     const u32 below = __shfl_up_sync(0xffffffff, sum, 1u);
     if (lane >= 1) {
         sum += below;
@@ -165,7 +160,7 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
     before += __shfl_xor_sync(0xffffffff, before, 2u);
     before += __shfl_xor_sync(0xffffffff, before, 4u);
     before += __shfl_xor_sync(0xffffffff, before, 8u);
-    const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count_1;
+    const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count;
 
     // Decode again, and stage the exponents. Windows beyond the end of the stream have none.
     const u64 base = output_positions[block];
@@ -187,21 +182,20 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
                 const u32 symbol = decode[(place & 15) + 4130];
                 entry = symbol | 0x10000 | (length << 19) | (length << 24);
             }
-            const u32 entry_1 = entry;
-            const u32 symbols = entry_1 & 0xffff;
-            const u32 count_2 = (entry_1 >> 16) & 7;
-            const u32 length = (entry_1 >> 19) & 31;
+            const u32 symbols = entry & 0xffff;
+            const u32 count_1 = (entry >> 16) & 7;
+            const u32 length = (entry >> 19) & 31;
             staged[position] = (u8)symbols;
-            if (count_2 > 1) {
+            if (count_1 > 1) {
                 staged[position + 1] = (u8)(symbols >> 4);
             }
-            if (count_2 > 2) {
+            if (count_1 > 2) {
                 staged[position + 2] = (u8)(symbols >> 8);
             }
-            if (count_2 > 3) {
+            if (count_1 > 3) {
                 staged[position + 3] = (u8)(symbols >> 12);
             }
-            position += count_2;
+            position += count_1;
             used_1 += length;
         }
         used_1 -= 32;
@@ -219,21 +213,20 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
                 const u32 symbol = decode[(place & 15) + 4130];
                 entry = symbol | 0x10000 | (length << 19) | (length << 24);
             }
-            const u32 entry_1 = entry;
-            const u32 symbols = entry_1 & 0xffff;
-            const u32 count_2 = (entry_1 >> 16) & 7;
-            const u32 length = (entry_1 >> 19) & 31;
+            const u32 symbols = entry & 0xffff;
+            const u32 count_1 = (entry >> 16) & 7;
+            const u32 length = (entry >> 19) & 31;
             staged[position] = (u8)symbols;
-            if (count_2 > 1) {
+            if (count_1 > 1) {
                 staged[position + 1] = (u8)(symbols >> 4);
             }
-            if (count_2 > 2) {
+            if (count_1 > 2) {
                 staged[position + 2] = (u8)(symbols >> 8);
             }
-            if (count_2 > 3) {
+            if (count_1 > 3) {
                 staged[position + 3] = (u8)(symbols >> 12);
             }
-            position += count_2;
+            position += count_1;
             used_1 += length;
         }
         used_1 -= 32;
@@ -251,21 +244,20 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
                 const u32 symbol = decode[(place & 15) + 4130];
                 entry = symbol | 0x10000 | (length << 19) | (length << 24);
             }
-            const u32 entry_1 = entry;
-            const u32 symbols = entry_1 & 0xffff;
-            const u32 count_2 = (entry_1 >> 16) & 7;
-            const u32 length = (entry_1 >> 19) & 31;
+            const u32 symbols = entry & 0xffff;
+            const u32 count_1 = (entry >> 16) & 7;
+            const u32 length = (entry >> 19) & 31;
             staged[position] = (u8)symbols;
-            if (count_2 > 1) {
+            if (count_1 > 1) {
                 staged[position + 1] = (u8)(symbols >> 4);
             }
-            if (count_2 > 2) {
+            if (count_1 > 2) {
                 staged[position + 2] = (u8)(symbols >> 8);
             }
-            if (count_2 > 3) {
+            if (count_1 > 3) {
                 staged[position + 3] = (u8)(symbols >> 12);
             }
-            position += count_2;
+            position += count_1;
             used_1 += length;
         }
         used_1 -= 32;
@@ -283,25 +275,24 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
                 const u32 symbol = decode[(place & 15) + 4130];
                 entry = symbol | 0x10000 | (length << 19) | (length << 24);
             }
-            const u32 entry_1 = entry;
-            const u32 symbols = entry_1 & 0xffff;
-            const u32 count_2 = (entry_1 >> 16) & 7;
-            const u32 length = (entry_1 >> 19) & 31;
+            const u32 symbols = entry & 0xffff;
+            const u32 count_1 = (entry >> 16) & 7;
+            const u32 length = (entry >> 19) & 31;
             const bool whole = used_1 + length <= 32;
-            const u32 symbols_1 = whole ? symbols : entry_1 & 15;
-            const u32 count_3 = whole ? count_2 : 1;
-            const u32 length_1 = whole ? length : entry_1 >> 24;
+            const u32 symbols_1 = whole ? symbols : entry & 15;
+            const u32 count_2 = whole ? count_1 : 1;
+            const u32 length_1 = whole ? length : entry >> 24;
             staged[position] = (u8)symbols_1;
-            if (count_3 > 1) {
+            if (count_2 > 1) {
                 staged[position + 1] = (u8)(symbols_1 >> 4);
             }
-            if (count_3 > 2) {
+            if (count_2 > 2) {
                 staged[position + 2] = (u8)(symbols_1 >> 8);
             }
-            if (count_3 > 3) {
+            if (count_2 > 3) {
                 staged[position + 3] = (u8)(symbols_1 >> 12);
             }
-            position += count_3;
+            position += count_2;
             used_1 += length_1;
         }
     }
@@ -316,7 +307,7 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
         if (vector < first_whole) {
             continue;
         }
-        const u64 at = first_vector + (u64)vector;
+        const u64 at = first_vector + vector;
         const uint4 exponents = ((const uint4*)staged)[vector];
         const uint2 nibbles = ((const uint2*)packed)[at];
         const u32 upper = (nibbles.x & 0x80808080u) | ((nibbles.x >> 4) & 0x7070707);
@@ -341,8 +332,8 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
         const bool is_whole = edge * 16 >= begin && edge * 16 + 16 <= end;
         const bool is_twice = threadIdx.x >= 16 && edge == begin / 16;
         if (i >= begin && i < end && !is_whole && !is_twice) {
-            const u64 element = base + (u64)(i - begin);
-            const u32 pair = (u32)((const u8*)packed)[element / 2];
+            const u64 element = base + (i - begin);
+            const u32 pair = ((const u8*)packed)[element / 2];
             const u32 nibble = pair >> (4 - ((u32)element & 1) * 4);
             const u32 exponent = (u32)staged[i] & 15;
             output[element] = (u8)(((nibble & 8) << 4) | (exponent << 3) | (nibble & 7));

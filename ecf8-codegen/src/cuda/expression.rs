@@ -36,6 +36,8 @@ pub(super) struct Expr {
     pub(super) precedence: u8,
     /// The value, if it is a literal.
     pub(super) literal: Option<(Ty, u64)>,
+    /// If it is a conversion to a wider type that C also makes where it has reason to: what is converted.
+    pub(super) widened: Option<Box<Expr>>,
     /// Whether writing it out again costs nothing.
     pub(super) costs_nothing: bool,
     /// What it reads, if it is no more than that.
@@ -46,7 +48,15 @@ pub(super) struct Expr {
 
 impl Expr {
     pub(super) fn new(text: impl Into<String>, precedence: u8) -> Self {
-        Self { text: text.into(), precedence, literal: None, costs_nothing: false, place: None, update: None }
+        Self {
+            text: text.into(),
+            precedence,
+            literal: None,
+            widened: None,
+            costs_nothing: false,
+            place: None,
+            update: None,
+        }
     }
 
     pub(super) fn name(text: impl Into<String>) -> Self {
@@ -70,8 +80,17 @@ impl Expr {
         if needed { format!("({})", self.text) } else { self.text.clone() }
     }
 
-    /// The text where C converts it to what is wanted: literals need no suffix.
+    /// The text where C converts it to what is wanted: literals need no suffix, and what is only widened no cast.
     pub(super) fn converted(&self) -> String {
+        self.without_cast().without_suffix()
+    }
+
+    /// What is left where something else has the wanted type, which C then gives both.
+    fn without_cast(&self) -> &Self {
+        self.widened.as_deref().map_or(self, Self::without_cast)
+    }
+
+    fn without_suffix(&self) -> String {
         match self.literal {
             Some((Ty::U32 | Ty::U64, bits)) if bits < 1 << 31 => digits(bits),
             _ => self.text.clone(),
@@ -89,7 +108,7 @@ impl Expr {
         if keep_type && !(looser || confusing) {
             return self.text.clone();
         }
-        if looser || confusing { self.bracketed(true) } else { self.converted() }
+        if looser || confusing { self.bracketed(true) } else { self.without_suffix() }
     }
 }
 
@@ -129,7 +148,13 @@ pub(super) fn binary(ty: Ty, op: BinaryOp, a: &Expr, b: &Expr) -> Expr {
         BinaryOp::Min => return Expr::name(format!("min({}, {})", a.text, b.text)),
         BinaryOp::Max => return Expr::name(format!("max({}, {})", a.text, b.text)),
     };
-    // A literal takes the other operand's type, but what is shifted has only its own.
+    // One operand of the right type is enough, but what is shifted has only its own.
+    let is_wide = matches!(ty, Ty::U32 | Ty::U64) && !op.is_shift();
+    let (a, b) = match (a.literal, b.literal) {
+        (None, None) if is_wide && b.widened.is_some() => (a, b.without_cast()),
+        (None, None) if is_wide => (a.without_cast(), b),
+        _ => (a, b),
+    };
     let left = a.operand(outer, false, op.is_shift());
     let right = b.operand(outer, true, false);
     let mut whole = Expr::new(format!("{left} {symbol} {right}"), outer);
@@ -164,8 +189,8 @@ pub(super) fn unary(ty: Ty, op: UnaryOp, a: &Expr) -> Expr {
             let complement = Expr::new(format!("~{}", a.operand(UNARY, false, true)), UNARY);
             if ty.bytes() < 4 { cast(ty, &complement) } else { complement }
         }
-        UnaryOp::CountOnes => cast(Ty::U32, &Expr::name(format!("__popc{long}({})", a.text))),
-        UnaryOp::LeadingZeros => cast(Ty::U32, &Expr::name(format!("__clz{long}({})", a.text))),
+        UnaryOp::CountOnes => widen(Ty::U32, &Expr::name(format!("__popc{long}({})", a.text))),
+        UnaryOp::LeadingZeros => widen(Ty::U32, &Expr::name(format!("__clz{long}({})", a.text))),
     }
 }
 
@@ -175,6 +200,11 @@ pub(super) fn cast(ty: Ty, a: &Expr) -> Expr {
         return binary(Ty::U64, BinaryOp::Ne, a, &Expr::literal(Ty::U64, 0));
     }
     Expr::new(format!("({}){}", super::type_name(ty), a.operand(UNARY, false, true)), UNARY)
+}
+
+/// `(ty)a` where C does the same unasked wherever a `ty` is wanted, as the value is neither negative nor too large.
+pub(super) fn widen(ty: Ty, a: &Expr) -> Expr {
+    Expr { widened: Some(Box::new(a.clone())), ..cast(ty, a) }
 }
 
 /// A call of a function by its name.
@@ -192,11 +222,16 @@ pub(super) fn conditional(condition: &Expr, then: &Expr, otherwise: &Expr) -> Ex
             // One arm of the right type gives the whole its type.
             let one_is_literal = then_literal.is_some() != otherwise_literal.is_some();
             let arm = |arm: &Expr| {
-                let text = if one_is_literal { arm.converted() } else { arm.text.clone() };
+                let text = if one_is_literal { arm.without_suffix() } else { arm.text.clone() };
                 if arm.precedence <= CONDITIONAL { format!("({text})") } else { text }
             };
-            let condition = condition.operand(CONDITIONAL + 1, false, true);
-            Expr::new(format!("{condition} ? {} : {}", arm(then), arm(otherwise)), CONDITIONAL)
+            let asked = condition.operand(CONDITIONAL + 1, false, true);
+            let whole = Expr::new(format!("{asked} ? {} : {}", arm(then), arm(otherwise)), CONDITIONAL);
+            if then.widened.is_none() && otherwise.widened.is_none() {
+                return whole;
+            }
+            let narrow = conditional(condition, then.without_cast(), otherwise.without_cast());
+            Expr { widened: Some(Box::new(narrow)), ..whole }
         }
     }
 }
@@ -208,6 +243,14 @@ fn joined(a: &Expr, symbol: &str, b: &Expr, outer: u8) -> Expr {
 /// Large numbers are masks more often than amounts.
 fn digits(bits: u64) -> String {
     if bits > 9999 { format!("0x{bits:x}") } else { bits.to_string() }
+}
+
+/// A literal in a table, which gives it its type.
+pub(super) fn entry(ty: Ty, bits: u64) -> String {
+    match ty {
+        Ty::U32 | Ty::U64 => digits(bits),
+        _ => literal(ty, bits),
+    }
 }
 
 /// A literal that has its type wherever it stands.

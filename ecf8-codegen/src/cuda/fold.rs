@@ -4,7 +4,7 @@
 //! would change what it reads: before such a statement it gets a line and a name of its own.
 
 use super::expression::Expr;
-use crate::ir::{Block, Kernel, MemoryId, Op, Space, StmtKind, ValueId, VarId};
+use crate::ir::{Block, Kernel, MemoryId, Op, Space, Stmt, StmtKind, ValueId, VarId};
 use std::collections::{BTreeSet, HashMap};
 
 /// What an expression reads that can change.
@@ -92,6 +92,14 @@ impl Effect {
             || (self.waits && !reads.memories.is_empty())
             || (self.branches && reads.whole_warp)
     }
+}
+
+/// Whether a variable is assigned in these statements, or inside them.
+pub(super) fn assigns(stmts: &[Stmt], variable: VarId) -> bool {
+    stmts.iter().any(|stmt| {
+        matches!(stmt.kind, StmtKind::Assign(assigned, _) if assigned == variable)
+            || stmt.kind.blocks().iter().any(|(block, _)| assigns(block, variable))
+    })
 }
 
 /// How often each value is used.

@@ -1,136 +1,65 @@
 //! Names that C++ and CUDA keep for themselves, and names that two arrays or parameters share.
 
-use crate::ir::{Kernel, Param};
+use super::words;
+use crate::ir::{Kernel, Param, Space};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Words of C++, and what the printer itself uses.
-const RESERVED: &[&str] = &[
-    "alignas",
-    "alignof",
-    "and",
-    "and_eq",
-    "asm",
-    "auto",
-    "bitand",
-    "bitor",
-    "bool",
-    "break",
-    "case",
-    "catch",
-    "char",
-    "char16_t",
-    "char32_t",
-    "class",
-    "compl",
-    "const",
-    "const_cast",
-    "constexpr",
-    "continue",
-    "decltype",
-    "default",
-    "delete",
-    "do",
-    "double",
-    "dynamic_cast",
-    "else",
-    "enum",
-    "explicit",
-    "export",
-    "extern",
-    "false",
-    "float",
-    "for",
-    "friend",
-    "goto",
-    "if",
-    "inline",
-    "int",
-    "long",
-    "mutable",
-    "namespace",
-    "new",
-    "noexcept",
-    "not",
-    "not_eq",
-    "nullptr",
-    "operator",
-    "or",
-    "or_eq",
-    "private",
-    "protected",
-    "public",
-    "register",
-    "reinterpret_cast",
-    "return",
-    "short",
-    "signed",
-    "sizeof",
-    "static",
-    "static_assert",
-    "static_cast",
-    "struct",
-    "switch",
-    "template",
-    "this",
-    "thread_local",
-    "throw",
-    "true",
-    "try",
-    "typedef",
-    "typeid",
-    "typename",
-    "union",
-    "unsigned",
-    "using",
-    "virtual",
-    "void",
-    "volatile",
-    "wchar_t",
-    "while",
-    "xor",
-    "xor_eq", //
-    "u8",
-    "u16",
-    "u32",
-    "u64",
-    "i32",
-    "uint2",
-    "uint4",
-    "ulonglong2",
-    "make_uint2",
-    "make_uint4",
-    "make_ulonglong2",
-    "min",
-    "max",
-    "threadIdx",
-    "blockIdx",
-    "gridDim",
-    "blockDim",
-    "warpSize",
-];
-
-/// A name that is not reserved and not taken: the wanted one if possible.
-pub(super) fn free_name(wanted: &str, is_taken: impl Fn(&str) -> bool) -> String {
-    let wanted = wanted.strip_prefix("r#").unwrap_or(wanted);
-    let is_free = |name: &str| !(RESERVED.contains(&name) || name.starts_with("__") || is_taken(name));
-    if is_free(wanted) {
-        return wanted.to_owned();
+/// A name that C++ takes and that is not taken: the wanted one if possible, otherwise that with a number.
+pub(super) fn free_name(
+    wanted: &str,
+    is_reserved: impl Fn(&str) -> bool,
+    is_taken: impl Fn(&str) -> bool,
+) -> String {
+    let wanted = spelt(wanted);
+    if !is_reserved(&wanted) && !is_taken(&wanted) {
+        return wanted.into_owned();
     }
-    (1..).map(|n| format!("{wanted}_{n}")).find(|name| is_free(name)).unwrap_or_default()
+    // No reserved name ends so.
+    (1_u64..).map(|n| format!("{wanted}_{n}")).find(|name| !is_taken(name)).unwrap_or_default()
+}
+
+/// The name in C++'s letters: one underscore for each run of others. The assembler has no name `_`.
+fn spelt(name: &str) -> Cow<'_, str> {
+    if !name.contains(|letter: char| letter.is_ascii_alphanumeric()) {
+        return Cow::Borrowed("name");
+    }
+    if name.is_ascii() {
+        return Cow::Borrowed(name);
+    }
+    let mut spelt = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii() {
+            spelt.push(letter);
+        } else if !spelt.ends_with('_') {
+            spelt.push('_');
+        }
+    }
+    Cow::Owned(spelt)
+}
+
+/// Whether C++ takes the letters of this name for a kernel.
+pub(crate) const fn is_spelt_as_in_c(name: &str) -> bool {
+    name.is_ascii()
+}
+
+/// Whether neither C++ nor CUDA has this name, so that a kernel can have it.
+pub(crate) const fn is_free_for_a_kernel(name: &str) -> bool {
+    !words::is_declared(name)
 }
 
 /// The kernel with names for its memories and parameters that C++ takes, all different.
 pub(super) fn with_free_names(kernel: &Kernel) -> Cow<'_, Kernel> {
     let mut taken: HashSet<String> = HashSet::from([kernel.name.clone()]);
     let mut renamed = Cow::Borrowed(kernel);
-    let mut free = |wanted: &str| {
-        let name = free_name(wanted, |name| taken.contains(name));
+    let mut free = |wanted: &str, is_global: bool| {
+        let is_reserved = if is_global { words::is_declared } else { words::is_reserved };
+        let name = free_name(wanted, is_reserved, |name| taken.contains(name));
         taken.insert(name.clone());
         name
     };
     for (n, memory) in kernel.memories.iter().enumerate() {
-        let name = free(&memory.name);
+        let name = free(&memory.name, matches!(memory.space, Space::Table { .. }));
         if name != memory.name {
             renamed.to_mut().memories[n].name = name;
         }
@@ -138,7 +67,7 @@ pub(super) fn with_free_names(kernel: &Kernel) -> Cow<'_, Kernel> {
     for param in &kernel.params {
         if let Param::Scalar(id) = param {
             let wanted = kernel.value(*id).name.as_deref();
-            let name = Some(free(wanted.unwrap_or("parameter")));
+            let name = Some(free(wanted.unwrap_or("parameter"), false));
             if name.as_deref() != wanted {
                 renamed.to_mut().values[id.index()].name = name;
             }

@@ -3,6 +3,7 @@
 use super::{Binding, Stage};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
 use syn::{Block, Error, Expr, ExprForLoop, ExprIf, ExprLit, ExprRange, Lit, Pat, RangeLimits, Stmt};
@@ -136,7 +137,7 @@ impl Stage {
         let (pattern, body) = (&each.pat, &each.body);
         let name = match &**pattern {
             Pat::Ident(pattern) => {
-                let (ident, text) = (&pattern.ident, pattern.ident.to_string());
+                let (ident, text) = (&pattern.ident, pattern.ident.unraw().to_string());
                 quote_spanned! { ident.span() => (&::ecf8_codegen::lang::rt::Name(&#ident)).name(#text); }
             }
             _ => TokenStream::new(),

@@ -4,6 +4,7 @@ use super::{Binding, Stage};
 use crate::function::docs;
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::visit_mut::VisitMut;
@@ -63,7 +64,7 @@ impl Stage {
                 quote!(#comment #local)
             }
             Pat::Ident(PatIdent { ident, mutability: Some(mutability), .. }) => {
-                let text = ident.to_string();
+                let text = ident.unraw().to_string();
                 let ty = ty.map(scalar);
                 let declare = match (&local.init, ty) {
                     (Some(init), ty) => {
@@ -86,7 +87,7 @@ impl Stage {
             }
             Pat::Ident(PatIdent { ident, .. }) => {
                 self.bind(ident, Binding::Plain);
-                let text = ident.to_string();
+                let text = ident.unraw().to_string();
                 let name = match &local.init {
                     Some(init) if !matches!(*init.expr, Expr::Lit(_) | Expr::Closure(_)) => {
                         quote_spanned! { ident.span() => (&::ecf8_codegen::lang::rt::Name(&#ident)).name(#text); }

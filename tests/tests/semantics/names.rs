@@ -6,6 +6,8 @@ use ecf8_codegen::lang::{GlobalMut, V, barrier, device, kernel, shared, table, t
 crate::cases! {
     names_may_be_words_of_c: Case::new(words_of_c(), &[15_u32, 16, 17, 18]);
     parameters_may_be_words_of_c: Case::new(parameter(), &[0_u32, 1, 2, 3]);
+    arrays_and_tables_may_be_words_of_c: Case::new(arrays_of_c(), &[14_u32, 13, 12, 11]);
+    raw_names_and_other_letters_are_spelt_for_c: Case::new(letters(), &[3_u32, 4, 5, 6]);
     names_of_the_prelude_may_be_used_again: Case::new(prelude(), &[6_u32, 7, 7, 8]);
     arrays_of_a_function_called_twice_are_two: Case::new(two_tiles(), &[14_u32, 12, 10, 8]);
     tables_of_one_name_are_two: Case::new(two_tables(), &[11_u32, 22, 33, 44]);
@@ -28,6 +30,33 @@ fn words_of_c(output: GlobalMut<u32>) {
     let float = double * 2;
     let auto = float - double;
     output[int] = auto + 10 - int - short + short - (double - double);
+}
+
+#[kernel(threads = 4)]
+fn arrays_of_c(unsigned: GlobalMut<u32>) {
+    let int = shared::<u32>(4_u32);
+    let memcpy = table(&[1_u32, 2, 3, 4]);
+    let long = thread_idx();
+    int[long] = memcpy[long];
+    barrier();
+    for double in 3..long + 4 {
+        unsigned[long] = int[3 - long] + double * 0 + 10;
+    }
+}
+
+#[device]
+fn doubled(r#virtual: V<u32>) -> V<u32> {
+    let größe = r#virtual + r#virtual;
+    größe - größe / 2
+}
+
+#[kernel(threads = 4)]
+fn letters(output: GlobalMut<u32>) {
+    let r#typeof = thread_idx() + 1;
+    let mut größe = r#typeof;
+    größe += 1;
+    let öl = doubled(größe);
+    output[r#typeof - 1] = öl + größe - r#typeof;
 }
 
 #[kernel(threads = 4)]

@@ -12,7 +12,7 @@ pub use branch::{Branch, Choose, Condition, Logic, and, branch, choose, or};
 pub use call::Call;
 pub use compare::{Compare, DeviceCompare, DeviceCompareKnown, HostCompare, HostOrder};
 pub use loops::{DeviceRange, HostLoop, RangeTo, While, break_, continue_, each, range, while_loop};
-pub use names::{Name, NameDevice, NameHost};
+pub use names::{Name, NameDevice, NameHost, is_free_for_a_kernel, is_spelt_as_in_c};
 
 use super::memory::{Global, GlobalMut};
 use super::value::{IntoV, Scalar, V, Var};

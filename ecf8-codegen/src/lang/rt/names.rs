@@ -4,6 +4,7 @@
 use super::super::memory::{Shared, Table};
 use super::super::value::{Scalar, V};
 use super::with_builder;
+use crate::cuda;
 
 /// Wraps what a `let` binds.
 #[derive(Debug)]
@@ -63,4 +64,16 @@ impl<T: Scalar> NameDevice for Name<'_, Table<T>> {
     fn name(&self, name: &str) {
         with_builder(|b| b.name_memory(self.0.id, name));
     }
+}
+
+/// Whether a kernel's name is written in letters that C++ takes.
+#[must_use]
+pub const fn is_spelt_as_in_c(name: &str) -> bool {
+    cuda::is_spelt_as_in_c(name)
+}
+
+/// Whether a kernel can be called so: launching finds it by its name, so it cannot be renamed.
+#[must_use]
+pub const fn is_free_for_a_kernel(name: &str) -> bool {
+    cuda::is_free_for_a_kernel(name)
 }

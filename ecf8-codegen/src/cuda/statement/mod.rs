@@ -1,12 +1,19 @@
 //! The lines of a kernel's body.
+//!
+//! - `access`: elements and vectors of memories.
+//! - `control`: branches and loops.
+
+mod access;
+mod control;
+
+use access::vector_type;
 
 use super::expression::{self, Expr, Place};
 use super::fold::{self, Effect, Reads, Waiting};
 use super::names;
 use super::type_name;
-use crate::ir::{
-    Arm, Block, Kernel, Memory, MemoryId, Op, Param, Shuffle, Space, Stmt, StmtKind, Ty, ValueId, VarId,
-};
+use super::{words, wrap};
+use crate::ir::{Block, Kernel, Op, Param, Shuffle, Stmt, StmtKind, Ty, ValueId, VarId};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The lines of the kernel's body, indented, each with the number of the statement it was written for.
@@ -18,20 +25,6 @@ pub(super) fn body(kernel: &Kernel) -> Vec<(String, usize)> {
 
 /// The mask of the lanes that take part in a warp's exchange.
 const WHOLE_WARP: &str = "0xffffffff";
-
-/// CUDA's name for a vector.
-fn vector_type(ty: Ty, width: usize) -> String {
-    let element = if ty == Ty::U64 { "ulonglong" } else { "uint" };
-    format!("{element}{width}")
-}
-
-/// `const ` for pointers into what cannot be written.
-fn constness(memory: &Memory) -> &'static str {
-    match memory.space {
-        Space::Global { writable: false } | Space::Table { .. } => "const ",
-        _ => "",
-    }
-}
 
 #[derive(Clone)]
 struct Writer<'k> {
@@ -81,13 +74,16 @@ impl<'k> Writer<'k> {
     }
 
     fn line(&mut self, text: impl AsRef<str>) {
-        self.lines.push(format!("{}{}", "    ".repeat(self.depth), text.as_ref()));
-        self.origins.push(self.statement);
+        for line in wrap::statement(4 * self.depth, text.as_ref()) {
+            self.lines.push(line);
+            self.origins.push(self.statement);
+        }
     }
 
     /// A name that nothing in scope has yet.
     fn fresh(&mut self, wanted: &str) -> String {
-        let name = names::free_name(wanted, |name| self.names.iter().any(|scope| scope.contains(name)));
+        let is_taken = |name: &str| self.names.iter().any(|scope| scope.contains(name));
+        let name = names::free_name(wanted, words::is_reserved, is_taken);
         if let Some(scope) = self.names.last_mut() {
             scope.insert(name.clone());
         }
@@ -103,9 +99,29 @@ impl<'k> Writer<'k> {
     }
 
     fn block(&mut self, block: &Block) {
-        for stmt in block {
-            self.stmt(stmt);
+        let mut own = HashSet::new();
+        for (i, stmt) in block.iter().enumerate() {
+            match stmt.kind {
+                StmtKind::Declare(variable, _) => {
+                    own.insert(variable);
+                    self.stmt(stmt);
+                }
+                StmtKind::Let(id, Op::Read(variable))
+                    if own.contains(&variable) && !fold::assigns(&block[i + 1..], variable) =>
+                {
+                    self.alias(id, variable);
+                }
+                _ => self.stmt(stmt),
+            }
         }
+    }
+
+    /// What reads a variable of this block after its last assignment is another name for it.
+    fn alias(&mut self, id: ValueId, variable: VarId) {
+        self.statement = self.statements;
+        self.statements += 1;
+        let name = self.variables.get(&variable).cloned().unwrap_or_default();
+        self.written.insert(id, Expr::name(name));
     }
 
     /// The value as an expression, and what evaluating it now reads.
@@ -178,7 +194,12 @@ impl<'k> Writer<'k> {
                 let ((ty, a), (_, b)) = (operand(self, *a), operand(self, *b));
                 expression::binary(ty, *op, &a, &b)
             }
-            Op::Cast(a) => expression::cast(result, &operand(self, *a).1),
+            Op::Cast(a) => {
+                let (from, a) = operand(self, *a);
+                let widens =
+                    matches!((from, result), (Ty::U8 | Ty::U16, Ty::U32 | Ty::U64) | (Ty::U32, Ty::U64));
+                if widens { expression::widen(result, &a) } else { expression::cast(result, &a) }
+            }
             Op::Select(c, a, b) => {
                 let (c, a, b) = (operand(self, *c).1, operand(self, *a).1, operand(self, *b).1);
                 expression::conditional(&c, &a, &b)
@@ -324,32 +345,11 @@ impl<'k> Writer<'k> {
                     self.lines.push(String::new());
                     self.origins.push(self.statement);
                 }
-                self.line(format!("// {text}").trim_end());
+                for line in wrap::words(text, wrap::WIDTH.saturating_sub(4 * self.depth + 3).max(20)) {
+                    self.lines.push(format!("{}// {line}", "    ".repeat(self.depth)).trim_end().to_owned());
+                    self.origins.push(self.statement);
+                }
             }
-        }
-    }
-
-    /// An element of a memory, seen as elements of type `ty`.
-    fn element(&self, memory: MemoryId, ty: Ty, index: &str) -> String {
-        let declared = self.kernel.memory(memory);
-        if ty == declared.ty {
-            return format!("{}[{index}]", declared.name);
-        }
-        format!("(({}{}*){})[{index}]", constness(declared), type_name(ty), declared.name)
-    }
-
-    fn load_vector(&mut self, results: &[ValueId], memory: MemoryId, index: ValueId) {
-        let Some(first) = results.first() else { return };
-        let index = self.take(index).0.converted();
-        let value = self.kernel.value(*first);
-        let ty = vector_type(value.ty, results.len());
-        // The parts of `let quad = memory.load4(i)` are named quad0, quad1 and so on.
-        let name = value.name.as_deref().map_or("v", |name| name.trim_end_matches('0'));
-        let name = self.fresh(name);
-        let declared = self.kernel.memory(memory);
-        self.line(format!("const {ty} {name} = ((const {ty}*){})[{index}];", declared.name));
-        for (result, part) in results.iter().zip(["x", "y", "z", "w"]) {
-            self.written.insert(*result, Expr::name(format!("{name}.{part}")));
         }
     }
 
@@ -360,135 +360,5 @@ impl<'k> Writer<'k> {
             Some((updated, op, by)) if updated == place => self.line(format!("{target} {op} {by};")),
             _ => self.line(format!("{target} = {};", expr.converted())),
         }
-    }
-
-    /// A `?:` if both arms are expressions, a variable and an `if` otherwise.
-    fn choose(
-        &mut self,
-        result: ValueId,
-        (condition, mut reads): (Expr, Reads),
-        then: &Arm,
-        otherwise: &Arm,
-    ) {
-        let own = self.statement;
-        let before = self.clone();
-        let arms: Vec<Option<Expr>> = [then, otherwise]
-            .into_iter()
-            .map(|arm| {
-                let lines = self.lines.len();
-                for stmt in &arm.block {
-                    self.stmt(stmt);
-                }
-                let (expr, inner) = self.take(arm.value);
-                reads.join(&inner);
-                (self.lines.len() == lines).then_some(expr)
-            })
-            .collect();
-        if let [Some(then), Some(otherwise)] = &arms[..] {
-            let expr = expression::conditional(&condition, then, otherwise);
-            self.statement = own;
-            self.settle_value(result, expr, reads);
-            return;
-        }
-        *self = before;
-        self.settle(&Effect::everything());
-        let value = self.kernel.value(result);
-        let name = self.fresh(value.name.as_deref().unwrap_or("t"));
-        self.line(format!("{} {name};", type_name(value.ty)));
-        self.line(format!("if ({}) {{", condition.text));
-        self.arm(then, &name);
-        self.line("} else {");
-        self.arm(otherwise, &name);
-        self.line("}");
-        self.written.insert(result, Expr::name(name));
-    }
-
-    fn arm(&mut self, arm: &Arm, target: &str) {
-        self.depth += 1;
-        self.names.push(HashSet::new());
-        for stmt in &arm.block {
-            self.stmt(stmt);
-        }
-        let value = self.take(arm.value).0;
-        self.line(format!("{target} = {};", value.converted()));
-        self.names.pop();
-        self.depth -= 1;
-    }
-
-    fn if_(&mut self, condition: &Expr, then: &Block, otherwise: &Block) {
-        let start = self.lines.len();
-        self.line(format!("if ({}) {{", condition.text));
-        self.inner(then);
-        if otherwise.is_empty() {
-            self.line("}");
-            // An `if` around nothing but unused values.
-            if self.lines.len() == start + 2 {
-                self.lines.truncate(start);
-                self.origins.truncate(start);
-            }
-            return;
-        }
-        let mark = self.lines.len();
-        self.line("} else {");
-        self.inner(otherwise);
-        self.line("}");
-        self.join_else_if(mark);
-    }
-
-    /// Turns `} else {` around a lone `if` into `} else if`.
-    fn join_else_if(&mut self, mark: usize) {
-        let indent = "    ".repeat(self.depth + 1);
-        let inner = &self.lines[mark + 1..self.lines.len() - 1];
-        let closes = inner.iter().filter(|line| **line == format!("{indent}}}")).count();
-        let is_lone_if = inner.first().is_some_and(|line| line.starts_with(&format!("{indent}if (")))
-            && closes == 1
-            && inner.last().is_some_and(|line| *line == format!("{indent}}}"));
-        if is_lone_if {
-            let head = inner[0].trim_start().to_owned();
-            let rest: Vec<String> =
-                inner[1..].iter().map(|line| line.strip_prefix("    ").unwrap_or(line).to_owned()).collect();
-            let mut origins = self.origins.split_off(mark);
-            self.lines.truncate(mark);
-            self.line(format!("}} else {head}"));
-            self.lines.extend(rest);
-            // The line of `} else {` is gone.
-            origins.remove(0);
-            origins.truncate(self.lines.len() - mark);
-            self.origins.truncate(mark);
-            self.origins.extend(origins);
-        }
-    }
-
-    fn while_(&mut self, condition: &Arm, body: &Block) {
-        self.settle(&Effect::everything());
-        let own = self.statement;
-        let before = self.clone();
-        let lines = self.lines.len();
-        for stmt in &condition.block {
-            self.stmt(stmt);
-        }
-        let (expr, _) = self.take(condition.value);
-        if self.lines.len() == lines {
-            self.statement = own;
-            self.line(format!("while ({}) {{", expr.text));
-            self.inner(body);
-            self.line("}");
-            return;
-        }
-        *self = before;
-        self.line("while (true) {");
-        self.depth += 1;
-        self.names.push(HashSet::new());
-        for stmt in &condition.block {
-            self.stmt(stmt);
-        }
-        let expr = self.take(condition.value).0;
-        self.statement = own;
-        let stop = expression::unary(Ty::Bool, crate::ir::UnaryOp::Not, &expr);
-        self.line(format!("if ({}) break;", stop.text));
-        self.block(body);
-        self.names.pop();
-        self.depth -= 1;
-        self.line("}");
     }
 }
