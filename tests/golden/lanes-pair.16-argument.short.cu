@@ -2,7 +2,7 @@
 // strategy   lanes-pair
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 3 bits
-// hash       9d870b45f21f1594
+// hash       f49f6faa8354a449
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -27,7 +27,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     const u32 t = (u32)(geometry.x >> 32);
     const u32 t_1 = (u32)geometry.x;
     for (u32 i = threadIdx.x; i < 2; i += 512) {
-        const uint4 v = ((const uint4*)model)[ends.x + (u64)i];
+        const uint4 v = ((const uint4*)model)[ends.x + i];
         ((uint4*)memory)[i] = make_uint4(v.x, v.y, v.z, v.w);
     }
     __syncthreads();
@@ -35,27 +35,28 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
 
     // Vectors of the tensor, this chunk's first one, and those of the chunk.
     const u64 vectors = (geometry.y + 15) / 16;
-    const u64 first_1 = (u64)chunk * (u64)(t * 2);
+    const u64 first_1 = (u64)chunk * (t * 2);
     if (first_1 >= vectors) {
         return;
     }
     const u32 number = (u32)min(vectors - first_1, (u64)(t * 2));
-    const bool is_last = first_1 + (u64)number == vectors;
+    const bool is_last = first_1 + number == vectors;
     const bool last_is_part = is_last && (geometry.y & 15) != 0;
-    const u64 entry = ((const u64*)model)[places.x + (u64)chunk];
+    const u64 entry = ((const u64*)model)[places.x + chunk];
     const u32 first_row = (u32)entry;
-    const u32 count = (u32)((const u64*)model)[places.x + (u64)chunk + 1] - first_row;
-    const u64 lengths = streams.y + (u64)((u32)(entry >> 32) & 0x7ffffff);
+    const u32 count = (u32)((const u64*)model)[places.x + chunk + 1] - first_row;
+    const u64 lengths = streams.y + ((u32)(entry >> 32) & 0x7ffffff);
     const u32 width = (u32)(entry >> 59);
 
-    // What each lane has beyond the rows: words, and bits that fill none. Lengths of `width` bits tell.
+    // What each lane has beyond the rows: words, and bits that fill none. Lengths of `width` bits
+    // tell.
     const u32 lane = threadIdx.x & 31;
     u32 extra;
     if (width == 0) {
         extra = 0;
     } else {
         const u32 at = lane * width;
-        const u64 first_2 = lengths + (u64)(at / 32);
+        const u64 first_2 = lengths + at / 32;
         extra = __funnelshift_l(model[first_2 + 1], model[first_2], at) >> (32 - width);
     }
     const u32 own = ((extra / 32) << 16) | (extra & 31);
@@ -80,10 +81,10 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     if (lane >= 16) {
         sum += below_4;
     }
-    const u64 short_rows = lengths + (u64)width;
-    const u64 rests = short_rows + (u64)(__shfl_sync(0xffffffff, sum, 31u) >> 16);
+    const u64 short_rows = lengths + width;
+    const u64 rests = short_rows + (__shfl_sync(0xffffffff, sum, 31u) >> 16);
     const u32 rest = (sum - own) & 0xffff;
-    const u64 first_2 = streams.x + (u64)first_row * 8 + (u64)lane;
+    const u64 first_2 = streams.x + (u64)first_row * 8 + lane;
     const u32 ring_mask = (ring_rows - 1) * 512;
     const u32 part = (lane / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane & 7);
     u32 waiting_0 = 0;
@@ -100,19 +101,21 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     u32 position = 0;
     u32 staged = 0;
     u32 taken = 0;
-    u64 at = first_1 + (u64)(threadIdx.x & 31);
+    u64 at = first_1 + (threadIdx.x & 31);
 
-    // Twice the vectors that the lane and those after it have left; one less if the last is only part of one.
-    const i32 left_in_chunk = (i32)((u32)(i32)((u32)2 * (u32)(i32)number) - (u32)(last_is_part ? 1 : 0));
+    // Twice the vectors that the lane and those after it have left; one less if the last is only
+    // part of one.
+    const i32 left_in_chunk = (i32)((u32)(i32)((u32)2 * (u32)(i32)number)
+        - (u32)(last_is_part ? 1 : 0));
     i32 left = (i32)((u32)left_in_chunk - (u32)(i32)(2 * (threadIdx.x & 31)));
 
     // Signs and mantissas of the lane's next vector, so that memory is busy while it decodes.
     u32 nibbles_0 = 0;
     u32 nibbles_1 = 0;
     if (left > 0) {
-        const uint2 ahead = ((const uint2*)model)[places.y + at];
-        nibbles_0 = ahead.x;
-        nibbles_1 = ahead.y;
+        const uint2 v = ((const uint2*)model)[places.y + at];
+        nibbles_0 = v.x;
+        nibbles_1 = v.y;
     }
     while ((i32)((u32)left + (u32)(i32)(2 * (threadIdx.x & 31))) > 0) {
         const bool goes_on = left > 0;
@@ -129,11 +132,12 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 words3 = waiting_3;
                 ((uint4*)memory)[part_1] = make_uint4(words0, words1, words2, words3);
                 if (slot == 0 && (threadIdx.x & 31) < 8) {
-                    ((uint4*)memory)[part_1 + (ring_mask + 512) / 4] = make_uint4(words0, words1, words2, words3);
+                    ((uint4*)memory)[part_1 + (ring_mask + 512) / 4] = make_uint4(words0, words1,
+                        words2, words3);
                 }
                 const u32 row = staged + 4;
                 if (row + 4 <= count) {
-                    const uint4 v = ((const uint4*)model)[first_2 + (u64)(row * 8)];
+                    const uint4 v = ((const uint4*)model)[first_2 + row * 8];
                     waiting_0 = v.x;
                     waiting_1 = v.y;
                     waiting_2 = v.z;
@@ -145,20 +149,20 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     const u32 row = staged + i;
                     u32 word;
                     if (row < count) {
-                        word = model[first_2 * 4 - (u64)((threadIdx.x & 31) * 3) + (u64)(row * 32)];
+                        word = model[first_2 * 4 - (threadIdx.x & 31) * 3 + row * 32];
                     } else {
                         const u32 bit_1 = (row - count) * 32;
                         const bool has_word = extra >= bit_1 + 32;
                         const u32 lanes = __ballot_sync(0xffffffff, has_word);
-                        const u32 before = taken + (u32)__popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
-                        taken += (u32)__popc(lanes);
+                        const u32 before = taken + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
+                        taken += __popc(lanes);
                         u32 t_2;
                         if (has_word) {
-                            t_2 = model[short_rows + (u64)before];
+                            t_2 = model[short_rows + before];
                         } else {
                             u32 t_3;
                             if (extra > bit_1) {
-                                const u64 first_3 = rests + (u64)(rest / 32);
+                                const u64 first_3 = rests + rest / 32;
                                 t_3 = __funnelshift_l(model[first_3 + 1], model[first_3], rest);
                             } else {
                                 t_3 = 0;
@@ -197,7 +201,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             const u32 entry_7 = memory[rest_6 >> 29];
             const u32 rest_7 = __funnelshift_l(0u, rest_6, entry_7);
             const u32 entry_8 = memory[rest_7 >> 29];
-            const u32 lengths_1 = entry_1 + entry_2 + entry_3 + entry_4 + entry_5 + entry_6 + entry_7 + entry_8;
+            const u32 lengths_1 = entry_1 + entry_2 + entry_3 + entry_4 + entry_5 + entry_6
+                + entry_7 + entry_8;
             position += lengths_1;
             const u32 parts0 = __byte_perm(entry_1, entry_2, 0x7632);
             const u32 parts1 = __byte_perm(entry_3, entry_4, 0x7632);
@@ -210,9 +215,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             const u32 high_1 = (t_3 & 0x80808080u) | ((t_3 >> 4) & 0x7070707) | parts2;
             const u32 low_1 = ((t_3 << 4) & 0x80808080u) | (t_3 & 0x7070707) | parts3;
             if (left > 64) {
-                const uint2 ahead = ((const uint2*)model)[places.y + at + 32];
-                nibbles_0 = ahead.x;
-                nibbles_1 = ahead.y;
+                const uint2 v = ((const uint2*)model)[places.y + at + 32];
+                nibbles_0 = v.x;
+                nibbles_1 = v.y;
             }
             if (left > 1) {
                 ((uint4*)output)[ends.y + at] = make_uint4(high, low, high_1, low_1);
