@@ -111,8 +111,8 @@ pub(in super::super) fn lanes_ring(
     let mut taken: u32 = 0;
     let mut at = first + (lane_idx() as u64);
     /// Twice the vectors that the lane and those after it have left; one less if the last is only part of one.
-    let left_in_chunk = 2 * (number as i32) - (if last_is_part { 1 } else { 0 });
-    let mut left = left_in_chunk - ((2 * lane_idx()) as i32);
+    let left_in_chunk = 2 * number - (if last_is_part { 1u32 } else { 0u32 });
+    let mut left = (left_in_chunk - 2 * lane_idx()) as i32;
     /// Signs and mantissas of the lane's next vector, so that memory is busy while it decodes.
     let ahead = if shape.symbol.is_split() { Some(Ahead::none()) } else { None };
     if let Some(ahead) = ahead {
@@ -120,7 +120,7 @@ pub(in super::super) fn lanes_ring(
             ahead.replace(model.load2(job.packed + at));
         }
     }
-    while left + ((2 * lane_idx()) as i32) > 0 {
+    while ((left as u32) + 2 * lane_idx()) as i32 > 0 {
         let goes_on = left > 0;
         columns.stage(
             goes_on,

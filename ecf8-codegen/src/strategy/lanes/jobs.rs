@@ -37,9 +37,11 @@ pub(super) fn open_job(jobs: Global<u64>, job: V<u32>) -> Job {
     let streams = jobs.load2(first + 1);
     let places = jobs.load2(first + 2);
     let ends = jobs.load2(first + 3);
+    let first_block = geometry[0] as u32;
+    let elements_per_lane = (geometry[0] >> 32) as u32;
     Job {
-        first_block: geometry[0] as u32,
-        elements_per_lane: (geometry[0] >> 32) as u32,
+        first_block,
+        elements_per_lane,
         elements: geometry[1],
         rows: streams[0],
         tails: streams[1],

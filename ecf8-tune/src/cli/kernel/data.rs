@@ -7,8 +7,8 @@ use ecf8_core::container::{CompressedFile, CompressedTensor};
 use ecf8_core::{Codebook, Encoded, Scheme, synthetic};
 use std::path::{Path, PathBuf};
 
-/// Rows and columns of typical weights: 1 MiB.
-const SIDE: usize = 1024;
+/// Rows and columns of typical weights: 16 MiB, from where chunks are as long as they get.
+const SIDE: usize = 4096;
 
 /// Where the data come from.
 #[derive(Debug, Args)]
