@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_statement_breaks_before_its_outermost_operators() {
         let term = "(value << 8)";
-        let text = format!("const u64 head = {};", [term; 12].join(" | "));
+        let text = format!("const u64 head = {};", [term; 10].join(" | "));
         let lines = statement(4, &text);
         assert!(lines.len() == 2 && lines.iter().all(|line| line.len() <= WIDTH), "{lines:#?}");
         assert!(lines[1].starts_with("        | (value"), "{lines:#?}");

@@ -23,6 +23,7 @@ macro_rules! casts {
             )*
         }
         $crate::cases! {
+    what_is_widened_keeps_its_value_beside_anything: Case::new(widened(), &expected_widened());
             $(
                 $sentence: {
                     let values: [$from; 8] = $values;
@@ -99,4 +100,37 @@ fn blocks(output: GlobalMut<u32>) {
         three + more
     };
     output[i] = value;
+}
+
+#[kernel(threads = 4)]
+fn widened(output: GlobalMut<u64>) {
+    let i = thread_idx();
+    let small = (i as u8) + 250;
+    let wide = (i as u64) + 0xffff_ffff;
+    let less = (i - 1) as u64;
+    let chosen = if i > 1 { small as u64 } else { 0 };
+    let both = if i > 2 { small as u64 } else { i as u64 };
+    let mut sum = (small as u64) + less;
+    sum += ((i - 1) * 3) as u64;
+    sum *= small as u64;
+    let word = (small as u32) * (i - 9) + (small as u32);
+    output[i] = sum + wide * (small as u64) + chosen + both + (word as u64) + ((i.count_ones() + i) as u64);
+}
+
+fn expected_widened() -> Vec<u64> {
+    let one = |i: u32| {
+        let small = 250 + u64::from(i);
+        let less = u64::from(i.wrapping_sub(1));
+        let tripled = u64::from(i.wrapping_sub(1).wrapping_mul(3));
+        let sum = (small + less + tripled).wrapping_mul(small);
+        let word = (250 + i).wrapping_mul(i.wrapping_sub(9)).wrapping_add(250 + i);
+        let chosen = if i > 1 { small } else { 0 };
+        let both = if i > 2 { small } else { u64::from(i) };
+        sum + (u64::from(i) + 0xffff_ffff) * small
+            + chosen
+            + both
+            + u64::from(word)
+            + u64::from(i.count_ones() + i)
+    };
+    (0..4).map(one).collect()
 }

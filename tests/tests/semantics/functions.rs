@@ -1,13 +1,14 @@
 //! Device functions, closures and variables: what is shared and what is not.
 
 use crate::case::Case;
-use ecf8_codegen::lang::{GlobalMut, V, Var, device, kernel, thread_idx};
+use ecf8_codegen::lang::{GlobalMut, V, Var, device, kernel, rolled, thread_idx};
 
 crate::cases! {
     a_device_function_changes_the_variable_it_borrows: Case::new(borrowing(), &[1_u32, 3, 5, 7]);
     borrowed_variables_can_be_lent_on: Case::new(lending(), &[2_u32, 4, 6, 8]);
     a_closure_sees_and_changes_variables: Case::new(closing(), &[3_u32, 13, 23, 33]);
     an_inner_name_shadows_the_outer_one_in_its_block_only: Case::new(shadowing(), &[0_u32, 101, 2, 103]);
+    a_value_read_last_in_a_round_is_that_of_the_round: Case::new(rounds(), &[3_u32, 8, 13, 18]);
     a_value_keeps_what_the_variable_was: Case::new(snapshot(), &[1_u32, 2, 3, 4]);
     a_read_that_waits_for_its_use_is_not_moved_past_an_assignment: Case::new(waiting(), &[10_u32, 11, 12, 13]);
     a_variable_may_wait_for_its_first_value: Case::new(late(), &[5_u32, 6, 5, 6]);
@@ -80,6 +81,24 @@ fn snapshot(output: GlobalMut<u32>) {
     let before = x;
     x += 1;
     output[i] = before + (x - before);
+}
+
+#[kernel(threads = 4)]
+fn rounds(output: GlobalMut<u32>) {
+    let i = thread_idx();
+    let mut sum: u32 = 0;
+    let mut last: u32 = 0;
+    for k in rolled(0..3_u32) {
+        let mut x = k;
+        if k > 0 {
+            x += i;
+        }
+        let read = x;
+        last = read;
+        sum += read + last - x;
+    }
+    let total = sum;
+    output[i] = total + last * 2 - (4 - i) + i * 3 - i * 2 - i + total - sum;
 }
 
 #[kernel(threads = 4)]
