@@ -2,7 +2,7 @@
 // strategy   lanes-pair
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 3 bits
-// hash       f49f6faa8354a449
+// hash       4a4e41d4effcc8a4
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -24,22 +24,22 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     const ulonglong2 streams = ((const ulonglong2*)jobs)[first + 1];
     const ulonglong2 places = ((const ulonglong2*)jobs)[first + 2];
     const ulonglong2 ends = ((const ulonglong2*)jobs)[first + 3];
-    const u32 t = (u32)(geometry.x >> 32);
-    const u32 t_1 = (u32)geometry.x;
+    const u32 first_block = (u32)geometry.x;
+    const u32 elements_per_lane = (u32)(geometry.x >> 32);
     for (u32 i = threadIdx.x; i < 2; i += 512) {
         const uint4 v = ((const uint4*)model)[ends.x + i];
         ((uint4*)memory)[i] = make_uint4(v.x, v.y, v.z, v.w);
     }
     __syncthreads();
-    const u32 chunk = (blockIdx.x - t_1) * 16 + (threadIdx.x >> 5);
+    const u32 chunk = (blockIdx.x - first_block) * 16 + (threadIdx.x >> 5);
 
     // Vectors of the tensor, this chunk's first one, and those of the chunk.
     const u64 vectors = (geometry.y + 15) / 16;
-    const u64 first_1 = (u64)chunk * (t * 2);
+    const u64 first_1 = (u64)chunk * (elements_per_lane * 2);
     if (first_1 >= vectors) {
         return;
     }
-    const u32 number = (u32)min(vectors - first_1, (u64)(t * 2));
+    const u32 number = (u32)min(vectors - first_1, (u64)(elements_per_lane * 2));
     const bool is_last = first_1 + number == vectors;
     const bool last_is_part = is_last && (geometry.y & 15) != 0;
     const u64 entry = ((const u64*)model)[places.x + chunk];
@@ -105,9 +105,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
 
     // Twice the vectors that the lane and those after it have left; one less if the last is only
     // part of one.
-    const i32 left_in_chunk = (i32)((u32)(i32)((u32)2 * (u32)(i32)number)
-        - (u32)(last_is_part ? 1 : 0));
-    i32 left = (i32)((u32)left_in_chunk - (u32)(i32)(2 * (threadIdx.x & 31)));
+    const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
+    i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
     // Signs and mantissas of the lane's next vector, so that memory is busy while it decodes.
     u32 nibbles_0 = 0;
@@ -117,7 +116,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         nibbles_0 = v.x;
         nibbles_1 = v.y;
     }
-    while ((i32)((u32)left + (u32)(i32)(2 * (threadIdx.x & 31))) > 0) {
+    while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
         const bool goes_on = left > 0;
         const u32 bit = position & 0xffff;
         while (__ballot_sync(0xffffffff, goes_on && bit + 56 > staged * 32) != 0) {
@@ -156,20 +155,20 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                         const u32 lanes = __ballot_sync(0xffffffff, has_word);
                         const u32 before = taken + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                         taken += __popc(lanes);
-                        u32 t_2;
+                        u32 t;
                         if (has_word) {
-                            t_2 = model[short_rows + before];
+                            t = model[short_rows + before];
                         } else {
-                            u32 t_3;
+                            u32 t_1;
                             if (extra > bit_1) {
                                 const u64 first_3 = rests + rest / 32;
-                                t_3 = __funnelshift_l(model[first_3 + 1], model[first_3], rest);
+                                t_1 = __funnelshift_l(model[first_3 + 1], model[first_3], rest);
                             } else {
-                                t_3 = 0;
+                                t_1 = 0;
                             }
-                            t_2 = t_3;
+                            t = t_1;
                         }
-                        word = t_2;
+                        word = t;
                     }
                     const u32 place = slot + i * 512 + threadIdx.x + 8;
                     memory[place] = word;
@@ -208,12 +207,12 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             const u32 parts1 = __byte_perm(entry_3, entry_4, 0x7632);
             const u32 parts2 = __byte_perm(entry_5, entry_6, 0x7632);
             const u32 parts3 = __byte_perm(entry_7, entry_8, 0x7632);
-            const u32 t_2 = nibbles_0;
-            const u32 t_3 = nibbles_1;
-            const u32 high = (t_2 & 0x80808080u) | ((t_2 >> 4) & 0x7070707) | parts0;
-            const u32 low = ((t_2 << 4) & 0x80808080u) | (t_2 & 0x7070707) | parts1;
-            const u32 high_1 = (t_3 & 0x80808080u) | ((t_3 >> 4) & 0x7070707) | parts2;
-            const u32 low_1 = ((t_3 << 4) & 0x80808080u) | (t_3 & 0x7070707) | parts3;
+            const u32 t = nibbles_0;
+            const u32 t_1 = nibbles_1;
+            const u32 high = (t & 0x80808080u) | ((t >> 4) & 0x7070707) | parts0;
+            const u32 low = ((t << 4) & 0x80808080u) | (t & 0x7070707) | parts1;
+            const u32 high_1 = (t_1 & 0x80808080u) | ((t_1 >> 4) & 0x7070707) | parts2;
+            const u32 low_1 = ((t_1 << 4) & 0x80808080u) | (t_1 & 0x7070707) | parts3;
             if (left > 64) {
                 const uint2 v = ((const uint2*)model)[places.y + at + 32];
                 nibbles_0 = v.x;

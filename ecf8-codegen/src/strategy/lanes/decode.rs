@@ -113,13 +113,16 @@ pub(in super::super) fn lanes_ring(
     /// Twice the vectors that the lane and those after it have left; one less if the last is only part of one.
     let left_in_chunk = 2 * number - (if last_is_part { 1u32 } else { 0u32 });
     let mut left = (left_in_chunk - 2 * lane_idx()) as i32;
-    /// Signs and mantissas of the lane's next vector, so that memory is busy while it decodes.
-    let ahead = if shape.symbol.is_split() { Some(Ahead::none()) } else { None };
-    if let Some(ahead) = ahead {
+    let ahead = if shape.symbol.is_split() {
+        /// Signs and mantissas of the lane's next vector, so that memory is busy while it decodes.
+        let ahead = Ahead::none();
         if left > 0 {
             ahead.replace(model.load2(job.packed + at));
         }
-    }
+        Some(ahead)
+    } else {
+        None
+    };
     while ((left as u32) + 2 * lane_idx()) as i32 > 0 {
         let goes_on = left > 0;
         columns.stage(
