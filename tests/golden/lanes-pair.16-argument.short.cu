@@ -2,7 +2,7 @@
 // strategy   lanes-pair
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 3 bits
-// hash       4a4e41d4effcc8a4
+// hash       4f72f5502de498b0
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -16,22 +16,28 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     const u64* __restrict__ jobs,
     const u32* __restrict__ block_jobs,
     u8* __restrict__ output,
-    u32 ring_rows)
+    u32 ring_rows,
+    u32 chunks_per_block)
 {
     extern __shared__ __align__(16) u32 memory[];
-    const u32 first = block_jobs[blockIdx.x] * 4;
-    const ulonglong2 geometry = ((const ulonglong2*)jobs)[first];
-    const ulonglong2 streams = ((const ulonglong2*)jobs)[first + 1];
-    const ulonglong2 places = ((const ulonglong2*)jobs)[first + 2];
-    const ulonglong2 ends = ((const ulonglong2*)jobs)[first + 3];
-    const u32 first_block = (u32)geometry.x;
-    const u32 elements_per_lane = (u32)(geometry.x >> 32);
+    const u32 job_number = block_jobs[blockIdx.x];
+    const u64 at = jobs[job_number * 8 + 7];
     for (u32 i = threadIdx.x; i < 2; i += 512) {
-        const uint4 v = ((const uint4*)model)[ends.x + i];
+        const uint4 v = ((const uint4*)model)[at + i];
         ((uint4*)memory)[i] = make_uint4(v.x, v.y, v.z, v.w);
     }
     __syncthreads();
-    const u32 chunk = (blockIdx.x - first_block) * 16 + (threadIdx.x >> 5);
+    if (threadIdx.x >> 5 >= chunks_per_block) {
+        return;
+    }
+    const u32 first = job_number * 4;
+    const ulonglong2 geometry = ((const ulonglong2*)jobs)[first];
+    const ulonglong2 streams = ((const ulonglong2*)jobs)[first + 1];
+    const ulonglong2 places = ((const ulonglong2*)jobs)[first + 2];
+    const u64 output_1 = jobs[job_number * 8 + 6];
+    const u32 first_block = (u32)geometry.x;
+    const u32 elements_per_lane = (u32)(geometry.x >> 32);
+    const u32 chunk = (blockIdx.x - first_block) * chunks_per_block + (threadIdx.x >> 5);
 
     // Vectors of the tensor, this chunk's first one, and those of the chunk.
     const u64 vectors = (geometry.y + 15) / 16;
@@ -55,9 +61,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     if (width == 0) {
         extra = 0;
     } else {
-        const u32 at = lane * width;
-        const u64 first_2 = lengths + at / 32;
-        extra = __funnelshift_l(model[first_2 + 1], model[first_2], at) >> (32 - width);
+        const u32 at_1 = lane * width;
+        const u64 first_2 = lengths + at_1 / 32;
+        extra = __funnelshift_l(model[first_2 + 1], model[first_2], at_1) >> (32 - width);
     }
     const u32 own = ((extra / 32) << 16) | (extra & 31);
     u32 sum = own;
@@ -101,7 +107,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     u32 position = 0;
     u32 staged = 0;
     u32 taken = 0;
-    u64 at = first_1 + (threadIdx.x & 31);
+    u64 at_1 = first_1 + (threadIdx.x & 31);
 
     // Twice the vectors that the lane and those after it have left; one less if the last is only
     // part of one.
@@ -112,7 +118,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     u32 nibbles_0 = 0;
     u32 nibbles_1 = 0;
     if (left > 0) {
-        const uint2 v = ((const uint2*)model)[places.y + at];
+        const uint2 v = ((const uint2*)model)[places.y + at_1];
         nibbles_0 = v.x;
         nibbles_1 = v.y;
     }
@@ -214,64 +220,64 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             const u32 high_1 = (t_1 & 0x80808080u) | ((t_1 >> 4) & 0x7070707) | parts2;
             const u32 low_1 = ((t_1 << 4) & 0x80808080u) | (t_1 & 0x7070707) | parts3;
             if (left > 64) {
-                const uint2 v = ((const uint2*)model)[places.y + at + 32];
+                const uint2 v = ((const uint2*)model)[places.y + at_1 + 32];
                 nibbles_0 = v.x;
                 nibbles_1 = v.y;
             }
             if (left > 1) {
-                ((uint4*)output)[ends.y + at] = make_uint4(high, low, high_1, low_1);
+                ((uint4*)output)[output_1 + at_1] = make_uint4(high, low, high_1, low_1);
             } else {
-                if (at * 16 < geometry.y) {
-                    output[(ends.y + at) * 16] = (u8)high;
+                if (at_1 * 16 < geometry.y) {
+                    output[(output_1 + at_1) * 16] = (u8)high;
                 }
-                if (at * 16 + 1 < geometry.y) {
-                    output[(ends.y + at) * 16 + 1] = (u8)(high >> 8);
+                if (at_1 * 16 + 1 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 1] = (u8)(high >> 8);
                 }
-                if (at * 16 + 2 < geometry.y) {
-                    output[(ends.y + at) * 16 + 2] = (u8)(high >> 16);
+                if (at_1 * 16 + 2 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 2] = (u8)(high >> 16);
                 }
-                if (at * 16 + 3 < geometry.y) {
-                    output[(ends.y + at) * 16 + 3] = (u8)(high >> 24);
+                if (at_1 * 16 + 3 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 3] = (u8)(high >> 24);
                 }
-                if (at * 16 + 4 < geometry.y) {
-                    output[(ends.y + at) * 16 + 4] = (u8)low;
+                if (at_1 * 16 + 4 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 4] = (u8)low;
                 }
-                if (at * 16 + 5 < geometry.y) {
-                    output[(ends.y + at) * 16 + 5] = (u8)(low >> 8);
+                if (at_1 * 16 + 5 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 5] = (u8)(low >> 8);
                 }
-                if (at * 16 + 6 < geometry.y) {
-                    output[(ends.y + at) * 16 + 6] = (u8)(low >> 16);
+                if (at_1 * 16 + 6 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 6] = (u8)(low >> 16);
                 }
-                if (at * 16 + 7 < geometry.y) {
-                    output[(ends.y + at) * 16 + 7] = (u8)(low >> 24);
+                if (at_1 * 16 + 7 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 7] = (u8)(low >> 24);
                 }
-                if (at * 16 + 8 < geometry.y) {
-                    output[(ends.y + at) * 16 + 8] = (u8)high_1;
+                if (at_1 * 16 + 8 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 8] = (u8)high_1;
                 }
-                if (at * 16 + 9 < geometry.y) {
-                    output[(ends.y + at) * 16 + 9] = (u8)(high_1 >> 8);
+                if (at_1 * 16 + 9 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 9] = (u8)(high_1 >> 8);
                 }
-                if (at * 16 + 10 < geometry.y) {
-                    output[(ends.y + at) * 16 + 10] = (u8)(high_1 >> 16);
+                if (at_1 * 16 + 10 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 10] = (u8)(high_1 >> 16);
                 }
-                if (at * 16 + 11 < geometry.y) {
-                    output[(ends.y + at) * 16 + 11] = (u8)(high_1 >> 24);
+                if (at_1 * 16 + 11 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 11] = (u8)(high_1 >> 24);
                 }
-                if (at * 16 + 12 < geometry.y) {
-                    output[(ends.y + at) * 16 + 12] = (u8)low_1;
+                if (at_1 * 16 + 12 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 12] = (u8)low_1;
                 }
-                if (at * 16 + 13 < geometry.y) {
-                    output[(ends.y + at) * 16 + 13] = (u8)(low_1 >> 8);
+                if (at_1 * 16 + 13 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 13] = (u8)(low_1 >> 8);
                 }
-                if (at * 16 + 14 < geometry.y) {
-                    output[(ends.y + at) * 16 + 14] = (u8)(low_1 >> 16);
+                if (at_1 * 16 + 14 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 14] = (u8)(low_1 >> 16);
                 }
-                if (at * 16 + 15 < geometry.y) {
-                    output[(ends.y + at) * 16 + 15] = (u8)(low_1 >> 24);
+                if (at_1 * 16 + 15 < geometry.y) {
+                    output[(output_1 + at_1) * 16 + 15] = (u8)(low_1 >> 24);
                 }
             }
         }
-        at += 32;
+        at_1 += 32;
         left = (i32)((u32)left - (u32)64);
     }
 }

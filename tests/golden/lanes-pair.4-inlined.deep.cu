@@ -4,7 +4,7 @@
 // codebook  090000000000000000000000000000000090000000000000000990000000000000009000000000000000070
 //           000000000000000790000000000000006000000000000000060000000000000000590000000000000005000
 //           0000000000000400000000000000004900000000000000030000000000000000300000000000000001
-// hash      e7996ca8e50230fc
+// hash      035566644202bc9d
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -85,22 +85,27 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
     const u64* __restrict__ jobs,
     const u32* __restrict__ block_jobs,
     u8* __restrict__ output,
-    u32 ring_rows)
+    u32 ring_rows,
+    u32 chunks_per_block)
 {
     extern __shared__ __align__(16) u32 memory[];
-    const u32 first = block_jobs[blockIdx.x] * 4;
-    const ulonglong2 geometry = ((const ulonglong2*)jobs)[first];
-    const ulonglong2 streams = ((const ulonglong2*)jobs)[first + 1];
-    const ulonglong2 places = ((const ulonglong2*)jobs)[first + 2];
-    const ulonglong2 ends = ((const ulonglong2*)jobs)[first + 3];
-    const u32 first_block = (u32)geometry.x;
-    const u32 elements_per_lane = (u32)(geometry.x >> 32);
+    const u32 job_number = block_jobs[blockIdx.x];
     for (u32 i = threadIdx.x; i < 128; i += 128) {
         const uint4 v = ((const uint4*)decode_table)[i];
         ((uint4*)memory)[i] = make_uint4(v.x, v.y, v.z, v.w);
     }
     __syncthreads();
-    const u32 chunk = (blockIdx.x - first_block) * 4 + (threadIdx.x >> 5);
+    if (threadIdx.x >> 5 >= chunks_per_block) {
+        return;
+    }
+    const u32 first = job_number * 4;
+    const ulonglong2 geometry = ((const ulonglong2*)jobs)[first];
+    const ulonglong2 streams = ((const ulonglong2*)jobs)[first + 1];
+    const ulonglong2 places = ((const ulonglong2*)jobs)[first + 2];
+    const u64 output_1 = jobs[job_number * 8 + 6];
+    const u32 first_block = (u32)geometry.x;
+    const u32 elements_per_lane = (u32)(geometry.x >> 32);
+    const u32 chunk = (blockIdx.x - first_block) * chunks_per_block + (threadIdx.x >> 5);
 
     // Vectors of the tensor, this chunk's first one, and those of the chunk.
     const u64 vectors = (geometry.y + 15) / 16;
@@ -299,55 +304,55 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                 nibbles_1 = v.y;
             }
             if (left > 1) {
-                ((uint4*)output)[ends.y + at] = make_uint4(high, low, high_1, low_1);
+                ((uint4*)output)[output_1 + at] = make_uint4(high, low, high_1, low_1);
             } else {
                 if (at * 16 < geometry.y) {
-                    output[(ends.y + at) * 16] = (u8)high;
+                    output[(output_1 + at) * 16] = (u8)high;
                 }
                 if (at * 16 + 1 < geometry.y) {
-                    output[(ends.y + at) * 16 + 1] = (u8)(high >> 8);
+                    output[(output_1 + at) * 16 + 1] = (u8)(high >> 8);
                 }
                 if (at * 16 + 2 < geometry.y) {
-                    output[(ends.y + at) * 16 + 2] = (u8)(high >> 16);
+                    output[(output_1 + at) * 16 + 2] = (u8)(high >> 16);
                 }
                 if (at * 16 + 3 < geometry.y) {
-                    output[(ends.y + at) * 16 + 3] = (u8)(high >> 24);
+                    output[(output_1 + at) * 16 + 3] = (u8)(high >> 24);
                 }
                 if (at * 16 + 4 < geometry.y) {
-                    output[(ends.y + at) * 16 + 4] = (u8)low;
+                    output[(output_1 + at) * 16 + 4] = (u8)low;
                 }
                 if (at * 16 + 5 < geometry.y) {
-                    output[(ends.y + at) * 16 + 5] = (u8)(low >> 8);
+                    output[(output_1 + at) * 16 + 5] = (u8)(low >> 8);
                 }
                 if (at * 16 + 6 < geometry.y) {
-                    output[(ends.y + at) * 16 + 6] = (u8)(low >> 16);
+                    output[(output_1 + at) * 16 + 6] = (u8)(low >> 16);
                 }
                 if (at * 16 + 7 < geometry.y) {
-                    output[(ends.y + at) * 16 + 7] = (u8)(low >> 24);
+                    output[(output_1 + at) * 16 + 7] = (u8)(low >> 24);
                 }
                 if (at * 16 + 8 < geometry.y) {
-                    output[(ends.y + at) * 16 + 8] = (u8)high_1;
+                    output[(output_1 + at) * 16 + 8] = (u8)high_1;
                 }
                 if (at * 16 + 9 < geometry.y) {
-                    output[(ends.y + at) * 16 + 9] = (u8)(high_1 >> 8);
+                    output[(output_1 + at) * 16 + 9] = (u8)(high_1 >> 8);
                 }
                 if (at * 16 + 10 < geometry.y) {
-                    output[(ends.y + at) * 16 + 10] = (u8)(high_1 >> 16);
+                    output[(output_1 + at) * 16 + 10] = (u8)(high_1 >> 16);
                 }
                 if (at * 16 + 11 < geometry.y) {
-                    output[(ends.y + at) * 16 + 11] = (u8)(high_1 >> 24);
+                    output[(output_1 + at) * 16 + 11] = (u8)(high_1 >> 24);
                 }
                 if (at * 16 + 12 < geometry.y) {
-                    output[(ends.y + at) * 16 + 12] = (u8)low_1;
+                    output[(output_1 + at) * 16 + 12] = (u8)low_1;
                 }
                 if (at * 16 + 13 < geometry.y) {
-                    output[(ends.y + at) * 16 + 13] = (u8)(low_1 >> 8);
+                    output[(output_1 + at) * 16 + 13] = (u8)(low_1 >> 8);
                 }
                 if (at * 16 + 14 < geometry.y) {
-                    output[(ends.y + at) * 16 + 14] = (u8)(low_1 >> 16);
+                    output[(output_1 + at) * 16 + 14] = (u8)(low_1 >> 16);
                 }
                 if (at * 16 + 15 < geometry.y) {
-                    output[(ends.y + at) * 16 + 15] = (u8)(low_1 >> 24);
+                    output[(output_1 + at) * 16 + 15] = (u8)(low_1 >> 24);
                 }
             }
         }

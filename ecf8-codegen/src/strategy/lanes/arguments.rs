@@ -15,13 +15,13 @@ pub(in super::super) fn launch<'a>(
     batch: &[&'a Encoded<'a>],
 ) -> Result<Launch<'a>, StrategyError> {
     let bits = widest_codebook(batch).map_or(0, table::index_bits);
+    let per_block = chunks_per_block(shape, batch)?;
     let offsets = batch_offsets(batch);
     let mut model = Model::default();
     let mut tables: Vec<(&Codebook, u64)> = Vec::new();
     let (mut jobs, mut block_jobs, mut lead_rows) = (Vec::new(), Vec::new(), 1);
     for (encoded, &output) in batch.iter().zip(&offsets) {
         let chunk_entries = encoded.part(CHUNKS)?;
-        let chunks = (chunk_entries.len() as u64 / 8).saturating_sub(1);
         let per_lane = encoded.param(ELEMENTS_PER_LANE)?;
         lead_rows = lead_rows.max(encoded.param(LEAD_ROWS)?);
         let known = tables.iter().find(|(codebook, _)| *codebook == &encoded.codebook);
@@ -49,7 +49,7 @@ pub(in super::super) fn launch<'a>(
             output,
         };
         let number = Launch::checked_grid(jobs.len() as u64)?;
-        let blocks = Launch::checked_grid(chunks.div_ceil(shape.warps_per_block.into()))?;
+        let blocks = Launch::checked_grid(chunks(encoded)?.div_ceil(per_block.into()))?;
         block_jobs.resize(block_jobs.len() + blocks as usize, number);
         jobs.push(job);
     }
@@ -69,8 +69,24 @@ pub(in super::super) fn launch<'a>(
             Arg::Input(Cow::Owned(block_jobs.into_iter().flat_map(u32::to_le_bytes).collect())),
             Arg::Output,
             Arg::U32(ring_rows),
+            Arg::U32(per_block),
         ],
     })
+}
+
+/// Blocks that a launch has at least, if there are as many chunks: one for each multiprocessor of the largest GPUs.
+const LEAST_BLOCKS: u64 = 160;
+
+/// Chunks that a block decodes: one for each of its warps, unless that leaves multiprocessors without a block.
+fn chunks_per_block(shape: &Shape, batch: &[&Encoded<'_>]) -> Result<u32, StrategyError> {
+    let counts = batch.iter().map(|encoded| chunks(encoded)).collect::<Result<Vec<_>, _>>()?;
+    let all = counts.into_iter().fold(0, u64::saturating_add);
+    let spread = u32::try_from(all.div_ceil(LEAST_BLOCKS)).unwrap_or(u32::MAX);
+    Ok(spread.clamp(1, shape.warps_per_block))
+}
+
+fn chunks(encoded: &Encoded<'_>) -> Result<u64, StrategyError> {
+    Ok((encoded.part(CHUNKS)?.len() as u64 / 8).saturating_sub(1))
 }
 
 /// Rows of a ring. While a vector is decoded, `lead_rows` are in use and one more may be touched; staging whole batches puts

@@ -1,7 +1,7 @@
 //! The kernel of the `lanes` layout, for any kind of symbol: a warp decodes a chunk, once, from front to back.
 
 use super::columns::{Columns, Waiting, open_chunk};
-use super::jobs::{open_job, vectors_per_chunk};
+use super::jobs::{open_job, table_of, vectors_per_chunk};
 use super::nibbles::{Ahead, merge};
 use super::table::{Decoder, Placement, Symbol, copy_table};
 use crate::lang::{
@@ -86,13 +86,18 @@ pub(in super::super) fn lanes_ring(
     block_jobs: Global<u32>,
     output: GlobalMut<u8>,
     ring_rows: V<u32>,
+    chunks_per_block: V<u32>,
 ) {
-    let job = open_job(jobs, block_jobs[block_idx()]);
+    let job_number = block_jobs[block_idx()];
     let memory = dynamic_shared::<u32>();
-    let decoder = copy_table(shape, codebook, model, job.table, memory);
+    let decoder = copy_table(shape, codebook, model, table_of(jobs, job_number), memory);
     barrier();
+    if warp_idx() >= chunks_per_block {
+        return;
+    }
 
-    let chunk = (block_idx() - job.first_block) * shape.warps_per_block + warp_idx();
+    let job = open_job(jobs, job_number);
+    let chunk = (block_idx() - job.first_block) * chunks_per_block + warp_idx();
     /// Vectors of the tensor, this chunk's first one, and those of the chunk.
     let vectors = (job.elements + ((VECTOR - 1) as u64)) / (VECTOR as u64);
     let first = (chunk as u64) * (vectors_per_chunk(&job) as u64);

@@ -18,15 +18,20 @@ pub(super) struct Job {
     pub(super) elements_per_lane: V<u32>,
     /// Elements of the tensor.
     pub(super) elements: V<u64>,
-    /// Where the parts start: rows and the decode table in vectors of 16 bytes, tails in words, chunks in 64-bit words,
-    /// packed in vectors of 8 bytes.
+    /// Where the parts start: rows in vectors of 16 bytes, tails in words, chunks in 64-bit words, packed in vectors of 8
+    /// bytes.
     pub(super) rows: V<u64>,
     pub(super) tails: V<u64>,
     pub(super) chunks: V<u64>,
     pub(super) packed: V<u64>,
-    pub(super) table: V<u64>,
     /// Where the tensor goes, in vectors of 16 bytes.
     pub(super) output: V<u64>,
+}
+
+/// Where the decode table of a job starts, in vectors of 16 bytes.
+#[device]
+pub(super) fn table_of(jobs: Global<u64>, job: V<u32>) -> V<u64> {
+    jobs[job * (JOB_WORDS as u32) + 7]
 }
 
 /// Reads a block's job.
@@ -36,7 +41,7 @@ pub(super) fn open_job(jobs: Global<u64>, job: V<u32>) -> Job {
     let geometry = jobs.load2(first);
     let streams = jobs.load2(first + 1);
     let places = jobs.load2(first + 2);
-    let ends = jobs.load2(first + 3);
+    let output = jobs[job * (JOB_WORDS as u32) + 6];
     let first_block = geometry[0] as u32;
     let elements_per_lane = (geometry[0] >> 32) as u32;
     Job {
@@ -47,8 +52,7 @@ pub(super) fn open_job(jobs: Global<u64>, job: V<u32>) -> Job {
         tails: streams[1],
         chunks: places[0],
         packed: places[1],
-        table: ends[0],
-        output: ends[1],
+        output,
     }
 }
 
@@ -76,8 +80,8 @@ impl JobRecord {
             self.tails / 4,
             self.chunks / 8,
             self.packed / 8,
-            self.table / 16,
             self.output / u64::from(VECTOR),
+            self.table / 16,
         ]
     }
 }
