@@ -2,16 +2,17 @@
 
 use crate::layout::{Scheme, lanes};
 
-/// What decides between schemes, tensor by tensor.
+/// What decides between schemes.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum SchemeChoice {
     /// One scheme for all tensors of its float format.
     Only(&'static dyn Scheme),
-    /// The smallest result.
+    /// For each tensor, the smallest result.
     Size,
     /// The scheme that decodes fastest.
     Speed,
-    /// The smallest result, unless one that decodes faster takes at most half a percent more of the tensor's size.
+    /// For all tensors of a file, so that one launch decodes a layer, the scheme with the smallest result, unless one that
+    /// decodes faster takes at most half a percent of their size more.
     #[default]
     Balanced,
 }
@@ -33,8 +34,12 @@ impl SchemeChoice {
         }
     }
 
-    /// Which of several results to take, by their bytes, the one that decodes fastest first, for a tensor of `original`
-    /// bytes.
+    /// Whether all tensors of a file have one scheme.
+    pub(super) fn is_for_all(self) -> bool {
+        matches!(self, Self::Balanced)
+    }
+
+    /// Which of several results to take, by their bytes, the one that decodes fastest first, for `original` bytes.
     pub(super) fn pick(self, original: u64, bytes: &[u64]) -> usize {
         let least = bytes.iter().copied().min().unwrap_or(0);
         let accepted = match self {

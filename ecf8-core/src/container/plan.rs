@@ -138,13 +138,16 @@ pub(super) fn plan<'a>(
         header.tensors.iter().partition(|tensor| schemes.iter().any(|scheme| takes(*scheme, tensor)));
     progress.advance(others.iter().map(|record| record.bytes()).sum());
     plan.kept.extend(others.into_iter().cloned());
-    let mut candidates = Vec::new();
+    let mut candidates: Vec<Vec<Candidate>> = Vec::new();
     for batch in batches(&takable, BATCH_BYTES, |record| record.bytes()) {
-        let consider = |record: &&TensorRecord| choose(data(input, header, record), record, options.scheme);
-        let found: Vec<Candidate> = batch.par_iter().filter_map(consider).collect();
+        let found: Vec<Vec<Candidate>> = batch
+            .par_iter()
+            .map(|record| consider_all(data(input, header, record), record, &schemes))
+            .collect();
         progress.advance(batch.iter().map(|record| record.bytes()).sum());
         candidates.extend(found);
     }
+    let mut candidates = choose(candidates, options.scheme);
     if shares {
         // Sharing costs little, so whether a tensor gains at all is known before.
         let (worthwhile, others): (Vec<Candidate>, Vec<Candidate>) =
@@ -204,13 +207,38 @@ fn takes(scheme: &dyn Scheme, tensor: &TensorRecord) -> bool {
     tensor.dtype.to_string() == scheme.format().dtype && tensor.bytes() > 0
 }
 
-/// What compressing a tensor would give by the scheme to choose, with a codebook of its own.
-fn choose(data: &[u8], record: &TensorRecord, choice: SchemeChoice) -> Option<Candidate> {
-    let schemes = choice.schemes().into_iter().filter(|scheme| takes(*scheme, record));
-    let mut candidates: Vec<Candidate> = schemes.map(|scheme| consider(data, record, scheme)).collect();
-    let bytes: Vec<u64> = candidates.iter().map(Candidate::least_bytes).collect();
-    let picked = choice.pick(record.bytes(), &bytes);
-    (picked < candidates.len()).then(|| candidates.swap_remove(picked))
+/// One candidate for each tensor, of those by the schemes that come into question.
+fn choose(mut candidates: Vec<Vec<Candidate>>, choice: SchemeChoice) -> Vec<Candidate> {
+    let bytes = |candidate: &Candidate| candidate.planned.record.bytes();
+    let is_by = |candidate: &Candidate, scheme: &dyn Scheme| candidate.planned.scheme.name() == scheme.name();
+    if choice.is_for_all() {
+        let schemes = choice.schemes();
+        let total = |scheme: &&dyn Scheme| {
+            let of_scheme = candidates.iter().flatten().filter(|one| is_by(one, *scheme));
+            of_scheme.map(|one| one.least_bytes().min(bytes(one))).fold(0, u64::saturating_add)
+        };
+        let totals: Vec<u64> = schemes.iter().map(total).collect();
+        let original =
+            candidates.iter().filter_map(|all| all.first()).map(bytes).fold(0, u64::saturating_add);
+        let picked = schemes[choice.pick(original, &totals)];
+        for all in &mut candidates {
+            if all.iter().any(|one| is_by(one, picked)) {
+                all.retain(|one| is_by(one, picked));
+            }
+        }
+    }
+    let pick = |mut all: Vec<Candidate>| {
+        let least: Vec<u64> = all.iter().map(Candidate::least_bytes).collect();
+        let picked = choice.pick(all.first().map_or(0, bytes), &least);
+        (picked < all.len()).then(|| all.swap_remove(picked))
+    };
+    candidates.into_iter().filter_map(pick).collect()
+}
+
+/// What compressing a tensor would give by each scheme, with a codebook of its own.
+fn consider_all(data: &[u8], record: &TensorRecord, schemes: &[&'static dyn Scheme]) -> Vec<Candidate> {
+    let schemes = schemes.iter().filter(|scheme| takes(**scheme, record));
+    schemes.map(|scheme| consider(data, record, *scheme)).collect()
 }
 
 fn consider(data: &[u8], record: &TensorRecord, scheme: &'static dyn Scheme) -> Candidate {

@@ -26,8 +26,8 @@ pub(super) struct Compress {
     /// Compress all tensors by this scheme
     #[arg(long, value_name = "NAME", value_parser = scheme_names(), conflicts_with = "optimize")]
     scheme: Option<String>,
-    /// Choose each tensor's scheme for one goal only (default: the smallest, unless one that decodes faster takes at most half a
-    /// percent more)
+    /// Choose schemes for one goal only (default: for all tensors the one with the smallest result, unless one that decodes
+    /// faster takes at most half a percent more)
     #[arg(long, value_name = "GOAL")]
     optimize: Option<Goal>,
     /// The most codebooks that tensors share, for each scheme (default: as few as cost less than 0.1 % of the codewords)

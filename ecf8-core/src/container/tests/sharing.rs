@@ -5,6 +5,7 @@ use crate::synthetic::{cast, gaussian, noise};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 const LARGE: usize = SMALL_BYTES as usize + 77;
@@ -147,4 +148,23 @@ fn names_of_the_pool_yield_to_tensors_of_the_input() {
     let tensors = [fp8("__ecf8__.pool", &[9000], weights(1, 9000)), fp8("b", &[9000], weights(2, 9000))];
     let inspection = assert_comes_back_with(&safetensors_bytes(&[], &tensors).unwrap(), lanes(None));
     assert_eq!(inspection.tensors.len(), 2);
+}
+
+#[test]
+fn one_scheme_is_chosen_for_a_file_and_the_smallest_for_each_tensor_on_request() {
+    // Signs and mantissas of the first are noise, so coding whole bytes gains nothing; the second repeats eight bytes.
+    let noisy: Vec<u8> =
+        crate::synthetic::noise(1, 40_000).into_iter().map(|byte| byte & 0x87 | 0x38).collect();
+    let regular: Vec<u8> = (0..120_000u32).map(|i| 0x30 + (i * i % 8) as u8).collect();
+    let file = safetensors_bytes(&[], &[fp8("noisy", &[40_000], noisy), fp8("regular", &[120_000], regular)])
+        .unwrap();
+    let schemes = |scheme| {
+        let options = CompressOptions { scheme, ..CompressOptions::default() };
+        let inspection = assert_comes_back_with(&file, options);
+        let tensors = inspection.tensors.iter().map(|tensor| (tensor.name.clone(), tensor.scheme));
+        tensors.collect::<BTreeMap<_, _>>().into_values().collect::<Vec<_>>()
+    };
+    assert_eq!(schemes(SchemeChoice::Balanced), ["byte-lanes", "byte-lanes"]);
+    assert_eq!(schemes(SchemeChoice::Size), ["pair-lanes", "byte-lanes"]);
+    assert_eq!(schemes(SchemeChoice::Speed), ["pair-lanes", "pair-lanes"]);
 }
