@@ -208,7 +208,7 @@ fn fits(
         ));
     }
     if let Some(report) = report
-        && report.spill_stores + report.spill_loads > 0
+        && (report.spill_stores > 0 || report.spill_loads > 0)
     {
         return Err(format!(
             "it spills registers: {} bytes stored and {} loaded per thread",
