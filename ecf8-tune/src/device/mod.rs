@@ -1,4 +1,4 @@
-//! The GPU, through the CUDA driver: memory, launching, timing.
+//! The GPU, through the CUDA driver: memory, launching, replaying, timing.
 //!
 //! A small path over cudarc. Everything of one [`CudaDevice`] happens in order on one stream,
 //! the GPU's default or [the caller's](CudaDevice::on_stream). The driver is looked

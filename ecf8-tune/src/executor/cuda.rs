@@ -263,3 +263,56 @@ fn one<'a>(
 fn nanoseconds(ms: f64) -> u64 {
     (ms * 1e6).round().clamp(1.0, 1e15) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::tests::fake::{cubin, run, run_without_graphs};
+    use crate::device::tests::graph::count;
+    use crate::device::tests::is_child;
+
+    #[test]
+    fn runs_of_several_launches_are_timed_as_graphs_that_take_the_dispatches_in_turn() {
+        const TEST: &str = "executor::cuda::tests::runs_of_several_launches_are_timed_as_graphs_that_take_the_dispatches_in_turn";
+        if !is_child() {
+            run(TEST, "");
+            return run_without_graphs(TEST);
+        }
+        let mut target = CudaExecutor::with_cache(0, Arc::new(KernelCache::in_memory())).unwrap();
+        let kernel = target.device().load(&cubin(), "flip").unwrap();
+        let buffers = [0, 0, 0].map(|byte| target.device().upload(&[byte; 4]).unwrap());
+        let dispatch = |buffer| Dispatch {
+            kernel: &kernel,
+            grid: 1,
+            threads: 32,
+            dynamic_shared_bytes: 0,
+            args: vec![
+                TargetArg::Buffer(buffer),
+                TargetArg::Buffer(buffer),
+                TargetArg::U64(4),
+                TargetArg::U32(1),
+            ],
+            gaps: &[],
+        };
+        let dispatches: Vec<_> = buffers.iter().map(dispatch).collect();
+        let flipped = |target: &mut CudaExecutor| {
+            buffers.each_ref().map(|buffer| {
+                let mut bytes = [0; 4];
+                target.download(buffer, &mut bytes).unwrap();
+                bytes[0]
+            })
+        };
+        // A run takes 2 ms on the fake driver. Twenty launches in turn are seven, seven and six.
+        assert_eq!(target.time(&dispatches, 5, 4).unwrap(), [500_000; 5]);
+        assert_eq!((flipped(&mut target), count("fake_kernels")), ([1, 1, 0], 20));
+        if let Some(error) = target.one_by_one() {
+            assert_eq!(*error, DeviceError::DriverTooOld { function: "cuGraphDestroy" });
+            return;
+        }
+        assert_eq!((count("fake_replays"), count("fake_graphs"), count("fake_streams")), (5, 0, 0));
+        assert_eq!(target.time(&dispatches, 2, 1).unwrap(), [2_000_000; 2]);
+        assert_eq!((flipped(&mut target), count("fake_replays")), ([0, 0, 0], 5), "one launch is no graph");
+        assert_eq!(target.time(&[], 2, 3).unwrap().len(), 2);
+        assert_eq!(target.time(&dispatches, 0, 3).unwrap(), [0; 0]);
+    }
+}

@@ -2,6 +2,7 @@
 //! searching and choosing are tested without hardware.
 
 use super::trials::{TrialError, Trials};
+use super::{Known, Outcome};
 use crate::executor::Timing;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -40,6 +41,19 @@ impl Simulated {
     #[must_use]
     pub fn new(script: Vec<Script>, noise: f64, seed: u64) -> Self {
         Self { script, noise, random: ChaCha8Rng::seed_from_u64(seed), runs: 0, verified: Vec::new() }
+    }
+
+    /// A device on which each candidate does what it did in an earlier run, such as one kept in a tuning cache
+    /// ([`Record::known`](crate::cache::Record::known)): its times are drawn from those recorded, by a seed. What was not
+    /// tried then is rejected.
+    #[must_use]
+    pub fn recorded(known: &Known, seed: u64) -> Self {
+        let script = known.outcomes.iter().map(|outcome| match outcome {
+            Some(Outcome::SamplesNs(samples)) => Script::Recorded(samples.clone()),
+            Some(Outcome::Rejected(reason)) => Script::Rejected(reason.clone()),
+            None => Script::Rejected("it was not recorded".to_owned()),
+        });
+        Self::new(script.collect(), 0.0, seed)
     }
 
     fn sample(&mut self, candidate: usize) -> Result<u64, TrialError> {

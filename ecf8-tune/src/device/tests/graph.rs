@@ -8,7 +8,7 @@ use super::fake::{cubin, run, run_without_graphs};
 use super::*;
 
 /// What the fake driver of this child counts under this name.
-fn count(name: &str) -> c_int {
+pub(crate) fn count(name: &str) -> c_int {
     // SAFETY: the library is there, since a device was opened.
     let library = unsafe { sys::culib() };
     // SAFETY: it is the address of an integer of the fake driver.
