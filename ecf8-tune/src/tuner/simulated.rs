@@ -7,6 +7,7 @@ use crate::executor::Timing;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
+use std::collections::BTreeSet;
 
 /// What is known of one candidate.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,7 @@ pub struct Simulated {
     /// Standard deviation of a sample, as a part.
     noise: f64,
     random: ChaCha8Rng,
+    compiled: BTreeSet<usize>,
     /// Runs that were timed.
     pub runs: usize,
     /// Candidates that were verified, in order.
@@ -40,7 +42,8 @@ impl Simulated {
     /// A device on which candidates do what `script` says, with `noise` as a part of each time.
     #[must_use]
     pub fn new(script: Vec<Script>, noise: f64, seed: u64) -> Self {
-        Self { script, noise, random: ChaCha8Rng::seed_from_u64(seed), runs: 0, verified: Vec::new() }
+        let random = ChaCha8Rng::seed_from_u64(seed);
+        Self { script, noise, random, compiled: BTreeSet::new(), runs: 0, verified: Vec::new() }
     }
 
     /// A device on which each candidate does what it did in an earlier run, such as one kept in a tuning cache
@@ -80,6 +83,7 @@ impl Trials for Simulated {
     }
 
     fn compile(&mut self, candidates: &[usize]) -> Vec<Result<(), TrialError>> {
+        self.compiled.extend(candidates);
         let answer = |index: &usize| match self.script.get(*index) {
             Some(Script::Rejected(reason)) => Err(TrialError::Rejected(reason.clone())),
             _ => Ok(()),
@@ -89,6 +93,9 @@ impl Trials for Simulated {
 
     fn verify(&mut self, candidate: usize) -> Result<(), TrialError> {
         self.verified.push(candidate);
+        if !self.compiled.contains(&candidate) {
+            return Err(TrialError::Rejected("it is not compiled".to_owned()));
+        }
         match self.script.get(candidate) {
             Some(Script::Wrong) => Err(TrialError::Rejected("byte 0 is wrong".to_owned())),
             _ => Ok(()),

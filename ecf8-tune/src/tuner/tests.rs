@@ -154,6 +154,26 @@ fn only_what_is_new_is_timed_with_the_incumbent() {
 }
 
 #[test]
+fn where_the_choice_is_no_more_the_others_are_timed_again() {
+    let old = |times: [u64; 3]| times.map(|time| Some(Outcome::SamplesNs(vec![time; 20])));
+    let [a, b, hopeless] = old([1000, 1200, 9000]);
+    // The code of candidate 2, which had been chosen, has changed.
+    let known = Known { outcomes: vec![a, b, None, hopeless], incumbent: None, complete: true };
+    let changed = [Script::Truth(5000.0), Script::Rejected("it spills registers".to_owned()), Script::Wrong];
+    for (seed, changed) in (0..).zip(changed) {
+        let script = vec![Script::Truth(1000.0), Script::Truth(1200.0), changed, Script::Truth(9000.0)];
+        let mut device = Simulated::new(script, 0.01, seed);
+        let tuned = run(&mut device, 4, &known);
+        assert_eq!((tuned.choice, tuned.complete), (Some(0), true));
+        assert!(!device.verified.contains(&3), "the hopeless stay as they are");
+        assert_eq!(tuned.outcomes[3], known.outcomes[3]);
+    }
+    // If nothing that could win works any more, the rest is looked at after all.
+    let script = vec![Script::Wrong, Script::Wrong, Script::Wrong, Script::Truth(9000.0)];
+    assert_eq!(run(&mut Simulated::new(script, 0.01, 7), 4, &known).choice, Some(3));
+}
+
+#[test]
 fn an_incumbent_stays_unless_it_is_beaten_by_more_than_the_noise() {
     let outcome = || Some(Outcome::SamplesNs(vec![1000; 20]));
     let choose = |rival: f64, seed: u64| {
@@ -185,6 +205,7 @@ fn time_up_and_interrupts_keep_what_was_measured_and_the_next_run_goes_on() {
     let first = tune(&mut device, &all, &mut halves, &Known::default(), &budget, &settings, stop_soon);
     assert_eq!((first.stopped, first.complete), (Some(Stop::Interrupt), false));
     assert!(first.choice.is_some());
+    assert_eq!(device.verified.last().copied(), first.choice, "once more before it is kept");
     let measured = first.outcomes.iter().flatten().count();
     assert!((1..30).contains(&measured), "{measured}");
 
