@@ -8,12 +8,19 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// The version of the files that are written and read here.
 pub const SCHEMA: u64 = 1;
 
 /// The largest file that is read.
 const LARGEST: u64 = 64 << 20;
+
+/// After this long a temporary file's writer is taken to be dead.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// What the names of temporary files begin and end with.
+const TEMPORARY: (&str, &str) = (".tuning-", ".tmp");
 
 /// What was read from a file.
 #[derive(Debug, Default)]
@@ -173,8 +180,9 @@ fn write(path: &Path, records: &[Record]) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(&Document { schema: SCHEMA, records })?;
     text.push(b'\n');
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sweep(folder);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".tuning-").suffix(".tmp");
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     #[cfg(unix)]
     // As any file that the user makes: weights are shared, and so is what was measured about them.
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -183,4 +191,19 @@ fn write(path: &Path, records: &[Record]) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Removes what killed processes left.
+fn sweep(folder: &Path) {
+    for found in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = found.file_name();
+        let name = name.to_string_lossy();
+        let is_old = || {
+            let changed = found.metadata().ok().filter(fs::Metadata::is_file)?.modified().ok()?;
+            Some(SystemTime::now().duration_since(changed).ok()? > ABANDONED)
+        };
+        if name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1) && is_old() == Some(true) {
+            let _ = fs::remove_file(found.path());
+        }
+    }
 }

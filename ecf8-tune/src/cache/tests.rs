@@ -118,6 +118,24 @@ fn many_writers_at_once_lose_nothing() {
 }
 
 #[test]
+fn what_killed_writers_left_goes_after_an_hour() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let then = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+    for name in [".tuning-old.tmp", ".tuning-young.tmp", ".tuning-other", "notes.tmp"] {
+        let file = fs::File::create(place(name)).unwrap();
+        if name != ".tuning-young.tmp" {
+            file.set_modified(then).unwrap();
+        }
+    }
+    save(&place("m.tuning.json"), &some_records(1)).unwrap();
+    assert!(!place(".tuning-old.tmp").exists());
+    for name in [".tuning-young.tmp", ".tuning-other", "notes.tmp", "m.tuning.json"] {
+        assert!(place(name).exists(), "{name}");
+    }
+}
+
+#[test]
 fn every_truncation_is_one_line_of_warning_and_the_file_is_rebuilt() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.tuning.json");

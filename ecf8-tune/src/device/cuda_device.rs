@@ -49,6 +49,11 @@ impl CudaDevice {
     pub unsafe fn on_stream(&self, stream: *mut c_void) -> Self {
         // SAFETY: the caller promises just what this asks for.
         let stream = unsafe { self.context.wrap_borrowed_stream(stream.cast()) };
+        self.on(stream)
+    }
+
+    /// The same GPU with everything on another stream of its context.
+    pub(super) fn on(&self, stream: Arc<CudaStream>) -> Self {
         Self { context: self.context.clone(), stream, info: self.info.clone() }
     }
 

@@ -12,7 +12,7 @@ use super::DeviceError;
 use super::error::describe;
 use crate::nvrtc::elf;
 
-/// Every function of the driver that this folder reaches through cudarc.
+/// Every function of the driver that this folder reaches through cudarc, but for graphs.
 const FUNCTIONS: [&str; 33] = [
     "cuCtxGetCurrent",
     "cuCtxSetCurrent",
@@ -49,6 +49,19 @@ const FUNCTIONS: [&str; 33] = [
     "cuStreamSynchronize",
 ];
 
+/// What graphs need besides, which is done without where it is missing.
+const GRAPH_FUNCTIONS: [&str; 9] = [
+    "cuGraphDestroy",
+    "cuGraphExecDestroy",
+    "cuGraphInstantiateWithFlags",
+    "cuGraphLaunch",
+    "cuGraphUpload",
+    "cuStreamBeginCapture_v2",
+    "cuStreamCreate",
+    "cuStreamDestroy_v2",
+    "cuStreamEndCapture",
+];
+
 /// Where containers, WSL and NixOS keep the driver without telling the dynamic loader.
 const FOLDERS: [&str; 4] =
     ["/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib", "/run/opengl-driver/lib"];
@@ -65,12 +78,8 @@ pub(super) fn start() -> Result<(), DeviceError> {
             return Err(DeviceError::NoDriver);
         }
     }
-    // SAFETY: `present` saw that the library loads, so this returns it and does not panic.
-    let library = unsafe { sys::culib() };
-    for function in FUNCTIONS {
-        // SAFETY: the pointer is only asked for, never called or kept.
-        let symbol = unsafe { library.get::<unsafe extern "C" fn()>(function) };
-        symbol.map_err(|_| DeviceError::DriverTooOld { function })?;
+    if let Some(function) = missing(&FUNCTIONS) {
+        return Err(DeviceError::DriverTooOld { function });
     }
     result::init().map_err(|error| match error.0 {
         CUresult::CUDA_ERROR_NO_DEVICE => DeviceError::NoGpu,
@@ -78,6 +87,21 @@ pub(super) fn start() -> Result<(), DeviceError> {
             reason: "libcuda.so is the CUDA toolkit's stub; take its folder off LD_LIBRARY_PATH".to_owned(),
         },
         _ => DeviceError::DriverBroken { reason: describe(error) },
+    })
+}
+
+/// The first function that graphs need and the driver lacks. The driver must have been started.
+pub(super) fn missing_for_graphs() -> Option<&'static str> {
+    missing(&GRAPH_FUNCTIONS)
+}
+
+/// The first of these functions that the driver's library, which must be there, lacks.
+fn missing(functions: &[&'static str]) -> Option<&'static str> {
+    // SAFETY: the library is there, so this returns it and does not panic.
+    let library = unsafe { sys::culib() };
+    functions.iter().copied().find(|function| {
+        // SAFETY: the pointer is only asked for, never called or kept.
+        unsafe { library.get::<unsafe extern "C" fn()>(*function) }.is_err()
     })
 }
 
@@ -142,7 +166,8 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_functions_is_sorted_and_without_repetition() {
+    fn the_lists_of_functions_are_sorted_and_without_repetition() {
         assert!(FUNCTIONS.is_sorted_by(|a, b| a < b));
+        assert!(GRAPH_FUNCTIONS.is_sorted_by(|a, b| a < b));
     }
 }

@@ -1,4 +1,4 @@
-//! The GPU, through the CUDA driver: memory, launching, timing.
+//! The GPU, through the CUDA driver: memory, launching, replaying, timing.
 //!
 //! A small path over cudarc. Everything of one [`CudaDevice`] happens in order on one stream,
 //! the GPU's default or [the caller's](CudaDevice::on_stream). The driver is looked
@@ -16,6 +16,7 @@ mod buffer;
 mod cuda_device;
 mod driver;
 mod error;
+mod graph;
 mod info;
 mod kernel;
 mod occupancy;
@@ -26,6 +27,7 @@ mod timing;
 pub use buffer::DeviceBuffer;
 pub use cuda_device::CudaDevice;
 pub use error::DeviceError;
+pub use graph::{Launch, Recording};
 pub use info::{DeviceInfo, devices};
 pub use kernel::{Arg, Function, FunctionNeeds};
 pub use occupancy::{Occupancy, SmLimits, occupancy};

@@ -2,7 +2,7 @@
 
 use super::target::checked_part;
 use super::{Dispatch, ExecutorError, Fingerprint, Limits, Target, TargetArg, Timing};
-use crate::device::{self, CudaDevice, DeviceBuffer, DeviceError, DeviceInfo, Function, Mark};
+use crate::device::{self, CudaDevice, DeviceBuffer, DeviceError, DeviceInfo, Function, Mark, Recording};
 use crate::kernel_cache::{KernelCache, KernelRequest};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::strategy::ALIGNMENT;
@@ -20,6 +20,8 @@ pub struct CudaExecutor {
     cache: Arc<KernelCache>,
     /// Loaded kernels by the hash of their source.
     functions: HashMap<u64, Function>,
+    /// Why launches were last timed one by one, if they were.
+    one_by_one: Option<DeviceError>,
 }
 
 impl CudaExecutor {
@@ -42,7 +44,7 @@ impl CudaExecutor {
     /// On an opened GPU, so on the stream that it was [opened](CudaDevice::on_stream) with, with a kernel cache.
     #[must_use]
     pub fn on(device: CudaDevice, cache: Arc<KernelCache>) -> Self {
-        Self { device, cache, functions: HashMap::new() }
+        Self { device, cache, functions: HashMap::new(), one_by_one: None }
     }
 
     /// The opened GPU.
@@ -55,6 +57,13 @@ impl CudaExecutor {
     #[must_use]
     pub fn cache(&self) -> &Arc<KernelCache> {
         &self.cache
+    }
+
+    /// Why the last runs of several launches were timed one by one, so that the times of small kernels are in part the
+    /// host's; `None` if a graph was replayed.
+    #[must_use]
+    pub fn one_by_one(&self) -> Option<&DeviceError> {
+        self.one_by_one.as_ref()
     }
 }
 
@@ -183,7 +192,7 @@ impl Target for CudaExecutor {
                 checked_part(*start, *bytes, buffer.len())?;
             }
         }
-        Ok(launch(&self.device, dispatch, &arguments(dispatch))?)
+        Ok(self.device.run(&one(dispatch, &arguments(dispatch)))?)
     }
 
     fn download(&mut self, buffer: &DeviceBuffer, out: &mut [u8]) -> Result<(), ExecutorError> {
@@ -206,15 +215,22 @@ impl Target for CudaExecutor {
     ) -> Result<Vec<u64>, ExecutorError> {
         // Prepared before the clock runs: between two launches the host does as little as it can.
         let arguments: Vec<_> = dispatches.iter().map(arguments).collect();
-        let mut turn = dispatches.iter().zip(&arguments).cycle();
-        let times = self.device.time(runs, |_| {
-            for _ in 0..launches {
-                if let Some((dispatch, arguments)) = turn.next() {
-                    launch(&self.device, dispatch, arguments)?;
-                }
-            }
-            Ok(())
-        })?;
+        let mut turn = dispatches.iter().zip(&arguments).map(|(dispatch, args)| one(dispatch, args)).cycle();
+        if launches == 1 {
+            let times =
+                self.device.time(runs, |_| turn.next().map_or(Ok(()), |launch| self.device.run(&launch)))?;
+            return Ok(times.into_iter().map(|ms| nanoseconds(f64::from(ms))).collect());
+        }
+        // Runs that start at the same dispatch are the same.
+        let count = dispatches.len();
+        let different =
+            (1..=count).find(|runs| (runs * (launches % count)).is_multiple_of(count)).unwrap_or(0);
+        let recordings: Vec<Recording<'_>> = (0..runs.min(different))
+            .map(|_| self.device.record(turn.by_ref().take(launches).collect()))
+            .collect::<Result<_, _>>()?;
+        self.one_by_one = recordings.iter().find_map(Recording::one_by_one).cloned();
+        let mut turn = recordings.iter().cycle();
+        let times = self.device.time(runs, |_| turn.next().map_or(Ok(()), Recording::replay))?;
         Ok(times.into_iter().map(|ms| nanoseconds(f64::from(ms) / launches.max(1) as f64)).collect())
     }
 }
@@ -229,17 +245,74 @@ fn arguments<'a>(dispatch: &Dispatch<'a, Function, DeviceBuffer>) -> Vec<device:
     args.collect()
 }
 
-fn launch(
-    device: &CudaDevice,
-    dispatch: &Dispatch<'_, Function, DeviceBuffer>,
-    arguments: &[device::Arg<'_>],
-) -> Result<(), DeviceError> {
-    let (grid, shared) = (dispatch.grid, dispatch.dynamic_shared_bytes);
-    device.launch(dispatch.kernel, grid, dispatch.threads, shared, arguments)
+fn one<'a>(
+    dispatch: &'a Dispatch<'a, Function, DeviceBuffer>,
+    args: &'a [device::Arg<'a>],
+) -> device::Launch<'a> {
+    device::Launch {
+        function: dispatch.kernel,
+        grid: dispatch.grid,
+        threads: dispatch.threads,
+        dynamic_shared: dispatch.dynamic_shared_bytes,
+        args,
+    }
 }
 
 /// Milliseconds as the whole nanoseconds that records hold.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what a time can be")]
 fn nanoseconds(ms: f64) -> u64 {
     (ms * 1e6).round().clamp(1.0, 1e15) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::tests::fake::{cubin, run, run_without_graphs};
+    use crate::device::tests::graph::count;
+    use crate::device::tests::is_child;
+
+    #[test]
+    fn runs_of_several_launches_are_timed_as_graphs_that_take_the_dispatches_in_turn() {
+        const TEST: &str = "executor::cuda::tests::runs_of_several_launches_are_timed_as_graphs_that_take_the_dispatches_in_turn";
+        if !is_child() {
+            run(TEST, "");
+            return run_without_graphs(TEST);
+        }
+        let mut target = CudaExecutor::with_cache(0, Arc::new(KernelCache::in_memory())).unwrap();
+        let kernel = target.device().load(&cubin(), "flip").unwrap();
+        let buffers = [0, 0, 0].map(|byte| target.device().upload(&[byte; 4]).unwrap());
+        let dispatch = |buffer| Dispatch {
+            kernel: &kernel,
+            grid: 1,
+            threads: 32,
+            dynamic_shared_bytes: 0,
+            args: vec![
+                TargetArg::Buffer(buffer),
+                TargetArg::Buffer(buffer),
+                TargetArg::U64(4),
+                TargetArg::U32(1),
+            ],
+            gaps: &[],
+        };
+        let dispatches: Vec<_> = buffers.iter().map(dispatch).collect();
+        let flipped = |target: &mut CudaExecutor| {
+            buffers.each_ref().map(|buffer| {
+                let mut bytes = [0; 4];
+                target.download(buffer, &mut bytes).unwrap();
+                bytes[0]
+            })
+        };
+        // A run takes 2 ms on the fake driver. Twenty launches in turn are seven, seven and six.
+        assert_eq!(target.time(&dispatches, 5, 4).unwrap(), [500_000; 5]);
+        assert_eq!((flipped(&mut target), count("fake_kernels")), ([1, 1, 0], 20));
+        if let Some(error) = target.one_by_one() {
+            assert_eq!(*error, DeviceError::DriverTooOld { function: "cuGraphDestroy" });
+            return;
+        }
+        assert_eq!((count("fake_replays"), count("fake_graphs"), count("fake_streams")), (5, 0, 0));
+        assert_eq!(target.time(&dispatches, 2, 1).unwrap(), [2_000_000; 2]);
+        assert_eq!((flipped(&mut target), count("fake_replays")), ([0, 0, 0], 5), "one launch is no graph");
+        assert_eq!(target.time(&[], 2, 3).unwrap().len(), 2);
+        assert_eq!(target.time(&dispatches, 0, 3).unwrap(), [0; 0]);
+    }
 }

@@ -16,11 +16,10 @@ const TEMPORARY: &str = ".tmp-";
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// What was found under a key.
-pub(super) enum Lookup {
-    Found(Box<Compiled>),
-    Absent,
-    /// Only damaged entries, now removed, and what was wrong with them.
-    Bad(Vec<(PathBuf, String)>),
+pub(super) struct Lookup {
+    pub(super) kernel: Option<Compiled>,
+    /// Damaged entries, now removed, and what was wrong with them.
+    pub(super) damaged: Vec<(PathBuf, String)>,
 }
 
 /// The folder of a cache: one folder per entry, named by key and version of NVRTC.
@@ -61,7 +60,7 @@ impl Folder {
             Some(version) => vec![version.to_owned()],
             None => self.versions(key),
         };
-        let mut bad = Vec::new();
+        let mut damaged = Vec::new();
         for version in versions {
             let path = self.entry(key, &version);
             match entry::read(&path, request, &version) {
@@ -69,16 +68,16 @@ impl Folder {
                     // Best effort: where it cannot be noted, entries are removed in the order in which they were made.
                     let _ = File::open(path.join(entry::REPORT))
                         .and_then(|file| file.set_modified(SystemTime::now()));
-                    return Lookup::Found(Box::new(kernel));
+                    return Lookup { kernel: Some(kernel), damaged };
                 }
                 Err(Some(reason)) => {
                     self.remove(&path);
-                    bad.push((path, reason));
+                    damaged.push((path, reason));
                 }
                 Err(None) => {}
             }
         }
-        if bad.is_empty() { Lookup::Absent } else { Lookup::Bad(bad) }
+        Lookup { kernel: None, damaged }
     }
 
     /// Stores a kernel, unless the same is there by now.

@@ -231,16 +231,12 @@ impl KernelCache {
 
     fn look_up(&self, request: &KernelRequest<'_>, key: &Key, version: Option<&str>) -> Option<Compiled> {
         let folder = self.folder.as_ref()?;
-        match folder.look_up(key, request, version) {
-            Lookup::Found(kernel) => Some(*kernel),
-            Lookup::Absent => None,
-            Lookup::Bad(places) => {
-                for (place, reason) in places {
-                    self.warn(format!("{}: {reason}; it is compiled again", place.display()));
-                }
-                None
-            }
+        let Lookup { kernel, damaged } = folder.look_up(key, request, version);
+        let instead = if kernel.is_some() { "another version's is taken" } else { "it is compiled again" };
+        for (place, reason) in damaged {
+            self.warn(format!("{}: {reason}; {instead}", place.display()));
         }
+        kernel
     }
 
     fn remember(&self, key: Key, kernel: Compiled) -> Arc<Compiled> {

@@ -61,6 +61,23 @@ fn once_the_compiler_is_known_only_kernels_of_its_version_serve() {
 }
 
 #[test]
+fn a_damaged_entry_is_told_of_though_another_version_serves() {
+    let root = tempfile::tempdir().unwrap();
+    cache(root.path(), "12.9").get(&request("int a;", "sm_90")).unwrap();
+    let path = only_entry(root.path());
+    let later = cache(root.path(), "13.0");
+    later.compiler_version().unwrap();
+    later.get(&request("int a;", "sm_90")).unwrap();
+    let newest = path.with_file_name(path.file_name().unwrap().to_str().unwrap().replace("12.9", "13.0"));
+    fs::write(newest.join("kernel.cubin"), "damaged").unwrap();
+    let warm = without_nvrtc(root.path());
+    warm.get(&request("int a;", "sm_90")).unwrap();
+    let warnings = warm.take_warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("another version's is taken"), "{warnings:?}");
+    assert_eq!((warm.compiled(), warm.usage().0), (0, 1));
+}
+
+#[test]
 fn equal_requests_compile_once_and_all_are_answered_in_order() {
     let root = tempfile::tempdir().unwrap();
     let cache = cache(root.path(), "13.0");

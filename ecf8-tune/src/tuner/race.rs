@@ -52,7 +52,7 @@ const SURE_ROUNDS: usize = 3;
 /// Contenders, their samples, and who is out.
 #[derive(Debug)]
 pub(super) struct Race<'a> {
-    settings: &'a Settings,
+    pub(super) settings: &'a Settings,
     budget: &'a Budget,
     /// Nanoseconds of every run after the warm-up, round by round.
     pub(super) samples: BTreeMap<usize, Vec<u64>>,

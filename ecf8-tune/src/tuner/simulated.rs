@@ -2,10 +2,12 @@
 //! searching and choosing are tested without hardware.
 
 use super::trials::{TrialError, Trials};
+use super::{Known, Outcome};
 use crate::executor::Timing;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
+use std::collections::BTreeSet;
 
 /// What is known of one candidate.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +31,7 @@ pub struct Simulated {
     /// Standard deviation of a sample, as a part.
     noise: f64,
     random: ChaCha8Rng,
+    compiled: BTreeSet<usize>,
     /// Runs that were timed.
     pub runs: usize,
     /// Candidates that were verified, in order.
@@ -39,7 +42,21 @@ impl Simulated {
     /// A device on which candidates do what `script` says, with `noise` as a part of each time.
     #[must_use]
     pub fn new(script: Vec<Script>, noise: f64, seed: u64) -> Self {
-        Self { script, noise, random: ChaCha8Rng::seed_from_u64(seed), runs: 0, verified: Vec::new() }
+        let random = ChaCha8Rng::seed_from_u64(seed);
+        Self { script, noise, random, compiled: BTreeSet::new(), runs: 0, verified: Vec::new() }
+    }
+
+    /// A device on which each candidate does what it did in an earlier run, such as one kept in a tuning cache
+    /// ([`Record::known`](crate::cache::Record::known)): its times are drawn from those recorded, by a seed. What was not
+    /// tried then is rejected.
+    #[must_use]
+    pub fn recorded(known: &Known, seed: u64) -> Self {
+        let script = known.outcomes.iter().map(|outcome| match outcome {
+            Some(Outcome::SamplesNs(samples)) => Script::Recorded(samples.clone()),
+            Some(Outcome::Rejected(reason)) => Script::Rejected(reason.clone()),
+            None => Script::Rejected("it was not recorded".to_owned()),
+        });
+        Self::new(script.collect(), 0.0, seed)
     }
 
     fn sample(&mut self, candidate: usize) -> Result<u64, TrialError> {
@@ -66,6 +83,7 @@ impl Trials for Simulated {
     }
 
     fn compile(&mut self, candidates: &[usize]) -> Vec<Result<(), TrialError>> {
+        self.compiled.extend(candidates);
         let answer = |index: &usize| match self.script.get(*index) {
             Some(Script::Rejected(reason)) => Err(TrialError::Rejected(reason.clone())),
             _ => Ok(()),
@@ -75,6 +93,9 @@ impl Trials for Simulated {
 
     fn verify(&mut self, candidate: usize) -> Result<(), TrialError> {
         self.verified.push(candidate);
+        if !self.compiled.contains(&candidate) {
+            return Err(TrialError::Rejected("it is not compiled".to_owned()));
+        }
         match self.script.get(candidate) {
             Some(Script::Wrong) => Err(TrialError::Rejected("byte 0 is wrong".to_owned())),
             _ => Ok(()),

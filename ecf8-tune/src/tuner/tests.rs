@@ -2,6 +2,10 @@
 
 use super::simulated::{Script, Simulated};
 use super::*;
+use crate::cache::{self, Record};
+use crate::executor::{EmulatorExecutor, Target, Timing};
+use ecf8_codegen::emulator::Checks;
+use ecf8_core::Codebook;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -54,13 +58,41 @@ fn what_was_recorded_can_be_replayed() {
     let truth = landscape(40, 3);
     let script: Vec<Script> = truth.iter().map(|time| Script::Truth(*time)).collect();
     let first = run(&mut Simulated::new(script, 0.05, 1), 40, &Known::default());
-    let recorded = first.outcomes.iter().map(|outcome| match outcome {
-        Some(Outcome::SamplesNs(samples)) => Script::Recorded(samples.clone()),
-        _ => Script::Rejected("not recorded".to_owned()),
-    });
-    let again = run(&mut Simulated::new(recorded.collect(), 0.0, 2), 40, &Known::default());
+    let known = Known { outcomes: first.outcomes, incumbent: first.choice, complete: true };
+    let again = run(&mut Simulated::recorded(&known, 2), 40, &Known::default());
     let best = truth.iter().copied().fold(f64::INFINITY, f64::min);
     assert!(truth[again.choice.unwrap()] < 1.05 * best);
+}
+
+#[test]
+fn a_tuning_cache_is_replayed_with_its_times_and_its_rejections() {
+    let all = space(30);
+    let mut script: Vec<Script> = landscape(30, 4).iter().map(|time| Script::Truth(*time)).collect();
+    script[3] = Script::Rejected("it spills registers".to_owned());
+    let first = run(&mut Simulated::new(script, 0.05, 1), 30, &Known::default());
+    let fingerprint = Target::fingerprint(&EmulatorExecutor { checks: Checks::Basic });
+    let codebook = Codebook::from_text("1233").unwrap();
+    let problem = Problem::new(ecf8_core::schemes()[0].name(), &codebook, 1 << 20).unwrap();
+    let record = Record::new(fingerprint, Timing::Measured, problem, 1 << 20, &all, &first);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.tuning.json");
+    cache::save(&path, &[record]).unwrap();
+
+    let known = cache::load(&path).records[0].known(&all);
+    let mut device = Simulated::recorded(&known, 2);
+    let again = run(&mut device, 30, &Known::default());
+    assert!(again.complete && device.runs > 0);
+    assert_eq!(again.outcomes[3], Some(Outcome::Rejected("it spills registers".to_owned())));
+    for (then, now) in first.outcomes.iter().zip(&again.outcomes) {
+        if let (Some(Outcome::SamplesNs(then)), Some(Outcome::SamplesNs(now))) = (then, now) {
+            assert!(now.iter().all(|sample| then.contains(sample)));
+        }
+    }
+    let median = |index: usize| match &first.outcomes[index] {
+        Some(Outcome::SamplesNs(samples)) => Summary::of(samples).unwrap().median_ns,
+        _ => f64::INFINITY,
+    };
+    assert!(median(again.choice.unwrap()) < 1.05 * median(first.choice.unwrap()));
 }
 
 #[test]
@@ -122,6 +154,26 @@ fn only_what_is_new_is_timed_with_the_incumbent() {
 }
 
 #[test]
+fn where_the_choice_is_no_more_the_others_are_timed_again() {
+    let old = |times: [u64; 3]| times.map(|time| Some(Outcome::SamplesNs(vec![time; 20])));
+    let [a, b, hopeless] = old([1000, 1200, 9000]);
+    // The code of candidate 2, which had been chosen, has changed.
+    let known = Known { outcomes: vec![a, b, None, hopeless], incumbent: None, complete: true };
+    let changed = [Script::Truth(5000.0), Script::Rejected("it spills registers".to_owned()), Script::Wrong];
+    for (seed, changed) in (0..).zip(changed) {
+        let script = vec![Script::Truth(1000.0), Script::Truth(1200.0), changed, Script::Truth(9000.0)];
+        let mut device = Simulated::new(script, 0.01, seed);
+        let tuned = run(&mut device, 4, &known);
+        assert_eq!((tuned.choice, tuned.complete), (Some(0), true));
+        assert!(!device.verified.contains(&3), "the hopeless stay as they are");
+        assert_eq!(tuned.outcomes[3], known.outcomes[3]);
+    }
+    // If nothing that could win works any more, the rest is looked at after all.
+    let script = vec![Script::Wrong, Script::Wrong, Script::Wrong, Script::Truth(9000.0)];
+    assert_eq!(run(&mut Simulated::new(script, 0.01, 7), 4, &known).choice, Some(3));
+}
+
+#[test]
 fn an_incumbent_stays_unless_it_is_beaten_by_more_than_the_noise() {
     let outcome = || Some(Outcome::SamplesNs(vec![1000; 20]));
     let choose = |rival: f64, seed: u64| {
@@ -153,6 +205,7 @@ fn time_up_and_interrupts_keep_what_was_measured_and_the_next_run_goes_on() {
     let first = tune(&mut device, &all, &mut halves, &Known::default(), &budget, &settings, stop_soon);
     assert_eq!((first.stopped, first.complete), (Some(Stop::Interrupt), false));
     assert!(first.choice.is_some());
+    assert_eq!(device.verified.last().copied(), first.choice, "once more before it is kept");
     let measured = first.outcomes.iter().flatten().count();
     assert!((1..30).contains(&measured), "{measured}");
 

@@ -97,6 +97,8 @@ pub fn tune<T: Trials>(
             state.tuned.stopped = Some(stop);
             state.collect();
             state.choose_for_now();
+            let order = state.tuned.choice.into_iter().chain(state.race.ranking()).collect();
+            state.confirm(trials, order);
         }
         Err(Broken::Fatal(reason)) => {
             state.tuned.fatal = Some(reason);
@@ -159,14 +161,17 @@ impl State<'_> {
         }
     }
 
-    /// Who is timed again: the incumbent, and if there was no decision everyone who was not hopeless.
+    /// Who is timed again: the incumbent, and if there was no decision, or what it was for is no more, everyone who was not
+    /// hopeless.
     fn returning(&self, known: &Known) -> Vec<usize> {
         let median =
             |index: usize| Summary::of(timed(&self.tuned.outcomes, index)?).map(|summary| summary.median_ns);
         let all = 0..self.tuned.outcomes.len();
         let best = all.clone().filter_map(median).min_by(f64::total_cmp).unwrap_or(0.0);
-        let hopeful = |index: &usize| median(*index).is_some_and(|median| median <= 1.5 * best);
-        all.filter(|index| Some(*index) == self.incumbent || (!known.complete && hopeful(index))).collect()
+        let hopeless = self.race.settings.hopeless;
+        let hopeful = |index: &usize| median(*index).is_some_and(|median| median <= hopeless * best);
+        let is_open = !known.complete || self.incumbent.is_none();
+        all.filter(|index| Some(*index) == self.incumbent || (is_open && hopeful(index))).collect()
     }
 
     /// Compiles, verifies and times candidates, as far as they get.
@@ -281,6 +286,12 @@ impl State<'_> {
         if order.is_empty() {
             order = self.by_median();
         }
+        self.confirm(trials, order);
+        self.tuned.complete = self.tuned.stopped.is_none() && self.tuned.fatal.is_none();
+    }
+
+    /// Chooses the first of these that decodes exactly once more, after all the timing.
+    fn confirm<T: Trials>(&mut self, trials: &mut T, order: Vec<usize>) {
         self.tuned.choice = None;
         for index in order {
             match self.accept(trials, index) {
@@ -291,12 +302,11 @@ impl State<'_> {
                 Ok(false) => {}
                 Err(Broken::Fatal(reason)) => {
                     self.tuned.fatal = Some(reason);
-                    return;
+                    break;
                 }
                 Err(Broken::Stopped(stop)) => self.tuned.stopped = Some(stop),
             }
         }
-        self.tuned.complete = self.tuned.stopped.is_none();
     }
 
     /// Verifies a winner again; a prediction's trial has changed nothing since.
@@ -304,7 +314,15 @@ impl State<'_> {
         if self.timing == Timing::Predicted || timed(&self.tuned.outcomes, index).is_none() {
             return Ok(timed(&self.tuned.outcomes, index).is_some());
         }
-        match trials.verify(index) {
+        let mut compiled = Ok(());
+        if !self.race.samples.contains_key(&index) {
+            // Not run today: an incumbent was accepted when it was chosen, anything else is not even compiled.
+            if self.incumbent == Some(index) {
+                return Ok(true);
+            }
+            compiled = trials.compile(&[index]).pop().unwrap_or(Ok(()));
+        }
+        match compiled.and_then(|()| trials.verify(index)) {
             Ok(()) => Ok(true),
             Err(error) => self.reject(index, error).map(|()| false),
         }

@@ -28,8 +28,16 @@ pub(crate) fn run(test: &str, trouble: &str) {
     }
 }
 
+/// Runs the test of this path in a process of its own, whose fake driver lacks all functions for graphs.
+pub(crate) fn run_without_graphs(test: &str) {
+    let source = concat!("#define NO_GRAPHS\n", include_str!("fake_driver.c"));
+    if let Some(folder) = compile(source) {
+        in_child(test, folder.path(), "");
+    }
+}
+
 /// An ELF header of a cubin with no segments or sections, which is all that the fake driver wants.
-fn cubin() -> Vec<u8> {
+pub(crate) fn cubin() -> Vec<u8> {
     let mut cubin = vec![0; 64];
     cubin[..6].copy_from_slice(b"\x7fELF\x02\x01");
     cubin[18] = 190;

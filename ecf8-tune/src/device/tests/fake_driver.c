@@ -1,7 +1,7 @@
 /* A CUDA driver that is none: one GPU whose memory is the host's, whose only kernel writes out[i] = in[i] ^ key.
  *
- * It has just the functions listed in driver.rs, so that one missing from the list shows itself. FAKE_CUDA
- * names the trouble it makes. Signatures are those of cuda.h, with handles as void pointers. */
+ * It has just the functions listed in driver.rs, so that one missing from the lists shows itself; with NO_GRAPHS it lacks
+ * those for graphs. FAKE_CUDA names the trouble it makes. Signatures are those of cuda.h, with handles as void pointers. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,22 @@ static int trouble(const char *name) {
 static void *const handle = (void *)64;
 static size_t largest_shared = 48 * 1024;
 static int faulted;
+
+/* What was launched on the stream being captured, and what a test may look at. */
+enum { MOST = 128 };
+typedef struct { ptr in, out; uint64_t n; uint32_t key, threads; } launch;
+typedef struct { int count; launch launches[MOST]; } graph;
+static graph *captured;
+int fake_graphs, fake_streams, fake_replays, fake_kernels;
+static int capturing(void *stream) { return captured && stream != NULL && stream == (void *)captured; }
+static int run(const launch *l) {
+    for (uint64_t i = 0; i < l->n && i < l->threads; i++)
+        ((uint8_t *)(uintptr_t)l->out)[i] = ((uint8_t *)(uintptr_t)l->in)[i] ^ l->key;
+    fake_kernels++;
+    faulted = trouble("fault");
+    return 0;
+}
+
 /* Whether a call is on another stream than it should be. */
 static int astray(void *stream) { return stream != (trouble("own stream") ? handle : NULL); }
 
@@ -69,16 +85,58 @@ int cuFuncGetAttribute(int *value, int attribute, void *function) {
 int cuFuncSetAttribute(void *function, int attribute, int value) { largest_shared = value; return attribute != 8 || function != handle; }
 int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned x, unsigned y, unsigned z, unsigned shared,
                    void *stream, void **params, void **extra) {
-    struct { ptr in, out; uint64_t n; uint32_t key; } p;
-    if (function != handle || gy != 1 || gz != 1 || y != 1 || z != 1 || astray(stream) || params || shared > largest_shared) return 1;
+    launch l;
+    if (function != handle || gy != 1 || gz != 1 || y != 1 || z != 1 || params || shared > largest_shared) return 1;
+    if (!capturing(stream) && astray(stream)) return 1;
     if (trouble("any kernel")) return 0;    /* one that writes nothing */
     if (extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4] != NULL || *(size_t *)extra[3] != 28) return 1;
-    memcpy(&p, extra[1], 28);
-    for (uint64_t i = 0; i < p.n && i < (uint64_t)gx * x; i++)
-        ((uint8_t *)(uintptr_t)p.out)[i] = ((uint8_t *)(uintptr_t)p.in)[i] ^ p.key;
-    faulted = trouble("fault");
+    memcpy(&l, extra[1], 28);
+    l.threads = gx * x;
+    if (!capturing(stream)) return run(&l);
+    if (captured->count == MOST) return 2;
+    captured->launches[captured->count++] = l;
     return 0;
 }
+
+#ifndef NO_GRAPHS
+/* A stream is the graph that it captures; the default one can't be captured. */
+int cuStreamCreate(void **stream, unsigned flags) { *stream = calloc(1, sizeof(graph)); fake_streams++; return flags != 1; }
+int cuStreamDestroy_v2(void *stream) { int bad = capturing(stream); free(stream); fake_streams--; return bad; }
+int cuStreamBeginCapture_v2(void *stream, int mode) {
+    if (stream == NULL || trouble("no capture")) return 900;
+    captured = stream;
+    captured->count = 0;
+    return mode != 2;
+}
+int cuStreamEndCapture(void *stream, void **made) {
+    if (!capturing(stream)) return 1;
+    captured = NULL;
+    *made = NULL;
+    if (trouble("lost capture")) return 901;
+    if (trouble("gone")) return 46;
+    if (trouble("null graph")) return 0;
+    *made = memcpy(malloc(sizeof(graph)), stream, sizeof(graph));
+    fake_graphs++;
+    return 0;
+}
+int cuGraphInstantiateWithFlags(void **exec, void *made, unsigned long long flags) {
+    if (trouble("no instance")) return 801;
+    *exec = memcpy(malloc(sizeof(graph)), made, sizeof(graph));
+    fake_graphs++;
+    return flags != 0;
+}
+int cuGraphUpload(void *exec, void *stream) { return trouble("no upload") ? 801 : exec == NULL || astray(stream); }
+int cuGraphLaunch(void *exec, void *stream) {
+    const graph *g = exec;
+    if (astray(stream)) return 1;
+    if (trouble("bad replay")) return 719;
+    for (int i = 0; i < g->count; i++) run(&g->launches[i]);
+    fake_replays++;
+    return 0;
+}
+int cuGraphDestroy(void *made) { free(made); fake_graphs--; return 0; }
+int cuGraphExecDestroy(void *exec) { free(exec); fake_graphs--; return 0; }
+#endif
 
 int cuEventCreate(void **event, unsigned flags) { *event = calloc(1, 1); return flags != 0 && flags != 2; }
 int cuEventDestroy_v2(void *event) { free(event); return 0; }

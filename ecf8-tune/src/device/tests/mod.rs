@@ -2,6 +2,7 @@
 //! on a real GPU where there is one.
 
 pub(crate) mod fake;
+pub(crate) mod graph;
 mod real;
 
 use std::panic::catch_unwind;

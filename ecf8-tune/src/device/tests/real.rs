@@ -62,6 +62,25 @@ fn a_kernel_from_nvrtc_runs_and_is_timed() {
 }
 
 #[test]
+fn a_recording_is_replayed_as_a_graph_in_order() {
+    let Some(device) = device() else { return };
+    let Some(kernel) = load(&device, "reverse") else { return };
+    let input: Vec<u8> = (0..=255).collect();
+    let (first, second) = (device.upload(&input).unwrap(), device.alloc(256).unwrap());
+    let there = [Arg::Buffer(&first), Arg::U32(256), Arg::Buffer(&second), Arg::U64(1 << 32)];
+    let back = [Arg::Buffer(&second), Arg::U32(256), Arg::Buffer(&first), Arg::U64(2 << 32)];
+    let one = |args| Launch { function: &kernel, grid: 1, threads: 256, dynamic_shared: 256, args };
+    let recording = device.record(vec![one(&there[..]), one(&back[..])]).unwrap();
+    assert_eq!(recording.one_by_one(), None);
+    let times = device.time(20, |_| recording.replay()).unwrap();
+    assert!(times.iter().all(|time| *time > 0.0), "{times:?}");
+    let mut output = vec![0; 256];
+    device.download(&first, &mut output).unwrap();
+    // Each replay reverses twice and adds 3.
+    assert!(output.iter().zip(&input).all(|(found, was)| *found == was.wrapping_add(60)), "{output:?}");
+}
+
+#[test]
 fn copies_within_the_gpu_have_a_rate() {
     let Some(device) = device() else { return };
     let rate = device.copy_bandwidth(64 << 20, 5).unwrap().gb_per_s().unwrap();
