@@ -152,10 +152,12 @@ fn names_of_the_pool_yield_to_tensors_of_the_input() {
 
 #[test]
 fn one_scheme_is_chosen_for_a_file_and_the_smallest_for_each_tensor_on_request() {
-    // Signs and mantissas of the first are noise, so coding whole bytes gains nothing; the second repeats eight bytes.
+    // In the first, two neighbours have one exponent, and all else is noise: pairs say more than bytes. The second has eight
+    // bytes in turn, with one exponent, and is longer.
+    let exponents = noise(2, 20_000).into_iter().flat_map(|byte| [byte & 0x38; 2]);
     let noisy: Vec<u8> =
-        crate::synthetic::noise(1, 40_000).into_iter().map(|byte| byte & 0x87 | 0x38).collect();
-    let regular: Vec<u8> = (0..120_000u32).map(|i| 0x30 + (i * i % 8) as u8).collect();
+        noise(1, 40_000).iter().zip(exponents).map(|(raw, exponent)| raw & 0x87 | exponent).collect();
+    let regular: Vec<u8> = (0..120_000u32).map(|i| 0x30 + (i % 8) as u8).collect();
     let file = safetensors_bytes(&[], &[fp8("noisy", &[40_000], noisy), fp8("regular", &[120_000], regular)])
         .unwrap();
     let schemes = |scheme| {
