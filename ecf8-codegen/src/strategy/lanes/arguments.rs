@@ -3,9 +3,11 @@
 use super::columns::BATCH;
 use super::decode::Shape;
 use super::jobs::JobRecord;
-use super::table::{self, Placement};
+use super::table::{self, Placement, Symbol};
 use crate::strategy::{ALIGNMENT, Arg, Launch, StrategyError, batch_offsets, widest_codebook};
-use ecf8_core::layout::lanes::{CHUNKS, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, ROWS, TAILS};
+use ecf8_core::layout::lanes::{
+    BYTE_LANES, CHUNKS, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, PAIR_LANES, ROWS, TAILS,
+};
 use ecf8_core::{Codebook, Encoded};
 use std::borrow::Cow;
 
@@ -21,6 +23,11 @@ pub(in super::super) fn launch<'a>(
     let mut tables: Vec<(&Codebook, u64)> = Vec::new();
     let (mut jobs, mut block_jobs, mut lead_rows) = (Vec::new(), Vec::new(), 1);
     for (encoded, &output) in batch.iter().zip(&offsets) {
+        // Kernels believe what the parts say.
+        match shape.symbol {
+            Symbol::Pair => PAIR_LANES.check(encoded)?,
+            Symbol::Byte => BYTE_LANES.check(encoded)?,
+        }
         let chunk_entries = encoded.part(CHUNKS)?;
         let per_lane = encoded.param(ELEMENTS_PER_LANE)?;
         lead_rows = lead_rows.max(encoded.param(LEAD_ROWS)?);

@@ -5,7 +5,7 @@
 
 use super::geometry::{LANES, VECTOR};
 use super::measure::lead;
-use super::parts::{Chunk, Parts};
+use super::parts::{Chunk, Parts, check_length};
 use super::{LaneSymbols, MAX_LEN, nibbles};
 use crate::bits;
 use crate::codebook::Codebook;
@@ -20,7 +20,8 @@ const PER_WINDOW: usize = 4;
 const SLACK: usize = 8;
 
 pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
-    let parts = Parts::new::<S>(encoded, out)?;
+    check_length(encoded, out)?;
+    let parts = Parts::new::<S>(encoded)?;
     let table = Table::new(&encoded.codebook);
     let chunks = out.par_chunks_mut(parts.geometry.chunk).enumerate().with_min_len(1);
     chunks.try_for_each_init(Vec::new, |streams, (index, out)| {

@@ -32,6 +32,7 @@ use crate::codebook::Codebook;
 use crate::format::FloatFormat;
 use crate::histogram::Histogram;
 use crate::symbols::{self, Byte, Pair, SymbolKind, Symbols};
+use rayon::prelude::*;
 use std::marker::PhantomData;
 
 /// The longest codeword, in bits: a lookup table of 2^13 entries still fits a GPU's shared memory several times.
@@ -116,6 +117,16 @@ impl<S: LaneSymbols> Lanes<S> {
     #[must_use]
     pub const fn new(elements_per_lane: Option<u64>) -> Self {
         Self { elements_per_lane, symbols: PhantomData }
+    }
+
+    /// Checks what a decoder that checks nothing relies on to stay within the parts: their lengths, where each chunk's words
+    /// start, and how many bits its lanes have. In parallel over chunks; no codeword is read.
+    ///
+    /// # Errors
+    /// The first contradiction.
+    pub fn check(&self, encoded: &Encoded<'_>) -> Result<(), DecodeError> {
+        let parts = parts::Parts::new::<S>(encoded)?;
+        (0..parts.geometry.chunks).into_par_iter().try_for_each(|chunk| parts.chunk(chunk).map(|_| ()))
     }
 }
 

@@ -60,11 +60,8 @@ impl Chunk<'_> {
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new<S: LaneSymbols>(encoded: &'a Encoded<'_>, out: &[u8]) -> Result<Self, DecodeError> {
+    pub(super) fn new<S: LaneSymbols>(encoded: &'a Encoded<'_>) -> Result<Self, DecodeError> {
         let (elements, codebook) = (encoded.elements, &encoded.codebook);
-        if out.len() as u64 != elements {
-            return Err(DecodeError::OutputLength { expected: elements, found: out.len() as u64 });
-        }
         if !fits::<S>(codebook) {
             let (symbols, max_len) = (codebook.symbols(), codebook.max_len());
             return Err(DecodeError::Codebook { scheme: S::NAME, symbols, max_len, takes: CODEBOOKS });
@@ -95,7 +92,7 @@ impl<'a> Parts<'a> {
 
     fn read_words(&mut self, encoded: &'a Encoded<'_>) -> Result<(), DecodeError> {
         let chunks = encoded.part(CHUNKS)?;
-        check_length(CHUNKS, chunks, (self.geometry.chunks as u64).saturating_add(1).saturating_mul(8))?;
+        check_part_length(CHUNKS, chunks, (self.geometry.chunks as u64).saturating_add(1).saturating_mul(8))?;
         let entries = chunks.as_chunks::<8>().0.iter();
         self.entries = entries.map(|entry| ChunkEntry::from_bits(u64::from_le_bytes(*entry))).collect();
         let (first, end) = (
@@ -116,15 +113,15 @@ impl<'a> Parts<'a> {
             return Err(wrong(self.geometry.chunks));
         }
         let (rows, tails) = (encoded.part(ROWS)?, encoded.part(TAILS)?);
-        check_length(ROWS, rows, u64::from(end.first_row) * 4 * LANES as u64)?;
-        check_length(TAILS, tails, u64::from(end.first_tail) * 4)?;
+        check_part_length(ROWS, rows, u64::from(end.first_row) * 4 * LANES as u64)?;
+        check_part_length(TAILS, tails, u64::from(end.first_tail) * 4)?;
         (self.rows, self.tails) = (rows.as_chunks::<4>().0, tails.as_chunks::<4>().0);
         Ok(())
     }
 
     fn read_packed(&mut self, encoded: &'a Encoded<'_>) -> Result<(), DecodeError> {
         self.packed = encoded.part(PACKED)?;
-        check_length(PACKED, self.packed, nibbles::packed_bytes(encoded.elements))?;
+        check_part_length(PACKED, self.packed, nibbles::packed_bytes(encoded.elements))?;
         if !nibbles::ends_in_zeros(self.packed, encoded.elements) {
             return Err(DecodeError::Padding { part: PACKED });
         }
@@ -171,13 +168,19 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// Checks that the output has room for just the elements.
+pub(super) fn check_length(encoded: &Encoded<'_>, out: &[u8]) -> Result<(), DecodeError> {
+    let (expected, found) = (encoded.elements, out.len() as u64);
+    if expected == found { Ok(()) } else { Err(DecodeError::OutputLength { expected, found }) }
+}
+
 /// Vectors of a lane in a chunk of so many elements.
 pub(super) fn vectors_of(elements: usize, lane: usize) -> usize {
     let vectors = elements.div_ceil(VECTOR);
     vectors / LANES + usize::from(lane < vectors % LANES)
 }
 
-fn check_length(part: &'static str, bytes: &[u8], expected: u64) -> Result<(), DecodeError> {
+fn check_part_length(part: &'static str, bytes: &[u8], expected: u64) -> Result<(), DecodeError> {
     let found = bytes.len() as u64;
     if expected == found { Ok(()) } else { Err(DecodeError::PartLength { part, expected, found }) }
 }

@@ -3,13 +3,14 @@
 use super::LaneSymbols;
 use super::geometry::{LANES, VECTOR};
 use super::measure::lead;
-use super::parts::{Chunk, Parts, vectors_of};
+use super::parts::{Chunk, Parts, check_length, vectors_of};
 use crate::codebook::Codebook;
 use crate::format::E4M3;
 use crate::layout::{DecodeError, Encoded};
 
 pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
-    let parts = Parts::new::<S>(encoded, out)?;
+    check_length(encoded, out)?;
+    let parts = Parts::new::<S>(encoded)?;
     let code = Code::new(&encoded.codebook);
     for (index, out) in out.chunks_mut(parts.geometry.chunk).enumerate() {
         let chunk = parts.chunk(index)?;

@@ -248,6 +248,21 @@ fn a_codebook_made_for_other_data_round_trips() {
 }
 
 #[test]
+fn parts_that_would_lead_a_kernel_astray_are_noticed_without_decoding() {
+    let data = data(70_000, 5);
+    let encoded = BYTE_LANES.encode(&data, &book::<Byte>(&data)).unwrap();
+    assert_eq!(BYTE_LANES.check(&encoded), Ok(()));
+    for (part, byte, value) in [(2, 9, 0xff), (2, 12, 0xff), (2, 15, 0xff), (1, 0, 0xff), (1, 3, 0xff)] {
+        let mut damaged = encoded.clone();
+        damaged.parts[part].bytes.to_mut()[byte] ^= value;
+        assert!(BYTE_LANES.check(&damaged).is_err(), "part {part}, byte {byte}");
+    }
+    let mut short = encoded;
+    short.parts[0].bytes.to_mut().truncate(128);
+    assert!(matches!(BYTE_LANES.check(&short), Err(DecodeError::PartLength { part: ROWS, .. })));
+}
+
+#[test]
 fn requests_that_cannot_be_met_name_what_is_wrong() {
     let book_of_one = book::<Byte>(&[0x38; 4]);
     let missing = BYTE_LANES.encode(&[0x38, 0x77], &book_of_one).unwrap_err();
