@@ -112,7 +112,11 @@ impl fmt::Display for FaultKind {
                 "{operation} reached by {present} of the warp's {expected} lanes: move it out of the branch or loop that only \
                  they are in"
             ),
-            Self::Shift { amount, bits } => write!(f, "shift by {amount} of a type with {bits} bits"),
+            Self::Shift { amount, bits } => write!(
+                f,
+                "shift by {amount} of a type with {bits} bits, which has no meaning: shift by less, or by `funnel_left`, which \
+                 counts modulo 32"
+            ),
             Self::DivisionByZero => f.write_str("division by zero"),
             Self::DivisionOverflow => f.write_str("the least i32 divided by -1 does not fit an i32"),
             Self::Endless { rounds } => write!(f, "this loop has not ended after {rounds} rounds"),

@@ -91,7 +91,7 @@ pub enum TunableError {
 }
 
 fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |nearest| format!(", did you mean `{nearest}`?"))
+    nearest.map_or_else(String::new, |nearest| format!(" (did you mean `{nearest}`?)"))
 }
 
 /// A struct whose fields are tunable; `#[derive(Tunables)]` implements it.
@@ -296,12 +296,12 @@ mod tests {
         for (pair, error) in [
             (
                 ("byte", "8"),
-                "there is no tunable `byte`, did you mean `bytes`?; there are: bytes, threads, place",
+                "there is no tunable `byte` (did you mean `bytes`?); there are: bytes, threads, place",
             ),
             (("speed", "8"), "there is no tunable `speed`; there are: bytes, threads, place"),
-            (("threads", "100"), "threads cannot be 100, did you mean `128`?; it can be 64, 128, 256"),
+            (("threads", "100"), "threads cannot be 100 (did you mean `128`?); it can be 64, 128, 256"),
             (("threads", "many"), "threads cannot be many; it can be 64, 128, 256"),
-            (("place", "Share"), "place cannot be Share, did you mean `shared`?; it can be shared, global"),
+            (("place", "Share"), "place cannot be Share (did you mean `shared`?); it can be shared, global"),
             (
                 ("threads", "256"),
                 "bytes=8 threads=256 place=shared is not possible: a block holds 1024 bytes (`bytes * threads <= 1024` \
