@@ -7,7 +7,7 @@
 use super::gap::table::{Placement, place_table};
 use super::gap::window::{each_group, load_window};
 use super::gap::{arguments, block, output as write};
-use super::{DecodeStrategy, Launch, StrategyError, Tunables};
+use super::{DecodeStrategy, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, V, WARP, barrier, block_idx, dynamic_shared, kernel, shared, thread_idx,
@@ -123,6 +123,10 @@ impl DecodeStrategy for GapOnepassStrategy {
 
     fn kernel(&self, tunables: &GapOnepass, codebook: &Codebook) -> Result<Kernel, StrategyError> {
         Ok(gap_onepass(tunables, codebook)?)
+    }
+
+    fn inlined(&self, tunables: &GapOnepass) -> Inlined {
+        tunables.table.inlined()
     }
 
     fn launch<'a>(

@@ -7,7 +7,7 @@
 use super::gap::table::{Placement, SYMBOLS, place_table};
 use super::gap::window::{each_group, load_window};
 use super::gap::{arguments, block, output as write};
-use super::{DecodeStrategy, Launch, StrategyError, Tunables};
+use super::{DecodeStrategy, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, V, WARP, barrier, block_idx, dynamic_shared, kernel, shared, thread_idx,
@@ -102,6 +102,10 @@ impl DecodeStrategy for GapWideStrategy {
 
     fn kernel(&self, tunables: &GapWide, codebook: &Codebook) -> Result<Kernel, StrategyError> {
         Ok(gap_wide(tunables, codebook)?)
+    }
+
+    fn inlined(&self, tunables: &GapWide) -> Inlined {
+        tunables.table.inlined()
     }
 
     fn launch<'a>(&self, tunables: &GapWide, encoded: &'a Encoded<'a>) -> Result<Launch<'a>, StrategyError> {

@@ -5,6 +5,7 @@
 //! describe the canonical code.
 
 use crate::lang::{Global, Shared, Table, V, device, select, shared, table, thread_idx};
+use crate::strategy::Inlined;
 use crate::strategy::tunables::tunable_enum;
 use ecf8_core::Codebook;
 
@@ -26,6 +27,16 @@ tunable_enum! {
         Shared = "shared",
         /// Passed to the kernel, copied to shared memory by each block: one kernel serves all codebooks.
         Argument = "argument",
+    }
+}
+
+impl Placement {
+    /// What of a codebook is compiled into the kernel.
+    pub(in super::super) fn inlined(self) -> Inlined {
+        match self {
+            Self::Inlined | Self::Shared => Inlined::Codebook,
+            Self::Argument => Inlined::MaxLen,
+        }
     }
 }
 
