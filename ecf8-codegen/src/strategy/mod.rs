@@ -158,14 +158,14 @@ pub const BATCH_ALIGNMENT: u64 = 256;
 /// Where each tensor of a batch starts in the output, and where the output ends, in bytes.
 #[must_use]
 pub fn batch_offsets(batch: &[&Encoded<'_>]) -> Vec<u64> {
-    let mut offsets = vec![0];
     let mut end = 0u64;
-    for (index, encoded) in batch.iter().enumerate() {
-        end = end.saturating_add(encoded.elements);
-        let is_last = index + 1 == batch.len();
-        offsets.push(if is_last { end } else { end.next_multiple_of(BATCH_ALIGNMENT) });
-        end = end.next_multiple_of(BATCH_ALIGNMENT);
-    }
+    let starts = batch.iter().map(|encoded| {
+        let start = end.checked_next_multiple_of(BATCH_ALIGNMENT).unwrap_or(u64::MAX);
+        end = start.saturating_add(encoded.elements);
+        start
+    });
+    let mut offsets: Vec<u64> = starts.collect();
+    offsets.push(end);
     offsets
 }
 

@@ -16,8 +16,8 @@ use std::path::Path;
 pub struct CompressOptions {
     /// The scheme for tensors of its float format.
     pub scheme: SchemeChoice,
-    /// The most codebooks in a file for each scheme, where the scheme [shares](crate::layout::Scheme::shares) them. Without a number, there are as few as
-    /// cost less than 0.1 % of the codewords.
+    /// The most codebooks in a file for each scheme, where the scheme [shares](crate::layout::Scheme::shares) them. Without a
+    /// number, there are as few as cost less than 0.1 % of the codewords.
     pub codebooks: Option<usize>,
     /// Whether an existing output may be replaced.
     pub overwrite: bool,

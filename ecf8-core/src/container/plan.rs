@@ -237,12 +237,19 @@ fn choose(mut candidates: Vec<Vec<Candidate>>, choice: SchemeChoice) -> Vec<Cand
 
 /// What compressing a tensor would give by each scheme, with a codebook of its own.
 fn consider_all(data: &[u8], record: &TensorRecord, schemes: &[&'static dyn Scheme]) -> Vec<Candidate> {
+    let (bytes, checksum) = (Histogram::of_bytes(data), to_hex(checksum(data)));
     let schemes = schemes.iter().filter(|scheme| takes(**scheme, record));
-    schemes.map(|scheme| consider(data, record, *scheme)).collect()
+    schemes.map(|scheme| consider(data, &bytes, &checksum, record, *scheme)).collect()
 }
 
-fn consider(data: &[u8], record: &TensorRecord, scheme: &'static dyn Scheme) -> Candidate {
-    let bytes = Histogram::of_bytes(data);
+/// The same by one scheme, for data with these bytes and this checksum.
+fn consider(
+    data: &[u8],
+    bytes: &Histogram,
+    checksum: &str,
+    record: &TensorRecord,
+    scheme: &'static dyn Scheme,
+) -> Candidate {
     let symbols = scheme.symbol_histogram(data);
     let params = scheme.largest_params().iter().map(|(name, value)| ((*name).to_owned(), *value));
     let entry = TensorEntry {
@@ -255,7 +262,7 @@ fn consider(data: &[u8], record: &TensorRecord, scheme: &'static dyn Scheme) -> 
         prefix: None,
         pooled: scheme.shares() && record.bytes() < SMALL_BYTES,
         lengths: Vec::new(),
-        checksum: to_hex(checksum(data)),
+        checksum: checksum.to_owned(),
         exponents: bytes.exponents(scheme.format()),
         byte_entropy: (bytes.entropy_bits() * 1e6).round() / 1e6,
     };

@@ -1,16 +1,18 @@
 //! The words of each lane's stream, in a ring of shared memory.
 //!
 //! A chunk stores its lanes' streams as rows of 32 words, one per lane; when the shortest is used up, as short rows with words
-//! of the lanes that still have one, and then the bits that fill no word. A warp stages four rows at once, 16 bytes a lane; in the ring each lane has a column of its own, so
-//! lanes neither wait for each other nor meet in a bank. The ring is long enough for the lane furthest ahead and the one
-//! furthest behind. Its first row is there twice, at the end once more, so that any row's successor is behind it.
+//! of the lanes that still have one, and then the bits that fill no word. A warp stages four rows at once, 16 bytes a lane;
+//! in the ring each lane has a column of its own, so lanes neither wait for each other nor meet in a bank. The ring is long
+//! enough for the lane furthest ahead and the one furthest behind. Its first row is there twice, at the end once more, so
+//! that any row's successor is behind it.
 //!
 //! A position counts bits of a lane's stream in its low [`POSITION_BITS`] bits; those above are anything. So table entries
 //! can be added to it as they are.
 
+use super::held::Held;
 use super::jobs::Job;
 use crate::lang::{
-    Global, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, rt, shuffle, shuffle_up,
+    Global, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, shuffle, shuffle_up,
     sync_warp, thread_idx, warp_idx,
 };
 
@@ -52,27 +54,6 @@ pub(super) struct Columns {
     ring_mask: V<u32>,
     /// The lane's part of a batch, in vectors of 16 bytes: eight lanes have a row.
     part: V<u32>,
-}
-
-/// The words that a lane has loaded and not yet staged, so that memory is busy while it decodes.
-#[derive(Clone, Copy)]
-pub(super) struct Waiting([Var<u32>; BATCH as usize]);
-
-impl Waiting {
-    #[track_caller]
-    pub(super) fn none() -> Self {
-        Self(["waiting_0", "waiting_1", "waiting_2", "waiting_3"].map(|name| rt::declare(name, 0u32)))
-    }
-
-    #[track_caller]
-    fn replace(self, words: [V<u32>; BATCH as usize]) {
-        self.0.into_iter().zip(words).for_each(|(variable, word)| variable.set(word));
-    }
-
-    #[track_caller]
-    fn words(self) -> [V<u32>; BATCH as usize] {
-        self.0.map(Var::get)
-    }
 }
 
 /// 32 bits of `words` from bit `at` of word `word` on. After the last word, anything.
@@ -129,7 +110,7 @@ impl Columns {
 
     /// The lane's words of four rows, if the chunk has so many.
     #[device]
-    pub(super) fn fetch(&self, row: V<u32>, waiting: Waiting) {
+    pub(super) fn fetch(&self, row: V<u32>, waiting: Held<{ BATCH as usize }>) {
         if row + BATCH <= self.count {
             waiting.replace(self.model.load4(self.first + ((row * (WARP / BATCH)) as u64)));
         }
@@ -168,7 +149,7 @@ impl Columns {
         need: u32,
         staged: &mut Var<u32>,
         taken: &mut Var<u32>,
-        waiting: Waiting,
+        waiting: Held<{ BATCH as usize }>,
     ) {
         let bit = position & ((1u32 << POSITION_BITS) - 1);
         while ballot(goes_on && bit + need > staged * WORD) != 0 {

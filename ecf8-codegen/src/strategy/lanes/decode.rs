@@ -1,8 +1,9 @@
 //! The kernel of the `lanes` layout, for any kind of symbol: a warp decodes a chunk, once, from front to back.
 
-use super::columns::{Columns, Waiting, open_chunk};
+use super::columns::{Columns, open_chunk};
+use super::held::Held;
 use super::jobs::{open_job, table_of, vectors_per_chunk};
-use super::nibbles::{Ahead, merge};
+use super::nibbles::merge;
 use super::table::{Decoder, Placement, Symbol, copy_table};
 use crate::lang::{
     Global, GlobalMut, IntoV, V, Var, WARP, barrier, block_idx, byte_permute, device, dynamic_shared,
@@ -109,7 +110,7 @@ pub(in super::super) fn lanes_ring(
     let last_is_part = is_last && (job.elements & ((VECTOR - 1) as u64)) != 0;
 
     let columns = open_chunk(model, &job, chunk, memory, decoder.words(), shape.warps_per_block, ring_rows);
-    let waiting = Waiting::none();
+    let waiting = Held::nothing(["waiting_0", "waiting_1", "waiting_2", "waiting_3"]);
     columns.fetch(0u32.into_v(), waiting);
     let mut position: u32 = 0;
     let mut staged: u32 = 0;
@@ -120,7 +121,7 @@ pub(in super::super) fn lanes_ring(
     let mut left = (left_in_chunk - 2 * lane_idx()) as i32;
     let ahead = if shape.symbol.is_split() {
         /// Signs and mantissas of the lane's next vector, so that memory is busy while it decodes.
-        let ahead = Ahead::none();
+        let ahead = Held::nothing(["nibbles_0", "nibbles_1"]);
         if left > 0 {
             ahead.replace(model.load2(job.packed + at));
         }

@@ -2,6 +2,7 @@
 //!
 //! - `table`: one symbol per look-up, its bytes where the output wants them.
 //! - `columns`: the words of each lane's stream, row by row, in a ring of shared memory.
+//! - `held`: words that are loaded ahead.
 //! - `nibbles`: signs and mantissas, put to the exponents.
 //! - `jobs`: the tensors of a launch, as the kernel finds them.
 //! - `decode`: the kernel, for any kind of symbol.
@@ -10,6 +11,7 @@
 pub(super) mod arguments;
 pub(super) mod columns;
 pub(super) mod decode;
+pub(super) mod held;
 pub(super) mod jobs;
 pub(super) mod nibbles;
 pub(super) mod table;

@@ -1,33 +1,12 @@
 //! Signs and mantissas, packed eight to a word, moved to their places in the bytes of numbers.
 
-use crate::lang::{V, Var, device, rt};
+use crate::lang::{V, device};
 
 /// Where the sign of each of four numbers is.
 const SIGNS: u32 = 0x8080_8080;
 
 /// Where the mantissa of each of four numbers is.
 const MANTISSAS: u32 = 0x0707_0707;
-
-/// The nibbles that a lane has loaded for its next vector.
-#[derive(Clone, Copy)]
-pub(super) struct Ahead([Var<u32>; 2]);
-
-impl Ahead {
-    #[track_caller]
-    pub(super) fn none() -> Self {
-        Self(["nibbles_0", "nibbles_1"].map(|name| rt::declare(name, 0u32)))
-    }
-
-    #[track_caller]
-    pub(super) fn replace(self, words: [V<u32>; 2]) {
-        self.0.into_iter().zip(words).for_each(|(variable, word)| variable.set(word));
-    }
-
-    #[track_caller]
-    pub(super) fn words(self) -> [V<u32>; 2] {
-        self.0.map(Var::get)
-    }
-}
 
 /// Four words of numbers: their exponents, with signs and mantissas from two words, each of which has those of four numbers in
 /// the high nibbles of its bytes and those of the next four in the low ones.
