@@ -3,12 +3,27 @@
 use crate::format::FloatFormat;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
-/// Symbol counts; the index is the symbol.
+/// Symbol counts. Symbols that do not occur take no room, however large the alphabet is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "Vec<u64>", into = "Vec<u64>")]
 pub struct Histogram {
-    counts: Vec<u64>,
+    alphabet: usize,
+    /// Symbols that occur, in order, and how often.
+    present: Vec<(usize, u64)>,
+}
+
+impl From<Vec<u64>> for Histogram {
+    fn from(counts: Vec<u64>) -> Self {
+        Self::from_counts(&counts)
+    }
+}
+
+impl From<Histogram> for Vec<u64> {
+    fn from(histogram: Histogram) -> Self {
+        histogram.counts()
+    }
 }
 
 /// Bytes that one task counts: many tasks for a large tensor, one for a small one.
@@ -18,13 +33,19 @@ impl Histogram {
     /// All counts zero, for an alphabet of `symbols` symbols.
     #[must_use]
     pub fn zero(symbols: usize) -> Self {
-        Self { counts: vec![0; symbols] }
+        Self { alphabet: symbols, present: Vec::new() }
     }
 
     /// From counts, one per symbol.
     #[must_use]
-    pub fn from_counts(counts: Vec<u64>) -> Self {
-        Self { counts }
+    pub fn from_counts(counts: &[u64]) -> Self {
+        let present = counts.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect();
+        Self { alphabet: counts.len(), present }
+    }
+
+    /// From the symbols that occur, in order, each once.
+    pub(crate) fn from_present(alphabet: usize, present: Vec<(usize, u64)>) -> Self {
+        Self { alphabet, present }
     }
 
     /// Counts the 256 byte values of `data`, in parallel.
@@ -33,11 +54,11 @@ impl Histogram {
         let counts = data.par_chunks(CHUNK).map(count_bytes).reduce(
             || vec![0; 256],
             |mut sum, counts| {
-                add_counts(&mut sum, &counts);
+                sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
                 sum
             },
         );
-        Self { counts }
+        Self::from_counts(&counts)
     }
 
     /// Counts the exponents of `data`, numbers in an 8-bit `format`, in parallel.
@@ -49,31 +70,57 @@ impl Histogram {
     /// The exponent counts that follow from byte counts (`self`, 256 symbols), for an 8-bit `format`.
     #[must_use]
     pub fn exponents(&self, format: &FloatFormat) -> Self {
-        let mut exponents = Self::zero(format.exponents());
-        for (byte, &count) in (0..=255u8).zip(&self.counts) {
-            exponents.counts[usize::from(format.split(byte).0)] += count;
+        let mut exponents = vec![0; format.exponents()];
+        for (byte, &count) in (0..=255u8).zip(&self.counts()) {
+            exponents[usize::from(format.split(byte).0)] += count;
         }
-        exponents
+        Self::from_counts(&exponents)
+    }
+
+    /// How many symbols there are, those that do not occur included.
+    #[must_use]
+    pub fn alphabet(&self) -> usize {
+        self.alphabet
+    }
+
+    /// The symbols that occur, in order, and how often.
+    #[must_use]
+    pub fn present(&self) -> &[(usize, u64)] {
+        &self.present
     }
 
     /// The counts, one per symbol.
     #[must_use]
-    pub fn counts(&self) -> &[u64] {
-        &self.counts
+    pub fn counts(&self) -> Vec<u64> {
+        let mut counts = vec![0; self.alphabet];
+        self.present.iter().for_each(|&(symbol, count)| counts[symbol] = count);
+        counts
     }
 
     /// The sum of the counts. Saturates, which only invented counts can reach.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts.iter().fold(0, |sum, &count| sum.saturating_add(count))
+        self.present.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
     /// Adds the counts of `other`, symbol by symbol; the alphabet becomes the larger of the two.
     pub fn add(&mut self, other: &Self) {
-        if self.counts.len() < other.counts.len() {
-            self.counts.resize(other.counts.len(), 0);
+        let mut own = std::mem::take(&mut self.present).into_iter().peekable();
+        let mut others = other.present.iter().copied().peekable();
+        self.alphabet = self.alphabet.max(other.alphabet);
+        loop {
+            let next = match (own.peek(), others.peek()) {
+                (Some((mine, _)), Some((theirs, _))) => Some(mine.cmp(theirs)),
+                (Some(_), None) => Some(Ordering::Less),
+                (None, Some(_)) => Some(Ordering::Greater),
+                (None, None) => None,
+            };
+            let Some(next) = next else { return };
+            let mine = if next.is_le() { own.next() } else { None };
+            let theirs = if next.is_ge() { others.next() } else { None };
+            let sum = mine.iter().chain(&theirs).fold(0, |sum: u64, (_, count)| sum.saturating_add(*count));
+            self.present.extend(mine.or(theirs).map(|(symbol, _)| (symbol, sum)));
         }
-        add_counts(&mut self.counts, &other.counts);
     }
 
     /// Shannon entropy in bits per symbol; 0 for no symbols at all.
@@ -81,15 +128,9 @@ impl Histogram {
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     pub fn entropy_bits(&self) -> f64 {
         let total = self.total() as f64;
-        let present = self.counts.iter().filter(|&&count| count > 0);
-        let bits: f64 = present.map(|&count| count as f64 * (total / count as f64).log2()).sum();
+        let bits: f64 =
+            self.present.iter().map(|&(_, count)| count as f64 * (total / count as f64).log2()).sum();
         if bits > 0.0 { bits / total } else { 0.0 }
-    }
-}
-
-fn add_counts(sum: &mut [u64], counts: &[u64]) {
-    for (sum, count) in sum.iter_mut().zip(counts) {
-        *sum = sum.saturating_add(*count);
     }
 }
 
@@ -133,16 +174,25 @@ mod tests {
     #[test]
     fn entropy_is_zero_for_one_symbol_and_full_for_a_uniform_alphabet() {
         assert_eq!(Histogram::zero(16).entropy_bits(), 0.0);
-        assert_eq!(Histogram::from_counts(vec![0, 9]).entropy_bits(), 0.0);
-        assert_eq!(Histogram::from_counts(vec![5; 16]).entropy_bits(), 4.0);
-        let quarter = Histogram::from_counts(vec![2, 1, 1]).entropy_bits();
+        assert_eq!(Histogram::from_counts(&[0, 9]).entropy_bits(), 0.0);
+        assert_eq!(Histogram::from_counts(&[5; 16]).entropy_bits(), 4.0);
+        let quarter = Histogram::from_counts(&[2, 1, 1]).entropy_bits();
         assert!((quarter - 1.5).abs() < 1e-12);
     }
 
     #[test]
     fn adding_widens_the_alphabet() {
-        let mut sum = Histogram::from_counts(vec![1, 2]);
-        sum.add(&Histogram::from_counts(vec![10, 0, 5]));
+        let mut sum = Histogram::from_counts(&[1, 2]);
+        sum.add(&Histogram::from_counts(&[10, 0, 5]));
         assert_eq!(sum.counts(), [11, 2, 5]);
+        assert_eq!((sum.alphabet(), sum.total()), (3, 18));
+    }
+
+    #[test]
+    fn what_does_not_occur_is_counted_but_not_kept() {
+        let histogram = Histogram::from_counts(&[0, 7, 0, 1]);
+        assert_eq!(histogram.present(), [(1, 7), (3, 1)]);
+        assert_eq!(serde_json::to_string(&histogram).unwrap(), "[0,7,0,1]");
+        assert_eq!(serde_json::from_str::<Histogram>("[0,7,0,1]").unwrap(), histogram);
     }
 }

@@ -8,8 +8,7 @@ mod gap_cascade;
 mod gap_onepass;
 mod gap_wide;
 mod lanes;
-mod lanes_byte;
-mod lanes_pair;
+mod lanes_ring;
 mod launch;
 mod params;
 mod prove;
@@ -27,16 +26,19 @@ use ecf8_core::layout::DecodeError;
 use ecf8_core::{Codebook, Encoded};
 use std::fmt::Debug;
 
+static STRATEGIES: [&dyn Strategy; 6] = [
+    &gap_cascade::GapCascadeStrategy,
+    &gap_wide::GapWideStrategy,
+    &gap_onepass::GapOnepassStrategy,
+    &lanes_ring::QUAD,
+    &lanes_ring::PAIR,
+    &lanes_ring::BYTE,
+];
+
 /// All strategies. The first that takes a scheme is that scheme's default.
 #[must_use]
 pub fn strategies() -> &'static [&'static dyn Strategy] {
-    &[
-        &gap_cascade::GapCascadeStrategy,
-        &gap_wide::GapWideStrategy,
-        &gap_onepass::GapOnepassStrategy,
-        &lanes_pair::LanesPairStrategy,
-        &lanes_byte::LanesByteStrategy,
-    ]
+    &STRATEGIES
 }
 
 /// The strategy of this name.

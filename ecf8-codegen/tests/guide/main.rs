@@ -44,7 +44,7 @@ fn the_code_of_the_guide_is_the_strategy_that_is_tested() {
 
 #[test]
 fn the_cuda_of_the_guide_is_what_is_emitted() {
-    let codebook = Codebook::from_lengths(vec![5, 5, 0, 4, 3, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+    let codebook = Codebook::from_lengths(&[5, 5, 0, 4, 3, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
     let source = cuda::source(&strategy().kernel(&default_variant(), &codebook).unwrap());
     let excerpts = blocks("cuda");
     assert_eq!(excerpts.len(), 2);

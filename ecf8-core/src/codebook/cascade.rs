@@ -96,11 +96,11 @@ mod tests {
 
     #[test]
     fn every_16_bit_window_decodes_to_the_codeword_it_starts_with() {
-        assert_every_window_decodes(&Codebook::from_lengths(vec![1, 1]).unwrap());
-        assert_every_window_decodes(&Codebook::from_lengths(vec![4; 16]).unwrap());
+        assert_every_window_decodes(&Codebook::from_lengths(&[1, 1]).unwrap());
+        assert_every_window_decodes(&Codebook::from_lengths(&[4; 16]).unwrap());
         let mut deep: Vec<u8> = (1..=15).collect();
         deep.push(15);
-        assert_every_window_decodes(&Codebook::from_lengths(deep).unwrap());
+        assert_every_window_decodes(&Codebook::from_lengths(&deep).unwrap());
         assert_every_window_decodes(&with_nine_bit_codewords(16));
     }
 
@@ -108,7 +108,7 @@ mod tests {
     fn one_symbol_is_found_whatever_the_bits_say() {
         let mut lengths = vec![0; 16];
         lengths[9] = 1;
-        let tables = CascadeTables::new(&Codebook::from_lengths(lengths).unwrap()).unwrap();
+        let tables = CascadeTables::new(&Codebook::from_lengths(&lengths).unwrap()).unwrap();
         assert_eq!(tables.rows, 2);
         assert!((0..=u16::MAX).all(|window| look_up(&tables, window) == (9, 1)));
     }
@@ -118,12 +118,12 @@ mod tests {
         let mut lengths = vec![0; 241];
         lengths[3] = 1;
         lengths[240] = 1;
-        let pointer_like = Codebook::from_lengths(lengths).unwrap();
+        let pointer_like = Codebook::from_lengths(&lengths).unwrap();
         assert_eq!(CascadeTables::new(&pointer_like), Err(CodebookError::SymbolTooLarge { symbol: 240 }));
 
         let mut deep: Vec<u8> = (1..=17).collect();
         deep.push(17);
-        let too_deep = Codebook::from_lengths(deep).unwrap();
+        let too_deep = Codebook::from_lengths(&deep).unwrap();
         assert!(matches!(
             CascadeTables::new(&too_deep),
             Err(CodebookError::CascadeTooLarge { max_len: 17, .. })
@@ -138,6 +138,6 @@ mod tests {
         let mut lengths = vec![1, 2, 3, 5, 6, 7, 8];
         lengths.extend(vec![8; 17 - prefixes]);
         lengths.extend(vec![9; 2 * prefixes]);
-        Codebook::from_lengths(lengths).unwrap()
+        Codebook::from_lengths(&lengths).unwrap()
     }
 }

@@ -4,19 +4,27 @@
 //! The cheapest coins of total width n-1 give the optimal lengths. Level by level from the narrowest coins up, the
 //! list of a level is the symbols' own coins merged with the pairs ("packages") of the list below it.
 
-/// Code lengths per symbol for `counts`, at most `max_len` bits each (raised if the alphabet needs more).
-pub(super) fn code_lengths(counts: &[u64], max_len: u8) -> Vec<u8> {
-    let mut lengths = vec![0; counts.len()];
-    let mut symbols: Vec<usize> = (0..counts.len()).filter(|&symbol| counts[symbol] > 0).collect();
-    symbols.sort_by_key(|&symbol| (counts[symbol], symbol));
-    if let [only] = symbols[..] {
-        lengths[only] = 1;
+use crate::histogram::Histogram;
+
+/// The symbols that occur in `histogram`, in order, and the lengths of their codewords: at most `max_len` bits each (raised
+/// if the alphabet needs more).
+pub(super) fn code_lengths(histogram: &Histogram, max_len: u8) -> Vec<(u16, u8)> {
+    let mut symbols: Vec<(usize, u64)> = histogram.present().to_vec();
+    symbols.sort_by_key(|&(symbol, count)| (count, symbol));
+    let mut lengths = vec![u8::from(symbols.len() == 1); symbols.len()];
+    if symbols.len() > 1 {
+        lengthen(&symbols, max_len, &mut lengths);
     }
-    if symbols.len() < 2 {
-        return lengths;
-    }
+    let narrow = |((symbol, _), length)| u16::try_from(symbol).ok().map(|symbol| (symbol, length));
+    let mut lengths: Vec<(u16, u8)> = symbols.into_iter().zip(lengths).filter_map(narrow).collect();
+    lengths.sort_unstable();
+    lengths
+}
+
+/// Lengths from zero on, for two symbols or more, the rarest first.
+fn lengthen(symbols: &[(usize, u64)], max_len: u8, lengths: &mut [u8]) {
     let needed = usize::BITS - (symbols.len() - 1).leading_zeros();
-    let leaves: Vec<u128> = symbols.iter().map(|&symbol| u128::from(counts[symbol])).collect();
+    let leaves: Vec<u128> = symbols.iter().map(|(_, count)| u128::from(*count)).collect();
     let levels = coin_lists(&leaves, u32::from(max_len).max(needed));
 
     // From the widest coins down: of the cheapest `wanted` entries, the leaves lengthen their symbols' codewords
@@ -24,10 +32,9 @@ pub(super) fn code_lengths(counts: &[u64], max_len: u8) -> Vec<u8> {
     let mut wanted = 2 * (symbols.len() - 1);
     for level in levels.iter().rev() {
         let own = level[..wanted].iter().filter(|is_leaf| **is_leaf).count();
-        symbols[..own].iter().for_each(|&symbol| lengths[symbol] += 1);
+        lengths[..own].iter_mut().for_each(|length| *length += 1);
         wanted = 2 * (wanted - own);
     }
-    lengths
 }
 
 /// For each level, narrowest coins first: whether each entry of its list, cheapest first, is a symbol's own coin.

@@ -36,7 +36,7 @@ fn exhaustive_cost(counts: &[u64], max_len: u8) -> u64 {
 }
 
 fn assert_valid(codebook: &Codebook) {
-    assert_eq!(Codebook::from_lengths(codebook.lengths().to_vec()).as_ref(), Ok(codebook));
+    assert_eq!(Codebook::from_lengths(&codebook.lengths()).as_ref(), Ok(codebook));
     let order = codebook.canonical_order();
     let codewords = codebook.codewords();
     for pair in order.windows(2) {
@@ -52,10 +52,10 @@ proptest! {
     fn with_a_generous_limit_the_cost_is_that_of_huffmans_tree(
         counts in prop::collection::vec(prop_oneof![Just(0u64), 1..50u64, 1..1_000_000u64], 1..64)
     ) {
-        let histogram = Histogram::from_counts(counts.clone());
+        let histogram = Histogram::from_counts(&counts);
         let codebook = Codebook::huffman(&histogram, 32);
         assert_valid(&codebook);
-        prop_assert!(codebook.covers(&histogram));
+        prop_assert!(codebook.uncovered(&histogram) == 0);
         prop_assert_eq!(codebook.cost_bits(&histogram), huffman_cost(&counts));
     }
 
@@ -63,7 +63,7 @@ proptest! {
     fn under_a_tight_limit_no_code_is_cheaper(
         counts in prop::collection::vec(prop_oneof![1..4u64, 1..2000u64], 2..7), limit in 3..6u8
     ) {
-        let histogram = Histogram::from_counts(counts.clone());
+        let histogram = Histogram::from_counts(&counts);
         let codebook = Codebook::huffman(&histogram, limit);
         assert_valid(&codebook);
         prop_assert!(codebook.max_len() <= limit);
@@ -72,7 +72,7 @@ proptest! {
 
     #[test]
     fn text_brings_the_codebook_back(counts in prop::collection::vec(0..9u64, 0..40), limit in 6..20u8) {
-        let codebook = Codebook::huffman(&Histogram::from_counts(counts), limit);
+        let codebook = Codebook::huffman(&Histogram::from_counts(&counts), limit);
         prop_assert_eq!(Codebook::from_text(&codebook.to_text()), Ok(codebook));
     }
 }
@@ -82,7 +82,7 @@ fn fibonacci(symbols: usize) -> Histogram {
     while counts.len() < symbols {
         counts.push(counts[counts.len() - 1] + counts[counts.len() - 2]);
     }
-    Histogram::from_counts(counts)
+    Histogram::from_counts(&counts)
 }
 
 #[test]
@@ -98,18 +98,18 @@ fn fibonacci_counts_reach_every_limit_below_their_natural_depth() {
 
 #[test]
 fn a_limit_too_small_for_the_alphabet_is_raised() {
-    let codebook = Codebook::huffman(&Histogram::from_counts(vec![100, 1, 1, 1, 1]), 1);
+    let codebook = Codebook::huffman(&Histogram::from_counts(&[100, 1, 1, 1, 1]), 1);
     assert_eq!(codebook.max_len(), 3);
     assert_valid(&codebook);
 }
 
 #[test]
 fn one_symbol_gets_one_bit_and_none_gets_nothing() {
-    let one = Codebook::huffman(&Histogram::from_counts(vec![0, 0, 7]), 16);
-    assert_eq!((one.lengths(), one.only_symbol()), (&[0, 0, 1][..], Some(2)));
+    let one = Codebook::huffman(&Histogram::from_counts(&[0, 0, 7]), 16);
+    assert_eq!((one.lengths(), one.only_symbol()), (vec![0, 0, 1], Some(2)));
     assert_eq!(one.codewords(), [(0, 0), (0, 0), (0, 1)]);
     let none = Codebook::huffman(&Histogram::zero(16), 16);
-    assert!(none.is_empty() && none.covers(&Histogram::zero(16)));
+    assert!(none.is_empty() && none.uncovered(&Histogram::from_counts(&[0, 3])) == 3);
     assert_eq!((none.max_len(), none.min_len()), (0, 0));
 }
 
@@ -123,21 +123,20 @@ fn canonical_codewords_are_those_of_the_worked_example() {
 #[test]
 fn invalid_lengths_are_named() {
     use CodebookError::*;
-    let invalid = |lengths: &[u8]| Codebook::from_lengths(lengths.to_vec()).unwrap_err();
+    let invalid = |lengths: &[u8]| Codebook::from_lengths(lengths).unwrap_err();
     assert_eq!(invalid(&[1, 1, 1]), Oversubscribed);
     assert_eq!(invalid(&[1, 2]), Incomplete);
     assert_eq!(invalid(&[2]), Incomplete);
     assert_eq!(invalid(&[1, 33]), TooLong { symbol: 1, length: 33 });
     assert_eq!(Codebook::from_text("1-").unwrap_err(), BadDigit { found: '-', place: 1 });
-    assert_eq!(Codebook::from_text("A").unwrap_err(), BadDigit { found: 'A', place: 0 });
-    assert!(Codebook::from_lengths(vec![32; 65536]).is_err());
+    assert!(Codebook::from_lengths(&[32; 65536]).is_err());
 }
 
 #[test]
 fn a_codeword_of_the_greatest_length_is_possible() {
     let mut lengths: Vec<u8> = (1..=32).collect();
     lengths.push(32);
-    let codebook = Codebook::from_lengths(lengths).unwrap();
+    let codebook = Codebook::from_lengths(&lengths).unwrap();
     assert_valid(&codebook);
     assert_eq!(codebook.codewords()[32], (u32::MAX, 32));
 }

@@ -133,7 +133,7 @@ fn compare_codebooks(file: &CompressedFile) -> CodebookComparison {
         all.add(tensor.exponents());
     }
     let shared = Codebook::huffman(&all, crate::layout::exponent_gap::MAX_LEN);
-    let symbols = all.counts().len();
+    let symbols = all.alphabet();
     let tables = if symbols == 0 { 0 } else { codebook_bytes(symbols) };
     CodebookComparison {
         count: file.codebooks().len(),

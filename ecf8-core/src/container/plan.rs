@@ -103,7 +103,7 @@ impl Candidate {
     /// Whether compressing it may be worthwhile: certain, where lengths are exact, otherwise the writer decides again.
     fn may_be_worthwhile(&self, codebook_is_shared: bool) -> bool {
         let Planned { scheme, codebook, entry, record } = &self.planned;
-        let codebook = if codebook_is_shared { 0 } else { codebook.symbols() as u64 + 6 };
+        let codebook = if codebook_is_shared { 0 } else { codebook.to_text().len() as u64 + 6 };
         let compressed = file_header::compressed_bytes(*scheme, entry, self.least).saturating_add(codebook);
         compressed < file_header::stored_bytes(&file_header::kept_entry(record))
     }

@@ -9,8 +9,11 @@ use rayon::prelude::*;
 /// Which part of the codewords sharing may cost, where no number of codebooks is asked for.
 const TOLERANCE: f64 = 0.001;
 
-/// What a symbol's digit takes in a deflated list of codebooks, in bits.
-const DIGIT_BITS: f64 = 3.0;
+/// What a character takes in a deflated list of codebooks, in bits.
+const CHARACTER_BITS: f64 = 3.0;
+
+/// Characters for a symbol of a large alphabet, of which most do not occur: a digit, and a number of zeros before it.
+const SPARSE_CHARACTERS: usize = 3;
 
 /// One codebook per histogram, equal for those that share.
 pub(super) fn codebooks(
@@ -21,8 +24,10 @@ pub(super) fn codebooks(
     if !scheme.shares() {
         return histograms.par_iter().map(|histogram| scheme.codebook(histogram)).collect();
     }
-    let alphabet = u32::try_from(scheme.symbols().alphabet()).unwrap_or(u32::MAX);
-    let sharing = Sharing { codebook_bits: DIGIT_BITS * f64::from(alphabet), tolerance: TOLERANCE, most };
+    let present = histograms.iter().map(|histogram| histogram.present().len()).max().unwrap_or(0);
+    let characters = scheme.symbols().alphabet().min(SPARSE_CHARACTERS * present);
+    let codebook_bits = CHARACTER_BITS * f64::from(u32::try_from(characters).unwrap_or(u32::MAX));
+    let sharing = Sharing { codebook_bits, tolerance: TOLERANCE, most };
     let groups = share(histograms, &sharing);
     let mut sums = vec![Histogram::default(); groups.iter().max().map_or(0, |last| last + 1)];
     for (histogram, group) in histograms.iter().zip(&groups) {

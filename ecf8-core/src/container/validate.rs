@@ -173,7 +173,7 @@ impl Claims<'_> {
         }
         let elements = entry.shape.iter().try_fold(1u64, |product, dim| product.checked_mul(*dim));
         let elements = elements.ok_or("its shape overflows")?;
-        if entry.exponents.counts().len() != format.exponents() || entry.exponents.total() != elements {
+        if entry.exponents.alphabet() != format.exponents() || entry.exponents.total() != elements {
             return Err("its exponent counts do not fit its shape".to_owned());
         }
         let Some(codebook) = codebooks.get(entry.codebook) else {

@@ -146,6 +146,12 @@ pub enum DecodeError {
         /// The chunk, or the number of chunks for the entry after the last.
         chunk: u64,
     },
+    /// Patches that are for elements out of order, or for some that the chunk has not.
+    #[error("the patches of chunk {chunk} do not rise, or are for elements that it has not")]
+    Patches {
+        /// The chunk.
+        chunk: u64,
+    },
     /// A lane whose codewords end before or after its stream does.
     #[error("in chunk {chunk}, the codewords of lane {lane} end at bit {end} of a stream of {bits} bits")]
     LaneEnd {

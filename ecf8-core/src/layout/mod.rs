@@ -86,7 +86,8 @@ pub trait Scheme: Sync + Debug {
     fn decode_reference(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError>;
 }
 
-static SCHEMES: [&dyn Scheme; 3] = [&exponent_gap::EXPONENT_GAP, &lanes::PAIR_LANES, &lanes::BYTE_LANES];
+static SCHEMES: [&dyn Scheme; 4] =
+    [&exponent_gap::EXPONENT_GAP, &lanes::QUAD_LANES, &lanes::PAIR_LANES, &lanes::BYTE_LANES];
 
 /// All schemes, the default first.
 #[must_use]

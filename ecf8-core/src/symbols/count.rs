@@ -28,7 +28,7 @@ pub fn histogram<S: Symbols>(data: &[u8]) -> Histogram {
         let likely = kind.beginning_with(rest).rev().max_by_key(|symbol| counts[*symbol]);
         likely.into_iter().for_each(|symbol| counts[symbol] += 1);
     }
-    Histogram::from_counts(counts)
+    Histogram::from_counts(&counts)
 }
 
 fn count<S: Symbols>(chunk: &[u8]) -> Vec<u64> {

@@ -39,6 +39,9 @@ pub const EXPONENT: SymbolKind =
 /// The exponents of two consecutive E4M3 numbers, the first in the high nibble.
 pub const PAIR: SymbolKind = SymbolKind { name: "pair", format: E4M3, elements: 2, coded: Coded::Exponent };
 
+/// The exponents of four consecutive E4M3 numbers, the first in the highest nibble.
+pub const QUAD: SymbolKind = SymbolKind { name: "quad", format: E4M3, elements: 4, coded: Coded::Exponent };
+
 /// One whole E4M3 number.
 pub const BYTE: SymbolKind = SymbolKind { name: "byte", format: E4M3, elements: 1, coded: Coded::Whole };
 
@@ -54,6 +57,14 @@ pub struct Pair;
 
 impl Symbols for Pair {
     const KIND: SymbolKind = PAIR;
+}
+
+/// [`QUAD`] as a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quad;
+
+impl Symbols for Quad {
+    const KIND: SymbolKind = QUAD;
 }
 
 /// [`BYTE`] as a type.
@@ -115,6 +126,16 @@ impl SymbolKind {
         prefix << free..(prefix + 1) << free
     }
 
+    /// What of an element is coded, its raw bits zero.
+    #[must_use]
+    #[inline]
+    pub fn coded_part(&self, element: u8) -> u8 {
+        match self.coded {
+            Coded::Exponent => self.format.merge(self.field(element), 0),
+            Coded::Whole => element,
+        }
+    }
+
     #[inline]
     fn field(&self, element: u8) -> u8 {
         match self.coded {
@@ -144,9 +165,9 @@ mod tests {
         for byte in 0..=255 {
             assert_eq!(BYTE.element(BYTE.symbol(&[byte]), 0), byte);
         }
-        let triple = SymbolKind { elements: 3, ..PAIR };
-        assert_eq!(triple.alphabet(), 4096);
-        assert_eq!([0, 1, 2].map(|index| triple.element(triple.symbol(&[8, 16, 24]), index)), [8, 16, 24]);
+        assert_eq!((QUAD.alphabet(), QUAD.symbol(&[8, 16, 0, 24])), (65_536, 0x1203));
+        assert_eq!([0, 1, 2, 3].map(|index| QUAD.element(0x1203, index)), [8, 16, 0, 24]);
+        assert_eq!((PAIR.coded_part(0xbf), BYTE.coded_part(0xbf)), (0x38, 0xbf));
     }
 
     #[test]

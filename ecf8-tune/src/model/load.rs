@@ -170,9 +170,9 @@ impl<T: Target> LoadedModel<'_, T> {
             };
             let lengths = match plan.inlined() {
                 Inlined::Codebook => tensor.codebook().lengths(),
-                Inlined::MaxLen => &[],
+                Inlined::MaxLen => Vec::new(),
             };
-            let key = (plan.variant(), tensor.scheme().name(), lengths.to_vec());
+            let key = (plan.variant(), tensor.scheme().name(), lengths);
             groups.entry(key).or_default().push(index);
         }
         groups.into_values().collect()

@@ -239,7 +239,7 @@ enum Inside {
 impl Inside {
     fn of(inlined: Inlined, codebook: &Codebook) -> Self {
         match inlined {
-            Inlined::Codebook => Self::Codebook(codebook.lengths().to_vec()),
+            Inlined::Codebook => Self::Codebook(codebook.lengths()),
             Inlined::MaxLen => Self::MaxLen(codebook.max_len()),
         }
     }

@@ -31,8 +31,8 @@ impl CodebookClass {
     #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 128")]
     pub fn of(codebook: &Codebook) -> Self {
-        let present = codebook.lengths().iter().filter(|length| **length > 0);
-        let bits: f64 = present.map(|&length| f64::from(length) * 0.5f64.powi(length.into())).sum();
+        let present = codebook.present();
+        let bits: f64 = present.map(|(_, length)| f64::from(length) * 0.5f64.powi(length.into())).sum();
         Self { max_len: codebook.max_len(), quarter_bits: (4.0 * bits) as u32 }
     }
 

@@ -1,30 +1,32 @@
 //! What launches of the `lanes` strategies pass to their kernel.
 
 use super::columns::BATCH;
-use super::decode::Shape;
 use super::jobs::JobRecord;
 use super::table::{self, Placement, Symbol};
+use crate::strategy::lanes_ring::LanesRing;
 use crate::strategy::{ALIGNMENT, Arg, Launch, StrategyError, batch_offsets, widest_codebook};
 use ecf8_core::layout::lanes::{
-    BYTE_LANES, CHUNKS, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, PAIR_LANES, ROWS, TAILS,
+    BYTE_LANES, CHUNKS, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, PAIR_LANES, QUAD_LANES, ROWS, TAILS,
 };
 use ecf8_core::{Codebook, Encoded};
 use std::borrow::Cow;
 
 /// The launch that decodes tensors, a warp per chunk.
 pub(in super::super) fn launch<'a>(
-    shape: &Shape,
+    t: &LanesRing,
+    symbol: Symbol,
     batch: &[&'a Encoded<'a>],
 ) -> Result<Launch<'a>, StrategyError> {
     let bits = widest_codebook(batch).map_or(0, table::index_bits);
-    let per_block = chunks_per_block(shape, batch)?;
+    let per_block = chunks_per_block(t, batch)?;
     let offsets = batch_offsets(batch);
     let mut model = Model::default();
     let mut tables: Vec<(&Codebook, u64)> = Vec::new();
     let (mut jobs, mut block_jobs, mut lead_rows) = (Vec::new(), Vec::new(), 1);
     for (encoded, &output) in batch.iter().zip(&offsets) {
         // Kernels believe what the parts say.
-        match shape.symbol {
+        match symbol {
+            Symbol::Quad => QUAD_LANES.check(encoded)?,
             Symbol::Pair => PAIR_LANES.check(encoded)?,
             Symbol::Byte => BYTE_LANES.check(encoded)?,
         }
@@ -32,11 +34,11 @@ pub(in super::super) fn launch<'a>(
         let per_lane = encoded.param(ELEMENTS_PER_LANE)?;
         lead_rows = lead_rows.max(encoded.param(LEAD_ROWS)?);
         let known = tables.iter().find(|(codebook, _)| *codebook == &encoded.codebook);
-        let table = match (shape.table, known) {
+        let table = match (t.table, known) {
             (Placement::Inlined, _) => 0,
             (Placement::Argument, Some((_, at))) => *at,
             (Placement::Argument, None) => {
-                let entries = table::entries(shape.symbol, &encoded.codebook, bits);
+                let entries = table::entries(symbol, &encoded.codebook, bits);
                 let at = model.add(&entries.iter().flat_map(|entry| entry.to_le_bytes()).collect::<Vec<_>>());
                 tables.push((&encoded.codebook, at));
                 at
@@ -50,7 +52,7 @@ pub(in super::super) fn launch<'a>(
             rows: model.add(encoded.part(ROWS)?),
             // Reading 32 bits across words touches the word after the last: what follows is another part.
             tails: model.add(encoded.part(TAILS)?),
-            packed: if shape.symbol.is_split() { model.add(encoded.part(PACKED)?) } else { 0 },
+            packed: if symbol.is_split() { model.add(encoded.part(PACKED)?) } else { 0 },
             chunks: model.add(chunk_entries),
             table,
             output,
@@ -61,7 +63,7 @@ pub(in super::super) fn launch<'a>(
         jobs.push(job);
     }
     let ring_rows = ring_rows(lead_rows)?;
-    let words = (1 << bits) + (u64::from(ring_rows) + 1) * u64::from(shape.warps_per_block) * 32;
+    let words = (1 << bits) + (u64::from(ring_rows) + 1) * u64::from(t.warps_per_block) * 32;
     let output_bytes = offsets.last().copied().unwrap_or_default();
     Ok(Launch {
         grid: Launch::checked_grid(block_jobs.len() as u64)?,
@@ -84,12 +86,12 @@ pub(in super::super) fn launch<'a>(
 /// Blocks that a launch has at least, if there are as many chunks: one for each multiprocessor of the largest GPUs.
 const LEAST_BLOCKS: u64 = 160;
 
-/// Chunks that a block decodes: one for each of its warps, unless that leaves multiprocessors without a block.
-fn chunks_per_block(shape: &Shape, batch: &[&Encoded<'_>]) -> Result<u32, StrategyError> {
+/// Chunks that a block decodes: as many as its warps are to have, unless that leaves multiprocessors without a block.
+fn chunks_per_block(t: &LanesRing, batch: &[&Encoded<'_>]) -> Result<u32, StrategyError> {
     let counts = batch.iter().map(|encoded| chunks(encoded)).collect::<Result<Vec<_>, _>>()?;
     let all = counts.into_iter().fold(0, u64::saturating_add);
     let spread = u32::try_from(all.div_ceil(LEAST_BLOCKS)).unwrap_or(u32::MAX);
-    Ok(spread.clamp(1, shape.warps_per_block))
+    Ok(spread.clamp(1, t.warps_per_block * t.chunks_per_warp))
 }
 
 fn chunks(encoded: &Encoded<'_>) -> Result<u64, StrategyError> {

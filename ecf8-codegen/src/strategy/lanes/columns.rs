@@ -11,13 +11,17 @@
 
 use super::held::Held;
 use super::jobs::Job;
+use super::patches::Patches;
 use crate::lang::{
-    Global, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, shuffle, shuffle_up,
+    Global, IntoV, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, shuffle, shuffle_up,
     sync_warp, thread_idx, warp_idx,
 };
 
 /// Rows that are staged at once.
 pub(super) const BATCH: u32 = 4;
+
+/// A lane's words of four rows, held.
+pub(super) type Rows = Held<{ BATCH as usize }>;
 
 /// Bits of a word.
 const WORD: u32 = 32;
@@ -46,6 +50,7 @@ pub(super) struct Columns {
     /// The word from which the bits are counted that fill no word, and the lane's first.
     rests: V<u64>,
     rest: V<u32>,
+    pub(super) patches: Patches,
     memory: Shared<u32>,
     /// Where the ring starts in `memory`, in words.
     ring: u32,
@@ -63,6 +68,12 @@ fn bits_at(words: Global<u32>, word: V<u64>, at: V<u32>) -> V<u32> {
     funnel_left(words[first], words[first + 1], at)
 }
 
+/// Where the tail starts that an entry of `chunks` is for.
+#[device]
+fn first_tail(entry: V<u64>) -> V<u32> {
+    ((entry >> ROW_BITS) as u32) & ((1u32 << TAIL_BITS) - 1)
+}
+
 /// Finds the words of a chunk. The rings of a block's warps stand side by side in `memory`, from word `ring` on.
 #[device]
 pub(super) fn open_chunk(
@@ -77,8 +88,9 @@ pub(super) fn open_chunk(
     let entries = model.view::<u64>();
     let entry = entries[job.chunks + (chunk as u64)];
     let first_row = entry as u32;
-    let count = (entries[job.chunks + (chunk as u64) + 1] as u32) - first_row;
-    let lengths = job.tails + ((((entry >> ROW_BITS) as u32) & ((1u32 << TAIL_BITS) - 1)) as u64);
+    let next = entries[job.chunks + (chunk as u64) + 1];
+    let count = (next as u32) - first_row;
+    let lengths = job.tails + (first_tail(entry) as u64);
     let width = (entry >> (ROW_BITS + TAIL_BITS)) as u32;
 
     /// What each lane has beyond the rows: words, and bits that fill none. Lengths of `width` bits tell.
@@ -93,13 +105,32 @@ pub(super) fn open_chunk(
         }
     }
     let short_rows = lengths + (width as u64);
-    let rests = short_rows + ((shuffle(sum, WARP - 1) >> 16) as u64);
+    let all = shuffle(sum, WARP - 1);
+    let rests = short_rows + ((all >> 16) as u64);
     let rest = (sum - own) & 0xffff;
     let first = job.rows + (first_row as u64) * ((WARP / BATCH) as u64) + (lane as u64);
     let ring_mask = (ring_rows - 1) * (warps * WARP);
     let lanes_per_row = WARP / BATCH;
     let part = (lane / lanes_per_row * warps + warp_idx()) * lanes_per_row + (lane & (lanes_per_row - 1));
-    Columns { model, first, count, extra, short_rows, rests, rest, memory, ring, warps, ring_mask, part }
+    /// What follows, up to the next chunk's, are patches.
+    let first_patch = rests + ((((all & 0xffff) + (WORD - 1)) / WORD) as u64);
+    let patch_count = (job.tails + (first_tail(next) as u64) - first_patch) as u32;
+    let patches = Patches { first: first_patch, count: patch_count };
+    Columns {
+        model,
+        first,
+        count,
+        extra,
+        short_rows,
+        rests,
+        rest,
+        patches,
+        memory,
+        ring,
+        warps,
+        ring_mask,
+        part,
+    }
 }
 
 impl Columns {
@@ -110,9 +141,17 @@ impl Columns {
 
     /// The lane's words of four rows, if the chunk has so many.
     #[device]
-    pub(super) fn fetch(&self, row: V<u32>, waiting: Held<{ BATCH as usize }>) {
+    fn fetch(&self, row: V<u32>, waiting: Rows) {
         if row + BATCH <= self.count {
             waiting.replace(self.model.load4(self.first + ((row * (WARP / BATCH)) as u64)));
+        }
+    }
+
+    /// The lane's words of the first rows.
+    #[device]
+    pub(super) fn fetch_first(&self, waiting: &[Rows]) {
+        for (i, waiting) in (0u32..).zip(waiting) {
+            self.fetch((i * BATCH).into_v(), *waiting);
         }
     }
 
@@ -149,7 +188,7 @@ impl Columns {
         need: u32,
         staged: &mut Var<u32>,
         taken: &mut Var<u32>,
-        waiting: Held<{ BATCH as usize }>,
+        waiting: &[Rows],
     ) {
         let bit = position & ((1u32 << POSITION_BITS) - 1);
         while ballot(goes_on && bit + need > staged * WORD) != 0 {
@@ -159,12 +198,15 @@ impl Columns {
             if staged + BATCH <= self.count {
                 /// Four rows, an eighth of one from each lane.
                 let part = ((slot / 4) | self.part) + self.ring / 4;
-                let words = waiting.words();
+                let words = waiting[0].words();
                 self.memory.store4(part, words);
                 if slot == 0 && lane_idx() < WARP / BATCH {
                     self.memory.store4(part + (self.ring_mask + self.stride()) / 4, words);
                 }
-                self.fetch(staged + BATCH, waiting);
+                for pair in waiting.windows(2) {
+                    pair[0].replace(pair[1].words());
+                }
+                self.fetch(staged + BATCH * (waiting.len() as u32), waiting[waiting.len() - 1]);
             } else {
                 #[unroll(1)]
                 for i in rolled(0..BATCH) {

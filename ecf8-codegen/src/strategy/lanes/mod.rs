@@ -4,6 +4,7 @@
 //! - `columns`: the words of each lane's stream, row by row, in a ring of shared memory.
 //! - `held`: words that are loaded ahead.
 //! - `nibbles`: signs and mantissas, put to the exponents.
+//! - `patches`: what has no codeword, put right at the end.
 //! - `jobs`: the tensors of a launch, as the kernel finds them.
 //! - `decode`: the kernel, for any kind of symbol.
 //! - `arguments`: what a launch passes.
@@ -14,4 +15,5 @@ pub(super) mod decode;
 pub(super) mod held;
 pub(super) mod jobs;
 pub(super) mod nibbles;
+pub(super) mod patches;
 pub(super) mod table;

@@ -3,9 +3,9 @@
 //! The lower half of an entry is the length of the codeword, the upper half what the symbol contributes to the output. So an
 //! entry can be added to a position, of which only the lower half counts.
 
-use super::decode::Shape;
 use crate::lang::{Global, Shared, V, WARP, device, table, thread_idx};
 use crate::strategy::Inlined;
+use crate::strategy::lanes_ring::LanesRing;
 use crate::strategy::tunables::tunable_enum;
 use ecf8_core::Codebook;
 use ecf8_core::format::E4M3;
@@ -13,6 +13,8 @@ use ecf8_core::format::E4M3;
 /// What a codeword stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Symbol {
+    /// The exponents of four numbers, the first in the highest nibble.
+    Quad,
     /// The exponents of two numbers, the first in the upper nibble.
     Pair,
     /// A byte.
@@ -23,6 +25,7 @@ impl Symbol {
     /// Numbers that one symbol stands for.
     pub(super) fn elements(self) -> u32 {
         match self {
+            Self::Quad => 4,
             Self::Pair => 2,
             Self::Byte => 1,
         }
@@ -30,12 +33,17 @@ impl Symbol {
 
     /// Whether signs and mantissas are packed apart.
     pub(super) fn is_split(self) -> bool {
-        self == Self::Pair
+        self != Self::Byte
     }
 
     /// The upper half of an entry.
     fn output(self, symbol: u32) -> u32 {
         match self {
+            // Nibbles 0 and 2 in one byte, 1 and 3 in the other: so high nibbles are neighbours, and so are low ones.
+            Self::Quad => {
+                let nibble = |index: u32| symbol >> (12 - 4 * index) & 15;
+                (nibble(0) << 4 | nibble(2)) | (nibble(1) << 4 | nibble(3)) << 8
+            }
             Self::Pair => ((symbol >> 4) | ((symbol & 15) << 8)) << E4M3.mantissa_bits,
             Self::Byte => symbol,
         }
@@ -73,11 +81,8 @@ pub(super) fn index_bits(codebook: &Codebook) -> u32 {
 /// The entries of a codebook's table that `bits` index.
 pub(super) fn entries(symbol: Symbol, codebook: &Codebook, bits: u32) -> Vec<u32> {
     let mut entries = vec![0; 1 << bits];
-    for (value, &(code, length)) in (0_u32..).zip(&codebook.codewords()) {
-        let length = u32::from(length);
-        if length == 0 {
-            continue;
-        }
+    for (value, code, length) in codebook.canonical() {
+        let (value, length) = (u32::try_from(value).unwrap_or(u32::MAX), u32::from(length));
         let entry = symbol.output(value) << 16 | length;
         let first = (code as usize) << (bits - length);
         entries[first..first + (1 << (bits - length))].fill(entry);
@@ -121,7 +126,8 @@ impl Decoder {
 /// Copies the table to the beginning of shared memory. A barrier must follow before it is used.
 #[device]
 pub(super) fn copy_table(
-    shape: &Shape,
+    t: &LanesRing,
+    symbol: Symbol,
     codebook: &Codebook,
     model: Global<u32>,
     at: V<u64>,
@@ -129,10 +135,10 @@ pub(super) fn copy_table(
 ) -> Decoder {
     let bits = index_bits(codebook);
     let vectors = (1 << bits) / 4;
-    let step = shape.warps_per_block * WARP;
-    match shape.table {
+    let step = t.warps_per_block * WARP;
+    match t.table {
         Placement::Inlined => {
-            let decode_table = table(&entries(shape.symbol, codebook, bits));
+            let decode_table = table(&entries(symbol, codebook, bits));
             for i in (thread_idx()..vectors).step_by(step) {
                 memory.store4(i, decode_table.load4(i));
             }

@@ -76,9 +76,8 @@ fn chunk_starts(data: &[u8], codebook: &Codebook) -> Result<Vec<u64>, EncodeErro
     let mut starts = vec![0];
     let mut bit = 0;
     for histogram in histograms {
-        if !codebook.covers(&histogram) {
-            let missing = |&symbol: &usize| histogram.counts()[symbol] > 0 && codebook.lengths()[symbol] == 0;
-            let symbol = (0..codebook.symbols()).find(missing).unwrap_or_default();
+        let missing = |(symbol, _): &&(usize, u64)| codebook.length(*symbol) == 0;
+        if let Some(&(symbol, _)) = histogram.present().iter().find(missing) {
             return Err(EncodeError::NoCodeword { symbol });
         }
         bit += codebook.cost_bits(&histogram);

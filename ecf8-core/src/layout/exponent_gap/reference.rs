@@ -30,7 +30,7 @@ fn next_symbol(reader: &mut BitReader<'_>, codebook: &Codebook, order: &[u8]) ->
         let next =
             reader.next_bit().ok_or(DecodeError::StreamEnd { end: bit, bits: bit + reader.remaining() })?;
         code = code << 1 | usize::from(next);
-        let count = codebook.lengths().iter().filter(|l| **l == length).count();
+        let count = codebook.present().filter(|(_, own)| *own == length).count();
         if code < first + count {
             return order.get(before + code - first).copied().ok_or(DecodeError::NoCodeword { bit });
         }

@@ -163,7 +163,7 @@ fn codewords_of_fifteen_bits_round_trip_for_the_smallest_windows() {
 fn a_codebook_made_for_other_data_round_trips() {
     let mut lengths: Vec<u8> = vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15];
     lengths.reverse();
-    let codebook = Codebook::from_lengths(lengths).unwrap();
+    let codebook = Codebook::from_lengths(&lengths).unwrap();
     let data = data(5000, 3);
     let encoded = with(2, 4).encode(&data, &codebook).unwrap();
     assert_eq!(encoded.decode().unwrap(), data);
@@ -182,7 +182,7 @@ fn requests_that_cannot_be_met_name_what_is_wrong() {
             other => panic!("{other:?}"),
         }
     }
-    let bytes = Codebook::from_lengths(vec![8; 256]).unwrap();
+    let bytes = Codebook::from_lengths(&[8; 256]).unwrap();
     assert!(matches!(EXPONENT_GAP.encode(&data, &bytes), Err(EncodeError::Codebook { .. })));
     let encoded = EXPONENT_GAP.encode(&data, &book).unwrap();
     let short = EXPONENT_GAP.decode(&encoded, &mut [0]);

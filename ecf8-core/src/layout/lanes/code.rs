@@ -1,22 +1,129 @@
 //! The codebook for symbols that are decoded by one look-up each.
 
-use super::MAX_LEN;
+use super::patch::GROUP;
+use super::{LEAST_LIMIT, MAX_CODEWORDS, MAX_LEN};
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;
-
-/// The shortest length limit that is tried: 2^10 entries already fit every memory.
-const LEAST_LIMIT: u8 = 10;
+use crate::symbols::SymbolKind;
 
 /// Which part of the codewords' bits may be given away for a table of half the size.
 const TOLERANCE: u64 = 2048;
 
-/// An optimal code whose limit is the shortest, of 10 to 13 bits, that costs at most 0.05 % more than the longest. Tables
-/// have 2^limit entries, and small ones decode faster.
+/// How much fewer codewords are tried next: one in so many less.
+const STEP: usize = 8;
+
+/// What a codebook for a histogram costs, and how many symbols are left without a codeword.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// The codebook.
+    pub codebook: Codebook,
+    /// Bits of all codewords and patches.
+    pub bits: u64,
+}
+
+/// Bits that symbols take under a codebook, those included that have no codeword: another's, and patches.
 #[must_use]
-pub fn choose(histogram: &Histogram) -> Codebook {
-    let best = Codebook::huffman(histogram, MAX_LEN);
-    let bits = best.cost_bits(histogram);
-    let accepted = bits.saturating_add(bits / TOLERANCE);
-    let shorter = (LEAST_LIMIT..best.max_len()).map(|limit| Codebook::huffman(histogram, limit));
-    shorter.into_iter().find(|codebook| codebook.cost_bits(histogram) <= accepted).unwrap_or(best)
+pub fn cost_bits(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
+    let patch = 32 * kind.elements.div_ceil(GROUP) as u64 + u64::from(codebook.min_len());
+    codebook.cost_bits(histogram).saturating_add(codebook.uncovered(histogram).saturating_mul(patch))
+}
+
+/// The cheapest code found whose limit is the shortest, of 10 to 13 bits, that costs at most 0.05 % more than the longest.
+/// Tables have 2^limit entries, and small ones decode faster.
+#[must_use]
+pub fn choose(kind: &SymbolKind, histogram: &Histogram) -> Codebook {
+    let best = within(kind, histogram, MAX_LEN);
+    let accepted = best.bits.saturating_add(best.bits / TOLERANCE);
+    let shorter = (LEAST_LIMIT..best.codebook.max_len()).map(|limit| within(kind, histogram, limit));
+    shorter.into_iter().find(|choice| choice.bits <= accepted).unwrap_or(best).codebook
+}
+
+/// The cheapest code found with at most `limit` bits to a codeword. The rarest symbols have none where that makes room for
+/// shorter codewords worth more than the patches: fewer and fewer symbols are kept for as long as that pays.
+#[must_use]
+pub fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Choice {
+    let mut by_count = histogram.present().to_vec();
+    by_count.sort_by_key(|&(symbol, count)| (std::cmp::Reverse(count), symbol));
+    let keep = |number: usize| {
+        let mut kept = by_count[..number].to_vec();
+        let dropped = by_count[number..].iter().fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
+        // The most frequent symbol stands in for those that are dropped.
+        if let Some((_, count)) = kept.first_mut() {
+            *count = count.saturating_add(dropped);
+        }
+        kept.sort_unstable();
+        let codebook = Codebook::huffman(&Histogram::from_present(histogram.alphabet(), kept), limit);
+        Choice { bits: cost_bits(kind, histogram, &codebook), codebook }
+    };
+    let mut number = by_count.len().min(MAX_CODEWORDS).min(1 << limit);
+    let mut best = keep(number);
+    let mut worse = 0;
+    while number > 1 && worse < 2 {
+        number -= number.div_ceil(STEP);
+        let next = keep(number.max(1));
+        if next.bits < best.bits {
+            (best, worse) = (next, 0);
+        } else {
+            worse += 1;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::symbols::{BYTE, PAIR, QUAD};
+    use proptest::prelude::*;
+
+    /// Counts that fall by a fifth from symbol to symbol.
+    fn geometric(symbols: usize) -> Histogram {
+        let counts: Vec<u64> = (0..symbols).map(|i| (1e9 * 0.8f64.powi(i as i32)) as u64 + 1).collect();
+        Histogram::from_counts(&counts)
+    }
+
+    #[test]
+    fn rare_symbols_go_without_where_that_costs_less() {
+        let histogram = geometric(256);
+        let (all, chosen) = (Codebook::huffman(&histogram, 10), within(&BYTE, &histogram, 10));
+        assert!(chosen.bits < all.cost_bits(&histogram));
+        assert_eq!(chosen.bits, cost_bits(&BYTE, &histogram, &chosen.codebook));
+        let missing = chosen.codebook.uncovered(&histogram);
+        assert!(missing > 0 && missing < histogram.total() / 1000);
+        // Kept are the most frequent.
+        assert_eq!(
+            chosen.codebook.present().map(|(symbol, _)| symbol).max(),
+            Some(chosen.codebook.present().len() - 1)
+        );
+    }
+
+    #[test]
+    fn where_all_fit_none_goes_without() {
+        let flat = Histogram::from_counts(&[1000; 256]);
+        for limit in LEAST_LIMIT..=MAX_LEN {
+            let choice = within(&BYTE, &flat, limit);
+            assert_eq!((choice.codebook.uncovered(&flat), choice.codebook.max_len()), (0, 8));
+        }
+        assert!(choose(&BYTE, &Histogram::zero(256)).is_empty());
+        let one = Histogram::from_counts(&[0, 5]);
+        assert_eq!(choose(&BYTE, &one).only_symbol(), Some(1));
+    }
+
+    #[test]
+    fn large_alphabets_are_bounded() {
+        let histogram = Histogram::from_counts(&vec![3; 1 << 16]);
+        let codebook = choose(&QUAD, &histogram);
+        assert!(codebook.present().len() <= MAX_CODEWORDS && codebook.max_len() <= MAX_LEN);
+    }
+
+    proptest! {
+        #[test]
+        fn leaving_symbols_out_never_costs_more_than_coding_all(
+            counts in prop::collection::vec(prop_oneof![0..4u64, 0..1_000_000u64], 256), limit in 8..=13u8
+        ) {
+            let histogram = Histogram::from_counts(&counts);
+            let all = Codebook::huffman(&histogram, limit);
+            prop_assert!(within(&PAIR, &histogram, limit).bits <= all.cost_bits(&histogram));
+        }
+    }
 }

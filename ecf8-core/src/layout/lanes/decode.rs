@@ -6,7 +6,7 @@
 use super::geometry::{LANES, VECTOR};
 use super::measure::lead;
 use super::parts::{Chunk, Parts, check_length};
-use super::{LaneSymbols, MAX_LEN, nibbles};
+use super::{LaneSymbols, MAX_CODEWORDS, MAX_LEN, nibbles, patch};
 use crate::bits;
 use crate::codebook::Codebook;
 use crate::int;
@@ -22,7 +22,7 @@ const SLACK: usize = 8;
 pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
     check_length(encoded, out)?;
     let parts = Parts::new::<S>(encoded)?;
-    let table = Table::new(&encoded.codebook);
+    let table = Table::new::<S>(&encoded.codebook);
     let chunks = out.par_chunks_mut(parts.geometry.chunk).enumerate().with_min_len(1);
     chunks.try_for_each_init(Vec::new, |streams, (index, out)| {
         let chunk = parts.chunk(index)?;
@@ -30,6 +30,7 @@ pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> R
         if !parts.packed.is_empty() {
             nibbles::unpack_onto(&parts.packed[index * parts.geometry.chunk / 2..], out);
         }
+        patch::apply(chunk.patches, out);
         Ok(())
     })
 }
@@ -83,9 +84,14 @@ fn gather(chunk: &Chunk<'_>, streams: &mut Vec<u8>) -> usize {
 
 /// Symbols and lengths of codewords, by the bits that begin with them: as many bits as a codeword may have, so that the
 /// size is known to the compiler.
-struct Table(Box<[Entry; 1 << MAX_LEN]>);
+struct Table {
+    entries: Box<[Entry; 1 << MAX_LEN]>,
+    /// Symbols by number, where the alphabet is larger than an entry can tell.
+    symbols: Vec<usize>,
+}
 
-/// A symbol in the upper 12 bits and the length of its codeword in the lower 4: small, because there are 2^13 of them.
+/// The number of a symbol in the upper 12 bits and the length of its codeword in the lower 4: small, because there are 2^13
+/// of them.
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry(u16);
 
@@ -93,7 +99,7 @@ impl Entry {
     const LEN_BITS: u32 = 4;
 
     #[inline]
-    fn symbol(self) -> usize {
+    fn number(self) -> usize {
         usize::from(self.0 >> Self::LEN_BITS)
     }
 
@@ -104,19 +110,31 @@ impl Entry {
     }
 }
 
+/// Whether symbols of a kind are their own numbers.
+const fn is_small<S: LaneSymbols>() -> bool {
+    S::KIND.alphabet() <= MAX_CODEWORDS
+}
+
 impl Table {
-    fn new(codebook: &Codebook) -> Self {
+    fn new<S: LaneSymbols>(codebook: &Codebook) -> Self {
+        const { assert!(MAX_CODEWORDS <= 1 << (16 - Entry::LEN_BITS) && MAX_LEN < 1 << Entry::LEN_BITS) };
         // Bits that are no codeword take none, so that the stream does not end where it should.
         let mut entries = Box::new([Entry::default(); 1 << MAX_LEN]);
-        for (symbol, (code, len)) in (0u16..).zip(codebook.codewords()) {
-            if len > 0 {
-                let spare = MAX_LEN - len;
-                let first = (code as usize) << spare;
-                let entry = Entry(symbol << Entry::LEN_BITS | u16::from(len));
-                entries[first..first + (1 << spare)].fill(entry);
-            }
+        for (place, (symbol, code, len)) in (0u16..).zip(codebook.canonical()) {
+            let spare = MAX_LEN - len;
+            let first = (code as usize) << spare;
+            let number = u16::try_from(symbol).ok().filter(|_| is_small::<S>()).unwrap_or(place);
+            entries[first..first + (1 << spare)].fill(Entry(number << Entry::LEN_BITS | u16::from(len)));
         }
-        Self(entries)
+        let mut symbols = if is_small::<S>() { Vec::new() } else { codebook.canonical_order() };
+        // An empty codebook's entries have number 0, too.
+        symbols.push(0);
+        Self { entries, symbols }
+    }
+
+    #[inline]
+    fn symbol<S: LaneSymbols>(&self, entry: Entry) -> usize {
+        if is_small::<S>() { entry.number() } else { self.symbols[entry.number()] }
     }
 
     /// One vector of a lane's stream, raw bits zero, from bit `position` on, which then is where it ends. It is written in
@@ -124,14 +142,14 @@ impl Table {
     #[inline]
     fn vector<S: LaneSymbols>(&self, stream: &[u8], position: &mut u32, out: &mut [u8; VECTOR]) {
         const { assert!(VECTOR.is_multiple_of(PER_WINDOW * S::KIND.elements)) };
-        const { assert!(S::KIND.alphabet() <= 1 << (16 - Entry::LEN_BITS) && MAX_LEN < 1 << Entry::LEN_BITS) };
         let mut bit = *position;
         for places in out.chunks_exact_mut(PER_WINDOW * S::KIND.elements) {
             let mut window = bits::window(stream, u64::from(bit));
             for place in places.chunks_exact_mut(S::KIND.elements) {
-                let entry = self.0[int::index(window >> (64 - MAX_LEN))];
+                let entry = self.entries[int::index(window >> (64 - MAX_LEN))];
+                let symbol = self.symbol::<S>(entry);
                 for (element, place) in place.iter_mut().enumerate() {
-                    *place = S::KIND.element(entry.symbol(), element);
+                    *place = S::KIND.element(symbol, element);
                 }
                 window <<= entry.len();
                 bit += entry.len();

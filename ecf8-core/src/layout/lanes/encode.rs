@@ -85,7 +85,7 @@ impl Plan {
     fn new<S: LaneSymbols>(
         data: &[u8],
         codebook: &Codebook,
-        measure: &Measure<'_>,
+        measure: &Measure,
         wanted: Option<u64>,
     ) -> Result<Self, EncodeError> {
         let elements = data.len() as u64;
@@ -97,14 +97,17 @@ impl Plan {
                 range: S_RANGE,
             });
         }
+        if let (true, [first, ..]) = (codebook.is_empty(), data) {
+            let symbol = S::KIND.beginning_with(&[*first]).start;
+            return Err(EncodeError::NoCodeword { symbol });
+        }
         // At most 16 symbols of 13 bits.
         let vector_bits = u32::try_from(vector_bits::<S>(codebook)).unwrap_or(u32::MAX);
         loop {
             let geometry = Geometry::new(elements, elements_per_lane);
-            let measured =
-                data.par_chunks(geometry.chunk).map(|chunk| measure.chunk::<S>(chunk, vector_bits));
-            let measured: Result<Vec<Measured>, usize> = measured.collect();
-            let measured = measured.map_err(|symbol| EncodeError::NoCodeword { symbol })?;
+            let chunks = data.par_chunks(geometry.chunk);
+            let measured: Vec<Measured> =
+                chunks.map(|chunk| measure.chunk::<S>(chunk, vector_bits)).collect();
             let lead_rows = measured.iter().map(|chunk| chunk.lead_rows).max().unwrap_or(0);
             let lead_rows = u64::from(lead_rows.max(1));
             if lead_rows <= MAX_LEAD_ROWS || elements_per_lane == MIN_ELEMENTS_PER_LANE {
@@ -144,7 +147,12 @@ struct Codes(Vec<(u32, u32)>);
 
 impl Codes {
     fn new(codebook: &Codebook) -> Self {
-        Self(codebook.codewords().into_iter().map(|(code, len)| (code, u32::from(len))).collect())
+        // The first of the shortest codewords, which is 0, stands in for those that are missing.
+        let mut codes = vec![(0, codebook.min_len().into()); codebook.symbols()];
+        for (symbol, code, len) in codebook.canonical() {
+            codes[symbol] = (code, len.into());
+        }
+        Self(codes)
     }
 
     /// Writes the codewords of one chunk.
@@ -152,7 +160,7 @@ impl Codes {
         &self,
         data: &[u8],
         measured: &Measured,
-        measure: &Measure<'_>,
+        measure: &Measure,
         rows: &mut [Word],
         tails: &mut [Word],
     ) {
@@ -175,6 +183,10 @@ impl Codes {
         }
         for (index, lane) in lanes.iter().enumerate() {
             places.put(index, lane.row, lane.pending_word(), lane.pending_bits);
+        }
+        if measured.patches > 0 {
+            let words = tails.iter_mut().skip(tail.words());
+            words.zip(measure.patches::<S>(data)).for_each(|(word, patch)| *word = patch.to_word());
         }
     }
 

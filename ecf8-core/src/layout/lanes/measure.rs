@@ -2,16 +2,17 @@
 
 use super::LaneSymbols;
 use super::geometry::{LANES, VECTOR};
+use super::patch::{GROUP, Patch};
 use crate::codebook::Codebook;
 
-/// What a symbol without a codeword seems to take: more than all others of a vector together.
-const NO_CODEWORD: u32 = 1 << 16;
+/// Set in the length of a symbol without a codeword, beside the length of the one that stands in. Sums of a vector keep both
+/// apart.
+const MISSING: u32 = 1 << 16;
 
 /// Lengths of codewords, and how a last vector that lacks elements is filled up.
-pub(super) struct Measure<'a> {
-    codebook: &'a Codebook,
+pub(super) struct Measure {
     lengths: Vec<u32>,
-    /// The symbol with the shortest codeword.
+    /// The first symbol with the shortest codeword, which stands in for symbols that have none and for no symbol at all.
     shortest: usize,
 }
 
@@ -22,6 +23,8 @@ pub(super) struct Measured {
     pub(super) bits: [u32; LANES],
     /// Rows in use at once, see FORMAT.md.
     pub(super) lead_rows: u32,
+    /// Words of patches.
+    pub(super) patches: u32,
 }
 
 impl Measured {
@@ -45,15 +48,20 @@ impl Measured {
     /// Words of the chunk's tails.
     pub(super) fn tail_words(&self) -> u64 {
         let bits: u64 = self.extras().into_iter().map(u64::from).sum();
-        u64::from(self.width()) + bits.div_ceil(32)
+        u64::from(self.width()) + bits.div_ceil(32) + u64::from(self.patches)
     }
 }
 
-impl<'a> Measure<'a> {
-    pub(super) fn new(codebook: &'a Codebook) -> Self {
-        let length = |length: &u8| if *length > 0 { u32::from(*length) } else { NO_CODEWORD };
+impl Measure {
+    pub(super) fn new(codebook: &Codebook) -> Self {
         let shortest = codebook.canonical_order().first().copied().unwrap_or(0);
-        Self { codebook, lengths: codebook.lengths().iter().map(length).collect(), shortest }
+        let mut lengths = vec![u32::from(codebook.min_len()) | MISSING; codebook.symbols()];
+        codebook.present().for_each(|(symbol, length)| lengths[symbol] = length.into());
+        Self { lengths, shortest }
+    }
+
+    fn is_missing(&self, symbol: usize) -> bool {
+        self.lengths[symbol] & MISSING != 0
     }
 
     /// A vector that begins with `elements`, of which there are fewer: what is missing are the symbols with the shortest
@@ -63,7 +71,7 @@ impl<'a> Measure<'a> {
         let mut vector = [0; VECTOR];
         for (index, place) in vector.chunks_exact_mut(width).enumerate() {
             let known = elements.chunks(width).nth(index).unwrap_or_default();
-            let candidates = kind.beginning_with(known).filter(|symbol| self.codebook.lengths()[*symbol] > 0);
+            let candidates = kind.beginning_with(known).filter(|symbol| !self.is_missing(*symbol));
             let symbol = if known.is_empty() {
                 self.shortest
             } else {
@@ -78,31 +86,62 @@ impl<'a> Measure<'a> {
         vector
     }
 
-    /// Measures one chunk, whose vectors take at most `vector_bits` bits; fails with the first symbol that has no
-    /// codeword.
-    pub(super) fn chunk<S: LaneSymbols>(&self, data: &[u8], vector_bits: u32) -> Result<Measured, usize> {
+    /// Measures one chunk, whose vectors take at most `vector_bits` bits.
+    pub(super) fn chunk<S: LaneSymbols>(&self, data: &[u8], vector_bits: u32) -> Measured {
         let mut bits = [0; LANES];
-        let mut lead_rows = 0;
+        let (mut lead_rows, mut missing) = (0, 0);
         for round in data.chunks(LANES * VECTOR) {
             lead_rows = lead_rows.max(lead(&bits[..round.len().div_ceil(VECTOR)], vector_bits));
             let (vectors, rest) = round.as_chunks::<VECTOR>();
+            let mut add = |bits: &mut u32, sum: u32| {
+                *bits += sum & (MISSING - 1);
+                missing |= sum & !(MISSING - 1);
+            };
             for (vector, bits) in vectors.iter().zip(&mut bits) {
-                *bits += self.vector::<S>(vector)?;
+                add(bits, self.vector::<S>(vector));
             }
             if let (false, Some(bits)) = (rest.is_empty(), bits.get_mut(vectors.len())) {
-                *bits += self.vector::<S>(&self.complete::<S>(rest))?;
+                add(bits, self.vector::<S>(&self.complete::<S>(rest)));
             }
         }
-        Ok(Measured { bits, lead_rows })
+        // Counted once more only where there are any.
+        let patches = if missing == 0 { 0 } else { self.patches::<S>(data).count() };
+        Measured { bits, lead_rows, patches: u32::try_from(patches).unwrap_or(u32::MAX) }
     }
 
-    fn vector<S: LaneSymbols>(&self, vector: &[u8; VECTOR]) -> Result<u32, usize> {
-        let symbols = || vector.chunks_exact(S::KIND.elements).map(|elements| S::KIND.symbol(elements));
-        let bits = symbols().map(|symbol| self.lengths[symbol]).sum();
-        if bits < NO_CODEWORD {
-            return Ok(bits);
+    /// Bits of a vector, and [`MISSING`] for each symbol without a codeword.
+    #[inline]
+    fn vector<S: LaneSymbols>(&self, vector: &[u8; VECTOR]) -> u32 {
+        vector.chunks_exact(S::KIND.elements).map(|elements| self.lengths[S::KIND.symbol(elements)]).sum()
+    }
+
+    /// The patches of a chunk.
+    pub(super) fn patches<S: LaneSymbols>(&self, data: &[u8]) -> impl Iterator<Item = Patch> {
+        data.chunks(VECTOR).enumerate().flat_map(|(index, known)| {
+            let vector = known.as_array().copied().unwrap_or_else(|| self.complete::<S>(known));
+            let decoded = self.decoded::<S>(&vector);
+            let groups = known.chunks(GROUP).zip(decoded.chunks(GROUP)).enumerate();
+            let wrong = groups.filter(|(_, (right, decoded))| {
+                right.iter().zip(*decoded).any(|(right, decoded)| S::KIND.coded_part(*right) != *decoded)
+            });
+            let patch = |(group, (right, _)): (usize, (&[u8], &[u8]))| Patch {
+                group: index * (VECTOR / GROUP) + group,
+                bytes: [right[0], right.get(1).copied().unwrap_or(0)],
+            };
+            wrong.map(patch).collect::<Vec<_>>()
+        })
+    }
+
+    /// What the codewords of a vector stand for, raw bits zero.
+    fn decoded<S: LaneSymbols>(&self, vector: &[u8; VECTOR]) -> [u8; VECTOR] {
+        let mut decoded = [0; VECTOR];
+        let places = decoded.chunks_exact_mut(S::KIND.elements);
+        for (elements, places) in vector.chunks_exact(S::KIND.elements).zip(places) {
+            let symbol = S::KIND.symbol(elements);
+            let symbol = if self.is_missing(symbol) { self.shortest } else { symbol };
+            places.iter_mut().enumerate().for_each(|(i, place)| *place = S::KIND.element(symbol, i));
         }
-        Err(symbols().find(|symbol| self.lengths[*symbol] == NO_CODEWORD).unwrap_or_default())
+        decoded
     }
 }
 

@@ -8,35 +8,42 @@
 //! Since every lane knows how many symbols it has and where they go, nothing is decoded twice and nothing else is stored
 //! but an entry per chunk.
 //!
-//! The layout takes symbols of any [kind](crate::symbols); with [`Pair`] it is the scheme `pair-lanes`, with [`Byte`]
-//! `byte-lanes`.
+//! The layout takes symbols of any [kind](crate::symbols); with [`Quad`] it is the scheme `quad-lanes`, with [`Pair`]
+//! `pair-lanes`, with [`Byte`] `byte-lanes`. A codebook need not have all symbols: for the rarest there are patches, in
+//! `tails`, too.
 
 mod chunk;
-mod code;
+pub mod code;
 mod decode;
 mod encode;
 mod geometry;
 mod measure;
 mod nibbles;
 mod parts;
+mod patch;
 mod reference;
 mod tail;
 mod words;
 
 pub use chunk::ChunkEntry;
-pub use code::choose as choose_codebook;
 pub use geometry::{LANES, MAX_ELEMENTS_PER_LANE, MIN_ELEMENTS_PER_LANE, VECTOR, elements_per_lane};
 
 use super::{DecodeError, EncodeError, Encoded, PartSpec, PartType, Scheme};
 use crate::codebook::Codebook;
 use crate::format::FloatFormat;
 use crate::histogram::Histogram;
-use crate::symbols::{self, Byte, Pair, SymbolKind, Symbols};
+use crate::symbols::{self, Byte, Pair, Quad, SymbolKind, Symbols};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 
 /// The longest codeword, in bits: a lookup table of 2^13 entries still fits a GPU's shared memory several times.
 pub const MAX_LEN: u8 = 13;
+
+/// The shortest limit of codewords that is tried, in bits: 2^10 entries already fit every memory.
+const LEAST_LIMIT: u8 = 10;
+
+/// The most codewords of a codebook: so few that decoders may number them in 12 bits.
+pub const MAX_CODEWORDS: usize = 1 << 12;
 
 /// The part with what the lanes' streams have in common: rows of 32 words.
 pub const ROWS: &str = "rows";
@@ -59,7 +66,7 @@ static PARTS: [PartSpec; 4] = [
     PartSpec {
         name: TAILS,
         dtype: PartType::U32,
-        about: "codewords beyond a chunk's rows, and their bits per lane",
+        about: "codewords beyond a chunk's rows, their bits per lane, and patches",
     },
     PartSpec { name: CHUNKS, dtype: PartType::U64, about: "where each chunk's rows and tails start" },
     PartSpec { name: PACKED, dtype: PartType::U8, about: "sign and mantissa, eight elements to four bytes" },
@@ -68,7 +75,7 @@ static PARTS: [PartSpec; 4] = [
 static DEFAULT_PARAMS: [(&str, u64); 2] = [(ELEMENTS_PER_LANE, 1024), (LEAD_ROWS, MAX_LEAD_ROWS)];
 
 /// What codebooks the schemes take, for errors.
-const CODEBOOKS: &str = "256 symbols and 13 bits";
+const CODEBOOKS: &str = "all its symbols, at most 4096 codewords and 13 bits";
 
 /// A symbol kind as it is called where it is laid out in lanes.
 pub trait LaneSymbols: Symbols {
@@ -89,6 +96,15 @@ impl LaneSymbols for Pair {
         "exponents Huffman-coded two by two, one stream per lane of a warp, packed sign and mantissa";
 }
 
+impl LaneSymbols for Quad {
+    fn scheme() -> &'static Lanes<Self> {
+        &QUAD_LANES
+    }
+    const NAME: &'static str = "quad-lanes";
+    const ABOUT: &'static str =
+        "exponents Huffman-coded four by four, one stream per lane of a warp, packed sign and mantissa";
+}
+
 impl LaneSymbols for Byte {
     fn scheme() -> &'static Lanes<Self> {
         &BYTE_LANES
@@ -105,6 +121,9 @@ pub struct Lanes<S> {
     pub elements_per_lane: Option<u64>,
     symbols: PhantomData<S>,
 }
+
+/// Exponents of four elements to a codeword.
+pub static QUAD_LANES: Lanes<Quad> = Lanes::new(None);
 
 /// Exponents of two elements to a codeword.
 pub static PAIR_LANES: Lanes<Pair> = Lanes::new(None);
@@ -131,7 +150,9 @@ impl<S: LaneSymbols> Lanes<S> {
 }
 
 fn fits<S: LaneSymbols>(codebook: &Codebook) -> bool {
-    codebook.symbols() == S::KIND.alphabet() && codebook.max_len() <= MAX_LEN
+    codebook.symbols() == S::KIND.alphabet()
+        && codebook.max_len() <= MAX_LEN
+        && codebook.present().len() <= MAX_CODEWORDS
 }
 
 /// Whether a kind has raw bits, and so the part [`PACKED`].
@@ -177,7 +198,7 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
     }
 
     fn codebook(&self, histogram: &Histogram) -> Codebook {
-        code::choose(histogram)
+        code::choose(&S::KIND, histogram)
     }
 
     fn part_bytes(&self, histogram: &Histogram, codebook: &Codebook) -> Vec<u64> {

@@ -6,7 +6,7 @@ use super::tail::Tail;
 use super::words::{self, Word};
 use super::{
     CHUNKS, CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PACKED, ROWS, TAILS, fits,
-    has_raw, nibbles,
+    has_raw, nibbles, patch,
 };
 use crate::layout::{DecodeError, Encoded};
 
@@ -35,6 +35,8 @@ pub(super) struct Chunk<'a> {
     tail: Tail,
     /// Bits of each lane beyond the rows.
     pub(super) extras: [u32; LANES],
+    /// What stands where a symbol has no codeword.
+    pub(super) patches: &'a [Word],
 }
 
 impl Chunk<'_> {
@@ -149,13 +151,14 @@ impl<'a> Parts<'a> {
             }
         }
         let tail = Tail::new(&extras, entry.width);
-        if tail.end().div_ceil(32) != tails.len() as u64 {
-            return Err(wrong);
-        }
+        let Some((tails, patches)) = tails.split_at_checked(tail.words()) else { return Err(wrong) };
         if !tail.end().is_multiple_of(32) && words::get(tails, tail.end()) != 0 {
             return Err(DecodeError::Padding { part: TAILS });
         }
-        Ok(Chunk { index, elements, rows, tails, tail, extras })
+        if !patch::are_possible(patches, elements) {
+            return Err(DecodeError::Patches { chunk: index as u64 });
+        }
+        Ok(Chunk { index, elements, rows, tails, tail, extras, patches })
     }
 
     /// Checks that no more rows are in use than promised.

@@ -31,6 +31,16 @@ pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> R
             *out = E4M3.merge(E4M3.split(*out).0, raw);
         }
     }
+    for (index, out) in out.chunks_mut(parts.geometry.chunk).enumerate() {
+        for word in parts.chunk(index)?.patches.iter().map(|word| u32::from_le_bytes(*word)) {
+            let [first, second, ..] = word.to_le_bytes();
+            let element = 2 * (word >> 16) as usize;
+            out[element] = first;
+            if let Some(out) = out.get_mut(element + 1) {
+                *out = second;
+            }
+        }
+    }
     Ok(())
 }
 
@@ -85,7 +95,7 @@ struct Code {
 
 impl Code {
     fn new(codebook: &Codebook) -> Self {
-        let count = |length| codebook.lengths().iter().filter(|l| **l == length).count();
+        let count = |length| codebook.present().filter(|(_, own)| *own == length).count();
         Self { order: codebook.canonical_order(), counts: (1..=codebook.max_len()).map(count).collect() }
     }
 

@@ -61,4 +61,9 @@ impl Tail {
     pub(super) fn end(&self) -> u64 {
         self.end
     }
+
+    /// Words up to there, and so the first of the patches.
+    pub(super) fn words(&self) -> usize {
+        crate::int::index(self.end.div_ceil(32))
+    }
 }
