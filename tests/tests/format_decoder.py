@@ -5,6 +5,7 @@ Written from ecf8-core/FORMAT.md alone, to prove that it is enough. Small and sl
 
 import bisect
 import json
+import re
 import struct
 import sys
 import zlib
@@ -145,8 +146,14 @@ def check_checksums(file, table):
 
 def codewords(text, symbols):
     """§3.1: from the bits of each codeword, as a string, to its symbol."""
-    require(len(text) == symbols, "the codebook has another alphabet")
-    lengths = [int(digit, 36) for digit in text]
+    lengths = []
+    for run in re.findall("[A-Z]+|[0-9a-z]+", text):
+        number = 0
+        for letter in run if run.isupper() else "":
+            number = 26 * number + ord(letter) - ord("A")
+            require(number <= 1 << 16, "the codebook has too many symbols")
+        lengths += [0] * number if run.isupper() else [int(digit, 36) for digit in run]
+    require(len(lengths) == symbols, "the codebook has another alphabet")
     order = sorted((length, symbol) for symbol, length in enumerate(lengths) if length)
     kraft = sum(2.0**-length for length, _ in order)
     require(not order or kraft == 1 or [length for length, _ in order] == [1], "the codebook is not complete")
@@ -202,14 +209,15 @@ def stream_of(words):
     return "".join(f"{word:032b}" for (word,) in struct.iter_unpack("<I", words))
 
 
-def decode_lanes(elements, codebook, params, parts, pairs):
+def decode_lanes(elements, codebook, params, parts, width_of_symbol):
     """§3.3."""
     rows, tails = stream_of(parts[0]), stream_of(parts[1])
     per_lane, lead_rows = params.get("elements_per_lane", 1024), params.get("lead_rows", 64)
-    codes = codewords(codebook, 256)
+    codes = codewords(codebook, 65536 if width_of_symbol == 4 else 256)
+    require(len(codes) <= 4096, "there are too many codewords")
     shortest, longest = min(map(len, codes), default=0), max(map(len, codes), default=0)
     require(longest <= 13, "a codeword is too long")
-    per_vector, nothing = (8 if pairs else 16), object()
+    per_vector, nothing = 16 // width_of_symbol, object()
 
     places = [(e & 0xFFFFFFFF, e >> 32 & 0x7FFFFFF, e >> 59) for (e,) in struct.iter_unpack("<Q", parts[2])]
     require(len(places) == -(-elements // (32 * per_lane)) + 1, "chunks have another length")
@@ -217,6 +225,7 @@ def decode_lanes(elements, codebook, params, parts, pairs):
     require(places[-1] == (len(rows) // 1024, len(tails) // 32, 0), "the last chunk does not end where the parts do")
 
     symbols = [nothing] * (-(-elements // 16) * per_vector)
+    patched = {}
     for chunk, ((row, word, width), (next_row, next_word, _)) in enumerate(zip(places, places[1:])):
         first_vector = chunk * 2 * per_lane
         vectors = min(2 * per_lane, -(-elements // 16) - first_vector)
@@ -232,7 +241,14 @@ def decode_lanes(elements, codebook, params, parts, pairs):
         for lane in range(32):
             streams[lane] += tails[at : at + extras[lane] % 32]
             at += extras[lane] % 32
-        require(0 <= 32 * next_word - at < 32 and "1" not in tails[at : 32 * next_word], "tails of a chunk end elsewhere")
+        end = -(-at // 32) * 32
+        require(end <= 32 * next_word and "1" not in tails[at:end], "tails of a chunk end elsewhere")
+        first, size, previous = 32 * per_lane * chunk, min(32 * per_lane, elements - 32 * per_lane * chunk), -1
+        for at in range(end, 32 * next_word, 32):
+            group, second, byte = int(tails[at : at + 16], 2), int(tails[at + 16 : at + 24], 2), int(tails[at + 24 : at + 32], 2)
+            require(previous < group and 2 * group < size, "a patch is for other elements than it may be")
+            require(2 * group + 1 < size or second == 0, "a patch gives no element a byte")
+            patched[first + 2 * group], patched[first + 2 * group + 1], previous = byte, second, group
         require(min(map(len, streams)) // 32 == next_row - row, "a chunk has too few rows")
 
         starts = {}
@@ -256,24 +272,25 @@ def decode_lanes(elements, codebook, params, parts, pairs):
             require(most - min(positions) // 32 <= lead_rows, "lanes run further apart than lead_rows")
     require(nothing not in symbols, "a symbol is missing")
 
-    if not pairs:
-        return bytes(symbols[:elements])
+    if width_of_symbol == 1:
+        return bytes(patched.get(i, symbols[i]) for i in range(elements))
     packed = parts[3]
     require(len(packed) == (elements + 7) // 8 * 4, "packed has another length")
     raws = [(packed[i // 8 * 4 + i % 4] >> 4, packed[i // 8 * 4 + i % 4] & 15)[i % 8 // 4] for i in range(2 * len(packed))]
     require(not any(raws[elements:]), "a nibble after the last element is not 0")
     out = bytearray()
     for i in range(elements):
-        exponent, raw = (symbols[i // 2] >> 4, symbols[i // 2] & 15)[i % 2], raws[i]
-        out.append((raw & 8) << 4 | exponent << 3 | raw & 7)
+        exponent = symbols[i // width_of_symbol] >> 4 * (width_of_symbol - 1 - i % width_of_symbol) & 15
+        out.append(patched.get(i, (raws[i] & 8) << 4 | exponent << 3 | raws[i] & 7))
     return bytes(out)
 
 
 LANES = ["rows", "tails", "chunks"], ["U32", "U32", "U64"]
 SCHEMES = {
     "exponent-gap": (["encoded", "packed", "gaps", "output_positions"], ["U8", "U8", "U8", "U64"], decode_exponent_gap),
-    "pair-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, pairs=True)),
-    "byte-lanes": (*LANES, lambda *told: decode_lanes(*told, pairs=False)),
+    "quad-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 4)),
+    "pair-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 2)),
+    "byte-lanes": (*LANES, lambda *told: decode_lanes(*told, 1)),
 }
 
 

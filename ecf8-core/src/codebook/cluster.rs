@@ -142,7 +142,7 @@ mod tests {
     const FREE: Sharing = Sharing { codebook_bits: 0.001, tolerance: 0.0, most: None };
 
     fn histogram(counts: &[u64]) -> Histogram {
-        Histogram::from_counts(&counts)
+        Histogram::from_counts(counts)
     }
 
     /// Two kinds of histograms, alternating, with small differences within a kind.

@@ -118,6 +118,8 @@ fn canonical_codewords_are_those_of_the_worked_example() {
     // Lengths 2 1 3 3: the classic example of RFC 1951, §3.2.2.
     let codebook = Codebook::from_text("2133").unwrap();
     assert_eq!(codebook.codewords(), [(0b10, 2), (0b0, 1), (0b110, 3), (0b111, 3)]);
+    let apart = Codebook::from_text("21BA33").unwrap().canonical();
+    assert_eq!(apart, [(1, 0b0, 1), (0, 0b10, 2), (28, 0b110, 3), (29, 0b111, 3)]);
 }
 
 #[test]

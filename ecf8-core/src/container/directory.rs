@@ -19,6 +19,9 @@ pub struct CompressOptions {
     /// The most codebooks in a file for each scheme, where the scheme [shares](crate::layout::Scheme::shares) them. Without a
     /// number, there are as few as cost less than 0.1 % of the codewords.
     pub codebooks: Option<usize>,
+    /// The most bits of a codeword, as far as a scheme lets one choose ([`Scheme::code_bits`](crate::layout::Scheme::code_bits)).
+    /// Without a number, each codebook has the best by its scheme's own judgement.
+    pub code_bits: Option<u8>,
     /// Whether an existing output may be replaced.
     pub overwrite: bool,
 }

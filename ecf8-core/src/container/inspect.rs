@@ -143,6 +143,6 @@ fn compare_codebooks(file: &CompressedFile) -> CodebookComparison {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-fn ratio(compressed: u64, original: u64) -> f64 {
+pub(super) fn ratio(compressed: u64, original: u64) -> f64 {
     if original == 0 { 1.0 } else { compressed as f64 / original as f64 }
 }

@@ -10,12 +10,13 @@
 //! | `directory` | the same for a folder of shards |
 //! | `reader`, `validate` | a container opened, its manifest checked against its header |
 //! | `integrity`, `against` | checksums of what is stored; comparison with an original |
-//! | `model`, `inspect` | one file or many as a whole; sizes and entropies |
+//! | `model`, `inspect`, `costs` | one file or many as a whole; sizes and entropies; what other codes would cost |
 
 mod against;
 mod batch;
 mod choice;
 mod compress;
+mod costs;
 mod decompress;
 mod directory;
 mod file_header;
@@ -33,6 +34,7 @@ mod validate;
 
 pub use against::verify_against;
 pub use choice::SchemeChoice;
+pub use costs::{CodeCost, code_costs};
 pub use directory::{CompressOptions, FileReport, Report, compress, decompress};
 pub use inspect::{CodebookComparison, Inspection, TensorInspection, inspect};
 pub use model::Model;

@@ -142,7 +142,7 @@ pub(super) fn plan<'a>(
     for batch in batches(&takable, BATCH_BYTES, |record| record.bytes()) {
         let found: Vec<Vec<Candidate>> = batch
             .par_iter()
-            .map(|record| consider_all(data(input, header, record), record, &schemes))
+            .map(|record| consider_all(data(input, header, record), record, &schemes, options.code_bits))
             .collect();
         progress.advance(batch.iter().map(|record| record.bytes()).sum());
         candidates.extend(found);
@@ -155,7 +155,7 @@ pub(super) fn plan<'a>(
         candidates = worthwhile;
         plan.kept.extend(others.into_iter().map(|candidate| candidate.planned.record));
         for scheme in schemes {
-            share_codebooks(&mut candidates, scheme, options.codebooks);
+            share_codebooks(&mut candidates, scheme, options);
         }
         let try_out = |candidate: &mut Candidate| {
             let record = candidate.planned.record.clone();
@@ -236,10 +236,15 @@ fn choose(mut candidates: Vec<Vec<Candidate>>, choice: SchemeChoice) -> Vec<Cand
 }
 
 /// What compressing a tensor would give by each scheme, with a codebook of its own.
-fn consider_all(data: &[u8], record: &TensorRecord, schemes: &[&'static dyn Scheme]) -> Vec<Candidate> {
+fn consider_all(
+    data: &[u8],
+    record: &TensorRecord,
+    schemes: &[&'static dyn Scheme],
+    code_bits: Option<u8>,
+) -> Vec<Candidate> {
     let (bytes, checksum) = (Histogram::of_bytes(data), to_hex(checksum(data)));
     let schemes = schemes.iter().filter(|scheme| takes(**scheme, record));
-    schemes.map(|scheme| consider(data, &bytes, &checksum, record, *scheme)).collect()
+    schemes.map(|scheme| consider(data, &bytes, &checksum, record, *scheme, code_bits)).collect()
 }
 
 /// The same by one scheme, for data with these bytes and this checksum.
@@ -249,6 +254,7 @@ fn consider(
     checksum: &str,
     record: &TensorRecord,
     scheme: &'static dyn Scheme,
+    code_bits: Option<u8>,
 ) -> Candidate {
     let symbols = scheme.symbol_histogram(data);
     let params = scheme.largest_params().iter().map(|(name, value)| ((*name).to_owned(), *value));
@@ -266,7 +272,7 @@ fn consider(
         exponents: bytes.exponents(scheme.format()),
         byte_entropy: (bytes.entropy_bits() * 1e6).round() / 1e6,
     };
-    let codebook = scheme.codebook(&symbols);
+    let codebook = sharing::codebook(scheme, &symbols, code_bits);
     let planned = Planned { record: record.clone(), scheme, codebook: codebook.clone(), entry };
     let mut candidate = Candidate { planned, symbols, least: None };
     candidate.assign(codebook);
@@ -274,11 +280,11 @@ fn consider(
 }
 
 /// Gives each candidate of this scheme the codebook that it shares with others.
-fn share_codebooks(candidates: &mut [Candidate], scheme: &'static dyn Scheme, most: Option<usize>) {
+fn share_codebooks(candidates: &mut [Candidate], scheme: &'static dyn Scheme, options: &CompressOptions) {
     let is_its_own = |candidate: &&mut Candidate| candidate.planned.scheme.name() == scheme.name();
     let mut candidates: Vec<&mut Candidate> = candidates.iter_mut().filter(is_its_own).collect();
     let histograms: Vec<&Histogram> = candidates.iter().map(|candidate| &candidate.symbols).collect();
-    let codebooks = sharing::codebooks(&histograms, scheme, most);
+    let codebooks = sharing::codebooks(&histograms, scheme, options);
     candidates.iter_mut().zip(codebooks).for_each(|(candidate, codebook)| candidate.assign(codebook));
 }
 

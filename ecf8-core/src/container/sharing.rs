@@ -1,5 +1,6 @@
 //! Codebooks for the tensors of a file: one each, or one for those that lose little by it.
 
+use super::CompressOptions;
 use crate::codebook::Codebook;
 use crate::codebook::cluster::{Sharing, share};
 use crate::histogram::Histogram;
@@ -15,24 +16,30 @@ const CHARACTER_BITS: f64 = 3.0;
 /// Characters for a symbol of a large alphabet, of which most do not occur: a digit, and a number of zeros before it.
 const SPARSE_CHARACTERS: usize = 3;
 
+/// The best codebook for a histogram, within a limit if there is one.
+pub(super) fn codebook(scheme: &dyn Scheme, histogram: &Histogram, code_bits: Option<u8>) -> Codebook {
+    code_bits.map_or_else(|| scheme.codebook(histogram), |limit| scheme.codebook_within(histogram, limit))
+}
+
 /// One codebook per histogram, equal for those that share.
 pub(super) fn codebooks(
     histograms: &[&Histogram],
     scheme: &dyn Scheme,
-    most: Option<usize>,
+    options: &CompressOptions,
 ) -> Vec<Codebook> {
+    let best = |histogram: &Histogram| codebook(scheme, histogram, options.code_bits);
     if !scheme.shares() {
-        return histograms.par_iter().map(|histogram| scheme.codebook(histogram)).collect();
+        return histograms.par_iter().map(|histogram| best(histogram)).collect();
     }
     let present = histograms.iter().map(|histogram| histogram.present().len()).max().unwrap_or(0);
     let characters = scheme.symbols().alphabet().min(SPARSE_CHARACTERS * present);
     let codebook_bits = CHARACTER_BITS * f64::from(u32::try_from(characters).unwrap_or(u32::MAX));
-    let sharing = Sharing { codebook_bits, tolerance: TOLERANCE, most };
+    let sharing = Sharing { codebook_bits, tolerance: TOLERANCE, most: options.codebooks };
     let groups = share(histograms, &sharing);
     let mut sums = vec![Histogram::default(); groups.iter().max().map_or(0, |last| last + 1)];
     for (histogram, group) in histograms.iter().zip(&groups) {
         sums[*group].add(histogram);
     }
-    let codebooks: Vec<Codebook> = sums.par_iter().map(|sum| scheme.codebook(sum)).collect();
+    let codebooks: Vec<Codebook> = sums.par_iter().map(best).collect();
     groups.into_iter().map(|group| codebooks[group].clone()).collect()
 }

@@ -16,6 +16,7 @@ use crate::format::FloatFormat;
 use crate::histogram::Histogram;
 use crate::symbols::{self, SymbolKind};
 use std::fmt::Debug;
+use std::ops::RangeInclusive;
 
 /// One way to compress a tensor: which symbols are coded, and how the result is laid out.
 pub trait Scheme: Sync + Debug {
@@ -55,6 +56,12 @@ pub trait Scheme: Sync + Debug {
 
     /// The best codebook for these symbols.
     fn codebook(&self, histogram: &Histogram) -> Codebook;
+
+    /// The limits that [`Scheme::codebook_within`] takes, in bits of a codeword.
+    fn code_bits(&self) -> RangeInclusive<u8>;
+
+    /// The best codebook for these symbols with at most `limit` bits to a codeword, or the nearest limit that is possible.
+    fn codebook_within(&self, histogram: &Histogram, limit: u8) -> Codebook;
 
     /// Bytes of each part, in the order of [`Scheme::part_specs`], for data with this `histogram` under `codebook`:
     /// exact or upper bounds, each for itself, and without a container's padding.

@@ -1,18 +1,23 @@
 //! `ecf8 inspect`.
 
 use super::answer::{Answer, Failure, grouped, table};
+use super::progress::Bars;
 use clap::Args;
-use ecf8_core::container::{self, Model};
+use ecf8_core::container::{self, CodeCost, Model};
 use serde_json::json;
 use std::path::PathBuf;
 
 /// Show sizes, entropies and codebooks of a compressed file or folder
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecf8 inspect model.ecf8.safetensors\n  \
-    ecf8 inspect Qwen3-8B-ECF8/ --json | jq .ratio")]
+    ecf8 inspect Qwen3-8B-ECF8/ --json | jq .ratio\n  \
+    ecf8 inspect model.ecf8.safetensors --costs")]
 pub(super) struct Inspect {
     /// Compressed file or folder
     input: PathBuf,
+    /// Also show what the compressed tensors would take by each scheme with each limit of codewords; decodes them all
+    #[arg(long)]
+    costs: bool,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -26,16 +31,35 @@ fn code_lengths(text: &str) -> String {
     if text.len() <= SHOWN {
         return text.to_owned();
     }
-    let lengths: Vec<u32> =
-        text.chars().filter_map(|digit| digit.to_digit(36)).filter(|len| *len > 0).collect();
+    let lengths: Vec<u32> = text
+        .chars()
+        .filter(|c| !c.is_ascii_uppercase())
+        .filter_map(|c| c.to_digit(36))
+        .filter(|len| *len > 0)
+        .collect();
     let range = lengths.iter().min().zip(lengths.iter().max());
     let (least, most) = range.unwrap_or((&0, &0));
     format!("{} symbols, {least} to {most} bits", lengths.len())
 }
 
+/// A line per scheme and limit.
+fn cost_table(costs: &[CodeCost]) -> String {
+    let rows = costs.iter().map(|cost| {
+        vec![
+            cost.scheme.to_owned(),
+            cost.code_bits.to_string(),
+            grouped(cost.bytes),
+            format!("{:.4}", cost.ratio),
+            grouped(cost.escaped),
+        ]
+    });
+    table(&["codewords of", "at most, bits", "bytes, without metadata", "ratio", "symbols patched"], rows)
+}
+
 impl Inspect {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
-        let inspection = container::inspect(&Model::open(&self.input)?);
+        let model = Model::open(&self.input)?;
+        let inspection = container::inspect(&model);
         let rows = inspection.tensors.iter().map(|tensor| {
             vec![
                 tensor.name.clone(),
@@ -78,6 +102,12 @@ impl Inspect {
             grouped(codebooks.per_tensor_bytes),
             grouped(codebooks.shared_bytes),
         );
-        Ok(Answer { text, json: json!(inspection), failure: None })
+        let mut json = json!(inspection);
+        if self.costs {
+            let costs = container::code_costs(&model, &Bars::default())?;
+            text += &format!("\n{}", cost_table(&costs));
+            json["costs"] = json!(costs);
+        }
+        Ok(Answer { text, json, failure: None })
     }
 }

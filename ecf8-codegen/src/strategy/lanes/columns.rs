@@ -11,10 +11,10 @@
 
 use super::held::Held;
 use super::jobs::Job;
-use super::patches::Patches;
+use super::tail::{Tail, WORD, bits_at};
 use crate::lang::{
-    Global, IntoV, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, shuffle, shuffle_up,
-    sync_warp, thread_idx, warp_idx,
+    Global, IntoV, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, sync_warp,
+    thread_idx, warp_idx,
 };
 
 /// Rows that are staged at once.
@@ -23,17 +23,8 @@ pub(super) const BATCH: u32 = 4;
 /// A lane's words of four rows, held.
 pub(super) type Rows = Held<{ BATCH as usize }>;
 
-/// Bits of a word.
-const WORD: u32 = 32;
-
 /// Bits of a position that count.
 pub(super) const POSITION_BITS: u32 = 16;
-
-/// Bits of an entry of `chunks` that tell the first row.
-const ROW_BITS: u32 = 32;
-
-/// Bits of an entry of `chunks` that tell the first word of the tail.
-const TAIL_BITS: u32 = 27;
 
 /// Where the words of a chunk come from and go to, for one lane.
 #[derive(Clone, Copy)]
@@ -43,14 +34,7 @@ pub(super) struct Columns {
     first: V<u64>,
     /// Rows of the chunk.
     count: V<u32>,
-    /// Bits that the lane has beyond the rows.
-    extra: V<u32>,
-    /// The first word of the short rows.
-    short_rows: V<u64>,
-    /// The word from which the bits are counted that fill no word, and the lane's first.
-    rests: V<u64>,
-    rest: V<u32>,
-    pub(super) patches: Patches,
+    tail: Tail,
     memory: Shared<u32>,
     /// Where the ring starts in `memory`, in words.
     ring: u32,
@@ -61,76 +45,26 @@ pub(super) struct Columns {
     part: V<u32>,
 }
 
-/// 32 bits of `words` from bit `at` of word `word` on. After the last word, anything.
+/// Finds the rows of a chunk. The rings of a block's warps stand side by side in `memory`, from word `ring` on.
 #[device]
-fn bits_at(words: Global<u32>, word: V<u64>, at: V<u32>) -> V<u32> {
-    let first = word + ((at / WORD) as u64);
-    funnel_left(words[first], words[first + 1], at)
-}
-
-/// Where the tail starts that an entry of `chunks` is for.
-#[device]
-fn first_tail(entry: V<u64>) -> V<u32> {
-    ((entry >> ROW_BITS) as u32) & ((1u32 << TAIL_BITS) - 1)
-}
-
-/// Finds the words of a chunk. The rings of a block's warps stand side by side in `memory`, from word `ring` on.
-#[device]
-pub(super) fn open_chunk(
+pub(super) fn open_rows(
     model: Global<u32>,
     job: &Job,
-    chunk: V<u32>,
+    entries: [V<u64>; 2],
+    tail: Tail,
     memory: Shared<u32>,
     ring: u32,
     warps: u32,
     ring_rows: V<u32>,
 ) -> Columns {
-    let entries = model.view::<u64>();
-    let entry = entries[job.chunks + (chunk as u64)];
-    let first_row = entry as u32;
-    let next = entries[job.chunks + (chunk as u64) + 1];
-    let count = (next as u32) - first_row;
-    let lengths = job.tails + (first_tail(entry) as u64);
-    let width = (entry >> (ROW_BITS + TAIL_BITS)) as u32;
-
-    /// What each lane has beyond the rows: words, and bits that fill none. Lengths of `width` bits tell.
+    let first_row = entries[0] as u32;
+    let count = (entries[1] as u32) - first_row;
     let lane = lane_idx();
-    let extra = if width == 0 { 0 } else { bits_at(model, lengths, lane * width) >> (WORD - width) };
-    let own = ((extra / WORD) << 16) | (extra & (WORD - 1));
-    let mut sum = own;
-    for step in 0..5 {
-        let below = shuffle_up(sum, 1 << step);
-        if lane >= 1 << step {
-            sum += below;
-        }
-    }
-    let short_rows = lengths + (width as u64);
-    let all = shuffle(sum, WARP - 1);
-    let rests = short_rows + ((all >> 16) as u64);
-    let rest = (sum - own) & 0xffff;
     let first = job.rows + (first_row as u64) * ((WARP / BATCH) as u64) + (lane as u64);
     let ring_mask = (ring_rows - 1) * (warps * WARP);
     let lanes_per_row = WARP / BATCH;
     let part = (lane / lanes_per_row * warps + warp_idx()) * lanes_per_row + (lane & (lanes_per_row - 1));
-    /// What follows, up to the next chunk's, are patches.
-    let first_patch = rests + ((((all & 0xffff) + (WORD - 1)) / WORD) as u64);
-    let patch_count = (job.tails + (first_tail(next) as u64) - first_patch) as u32;
-    let patches = Patches { first: first_patch, count: patch_count };
-    Columns {
-        model,
-        first,
-        count,
-        extra,
-        short_rows,
-        rests,
-        rest,
-        patches,
-        memory,
-        ring,
-        warps,
-        ring_mask,
-        part,
-    }
+    Columns { model, first, count, tail, memory, ring, warps, ring_mask, part }
 }
 
 impl Columns {
@@ -164,14 +98,14 @@ impl Columns {
                 [self.first * (BATCH as u64) - ((lane_idx() * (BATCH - 1)) as u64) + ((row * WARP) as u64)]
         } else {
             let bit = (row - self.count) * WORD;
-            let has_word = self.extra >= bit + WORD;
+            let has_word = self.tail.extra >= bit + WORD;
             let lanes = ballot(has_word);
             let before = taken + (lanes & ((1u32 << lane_idx()) - 1)).count_ones();
             taken += lanes.count_ones();
             if has_word {
-                self.model[self.short_rows + (before as u64)]
-            } else if self.extra > bit {
-                bits_at(self.model, self.rests, self.rest)
+                self.model[self.tail.short_rows + (before as u64)]
+            } else if self.tail.extra > bit {
+                bits_at(self.model, self.tail.rests, self.tail.rest)
             } else {
                 0
             }

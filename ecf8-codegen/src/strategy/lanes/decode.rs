@@ -1,11 +1,12 @@
 //! The kernel of the `lanes` layout, for any kind of symbol: a warp decodes a chunk, once, from front to back.
 
-use super::columns::{Columns, Rows, open_chunk};
+use super::columns::{Columns, Rows, open_rows};
 use super::held::Held;
 use super::jobs::{Job, open_job, table_of, vectors_per_chunk};
 use super::nibbles::merge;
 use super::patches::put_right;
 use super::table::{Decoder, Symbol, copy_table};
+use super::tail::{entries_of, open_tail};
 use crate::lang::{
     Global, GlobalMut, V, Var, WARP, barrier, block_idx, byte_permute, device, dynamic_shared, funnel_left,
     kernel, lane_idx, warp_idx,
@@ -115,10 +116,12 @@ pub(in super::super) fn lanes_ring(
             let number = (vectors - first).min(vectors_per_chunk(&job) as u64) as u32;
             let is_last = first + (number as u64) == vectors;
             let last_is_part = is_last && (job.elements & ((VECTOR - 1) as u64)) != 0;
+            let entries = entries_of(model, &job, chunk);
+            let tail = open_tail(model, &job, entries);
             let columns =
-                open_chunk(model, &job, chunk, memory, decoder.words(), t.warps_per_block, ring_rows);
+                open_rows(model, &job, entries, tail, memory, decoder.words(), t.warps_per_block, ring_rows);
             decode_chunk(t, symbol, &decoder, &columns, model, &job, output, first, number, last_is_part);
-            put_right(model, &columns.patches, &job, chunk, output);
+            put_right(model, &tail, &job, chunk, output);
         }
     }
 }

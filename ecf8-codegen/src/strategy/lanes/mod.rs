@@ -1,6 +1,7 @@
 //! What the strategies for the `lanes` layout share.
 //!
 //! - `table`: one symbol per look-up, its bytes where the output wants them.
+//! - `tail`: what a chunk has beyond its rows.
 //! - `columns`: the words of each lane's stream, row by row, in a ring of shared memory.
 //! - `held`: words that are loaded ahead.
 //! - `nibbles`: signs and mantissas, put to the exponents.
@@ -17,3 +18,4 @@ pub(super) mod jobs;
 pub(super) mod nibbles;
 pub(super) mod patches;
 pub(super) mod table;
+pub(super) mod tail;

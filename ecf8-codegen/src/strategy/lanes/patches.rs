@@ -1,33 +1,20 @@
 //! What has no codeword: the right bytes, two neighbours to a patch, written over what was decoded.
 
+use super::decode::VECTOR;
 use super::jobs::{Job, vectors_per_chunk};
+use super::tail::Tail;
 use crate::lang::{Global, GlobalMut, V, WARP, device, lane_idx, sync_warp};
-use crate::strategy::lanes::decode::VECTOR;
 
 /// Bits of a patch that are bytes; the bits above say which two elements of the chunk they are for.
 const BYTES: u32 = 16;
 
-/// The patches of a chunk.
-#[derive(Clone, Copy)]
-pub(super) struct Patches {
-    /// The first one's word.
-    pub(super) first: V<u64>,
-    pub(super) count: V<u32>,
-}
-
 /// Puts a chunk right that the warp has decoded.
 #[device]
-pub(super) fn put_right(
-    model: Global<u32>,
-    patches: &Patches,
-    job: &Job,
-    chunk: V<u32>,
-    output: GlobalMut<u8>,
-) {
+pub(super) fn put_right(model: Global<u32>, tail: &Tail, job: &Job, chunk: V<u32>, output: GlobalMut<u8>) {
     // What is overwritten has been written by then.
     sync_warp();
-    for i in (lane_idx()..patches.count).step_by(WARP) {
-        let patch = model[patches.first + (i as u64)];
+    for i in (lane_idx()..tail.patch_count).step_by(WARP) {
+        let patch = model[tail.patches + (i as u64)];
         let element =
             (chunk as u64) * ((vectors_per_chunk(job) * VECTOR) as u64) + ((patch >> BYTES) * 2) as u64;
         let place = job.output * (VECTOR as u64) + element;

@@ -19,6 +19,7 @@ use super::{DecodeError, EncodeError, Encoded, PartSpec, PartType, Scheme};
 use crate::codebook::Codebook;
 use crate::format::{E4M3, FloatFormat};
 use crate::histogram::Histogram;
+use std::ops::RangeInclusive;
 use sync::Geometry;
 
 /// The longest codeword, in bits: what a 4-bit gap can point past, and what the cascaded tables hold.
@@ -98,6 +99,14 @@ impl Scheme for ExponentGap {
 
     fn codebook(&self, histogram: &Histogram) -> Codebook {
         Codebook::huffman(histogram, MAX_LEN)
+    }
+
+    fn code_bits(&self) -> RangeInclusive<u8> {
+        MAX_LEN..=MAX_LEN
+    }
+
+    fn codebook_within(&self, histogram: &Histogram, _limit: u8) -> Codebook {
+        self.codebook(histogram)
     }
 
     fn part_bytes(&self, histogram: &Histogram, codebook: &Codebook) -> Vec<u64> {

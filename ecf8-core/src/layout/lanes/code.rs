@@ -14,16 +14,16 @@ const STEP: usize = 8;
 
 /// What a codebook for a histogram costs, and how many symbols are left without a codeword.
 #[derive(Debug, Clone)]
-pub struct Choice {
+pub(super) struct Choice {
     /// The codebook.
-    pub codebook: Codebook,
+    pub(super) codebook: Codebook,
     /// Bits of all codewords and patches.
-    pub bits: u64,
+    pub(super) bits: u64,
 }
 
 /// Bits that symbols take under a codebook, those included that have no codeword: another's, and patches.
 #[must_use]
-pub fn cost_bits(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
+pub(super) fn cost_bits(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
     let patch = 32 * kind.elements.div_ceil(GROUP) as u64 + u64::from(codebook.min_len());
     codebook.cost_bits(histogram).saturating_add(codebook.uncovered(histogram).saturating_mul(patch))
 }
@@ -31,7 +31,7 @@ pub fn cost_bits(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) 
 /// The cheapest code found whose limit is the shortest, of 10 to 13 bits, that costs at most 0.05 % more than the longest.
 /// Tables have 2^limit entries, and small ones decode faster.
 #[must_use]
-pub fn choose(kind: &SymbolKind, histogram: &Histogram) -> Codebook {
+pub(super) fn choose(kind: &SymbolKind, histogram: &Histogram) -> Codebook {
     let best = within(kind, histogram, MAX_LEN);
     let accepted = best.bits.saturating_add(best.bits / TOLERANCE);
     let shorter = (LEAST_LIMIT..best.codebook.max_len()).map(|limit| within(kind, histogram, limit));
@@ -41,7 +41,7 @@ pub fn choose(kind: &SymbolKind, histogram: &Histogram) -> Codebook {
 /// The cheapest code found with at most `limit` bits to a codeword. The rarest symbols have none where that makes room for
 /// shorter codewords worth more than the patches: fewer and fewer symbols are kept for as long as that pays.
 #[must_use]
-pub fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Choice {
+pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Choice {
     let mut by_count = histogram.present().to_vec();
     by_count.sort_by_key(|&(symbol, count)| (std::cmp::Reverse(count), symbol));
     let keep = |number: usize| {

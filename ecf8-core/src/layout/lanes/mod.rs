@@ -13,7 +13,7 @@
 //! `tails`, too.
 
 mod chunk;
-pub mod code;
+mod code;
 mod decode;
 mod encode;
 mod geometry;
@@ -35,6 +35,7 @@ use crate::histogram::Histogram;
 use crate::symbols::{self, Byte, Pair, Quad, SymbolKind, Symbols};
 use rayon::prelude::*;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 
 /// The longest codeword, in bits: a lookup table of 2^13 entries still fits a GPU's shared memory several times.
 pub const MAX_LEN: u8 = 13;
@@ -199,6 +200,14 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
 
     fn codebook(&self, histogram: &Histogram) -> Codebook {
         code::choose(&S::KIND, histogram)
+    }
+
+    fn code_bits(&self) -> RangeInclusive<u8> {
+        LEAST_LIMIT..=MAX_LEN
+    }
+
+    fn codebook_within(&self, histogram: &Histogram, limit: u8) -> Codebook {
+        code::within(&S::KIND, histogram, limit.clamp(LEAST_LIMIT, MAX_LEN)).codebook
     }
 
     fn part_bytes(&self, histogram: &Histogram, codebook: &Codebook) -> Vec<u64> {

@@ -368,6 +368,14 @@ fn the_examples_of_format_md_hold() {
     let chunks = [&zeros(7)[..], &[0x20], &zeros(4), &[5, 0, 0, 0]].concat();
     assert_eq!(parts(&encoded), [vec![], tails, chunks, vec![0x00, 0x70, 0x80, 0x00]]);
     assert_eq!(encoded.param(LEAD_ROWS), Ok(1));
+
+    let mut lengths = [0; 256];
+    (lengths[119], lengths[128]) = (1, 1);
+    let encoded = PAIR_LANES.encode(&data, &Codebook::from_lengths(&lengths).unwrap()).unwrap();
+    let tails = [&[0, 0, 0, 0x80][..], &zeros(16), &[0xb8, 0x40, 1, 0]].concat();
+    let chunks = [&zeros(7)[..], &[0x20], &zeros(4), &[6, 0, 0, 0]].concat();
+    assert_eq!(parts(&encoded), [vec![], tails, chunks, vec![0x00, 0x70, 0x80, 0x00]]);
+    assert_eq!(encoded.decode().unwrap(), data);
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! What a chunk has beyond its rows, in part `tails`: how many bits each lane has, short rows, the bits that fill no word,
+//! and patches.
+
+use super::jobs::Job;
+use crate::lang::{Global, V, WARP, device, funnel_left, lane_idx, shuffle, shuffle_up};
+
+/// Bits of a word.
+pub(super) const WORD: u32 = 32;
+
+/// Bits of an entry of `chunks` that tell the first row.
+const ROW_BITS: u32 = 32;
+
+/// Bits of an entry of `chunks` that tell the first word of the tail.
+const TAIL_BITS: u32 = 27;
+
+/// A chunk's tail, for one lane.
+#[derive(Clone, Copy)]
+pub(super) struct Tail {
+    /// Bits that the lane has beyond the rows.
+    pub(super) extra: V<u32>,
+    /// The first word of the short rows.
+    pub(super) short_rows: V<u64>,
+    /// The word from which the bits are counted that fill no word, and the lane's first.
+    pub(super) rests: V<u64>,
+    pub(super) rest: V<u32>,
+    /// The first word of the patches, and how many there are.
+    pub(super) patches: V<u64>,
+    pub(super) patch_count: V<u32>,
+}
+
+/// A chunk's entry in part `chunks`, and the next one's.
+#[device]
+pub(super) fn entries_of(model: Global<u32>, job: &Job, chunk: V<u32>) -> [V<u64>; 2] {
+    let entries = model.view::<u64>();
+    let entry = entries[job.chunks + (chunk as u64)];
+    let next = entries[job.chunks + (chunk as u64) + 1];
+    [entry, next]
+}
+
+/// The first word of the tail that an entry is for.
+#[device]
+fn first_word(job: &Job, entry: V<u64>) -> V<u64> {
+    job.tails + ((((entry >> ROW_BITS) as u32) & ((1u32 << TAIL_BITS) - 1)) as u64)
+}
+
+/// 32 bits of `words` from bit `at` of word `word` on. After the last word, anything.
+#[device]
+pub(super) fn bits_at(words: Global<u32>, word: V<u64>, at: V<u32>) -> V<u32> {
+    let first = word + ((at / WORD) as u64);
+    funnel_left(words[first], words[first + 1], at)
+}
+
+/// Finds what is in a chunk's tail.
+#[device]
+pub(super) fn open_tail(model: Global<u32>, job: &Job, entries: [V<u64>; 2]) -> Tail {
+    let [entry, next] = entries;
+    let lengths = first_word(job, entry);
+    let width = (entry >> (ROW_BITS + TAIL_BITS)) as u32;
+
+    /// What each lane has beyond the rows: words, and bits that fill none. Lengths of `width` bits tell.
+    let lane = lane_idx();
+    let extra = if width == 0 { 0 } else { bits_at(model, lengths, lane * width) >> (WORD - width) };
+    let own = ((extra / WORD) << 16) | (extra & (WORD - 1));
+    let mut sum = own;
+    for step in 0..5 {
+        let below = shuffle_up(sum, 1 << step);
+        if lane >= 1 << step {
+            sum += below;
+        }
+    }
+    let all = shuffle(sum, WARP - 1);
+    let short_rows = lengths + (width as u64);
+    let rests = short_rows + ((all >> 16) as u64);
+    let rest = (sum - own) & 0xffff;
+    /// What follows, up to the next chunk's tail, are patches.
+    let patches = rests + ((((all & 0xffff) + (WORD - 1)) / WORD) as u64);
+    let patch_count = (first_word(job, next) - patches) as u32;
+    Tail { extra, short_rows, rests, rest, patches, patch_count }
+}

@@ -1,0 +1,88 @@
+//! What the codes cost that an encoder can choose: each scheme, with each limit of its codewords.
+
+use super::{BATCH_BYTES, CompressedFile, CompressedTensor, Model, Progress, batch::batches};
+use crate::error::Result;
+use crate::histogram::Histogram;
+use crate::layout::{Scheme, schemes};
+use rayon::prelude::*;
+use serde::Serialize;
+
+/// What all compressed tensors of a model would take by one scheme, with one limit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CodeCost {
+    /// The scheme.
+    pub scheme: &'static str,
+    /// The most bits of a codeword.
+    pub code_bits: u8,
+    /// Bytes of codewords, patches and raw bits; for schemes whose parts' lengths follow from the codewords, of all parts.
+    pub bytes: u64,
+    /// That, by the bytes in the original.
+    pub ratio: f64,
+    /// Symbols that have no codeword and are patched.
+    pub escaped: u64,
+}
+
+/// The costs of all schemes with all their limits, for the tensors that are compressed in a model. Tensors that share a
+/// codebook share one here. Decodes them all.
+///
+/// # Errors
+/// If a tensor cannot be decoded.
+pub fn code_costs(model: &Model, progress: &dyn Progress) -> Result<Vec<CodeCost>> {
+    let tensors = || model.files.iter().flat_map(CompressedFile::tensors);
+    let original: u64 = tensors().map(|tensor| tensor.original_bytes()).fold(0, u64::saturating_add);
+    progress.start("counting", original);
+    let mut costs: Vec<CodeCost> = Vec::new();
+    for file in &model.files {
+        for symbols in symbols_by_codebook(file, progress)? {
+            add_costs(&mut costs, symbols);
+        }
+    }
+    progress.finish();
+    costs.iter_mut().for_each(|cost| cost.ratio = super::inspect::ratio(cost.bytes, original));
+    Ok(costs)
+}
+
+/// For each codebook of a file, the symbols of its tensors by each scheme that takes them.
+type BySchemes = Vec<(&'static dyn Scheme, Histogram)>;
+
+fn symbols_by_codebook(file: &CompressedFile, progress: &dyn Progress) -> Result<Vec<BySchemes>> {
+    let tensors: Vec<CompressedTensor<'_>> = file.tensors().collect();
+    let mut sums: Vec<BySchemes> = file.codebooks().iter().map(|_| Vec::new()).collect();
+    for batch in batches(&tensors, BATCH_BYTES, CompressedTensor::original_bytes) {
+        let counted: Vec<BySchemes> = batch
+            .par_iter()
+            .map(|tensor| {
+                let data = tensor.decode()?;
+                let takes = |scheme: &&&'static dyn Scheme| scheme.format().dtype == tensor.dtype();
+                let schemes = schemes().iter().filter(takes);
+                Ok(schemes.map(|scheme| (*scheme, scheme.symbol_histogram(&data))).collect())
+            })
+            .collect::<Result<_>>()?;
+        for (tensor, counted) in batch.iter().zip(counted) {
+            let Some(sums) = sums.get_mut(tensor.codebook_index()) else { continue };
+            if sums.is_empty() {
+                *sums = counted;
+            } else {
+                sums.iter_mut().zip(&counted).for_each(|((_, sum), (_, symbols))| sum.add(symbols));
+            }
+        }
+        progress.advance(batch.iter().map(CompressedTensor::original_bytes).sum());
+    }
+    Ok(sums)
+}
+
+fn add_costs(costs: &mut Vec<CodeCost>, symbols: BySchemes) {
+    for (scheme, symbols) in symbols {
+        for code_bits in scheme.code_bits() {
+            let codebook = scheme.codebook_within(&symbols, code_bits);
+            let (bytes, escaped) = (scheme.encoded_bytes(&symbols, &codebook), codebook.uncovered(&symbols));
+            let is_it = |cost: &&mut CodeCost| (cost.scheme, cost.code_bits) == (scheme.name(), code_bits);
+            if let Some(cost) = costs.iter_mut().find(is_it) {
+                cost.bytes = cost.bytes.saturating_add(bytes);
+                cost.escaped = cost.escaped.saturating_add(escaped);
+            } else {
+                costs.push(CodeCost { scheme: scheme.name(), code_bits, bytes, ratio: 1.0, escaped });
+            }
+        }
+    }
+}
