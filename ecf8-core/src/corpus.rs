@@ -1,5 +1,7 @@
 //! The tensors on which every codec and kernel is tried.
 
+use crate::codebook::Codebook;
+use crate::layout::Scheme;
 use crate::synthetic::{alpha_stable, block_scaled, cast, gaussian, noise};
 
 /// How much of the corpus.
@@ -18,6 +20,17 @@ pub struct Case {
     pub name: String,
     /// Its bytes.
     pub bytes: Vec<u8>,
+    /// How many of the first bytes its codebook is made for: all, or so few that others are without codewords.
+    known: usize,
+}
+
+impl Case {
+    /// The codebook under a scheme.
+    #[must_use]
+    pub fn codebook(&self, scheme: &dyn Scheme) -> Codebook {
+        let known = if scheme.patches() { self.known } else { self.bytes.len() };
+        scheme.codebook(&scheme.symbol_histogram(&self.bytes[..known]))
+    }
 }
 
 /// The corpus; every tier contains those before it. The same bytes each time.
@@ -25,6 +38,7 @@ pub struct Case {
 pub fn corpus(tier: Tier) -> Vec<Case> {
     let mut cases = Cases(Vec::new());
     cases.alphabets();
+    cases.patched();
     cases.distributions(20_011);
     cases.lengths(&[0, 1, 2, 3, 4, 5, 7, 8, 9, 255, 1001], &[512, 8192]);
     if tier >= Tier::Full {
@@ -39,7 +53,12 @@ struct Cases(Vec<Case>);
 
 impl Cases {
     fn add(&mut self, name: String, bytes: Vec<u8>) {
-        self.0.push(Case { name, bytes });
+        self.0.push(Case { name, known: bytes.len(), bytes });
+    }
+
+    /// With a codebook for the first `known` bytes only.
+    fn add_patched(&mut self, name: String, bytes: Vec<u8>, known: usize) {
+        self.0.push(Case { name, bytes, known });
     }
 
     /// Every kind of alphabet, from one symbol to all.
@@ -61,6 +80,18 @@ impl Cases {
         let mut reversed = fibonacci();
         reversed.reverse();
         self.add("Fibonacci frequencies, long codewords first".to_owned(), reversed);
+    }
+
+    /// Tensors with a few symbols, and with most, for which there is no codeword, the last ones too.
+    fn patched(&mut self) {
+        let few = cast(&gaussian(10, 40_001, 0.05));
+        self.add_patched("Gaussian, codebook of a part".to_owned(), few, 400);
+        let last = |count: usize| [vec![0x38; count], vec![0xc7; 3]].concat();
+        for count in [13, 508, 2045, 40_000] {
+            self.add_patched(format!("one symbol, {count} times, and others"), last(count), count);
+        }
+        let most = [cast(&gaussian(11, 64, 0.05)), noise(12, 20_003)].concat();
+        self.add_patched("uniform noise, codebook of Gaussian".to_owned(), most, 64);
     }
 
     fn distributions(&mut self, count: usize) {
@@ -120,7 +151,7 @@ mod tests {
     fn every_scheme_brings_every_case_back_both_ways() {
         for case in corpus(Tier::Full) {
             for scheme in schemes() {
-                let codebook = scheme.codebook(&scheme.symbol_histogram(&case.bytes));
+                let codebook = case.codebook(*scheme);
                 let encoded = scheme.encode(&case.bytes, &codebook).unwrap();
                 assert!(encoded.decode().unwrap() == case.bytes, "{} {}", scheme.name(), case.name);
                 assert!(encoded.decode_reference().unwrap() == case.bytes, "{} {}", scheme.name(), case.name);

@@ -1,7 +1,7 @@
 //! The data that every decoder is tried on (design §8), each encoded once.
 
 use ecf8_core::corpus::{Tier, corpus};
-use ecf8_core::{Encoded, Scheme, schemes};
+use ecf8_core::{Codebook, Encoded, Scheme, schemes};
 use std::path::Path;
 
 /// One tensor and its encoding.
@@ -20,7 +20,7 @@ pub struct Case {
 pub fn cases() -> Vec<Case> {
     let tensors = corpus(Tier::Quick);
     let under = |scheme: &'static dyn Scheme| {
-        tensors.iter().map(move |tensor| case(scheme, &tensor.name, &tensor.bytes))
+        tensors.iter().map(move |tensor| case(scheme, &tensor.name, &tensor.bytes, &tensor.codebook(scheme)))
     };
     schemes().iter().copied().flat_map(under).collect()
 }
@@ -48,15 +48,15 @@ fn weights_of(path: &Path, limit: usize) -> Vec<Case> {
         if tensor.dtype() == safetensors::Dtype::F8_E4M3 {
             let data = &tensor.data()[..tensor.data().len().min(limit)];
             let name = format!("{} {name}", path.file_name().unwrap().display());
-            cases.extend(schemes().iter().map(|&scheme| case(scheme, &name, data)));
+            let codebook = |scheme: &dyn Scheme| scheme.codebook(&scheme.symbol_histogram(data));
+            cases.extend(schemes().iter().map(|&scheme| case(scheme, &name, data, &codebook(scheme))));
         }
     }
     cases
 }
 
-fn case(scheme: &'static dyn Scheme, name: &str, data: &[u8]) -> Case {
-    let codebook = scheme.codebook(&scheme.symbol_histogram(data));
-    let encoded = scheme.encode(data, &codebook).unwrap();
+fn case(scheme: &'static dyn Scheme, name: &str, data: &[u8], codebook: &Codebook) -> Case {
+    let encoded = scheme.encode(data, codebook).unwrap();
     assert_eq!(encoded.decode_reference().unwrap(), data, "{name}: the reference decoder differs");
     Case { name: format!("{name} under {}", scheme.name()), data: data.to_vec(), encoded }
 }

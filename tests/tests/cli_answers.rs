@@ -53,7 +53,16 @@ fn file_commands_answer_one_json_document_with_the_promised_keys() {
         (&"cpu".into(), &0.into(), &14_591.into())
     );
 
+    let json = scratch.ecf8("inspect packed --json --costs").json();
+    let costs = json["costs"].as_array().unwrap();
+    costs.iter().for_each(|cost| has(cost, &["scheme", "code_bits", "bytes", "ratio", "escaped"]));
+    let limits = |scheme| {
+        costs.iter().filter(move |c| c["scheme"] == scheme).map(|c| c["code_bits"].as_u64().unwrap())
+    };
+    assert!(limits("quad-lanes").eq(10..=13) && limits("exponent-gap").eq([16]));
+
     let json = scratch.ecf8("inspect packed --json").json();
+    assert!(json.get("costs").is_none());
     has(
         &json,
         &["original_bytes", "compressed_bytes", "ratio", "file_original_bytes", "file_bytes", "tensors"],

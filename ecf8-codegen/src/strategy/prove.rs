@@ -227,7 +227,7 @@ fn batches<'a>(strategy: &dyn Strategy, tensors: &'a [Tensor<'a>], variants: &'a
 
 /// The case under a scheme, once the reference decoder has brought it back.
 fn encode<'a>(scheme: &'static dyn Scheme, case: &'a corpus::Case) -> Result<Tensor<'a>, Disproof> {
-    let codebook = scheme.codebook(&scheme.symbol_histogram(&case.bytes));
+    let codebook = case.codebook(scheme);
     let failed = |what| Disproof::Scheme { scheme: scheme.name(), case: case.name.clone(), what };
     let encoded = scheme.encode(&case.bytes, &codebook).map_err(|error| failed(error.to_string()))?;
     let decoded = encoded.decode_reference().map_err(|error| failed(error.to_string()))?;

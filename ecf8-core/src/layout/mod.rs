@@ -51,6 +51,11 @@ pub trait Scheme: Sync + Debug {
         false
     }
 
+    /// Whether symbols may be without a codeword, which are then stored otherwise.
+    fn patches(&self) -> bool {
+        false
+    }
+
     /// Counts the symbols of a tensor's bytes, in parallel.
     fn symbol_histogram(&self, data: &[u8]) -> Histogram;
 

@@ -171,7 +171,7 @@ fn try_tensor(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let place = format!("{} ({})", case.name, scheme.name());
-    let codebook = scheme.codebook(&scheme.symbol_histogram(&case.bytes));
+    let codebook = case.codebook(scheme);
     let broken = |error: &dyn std::fmt::Display| Failure::data(format!("{place}: {error}; report this"));
     let encoded: Encoded<'_> = scheme.encode(&case.bytes, &codebook).map_err(|error| broken(&error))?;
     if encoded.decode_reference().map_err(|error| broken(&error))? != case.bytes {

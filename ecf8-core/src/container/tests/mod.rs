@@ -1,6 +1,7 @@
 //! Containers as a user meets them: made, read, restored, damaged, refused.
 
 mod contradictions;
+mod costs;
 mod damage;
 mod folders;
 mod outputs;

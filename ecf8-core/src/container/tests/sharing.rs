@@ -152,7 +152,7 @@ fn names_of_the_pool_yield_to_tensors_of_the_input() {
 
 #[test]
 fn one_scheme_is_chosen_for_a_file_and_the_smallest_for_each_tensor_on_request() {
-    // In the first, two neighbours have one exponent, and all else is noise: pairs say more than bytes. The second has eight
+    // In the first, two neighbours have one exponent, and all else is noise: tuples say more than bytes. The second has eight
     // bytes in turn, with one exponent, and is longer.
     let exponents = noise(2, 20_000).into_iter().flat_map(|byte| [byte & 0x38; 2]);
     let noisy: Vec<u8> =
@@ -167,6 +167,6 @@ fn one_scheme_is_chosen_for_a_file_and_the_smallest_for_each_tensor_on_request()
         tensors.collect::<BTreeMap<_, _>>().into_values().collect::<Vec<_>>()
     };
     assert_eq!(schemes(SchemeChoice::Balanced), ["byte-lanes", "byte-lanes"]);
-    assert_eq!(schemes(SchemeChoice::Size), ["pair-lanes", "byte-lanes"]);
-    assert_eq!(schemes(SchemeChoice::Speed), ["pair-lanes", "pair-lanes"]);
+    assert_eq!(schemes(SchemeChoice::Size), ["quad-lanes", "byte-lanes"]);
+    assert_eq!(schemes(SchemeChoice::Speed), ["quad-lanes", "quad-lanes"]);
 }

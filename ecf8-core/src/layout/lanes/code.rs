@@ -9,8 +9,11 @@ use crate::symbols::SymbolKind;
 /// Which part of the codewords' bits may be given away for a table of half the size.
 const TOLERANCE: u64 = 2048;
 
-/// How much fewer codewords are tried next: one in so many less.
-const STEP: usize = 8;
+/// How many fewer codewords are tried next: one in so many.
+const STEP: usize = 24;
+
+/// The search ends when so many numbers of codewords in turn were no better.
+const PATIENCE: u32 = 4;
 
 /// What a codebook for a histogram costs, and how many symbols are left without a codeword.
 #[derive(Debug, Clone)]
@@ -24,8 +27,28 @@ pub(super) struct Choice {
 /// Bits that symbols take under a codebook, those included that have no codeword: another's, and patches.
 #[must_use]
 pub(super) fn cost_bits(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
-    let patch = 32 * kind.elements.div_ceil(GROUP) as u64 + u64::from(codebook.min_len());
-    codebook.cost_bits(histogram).saturating_add(codebook.uncovered(histogram).saturating_mul(patch))
+    let patches = patches(kind, histogram, codebook).saturating_mul(32);
+    stream_bits(histogram, codebook).saturating_add(patches)
+}
+
+/// Bits of all codewords, those included that stand in for symbols which have none.
+pub(super) fn stream_bits(histogram: &Histogram, codebook: &Codebook) -> u64 {
+    let missing = codebook.uncovered(histogram).saturating_mul(codebook.min_len().into());
+    codebook.cost_bits(histogram).saturating_add(missing)
+}
+
+/// How many patches symbols without a codeword need: one for each group of elements in which they differ from the symbol that
+/// stands in. Where groups are larger than symbols, two may share one.
+pub(super) fn patches(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
+    let stand_in = codebook.canonical_order().first().copied().unwrap_or(0);
+    let missing = histogram.present().iter().filter(|(symbol, _)| codebook.length(*symbol) == 0);
+    let patches = missing.map(|&(symbol, count)| {
+        let differs = |element: &usize| kind.element(symbol, *element) != kind.element(stand_in, *element);
+        let elements: Vec<usize> = (0..kind.elements).collect();
+        let groups = elements.chunks(GROUP).filter(|group| group.iter().any(differs)).count();
+        count.saturating_mul(groups as u64)
+    });
+    patches.fold(0, u64::saturating_add)
 }
 
 /// The cheapest code found whose limit is the shortest, of 10 to 13 bits, that costs at most 0.05 % more than the longest.
@@ -58,7 +81,7 @@ pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Cho
     let mut number = by_count.len().min(MAX_CODEWORDS).min(1 << limit);
     let mut best = keep(number);
     let mut worse = 0;
-    while number > 1 && worse < 2 {
+    while number > 1 && worse < PATIENCE {
         number -= number.div_ceil(STEP);
         let next = keep(number.max(1));
         if next.bits < best.bits {

@@ -1,7 +1,7 @@
 //! Chunks, lanes and vectors: how many there are, and how large parts can become.
 
 use super::patch::GROUP;
-use super::{LaneSymbols, MAX_LEN, has_raw, nibbles};
+use super::{LaneSymbols, MAX_LEN, code, has_raw, nibbles};
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;
 use crate::int;
@@ -86,9 +86,10 @@ pub(super) fn part_bounds<S: LaneSymbols>(
     let least = elements_per_lane.map_or(MIN_ELEMENTS_PER_LANE, |s| s.min(MIN_ELEMENTS_PER_LANE)).max(1);
     let chunks = elements.div_ceil(LANES as u64 * least);
     let padding = (VECTOR as u64) * u64::from(MAX_LEN);
-    let stream = stream_bits(histogram, codebook).saturating_add(padding).div_ceil(8);
-    let missing = codebook.uncovered(histogram);
-    let patches = missing.saturating_add(1).saturating_mul(4 * S::KIND.elements.div_ceil(GROUP) as u64);
+    let stream = code::stream_bits(histogram, codebook).saturating_add(padding).div_ceil(8);
+    // A last symbol that lacks elements may need other patches than the one that it counts as.
+    let most = S::KIND.elements.div_ceil(GROUP) as u64;
+    let patches = code::patches(&S::KIND, histogram, codebook).saturating_add(most).saturating_mul(4);
     // A chunk's tails: widths of at most 31 bits for each lane, and a last word that is not full.
     let tails = stream.saturating_add(chunks.saturating_mul(32 * 4)).saturating_add(patches);
     let mut bounds = vec![stream, tails.next_multiple_of(4), chunks.saturating_add(1).saturating_mul(8)];
@@ -98,21 +99,16 @@ pub(super) fn part_bounds<S: LaneSymbols>(
     bounds
 }
 
-/// Bits of all codewords, those included that stand in for symbols which have none.
-fn stream_bits(histogram: &Histogram, codebook: &Codebook) -> u64 {
-    let missing = codebook.uncovered(histogram).saturating_mul(codebook.min_len().into());
-    codebook.cost_bits(histogram).saturating_add(missing)
-}
-
 /// What the parts take at least: codewords, patches, raw bits, and the fewest chunks' entries.
 pub(super) fn least_bytes<S: LaneSymbols>(histogram: &Histogram, codebook: &Codebook) -> u64 {
     let elements = histogram.total().saturating_mul(S::KIND.elements as u64);
     let raw = elements.saturating_mul(u64::from(S::KIND.raw_bits())) / 8;
     let chunks = elements / (LANES as u64 * MAX_ELEMENTS_PER_LANE) * 8;
     // Two bytes may share a patch, and a last symbol that lacks elements may do without one.
-    let missing = codebook.uncovered(histogram).saturating_sub(1);
-    let patches = missing.saturating_mul(S::KIND.elements.min(GROUP) as u64) / GROUP as u64;
-    (stream_bits(histogram, codebook) / 8)
+    let most = S::KIND.elements.div_ceil(GROUP) as u64;
+    let patches = code::patches(&S::KIND, histogram, codebook).saturating_sub(most);
+    let patches = patches.saturating_mul(S::KIND.elements.min(GROUP) as u64) / GROUP as u64;
+    (code::stream_bits(histogram, codebook) / 8)
         .saturating_add(raw)
         .saturating_add(chunks)
         .saturating_add(patches.saturating_mul(4))

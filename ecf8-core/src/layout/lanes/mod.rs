@@ -194,6 +194,10 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         true
     }
 
+    fn patches(&self) -> bool {
+        true
+    }
+
     fn symbol_histogram(&self, data: &[u8]) -> Histogram {
         symbols::histogram::<S>(data)
     }

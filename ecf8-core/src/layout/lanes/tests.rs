@@ -194,9 +194,9 @@ proptest! {
 fn the_corpus_is_coded_as_defined_by_all_schemes() {
     for case in corpus(Tier::Quick) {
         for s in [64, 256, 1024] {
-            assert_as_defined::<Quad>(&case.bytes, &book::<Quad>(&case.bytes), s);
-            assert_as_defined::<Pair>(&case.bytes, &book::<Pair>(&case.bytes), s);
-            assert_as_defined::<Byte>(&case.bytes, &book::<Byte>(&case.bytes), s);
+            assert_as_defined::<Quad>(&case.bytes, &case.codebook(Quad::scheme()), s);
+            assert_as_defined::<Pair>(&case.bytes, &case.codebook(Pair::scheme()), s);
+            assert_as_defined::<Byte>(&case.bytes, &case.codebook(Byte::scheme()), s);
         }
     }
 }
