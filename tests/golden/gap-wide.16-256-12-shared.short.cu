@@ -2,7 +2,7 @@
 // strategy  gap-wide
 // variant   bytes_per_thread=16 threads_per_block=256 index_bits=12 table=shared
 // codebook  4444444444444444
-// hash      4dd4e1701778112d
+// hash      d4602bb5a4ad6284
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -532,27 +532,31 @@ __device__ const u32 decode_table[4146] = {
            14,        15,
 };
 
-// Decodes a tensor of scheme `exponent-gap`, several symbols at a time.
+// Decodes tensors of scheme `exponent-gap`, several symbols at a time.
 extern "C" __global__ void __launch_bounds__(256) gap_wide(
     const u32* __restrict__ encoded,
     const u32* __restrict__ packed,
     const u8* __restrict__ gaps,
     const u64* __restrict__ output_positions,
     const u32* __restrict__ decode_words,
+    const u64* __restrict__ jobs,
+    const u32* __restrict__ block_jobs,
     u8* __restrict__ output,
     u32 encoded_words)
 {
     __shared__ u32 sums[8];
     extern __shared__ __align__(16) u8 staged[];
     __shared__ u32 decode[4146];
+    const u32 thread = threadIdx.x;
+    const u32 block = blockIdx.x;
+    const u32 job = block_jobs[block];
     for (u32 i = threadIdx.x; i < 4146; i += 256) {
         decode[i] = decode_table[i];
     }
-    const u32 thread = threadIdx.x;
-    const u32 block = blockIdx.x;
     const u32 global_thread = block * 256 + thread;
+    const u32 number = global_thread + (u32)jobs[job * 2];
     const u32 last = encoded_words / 4 - 1;
-    const u32 own = min(global_thread, last);
+    const u32 own = min(number, last);
     const uint4 window = ((const uint4*)encoded)[own];
     const u32 neighbour = __shfl_down_sync(0xffffffff, window.x, 1u);
     const u32 next = min(own * 4 + 4, encoded_words - 1);
@@ -640,10 +644,11 @@ extern "C" __global__ void __launch_bounds__(256) gap_wide(
     const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count;
 
     // Decode again, and stage the exponents. Windows beyond the end of the stream have none.
-    const u64 base = output_positions[block];
-    const u32 total = (u32)(output_positions[block + 1] - base);
+    const u32 position = block + job;
+    const u64 base = output_positions[position];
+    const u32 total = (u32)(output_positions[position + 1] - base);
     if (start < total) {
-        u32 position = start + ((u32)base & 31);
+        u32 position_1 = start + ((u32)base & 31);
         u32 used_1 = gap;
         while (used_1 < 32) {
             const u32 bits = __funnelshift_l(window1, window0, used_1);
@@ -651,17 +656,17 @@ extern "C" __global__ void __launch_bounds__(256) gap_wide(
             const u32 symbols = found & 0xffff;
             const u32 count_1 = (found >> 16) & 7;
             const u32 length = (found >> 19) & 31;
-            staged[position] = (u8)symbols;
+            staged[position_1] = (u8)symbols;
             if (count_1 > 1) {
-                staged[position + 1] = (u8)(symbols >> 4);
+                staged[position_1 + 1] = (u8)(symbols >> 4);
             }
             if (count_1 > 2) {
-                staged[position + 2] = (u8)(symbols >> 8);
+                staged[position_1 + 2] = (u8)(symbols >> 8);
             }
             if (count_1 > 3) {
-                staged[position + 3] = (u8)(symbols >> 12);
+                staged[position_1 + 3] = (u8)(symbols >> 12);
             }
-            position += count_1;
+            position_1 += count_1;
             used_1 += length;
         }
         used_1 -= 32;
@@ -671,17 +676,17 @@ extern "C" __global__ void __launch_bounds__(256) gap_wide(
             const u32 symbols = found & 0xffff;
             const u32 count_1 = (found >> 16) & 7;
             const u32 length = (found >> 19) & 31;
-            staged[position] = (u8)symbols;
+            staged[position_1] = (u8)symbols;
             if (count_1 > 1) {
-                staged[position + 1] = (u8)(symbols >> 4);
+                staged[position_1 + 1] = (u8)(symbols >> 4);
             }
             if (count_1 > 2) {
-                staged[position + 2] = (u8)(symbols >> 8);
+                staged[position_1 + 2] = (u8)(symbols >> 8);
             }
             if (count_1 > 3) {
-                staged[position + 3] = (u8)(symbols >> 12);
+                staged[position_1 + 3] = (u8)(symbols >> 12);
             }
-            position += count_1;
+            position_1 += count_1;
             used_1 += length;
         }
         used_1 -= 32;
@@ -691,17 +696,17 @@ extern "C" __global__ void __launch_bounds__(256) gap_wide(
             const u32 symbols = found & 0xffff;
             const u32 count_1 = (found >> 16) & 7;
             const u32 length = (found >> 19) & 31;
-            staged[position] = (u8)symbols;
+            staged[position_1] = (u8)symbols;
             if (count_1 > 1) {
-                staged[position + 1] = (u8)(symbols >> 4);
+                staged[position_1 + 1] = (u8)(symbols >> 4);
             }
             if (count_1 > 2) {
-                staged[position + 2] = (u8)(symbols >> 8);
+                staged[position_1 + 2] = (u8)(symbols >> 8);
             }
             if (count_1 > 3) {
-                staged[position + 3] = (u8)(symbols >> 12);
+                staged[position_1 + 3] = (u8)(symbols >> 12);
             }
-            position += count_1;
+            position_1 += count_1;
             used_1 += length;
         }
         used_1 -= 32;
@@ -715,17 +720,17 @@ extern "C" __global__ void __launch_bounds__(256) gap_wide(
             const u32 symbols_1 = whole ? symbols : found & 15;
             const u32 count_2 = whole ? count_1 : 1;
             const u32 length_1 = whole ? length : found >> 24;
-            staged[position] = (u8)symbols_1;
+            staged[position_1] = (u8)symbols_1;
             if (count_2 > 1) {
-                staged[position + 1] = (u8)(symbols_1 >> 4);
+                staged[position_1 + 1] = (u8)(symbols_1 >> 4);
             }
             if (count_2 > 2) {
-                staged[position + 2] = (u8)(symbols_1 >> 8);
+                staged[position_1 + 2] = (u8)(symbols_1 >> 8);
             }
             if (count_2 > 3) {
-                staged[position + 3] = (u8)(symbols_1 >> 12);
+                staged[position_1 + 3] = (u8)(symbols_1 >> 12);
             }
-            position += count_2;
+            position_1 += count_2;
             used_1 += length_1;
         }
     }

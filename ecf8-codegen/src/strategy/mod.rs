@@ -27,13 +27,13 @@ use ecf8_core::layout::DecodeError;
 use ecf8_core::{Codebook, Encoded};
 use std::fmt::Debug;
 
-/// All strategies. The first that takes a scheme is that scheme's default.
+/// All strategies. The first that takes a scheme is that scheme's default: the one that is predicted to be fastest.
 #[must_use]
 pub fn strategies() -> &'static [&'static dyn Strategy] {
     &[
-        &gap_cascade::GapCascadeStrategy,
         &gap_wide::GapWideStrategy,
         &gap_onepass::GapOnepassStrategy,
+        &gap_cascade::GapCascadeStrategy,
         &lanes_pair::LanesPairStrategy,
         &lanes_byte::LanesByteStrategy,
     ]

@@ -131,13 +131,15 @@ impl Decoder {
     }
 }
 
-/// Puts the table where it belongs. A barrier must follow before it is used.
+/// Puts the table where it belongs; one that is passed starts at `first_word` of the argument. A barrier must follow before it is
+/// used.
 #[device]
 pub(in super::super) fn place_table(
     placement: Placement,
     index_bits: u32,
     codebook: &Codebook,
     argument: Global<u32>,
+    first_word: V<u64>,
     threads: u32,
 ) -> Decoder {
     let words = words(codebook, index_bits);
@@ -159,7 +161,7 @@ pub(in super::super) fn place_table(
         Placement::Argument => {
             let decode = shared::<u32>(count);
             for i in (thread_idx()..count).step_by(threads) {
-                decode[i] = argument[i];
+                decode[i] = argument[first_word + (i as u64)];
             }
             Place::Shared(decode)
         }

@@ -35,3 +35,8 @@ fn five_hundred_pair_lanes_tensors_need_at_most_sixteen_kernels_and_a_launch_a_l
 fn five_hundred_byte_lanes_tensors_need_at_most_sixteen_kernels_and_a_launch_a_layer() {
     decodes_exactly_with_few_kernels_and_one_launch_a_layer("byte-lanes");
 }
+
+#[test]
+fn five_hundred_exponent_gap_tensors_need_at_most_sixteen_kernels_and_a_launch_a_layer() {
+    decodes_exactly_with_few_kernels_and_one_launch_a_layer("exponent-gap");
+}
