@@ -2,7 +2,7 @@
 // strategy  gap-cascade
 // variant   bytes_per_thread=8 threads_per_block=512
 // codebook  ffedcba987654321
-// hash      9a77e35378c4ec7c
+// hash      9eae74229ecb898f
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -76,6 +76,8 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     extern __shared__ __align__(16) u8 staged[];
     const u32 thread = threadIdx.x;
     const u32 block = blockIdx.x;
+
+    // The tensor of which this block decodes a part.
     const u32 job = block_jobs[block];
     const u64 global_thread = (u64)block * 512 + thread;
 
@@ -163,10 +165,10 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
 
     // Phase 2: decode again, and assemble. What the bits after the last codeword decode to lies
     // beyond the block's end.
-    const u32 position = block + job;
-    const u64 base = output_positions[position];
-    const u32 total = (u32)(output_positions[position + 1] - base);
-    u32 position_1 = starts[thread];
+    const u32 index = block + job;
+    const u64 base = output_positions[index];
+    const u32 total = (u32)(output_positions[index + 1] - base);
+    u32 position = starts[thread];
     u64 bits_1 = head << gap;
     u32 used_1 = gap;
     while (used_1 < 16) {
@@ -177,13 +179,13 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
         const u32 length = lut[symbol + 512];
         bits_1 <<= length;
         used_1 += length;
-        if (position_1 < total) {
-            const u64 element = base + position_1;
+        if (position < total) {
+            const u64 element = base + position;
             const u32 nibble = (u32)packed[element / 2] << ((u32)(element & 1) * 4);
             const u32 sign = nibble & 128;
             const u32 mantissa = (nibble >> 4) & 7;
-            staged[position_1] = (u8)(sign | (symbol << 3) | mantissa);
-            position_1++;
+            staged[position] = (u8)(sign | (symbol << 3) | mantissa);
+            position++;
         }
     }
     bits_1 |= (u64)tails0 << (used_1 - 16);
@@ -196,13 +198,13 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
         const u32 length = lut[symbol + 512];
         bits_1 <<= length;
         used_1 += length;
-        if (position_1 < total) {
-            const u64 element = base + position_1;
+        if (position < total) {
+            const u64 element = base + position;
             const u32 nibble = (u32)packed[element / 2] << ((u32)(element & 1) * 4);
             const u32 sign = nibble & 128;
             const u32 mantissa = (nibble >> 4) & 7;
-            staged[position_1] = (u8)(sign | (symbol << 3) | mantissa);
-            position_1++;
+            staged[position] = (u8)(sign | (symbol << 3) | mantissa);
+            position++;
         }
     }
 

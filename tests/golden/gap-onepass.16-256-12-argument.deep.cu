@@ -2,7 +2,7 @@
 // strategy   gap-onepass
 // variant    bytes_per_thread=16 threads_per_block=256 index_bits=12 table=argument
 // codewords  of at most 15 bits
-// hash       c25108ad3eae5ac2
+// hash       981fac00a9b4199e
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -26,18 +26,19 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
     __shared__ u32 sums[8];
     extern __shared__ __align__(16) u8 staged[];
     __shared__ u32 decode[4146];
-    // A thread keeps at most a symbol per bit.
     const u32 thread = threadIdx.x;
     const u32 block = blockIdx.x;
+
+    // The tensor of which this block decodes a part.
     const u32 job = block_jobs[block];
-    const u64 at = jobs[job * 2 + 1];
+    const u64 first_word = jobs[job * 2 + 1];
     for (u32 i = threadIdx.x; i < 4146; i += 256) {
-        decode[i] = decode_words[at + i];
+        decode[i] = decode_words[first_word + i];
     }
     const u32 global_thread = block * 256 + thread;
-    const u32 number = global_thread + (u32)jobs[job * 2];
+    const u32 own_window = global_thread + (u32)jobs[job * 2];
     const u32 last = encoded_words / 4 - 1;
-    const u32 own = min(number, last);
+    const u32 own = min(own_window, last);
     const uint4 window = ((const uint4*)encoded)[own];
     const u32 neighbour = __shfl_down_sync(0xffffffff, window.x, 1u);
     const u32 next = min(own * 4 + 4, encoded_words - 1);
@@ -205,35 +206,35 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
     const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count;
 
     // Copy what was kept to its place. Windows beyond the end of the stream have nothing to copy.
-    const u32 position = block + job;
-    const u64 base = output_positions[position];
-    const u32 total = (u32)(output_positions[position + 1] - base);
+    const u32 index = block + job;
+    const u64 base = output_positions[index];
+    const u32 total = (u32)(output_positions[index + 1] - base);
     const u32 to = start + ((u32)base & 31);
-    const u32 number_1 = start < total ? min(count, total - start) : 0;
-    for (u32 first = 0; first < number_1; first += 8) {
+    const u32 number = start < total ? min(count, total - start) : 0;
+    for (u32 first = 0; first < number; first += 8) {
         const u32 word = kept[first / 8 * 256 + thread];
-        if (first < number_1) {
+        if (first < number) {
             staged[to + first] = (u8)word;
         }
-        if (first + 1 < number_1) {
+        if (first + 1 < number) {
             staged[to + first + 1] = (u8)(word >> 4);
         }
-        if (first + 2 < number_1) {
+        if (first + 2 < number) {
             staged[to + first + 2] = (u8)(word >> 8);
         }
-        if (first + 3 < number_1) {
+        if (first + 3 < number) {
             staged[to + first + 3] = (u8)(word >> 12);
         }
-        if (first + 4 < number_1) {
+        if (first + 4 < number) {
             staged[to + first + 4] = (u8)(word >> 16);
         }
-        if (first + 5 < number_1) {
+        if (first + 5 < number) {
             staged[to + first + 5] = (u8)(word >> 20);
         }
-        if (first + 6 < number_1) {
+        if (first + 6 < number) {
             staged[to + first + 6] = (u8)(word >> 24);
         }
-        if (first + 7 < number_1) {
+        if (first + 7 < number) {
             staged[to + first + 7] = (u8)(word >> 28);
         }
     }
@@ -248,9 +249,9 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
         if (vector < first_whole) {
             continue;
         }
-        const u64 at_1 = first_vector + vector;
+        const u64 at = first_vector + vector;
         const uint4 exponents = ((const uint4*)staged)[vector];
-        const uint2 nibbles = ((const uint2*)packed)[at_1];
+        const uint2 nibbles = ((const uint2*)packed)[at];
         const u32 upper = (nibbles.x & 0x80808080u) | ((nibbles.x >> 4) & 0x7070707);
         const u32 lower = ((nibbles.x << 4) & 0x80808080u) | (nibbles.x & 0x7070707);
         const u32 rest0 = __byte_perm(upper, lower, 0x5140);
@@ -263,7 +264,7 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
         const u32 numbers1 = ((exponents.y & 0xf0f0f0f) << 3) | rest1;
         const u32 numbers2 = ((exponents.z & 0xf0f0f0f) << 3) | rest2;
         const u32 numbers3 = ((exponents.w & 0xf0f0f0f) << 3) | rest3;
-        ((uint4*)output)[at_1] = make_uint4(numbers0, numbers1, numbers2, numbers3);
+        ((uint4*)output)[at] = make_uint4(numbers0, numbers1, numbers2, numbers3);
     }
 
     // What is left at both ends, a lane to a number.

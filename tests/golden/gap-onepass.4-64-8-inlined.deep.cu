@@ -2,7 +2,7 @@
 // strategy  gap-onepass
 // variant   bytes_per_thread=4 threads_per_block=64 index_bits=8 table=inlined
 // codebook  ffedcba987654321
-// hash      d27b6aee6c7f26bd
+// hash      babaaeb09948fd51
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -67,14 +67,15 @@ extern "C" __global__ void __launch_bounds__(64) gap_onepass(
     __shared__ u32 kept[320];
     __shared__ u32 sums[2];
     extern __shared__ __align__(16) u8 staged[];
-    // A thread keeps at most a symbol per bit.
     const u32 thread = threadIdx.x;
     const u32 block = blockIdx.x;
+
+    // The tensor of which this block decodes a part.
     const u32 job = block_jobs[block];
     const u32 global_thread = block * 64 + thread;
-    const u32 number = global_thread + (u32)jobs[job * 2];
+    const u32 own_window = global_thread + (u32)jobs[job * 2];
     const u32 last = encoded_words - 1;
-    const u32 own = min(number, last);
+    const u32 own = min(own_window, last);
     const u32 window0 = encoded[own];
     const u32 neighbour = __shfl_down_sync(0xffffffff, window0, 1u);
     const u32 next = min(own + 1, encoded_words - 1);
@@ -153,35 +154,35 @@ extern "C" __global__ void __launch_bounds__(64) gap_onepass(
     const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count;
 
     // Copy what was kept to its place. Windows beyond the end of the stream have nothing to copy.
-    const u32 position = block + job;
-    const u64 base = output_positions[position];
-    const u32 total = (u32)(output_positions[position + 1] - base);
+    const u32 index = block + job;
+    const u64 base = output_positions[index];
+    const u32 total = (u32)(output_positions[index + 1] - base);
     const u32 to = start + ((u32)base & 31);
-    const u32 number_1 = start < total ? min(count, total - start) : 0;
-    for (u32 first = 0; first < number_1; first += 8) {
+    const u32 number = start < total ? min(count, total - start) : 0;
+    for (u32 first = 0; first < number; first += 8) {
         const u32 word = kept[first / 8 * 64 + thread];
-        if (first < number_1) {
+        if (first < number) {
             staged[to + first] = (u8)word;
         }
-        if (first + 1 < number_1) {
+        if (first + 1 < number) {
             staged[to + first + 1] = (u8)(word >> 4);
         }
-        if (first + 2 < number_1) {
+        if (first + 2 < number) {
             staged[to + first + 2] = (u8)(word >> 8);
         }
-        if (first + 3 < number_1) {
+        if (first + 3 < number) {
             staged[to + first + 3] = (u8)(word >> 12);
         }
-        if (first + 4 < number_1) {
+        if (first + 4 < number) {
             staged[to + first + 4] = (u8)(word >> 16);
         }
-        if (first + 5 < number_1) {
+        if (first + 5 < number) {
             staged[to + first + 5] = (u8)(word >> 20);
         }
-        if (first + 6 < number_1) {
+        if (first + 6 < number) {
             staged[to + first + 6] = (u8)(word >> 24);
         }
-        if (first + 7 < number_1) {
+        if (first + 7 < number) {
             staged[to + first + 7] = (u8)(word >> 28);
         }
     }

@@ -2,7 +2,7 @@
 // strategy  gap-onepass
 // variant   bytes_per_thread=8 threads_per_block=256 index_bits=10 table=shared
 // codebook  ffedcba987654321
-// hash      6e7351e3ece8b602
+// hash      fa41f8b94e1b986e
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -164,17 +164,18 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
     __shared__ u32 sums[8];
     extern __shared__ __align__(16) u8 staged[];
     __shared__ u32 decode[1074];
-    // A thread keeps at most a symbol per bit.
     const u32 thread = threadIdx.x;
     const u32 block = blockIdx.x;
+
+    // The tensor of which this block decodes a part.
     const u32 job = block_jobs[block];
     for (u32 i = threadIdx.x; i < 1074; i += 256) {
         decode[i] = decode_table[i];
     }
     const u32 global_thread = block * 256 + thread;
-    const u32 number = global_thread + (u32)jobs[job * 2];
+    const u32 own_window = global_thread + (u32)jobs[job * 2];
     const u32 last = encoded_words / 2 - 1;
-    const u32 own = min(number, last);
+    const u32 own = min(own_window, last);
     const uint2 window = ((const uint2*)encoded)[own];
     const u32 neighbour = __shfl_down_sync(0xffffffff, window.x, 1u);
     const u32 next = min(own * 2 + 2, encoded_words - 1);
@@ -284,35 +285,35 @@ extern "C" __global__ void __launch_bounds__(256) gap_onepass(
     const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count;
 
     // Copy what was kept to its place. Windows beyond the end of the stream have nothing to copy.
-    const u32 position = block + job;
-    const u64 base = output_positions[position];
-    const u32 total = (u32)(output_positions[position + 1] - base);
+    const u32 index = block + job;
+    const u64 base = output_positions[index];
+    const u32 total = (u32)(output_positions[index + 1] - base);
     const u32 to = start + ((u32)base & 31);
-    const u32 number_1 = start < total ? min(count, total - start) : 0;
-    for (u32 first = 0; first < number_1; first += 8) {
+    const u32 number = start < total ? min(count, total - start) : 0;
+    for (u32 first = 0; first < number; first += 8) {
         const u32 word = kept[first / 8 * 256 + thread];
-        if (first < number_1) {
+        if (first < number) {
             staged[to + first] = (u8)word;
         }
-        if (first + 1 < number_1) {
+        if (first + 1 < number) {
             staged[to + first + 1] = (u8)(word >> 4);
         }
-        if (first + 2 < number_1) {
+        if (first + 2 < number) {
             staged[to + first + 2] = (u8)(word >> 8);
         }
-        if (first + 3 < number_1) {
+        if (first + 3 < number) {
             staged[to + first + 3] = (u8)(word >> 12);
         }
-        if (first + 4 < number_1) {
+        if (first + 4 < number) {
             staged[to + first + 4] = (u8)(word >> 16);
         }
-        if (first + 5 < number_1) {
+        if (first + 5 < number) {
             staged[to + first + 5] = (u8)(word >> 20);
         }
-        if (first + 6 < number_1) {
+        if (first + 6 < number) {
             staged[to + first + 6] = (u8)(word >> 24);
         }
-        if (first + 7 < number_1) {
+        if (first + 7 < number) {
             staged[to + first + 7] = (u8)(word >> 28);
         }
     }

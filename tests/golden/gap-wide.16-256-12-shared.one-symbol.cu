@@ -2,7 +2,7 @@
 // strategy  gap-wide
 // variant   bytes_per_thread=16 threads_per_block=256 index_bits=12 table=shared
 // codebook  0000000100000000
-// hash      a8174932d2f20805
+// hash      ee158811f04f646f
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -549,14 +549,16 @@ extern "C" __global__ void __launch_bounds__(256) gap_wide(
     __shared__ u32 decode[4146];
     const u32 thread = threadIdx.x;
     const u32 block = blockIdx.x;
+
+    // The tensor of which this block decodes a part.
     const u32 job = block_jobs[block];
     for (u32 i = threadIdx.x; i < 4146; i += 256) {
         decode[i] = decode_table[i];
     }
     const u32 global_thread = block * 256 + thread;
-    const u32 number = global_thread + (u32)jobs[job * 2];
+    const u32 own_window = global_thread + (u32)jobs[job * 2];
     const u32 last = encoded_words / 4 - 1;
-    const u32 own = min(number, last);
+    const u32 own = min(own_window, last);
     const uint4 window = ((const uint4*)encoded)[own];
     const u32 neighbour = __shfl_down_sync(0xffffffff, window.x, 1u);
     const u32 next = min(own * 4 + 4, encoded_words - 1);
@@ -644,11 +646,11 @@ extern "C" __global__ void __launch_bounds__(256) gap_wide(
     const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count;
 
     // Decode again, and stage the exponents. Windows beyond the end of the stream have none.
-    const u32 position = block + job;
-    const u64 base = output_positions[position];
-    const u32 total = (u32)(output_positions[position + 1] - base);
+    const u32 index = block + job;
+    const u64 base = output_positions[index];
+    const u32 total = (u32)(output_positions[index + 1] - base);
     if (start < total) {
-        u32 position_1 = start + ((u32)base & 31);
+        u32 position = start + ((u32)base & 31);
         u32 used_1 = gap;
         while (used_1 < 32) {
             const u32 bits = __funnelshift_l(window1, window0, used_1);
@@ -656,17 +658,17 @@ extern "C" __global__ void __launch_bounds__(256) gap_wide(
             const u32 symbols = found & 0xffff;
             const u32 count_1 = (found >> 16) & 7;
             const u32 length = (found >> 19) & 31;
-            staged[position_1] = (u8)symbols;
+            staged[position] = (u8)symbols;
             if (count_1 > 1) {
-                staged[position_1 + 1] = (u8)(symbols >> 4);
+                staged[position + 1] = (u8)(symbols >> 4);
             }
             if (count_1 > 2) {
-                staged[position_1 + 2] = (u8)(symbols >> 8);
+                staged[position + 2] = (u8)(symbols >> 8);
             }
             if (count_1 > 3) {
-                staged[position_1 + 3] = (u8)(symbols >> 12);
+                staged[position + 3] = (u8)(symbols >> 12);
             }
-            position_1 += count_1;
+            position += count_1;
             used_1 += length;
         }
         used_1 -= 32;
@@ -676,17 +678,17 @@ extern "C" __global__ void __launch_bounds__(256) gap_wide(
             const u32 symbols = found & 0xffff;
             const u32 count_1 = (found >> 16) & 7;
             const u32 length = (found >> 19) & 31;
-            staged[position_1] = (u8)symbols;
+            staged[position] = (u8)symbols;
             if (count_1 > 1) {
-                staged[position_1 + 1] = (u8)(symbols >> 4);
+                staged[position + 1] = (u8)(symbols >> 4);
             }
             if (count_1 > 2) {
-                staged[position_1 + 2] = (u8)(symbols >> 8);
+                staged[position + 2] = (u8)(symbols >> 8);
             }
             if (count_1 > 3) {
-                staged[position_1 + 3] = (u8)(symbols >> 12);
+                staged[position + 3] = (u8)(symbols >> 12);
             }
-            position_1 += count_1;
+            position += count_1;
             used_1 += length;
         }
         used_1 -= 32;
@@ -696,17 +698,17 @@ extern "C" __global__ void __launch_bounds__(256) gap_wide(
             const u32 symbols = found & 0xffff;
             const u32 count_1 = (found >> 16) & 7;
             const u32 length = (found >> 19) & 31;
-            staged[position_1] = (u8)symbols;
+            staged[position] = (u8)symbols;
             if (count_1 > 1) {
-                staged[position_1 + 1] = (u8)(symbols >> 4);
+                staged[position + 1] = (u8)(symbols >> 4);
             }
             if (count_1 > 2) {
-                staged[position_1 + 2] = (u8)(symbols >> 8);
+                staged[position + 2] = (u8)(symbols >> 8);
             }
             if (count_1 > 3) {
-                staged[position_1 + 3] = (u8)(symbols >> 12);
+                staged[position + 3] = (u8)(symbols >> 12);
             }
-            position_1 += count_1;
+            position += count_1;
             used_1 += length;
         }
         used_1 -= 32;
@@ -720,17 +722,17 @@ extern "C" __global__ void __launch_bounds__(256) gap_wide(
             const u32 symbols_1 = whole ? symbols : found & 15;
             const u32 count_2 = whole ? count_1 : 1;
             const u32 length_1 = whole ? length : found >> 24;
-            staged[position_1] = (u8)symbols_1;
+            staged[position] = (u8)symbols_1;
             if (count_2 > 1) {
-                staged[position_1 + 1] = (u8)(symbols_1 >> 4);
+                staged[position + 1] = (u8)(symbols_1 >> 4);
             }
             if (count_2 > 2) {
-                staged[position_1 + 2] = (u8)(symbols_1 >> 8);
+                staged[position + 2] = (u8)(symbols_1 >> 8);
             }
             if (count_2 > 3) {
-                staged[position_1 + 3] = (u8)(symbols_1 >> 12);
+                staged[position + 3] = (u8)(symbols_1 >> 12);
             }
-            position_1 += count_2;
+            position += count_2;
             used_1 += length_1;
         }
     }

@@ -2,7 +2,7 @@
 // strategy   gap-wide
 // variant    bytes_per_thread=16 threads_per_block=512 index_bits=12 table=argument
 // codewords  of at most 15 bits
-// hash       6e3a73dcc06ae256
+// hash       a97d0c964f8a7a47
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -27,15 +27,17 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
     __shared__ u32 decode[4146];
     const u32 thread = threadIdx.x;
     const u32 block = blockIdx.x;
+
+    // The tensor of which this block decodes a part.
     const u32 job = block_jobs[block];
-    const u64 at = jobs[job * 2 + 1];
+    const u64 first_word = jobs[job * 2 + 1];
     for (u32 i = threadIdx.x; i < 4146; i += 512) {
-        decode[i] = decode_words[at + i];
+        decode[i] = decode_words[first_word + i];
     }
     const u32 global_thread = block * 512 + thread;
-    const u32 number = global_thread + (u32)jobs[job * 2];
+    const u32 own_window = global_thread + (u32)jobs[job * 2];
     const u32 last = encoded_words / 4 - 1;
-    const u32 own = min(number, last);
+    const u32 own = min(own_window, last);
     const uint4 window = ((const uint4*)encoded)[own];
     const u32 neighbour = __shfl_down_sync(0xffffffff, window.x, 1u);
     const u32 next = min(own * 4 + 4, encoded_words - 1);
@@ -168,11 +170,11 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
     const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count;
 
     // Decode again, and stage the exponents. Windows beyond the end of the stream have none.
-    const u32 position = block + job;
-    const u64 base = output_positions[position];
-    const u32 total = (u32)(output_positions[position + 1] - base);
+    const u32 index = block + job;
+    const u64 base = output_positions[index];
+    const u32 total = (u32)(output_positions[index + 1] - base);
     if (start < total) {
-        u32 position_1 = start + ((u32)base & 31);
+        u32 position = start + ((u32)base & 31);
         u32 used_1 = gap;
         while (used_1 < 32) {
             const u32 bits = __funnelshift_l(window1, window0, used_1);
@@ -191,17 +193,17 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
             const u32 symbols = entry & 0xffff;
             const u32 count_1 = (entry >> 16) & 7;
             const u32 length = (entry >> 19) & 31;
-            staged[position_1] = (u8)symbols;
+            staged[position] = (u8)symbols;
             if (count_1 > 1) {
-                staged[position_1 + 1] = (u8)(symbols >> 4);
+                staged[position + 1] = (u8)(symbols >> 4);
             }
             if (count_1 > 2) {
-                staged[position_1 + 2] = (u8)(symbols >> 8);
+                staged[position + 2] = (u8)(symbols >> 8);
             }
             if (count_1 > 3) {
-                staged[position_1 + 3] = (u8)(symbols >> 12);
+                staged[position + 3] = (u8)(symbols >> 12);
             }
-            position_1 += count_1;
+            position += count_1;
             used_1 += length;
         }
         used_1 -= 32;
@@ -222,17 +224,17 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
             const u32 symbols = entry & 0xffff;
             const u32 count_1 = (entry >> 16) & 7;
             const u32 length = (entry >> 19) & 31;
-            staged[position_1] = (u8)symbols;
+            staged[position] = (u8)symbols;
             if (count_1 > 1) {
-                staged[position_1 + 1] = (u8)(symbols >> 4);
+                staged[position + 1] = (u8)(symbols >> 4);
             }
             if (count_1 > 2) {
-                staged[position_1 + 2] = (u8)(symbols >> 8);
+                staged[position + 2] = (u8)(symbols >> 8);
             }
             if (count_1 > 3) {
-                staged[position_1 + 3] = (u8)(symbols >> 12);
+                staged[position + 3] = (u8)(symbols >> 12);
             }
-            position_1 += count_1;
+            position += count_1;
             used_1 += length;
         }
         used_1 -= 32;
@@ -253,17 +255,17 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
             const u32 symbols = entry & 0xffff;
             const u32 count_1 = (entry >> 16) & 7;
             const u32 length = (entry >> 19) & 31;
-            staged[position_1] = (u8)symbols;
+            staged[position] = (u8)symbols;
             if (count_1 > 1) {
-                staged[position_1 + 1] = (u8)(symbols >> 4);
+                staged[position + 1] = (u8)(symbols >> 4);
             }
             if (count_1 > 2) {
-                staged[position_1 + 2] = (u8)(symbols >> 8);
+                staged[position + 2] = (u8)(symbols >> 8);
             }
             if (count_1 > 3) {
-                staged[position_1 + 3] = (u8)(symbols >> 12);
+                staged[position + 3] = (u8)(symbols >> 12);
             }
-            position_1 += count_1;
+            position += count_1;
             used_1 += length;
         }
         used_1 -= 32;
@@ -288,17 +290,17 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
             const u32 symbols_1 = whole ? symbols : entry & 15;
             const u32 count_2 = whole ? count_1 : 1;
             const u32 length_1 = whole ? length : entry >> 24;
-            staged[position_1] = (u8)symbols_1;
+            staged[position] = (u8)symbols_1;
             if (count_2 > 1) {
-                staged[position_1 + 1] = (u8)(symbols_1 >> 4);
+                staged[position + 1] = (u8)(symbols_1 >> 4);
             }
             if (count_2 > 2) {
-                staged[position_1 + 2] = (u8)(symbols_1 >> 8);
+                staged[position + 2] = (u8)(symbols_1 >> 8);
             }
             if (count_2 > 3) {
-                staged[position_1 + 3] = (u8)(symbols_1 >> 12);
+                staged[position + 3] = (u8)(symbols_1 >> 12);
             }
-            position_1 += count_2;
+            position += count_2;
             used_1 += length_1;
         }
     }
@@ -313,9 +315,9 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
         if (vector < first_whole) {
             continue;
         }
-        const u64 at_1 = first_vector + vector;
+        const u64 at = first_vector + vector;
         const uint4 exponents = ((const uint4*)staged)[vector];
-        const uint2 nibbles = ((const uint2*)packed)[at_1];
+        const uint2 nibbles = ((const uint2*)packed)[at];
         const u32 upper = (nibbles.x & 0x80808080u) | ((nibbles.x >> 4) & 0x7070707);
         const u32 lower = ((nibbles.x << 4) & 0x80808080u) | (nibbles.x & 0x7070707);
         const u32 rest0 = __byte_perm(upper, lower, 0x5140);
@@ -328,7 +330,7 @@ extern "C" __global__ void __launch_bounds__(512) gap_wide(
         const u32 numbers1 = ((exponents.y & 0xf0f0f0f) << 3) | rest1;
         const u32 numbers2 = ((exponents.z & 0xf0f0f0f) << 3) | rest2;
         const u32 numbers3 = ((exponents.w & 0xf0f0f0f) << 3) | rest3;
-        ((uint4*)output)[at_1] = make_uint4(numbers0, numbers1, numbers2, numbers3);
+        ((uint4*)output)[at] = make_uint4(numbers0, numbers1, numbers2, numbers3);
     }
 
     // What is left at both ends, a lane to a number.

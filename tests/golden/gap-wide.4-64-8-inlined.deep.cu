@@ -2,7 +2,7 @@
 // strategy  gap-wide
 // variant   bytes_per_thread=4 threads_per_block=64 index_bits=8 table=inlined
 // codebook  ffedcba987654321
-// hash      896d0a7fe95c83ac
+// hash      452692829c5fe44e
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -68,11 +68,13 @@ extern "C" __global__ void __launch_bounds__(64) gap_wide(
     extern __shared__ __align__(16) u8 staged[];
     const u32 thread = threadIdx.x;
     const u32 block = blockIdx.x;
+
+    // The tensor of which this block decodes a part.
     const u32 job = block_jobs[block];
     const u32 global_thread = block * 64 + thread;
-    const u32 number = global_thread + (u32)jobs[job * 2];
+    const u32 own_window = global_thread + (u32)jobs[job * 2];
     const u32 last = encoded_words - 1;
-    const u32 own = min(number, last);
+    const u32 own = min(own_window, last);
     const u32 window0 = encoded[own];
     const u32 neighbour = __shfl_down_sync(0xffffffff, window0, 1u);
     const u32 next = min(own + 1, encoded_words - 1);
@@ -139,11 +141,11 @@ extern "C" __global__ void __launch_bounds__(64) gap_wide(
     const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count;
 
     // Decode again, and stage the exponents. Windows beyond the end of the stream have none.
-    const u32 position = block + job;
-    const u64 base = output_positions[position];
-    const u32 total = (u32)(output_positions[position + 1] - base);
+    const u32 index = block + job;
+    const u64 base = output_positions[index];
+    const u32 total = (u32)(output_positions[index + 1] - base);
     if (start < total) {
-        u32 position_1 = start + ((u32)base & 31);
+        u32 position = start + ((u32)base & 31);
         u32 used_1 = gap;
         while (used_1 < 32) {
             const u32 bits = __funnelshift_l(window1, window0_1, used_1);
@@ -166,17 +168,17 @@ extern "C" __global__ void __launch_bounds__(64) gap_wide(
             const u32 symbols_1 = whole ? symbols : entry & 15;
             const u32 count_2 = whole ? count_1 : 1;
             const u32 length_1 = whole ? length : entry >> 24;
-            staged[position_1] = (u8)symbols_1;
+            staged[position] = (u8)symbols_1;
             if (count_2 > 1) {
-                staged[position_1 + 1] = (u8)(symbols_1 >> 4);
+                staged[position + 1] = (u8)(symbols_1 >> 4);
             }
             if (count_2 > 2) {
-                staged[position_1 + 2] = (u8)(symbols_1 >> 8);
+                staged[position + 2] = (u8)(symbols_1 >> 8);
             }
             if (count_2 > 3) {
-                staged[position_1 + 3] = (u8)(symbols_1 >> 12);
+                staged[position + 3] = (u8)(symbols_1 >> 12);
             }
-            position_1 += count_2;
+            position += count_2;
             used_1 += length_1;
         }
     }
