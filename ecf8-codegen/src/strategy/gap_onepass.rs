@@ -65,8 +65,8 @@ fn gap_onepass(
     let block = block_idx();
     /// The tensor of which this block decodes a part.
     let job = block_jobs[block];
-    let first_word = jobs::table_of(jobs, job);
-    let decoder = place_table(t.table, t.index_bits, codebook, decode_words, first_word, threads);
+    let table_at = jobs::table_of(jobs, job);
+    let decoder = place_table(t.table, t.index_bits, codebook, decode_words, table_at, threads);
 
     let global_thread = block * threads + thread;
     let own_window = global_thread + (jobs::to_window(jobs, job) as u32);

@@ -69,7 +69,7 @@ impl<'a> Batch<'a> {
                 (None, _) => 0,
                 (Some(_), Some((_, at))) => *at,
                 (Some(bits), None) => {
-                    let at = batch.tables.len() as u64;
+                    let at = batch.tables.len() as u64 / u64::from(table::VECTOR);
                     batch.tables.extend(table::words(&encoded.codebook, bits));
                     known.push((&encoded.codebook, at));
                     at

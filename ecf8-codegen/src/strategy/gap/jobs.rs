@@ -14,7 +14,7 @@ pub(super) const JOB_WORDS: usize = 2;
 pub(super) struct JobRecord {
     /// What to add, modulo 2⁶⁴, to a thread's number in the launch to get that of its window in the buffer of bitstreams.
     pub(super) to_window: u64,
-    /// The first word of the decode table.
+    /// Where the decode table starts, in vectors of 16 bytes.
     pub(super) table: u64,
 }
 
@@ -31,7 +31,7 @@ pub(in super::super) fn to_window(jobs: Global<u64>, job: V<u32>) -> V<u64> {
     jobs[job * (JOB_WORDS as u32)]
 }
 
-/// The first word of the job's decode table.
+/// Where the job's decode table starts, in vectors of 16 bytes.
 #[device]
 pub(in super::super) fn table_of(jobs: Global<u64>, job: V<u32>) -> V<u64> {
     jobs[job * (JOB_WORDS as u32) + 1]
