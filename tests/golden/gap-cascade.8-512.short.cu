@@ -2,7 +2,7 @@
 // strategy  gap-cascade
 // variant   bytes_per_thread=8 threads_per_block=512
 // codebook  4444444444444444
-// hash      ab1a077fe06d94e9
+// hash      98c2959102053a58
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -45,12 +45,14 @@ __device__ const u8 lut[512] = {
      0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
 };
 
-// Decodes a tensor of scheme `exponent-gap`: Algorithm 1 of the ECF8 paper.
+// Decodes tensors of scheme `exponent-gap`: Algorithm 1 of the ECF8 paper.
 extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     const u8* __restrict__ encoded,
     const u8* __restrict__ packed,
     const u8* __restrict__ gaps,
     const u64* __restrict__ output_positions,
+    const u64* __restrict__ jobs,
+    const u32* __restrict__ block_jobs,
     u8* __restrict__ output,
     u64 encoded_bytes)
 {
@@ -58,10 +60,13 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     extern __shared__ __align__(16) u8 staged[];
     const u32 thread = threadIdx.x;
     const u32 block = blockIdx.x;
+
+    // The tensor of which this block decodes a part.
+    const u32 job = block_jobs[block];
     const u64 global_thread = (u64)block * 512 + thread;
 
     // The bytes of this thread's window and of the two after it.
-    const u64 first_byte = global_thread * 8;
+    const u64 first_byte = (global_thread + jobs[job * 2]) * 8;
     const u32 window0 = first_byte < encoded_bytes ? encoded[first_byte] : 0;
     const u64 at = first_byte + 1;
     const u32 window1 = at < encoded_bytes ? encoded[at] : 0;
@@ -136,10 +141,11 @@ extern "C" __global__ void __launch_bounds__(512) gap_cascade(
     }
     __syncthreads();
 
-    // Phase 2: decode again, and assemble. What the zero bits after the last codeword decode to
-    // lies beyond the block's end.
-    const u64 base = output_positions[block];
-    const u32 total = (u32)(output_positions[block + 1] - base);
+    // Phase 2: decode again, and assemble. What the bits after the last codeword decode to lies
+    // beyond the block's end.
+    const u32 index = block + job;
+    const u64 base = output_positions[index];
+    const u32 total = (u32)(output_positions[index + 1] - base);
     u32 position = starts[thread];
     u64 bits_1 = head << gap;
     u32 used_1 = gap;

@@ -2,7 +2,7 @@
 // strategy  gap-wide
 // variant   bytes_per_thread=16 threads_per_block=256 index_bits=12 table=shared
 // codebook  ffedcba987654321
-// hash      3e19b42f5158747c
+// hash      d6c71bf4a1e5e6af
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -10,7 +10,7 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef int i32;
 
-__device__ const u32 decode_table[4146] = {
+__device__ const __align__(16) u32 decode_table[4148] = {
      0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,
      0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,
      0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,  0x124ffff,
@@ -529,30 +529,37 @@ __device__ const u32 decode_table[4146] = {
     0xffffff88, 0xffffff09, 0xfffffe0a, 0xfffffc0b, 0xfffff80c, 0xfffff00d, 0xffffe00e, 0xffffc00f,
     0xffff8010,          0,         15,         14,         13,         12,         11,         10,
              9,          8,          7,          6,          5,          4,          3,          2,
-             0,          1,
+             0,          1,          0,          0,
 };
 
-// Decodes a tensor of scheme `exponent-gap`, several symbols at a time.
+// Decodes tensors of scheme `exponent-gap`, several symbols at a time.
 extern "C" __global__ void __launch_bounds__(256) gap_wide(
     const u32* __restrict__ encoded,
     const u32* __restrict__ packed,
     const u8* __restrict__ gaps,
     const u64* __restrict__ output_positions,
     const u32* __restrict__ decode_words,
+    const u64* __restrict__ jobs,
+    const u32* __restrict__ block_jobs,
     u8* __restrict__ output,
     u32 encoded_words)
 {
     __shared__ u32 sums[8];
     extern __shared__ __align__(16) u8 staged[];
-    __shared__ u32 decode[4146];
-    for (u32 i = threadIdx.x; i < 4146; i += 256) {
-        decode[i] = decode_table[i];
-    }
+    __shared__ __align__(16) u32 decode[4148];
     const u32 thread = threadIdx.x;
     const u32 block = blockIdx.x;
+
+    // The tensor of which this block decodes a part.
+    const u32 job = block_jobs[block];
+    for (u32 i = threadIdx.x; i < 1037; i += 256) {
+        const uint4 v = ((const uint4*)decode_table)[i];
+        ((uint4*)decode)[i] = make_uint4(v.x, v.y, v.z, v.w);
+    }
     const u32 global_thread = block * 256 + thread;
+    const u32 own_window = global_thread + (u32)jobs[job * 2];
     const u32 last = encoded_words / 4 - 1;
-    const u32 own = min(global_thread, last);
+    const u32 own = min(own_window, last);
     const uint4 window = ((const uint4*)encoded)[own];
     const u32 neighbour = __shfl_down_sync(0xffffffff, window.x, 1u);
     const u32 next = min(own * 4 + 4, encoded_words - 1);
@@ -684,8 +691,9 @@ extern "C" __global__ void __launch_bounds__(256) gap_wide(
     const u32 start = __shfl_sync(0xffffffff, before, 0u) + sum - count;
 
     // Decode again, and stage the exponents. Windows beyond the end of the stream have none.
-    const u64 base = output_positions[block];
-    const u32 total = (u32)(output_positions[block + 1] - base);
+    const u32 index = block + job;
+    const u64 base = output_positions[index];
+    const u32 total = (u32)(output_positions[index + 1] - base);
     if (start < total) {
         u32 position = start + ((u32)base & 31);
         u32 used_1 = gap;

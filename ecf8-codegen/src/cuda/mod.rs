@@ -16,7 +16,7 @@ mod wrap;
 
 pub(crate) use names::{is_free_for_a_kernel, is_spelt_as_in_c};
 
-use crate::ir::{Kernel, Param, Space, Ty};
+use crate::ir::{Kernel, MemoryId, Param, Space, Ty};
 use std::fmt::Write;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -65,10 +65,10 @@ fn code(kernel: &Kernel) -> (String, Vec<Option<usize>>) {
         "typedef unsigned char u8;\ntypedef unsigned short u16;\ntypedef unsigned int u32;\n\
          typedef unsigned long long u64;\ntypedef int i32;\n\n",
     );
-    for memory in &kernel.memories {
+    for (memory, align) in kernel.memories.iter().zip(alignments(kernel)) {
         if let Space::Table { data, in_constant_memory } = &memory.space {
             let space = if *in_constant_memory { "__constant__" } else { "__device__ const" };
-            table(&mut text, space, &memory.name, memory.ty, data);
+            table(&mut text, &format!("{space} {align}"), &memory.name, memory.ty, data);
         }
     }
     for line in kernel.docs.iter().flat_map(|line| wrap::words(line, wrap::WIDTH - 3)) {
@@ -85,9 +85,8 @@ fn code(kernel: &Kernel) -> (String, Vec<Option<usize>>) {
         kernel.name,
         parameters.join(",\n    ")
     );
-    for memory in &kernel.memories {
+    for (memory, align) in kernel.memories.iter().zip(alignments(kernel)) {
         let (ty, name) = (type_name(memory.ty), &memory.name);
-        let align = if memory.ty.bytes() < 4 { "__align__(16) " } else { "" };
         let _ = match memory.space {
             Space::Shared { elements } => writeln!(text, "    __shared__ {align}{ty} {name}[{elements}];"),
             Space::DynamicShared => writeln!(text, "    extern __shared__ __align__(16) {ty} {name}[];"),
@@ -103,6 +102,12 @@ fn code(kernel: &Kernel) -> (String, Vec<Option<usize>>) {
     text.push_str("}\n");
     map.push(None);
     (text, map)
+}
+
+/// What stands before the type of each of a kernel's memories, that vectors may be loaded from it.
+fn alignments(kernel: &Kernel) -> impl Iterator<Item = String> {
+    let align = |bytes: Option<usize>| bytes.map_or(String::new(), |bytes| format!("__align__({bytes}) "));
+    (0..kernel.memories.len()).map(move |id| align(kernel.alignment(MemoryId(id))))
 }
 
 fn parameter(kernel: &Kernel, param: Param) -> String {
@@ -125,7 +130,7 @@ fn table(text: &mut String, space: &str, name: &str, ty: Ty, data: &[u64]) {
     let width = entries.iter().map(String::len).max().unwrap_or(1);
     let fitting = TABLE_WIDTH / (width + 2);
     let per_line = if fitting == 0 { 1 } else { 1 << fitting.ilog2() };
-    let _ = writeln!(text, "{space} {} {name}[{}] = {{", type_name(ty), data.len());
+    let _ = writeln!(text, "{space}{} {name}[{}] = {{", type_name(ty), data.len());
     for line in entries.chunks(per_line) {
         let cells: Vec<String> = line.iter().map(|entry| format!("{entry:>width$}")).collect();
         let _ = writeln!(text, "    {},", cells.join(", "));

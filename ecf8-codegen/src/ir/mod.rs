@@ -301,14 +301,39 @@ impl Kernel {
     pub fn memory(&self, id: MemoryId) -> &Memory {
         &self.memories[id.0]
     }
-    /// Static shared memory per block, in bytes, as laid out in order of declaration with natural alignment.
+    /// Static shared memory per block, in bytes, as laid out in order of declaration.
     pub fn static_shared_bytes(&self) -> usize {
-        self.memories.iter().fold(0, |bytes, memory| match memory.space {
-            Space::Shared { elements } => {
-                bytes.next_multiple_of(memory.ty.bytes()) + elements * memory.ty.bytes()
+        (0..self.memories.len()).map(MemoryId).fold(0, |bytes, id| match self.memory(id) {
+            Memory { space: Space::Shared { elements }, ty, .. } => {
+                bytes.next_multiple_of(self.alignment(id).unwrap_or(ty.bytes())) + elements * ty.bytes()
             }
             _ => bytes,
         })
+    }
+    /// What a table or an array of a block must start at a multiple of, in bytes, if that is more than its elements ask for.
+    pub fn alignment(&self, id: MemoryId) -> Option<usize> {
+        const WIDEST: usize = 16;
+        (self.widest_access(id) > self.memory(id).ty.bytes()).then_some(WIDEST)
+    }
+    /// Bytes of the widest load from or store to a memory; 0 if there is none.
+    pub fn widest_access(&self, id: MemoryId) -> usize {
+        self.widest_in(&self.body, id)
+    }
+
+    fn widest_in(&self, block: &Block, id: MemoryId) -> usize {
+        let bytes = |values: &[ValueId]| values.iter().map(|value| self.value(*value).ty.bytes()).sum();
+        let widths = block.iter().map(|stmt| {
+            let own = match &stmt.kind {
+                StmtKind::Let(value, Op::Load(from, _)) if *from == id => bytes(&[*value]),
+                StmtKind::Store(to, _, value) if *to == id => bytes(&[*value]),
+                StmtKind::LoadVector { results, memory, .. } if *memory == id => bytes(results),
+                StmtKind::StoreVector { memory, values, .. } if *memory == id => bytes(values),
+                _ => 0,
+            };
+            let inner = stmt.kind.blocks().into_iter().map(|(block, _)| self.widest_in(block, id));
+            inner.fold(own, usize::max)
+        });
+        widths.fold(0, usize::max)
     }
 }
 

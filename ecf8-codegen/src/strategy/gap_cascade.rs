@@ -3,6 +3,8 @@
 //! Every thread decodes the codewords that start in its B bytes of the bitstream, twice: once to count them, so that a
 //! prefix sum over the block tells where its output begins, and once to write them.
 
+use super::gap::batch::Batch;
+use super::gap::jobs;
 use super::{Arg, DecodeStrategy, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
@@ -11,9 +13,7 @@ use crate::lang::{
 };
 use ecf8_core::codebook::cascade::{CascadeTables, FIRST_POINTER, ROW};
 use ecf8_core::format::E4M3;
-use ecf8_core::layout::exponent_gap::{self, ENCODED, PACKED};
 use ecf8_core::{Codebook, Encoded};
-use std::borrow::Cow;
 
 /// The paper's B and T.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
@@ -24,6 +24,14 @@ pub(super) struct GapCascade {
     /// T: threads in a block.
     #[tunable(values = [64, 128, 256, 512], default = 512)]
     threads_per_block: u32,
+}
+
+impl GapCascade {
+    fn launch<'a>(&self, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
+        let batch = Batch::new(batch, self.bytes_per_thread, self.threads_per_block, None)?;
+        let (staged, encoded_bytes) = (batch.most_in_block, batch.encoded.len() as u64);
+        batch.launch(false, staged, Arg::U64(encoded_bytes))
+    }
 }
 
 /// Bytes beyond its window in which a thread's last codeword may end.
@@ -71,7 +79,7 @@ fn each_symbol(
     }
 }
 
-/// Decodes a tensor of scheme `exponent-gap`: Algorithm 1 of the ECF8 paper.
+/// Decodes tensors of scheme `exponent-gap`: Algorithm 1 of the ECF8 paper.
 #[kernel(threads = t.threads_per_block)]
 fn gap_cascade(
     t: &GapCascade,
@@ -80,6 +88,8 @@ fn gap_cascade(
     packed: Global<u8>,
     gaps: Global<u8>,
     output_positions: Global<u64>,
+    jobs: Global<u64>,
+    block_jobs: Global<u32>,
     output: GlobalMut<u8>,
     encoded_bytes: V<u64>,
 ) {
@@ -90,10 +100,12 @@ fn gap_cascade(
 
     let thread = thread_idx();
     let block = block_idx();
+    /// The tensor of which this block decodes a part.
+    let job = block_jobs[block];
     let global_thread = (block as u64) * (threads as u64) + (thread as u64);
 
     /// The bytes of this thread's window and of the two after it.
-    let first_byte = global_thread * (t.bytes_per_thread as u64);
+    let first_byte = (global_thread + jobs::to_window(jobs, job)) * (t.bytes_per_thread as u64);
     let window: Vec<V<u32>> = (0..t.bytes_per_thread + LOOKAHEAD)
         .map(|i| {
             let at = first_byte + (i as u64);
@@ -139,9 +151,8 @@ fn gap_cascade(
     }
     barrier();
 
-    /// Phase 2: decode again, and assemble. What the zero bits after the last codeword decode to lies beyond the block's end.
-    let base = output_positions[block];
-    let total = (output_positions[block + 1] - base) as u32;
+    /// Phase 2: decode again, and assemble. What the bits after the last codeword decode to lies beyond the block's end.
+    let (base, total) = jobs::elements_of(output_positions, block, job);
     let mut position: u32 = starts[thread];
     each_symbol(t, tables, lut, head, &tails, gap, |symbol| {
         if position < total {
@@ -189,24 +200,14 @@ impl DecodeStrategy for GapCascadeStrategy {
         tunables: &GapCascade,
         encoded: &'a Encoded<'a>,
     ) -> Result<Launch<'a>, StrategyError> {
-        let (b, t) = (tunables.bytes_per_thread.into(), tunables.threads_per_block.into());
-        let (gaps, positions) = exponent_gap::resync(encoded, b, t)?;
-        let in_block = positions.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
-        let stream = encoded.part(ENCODED)?;
-        Ok(Launch {
-            grid: Launch::checked_grid((stream.len() as u64).div_ceil(b * t))?,
-            dynamic_shared_bytes: Launch::checked_shared(in_block.max().unwrap_or(0))?,
-            output_bytes: positions.last().and_then(|&total| usize::try_from(total).ok()).unwrap_or(0),
-            args: vec![
-                Arg::Input(Cow::Borrowed(stream)),
-                Arg::Input(Cow::Borrowed(encoded.part(PACKED)?)),
-                Arg::Input(Cow::Owned(gaps)),
-                Arg::Input(Cow::Owned(
-                    positions.iter().flat_map(|position| position.to_le_bytes()).collect(),
-                )),
-                Arg::Output,
-                Arg::U64(stream.len() as u64),
-            ],
-        })
+        tunables.launch(&[encoded])
+    }
+
+    fn launch_batch<'a>(
+        &self,
+        tunables: &GapCascade,
+        batch: &[&'a Encoded<'a>],
+    ) -> Option<Result<Launch<'a>, StrategyError>> {
+        Some(tunables.launch(batch))
     }
 }

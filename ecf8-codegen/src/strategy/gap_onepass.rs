@@ -6,7 +6,7 @@
 
 use super::gap::table::{Placement, place_table};
 use super::gap::window::{each_group, load_window};
-use super::gap::{arguments, block, output as write};
+use super::gap::{arguments, block, jobs, output as write};
 use super::{DecodeStrategy, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
@@ -34,7 +34,14 @@ pub(super) struct GapOnepass {
     table: Placement,
 }
 
-/// Decodes a tensor of scheme `exponent-gap`, every window once.
+impl GapOnepass {
+    fn launch<'a>(&self, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
+        let table_bits = (self.table == Placement::Argument).then_some(self.index_bits);
+        arguments::launch(batch, self.bytes_per_thread, self.threads_per_block, table_bits)
+    }
+}
+
+/// Decodes tensors of scheme `exponent-gap`, every window once.
 #[kernel(threads = t.threads_per_block)]
 fn gap_onepass(
     t: &GapOnepass,
@@ -44,20 +51,26 @@ fn gap_onepass(
     gaps: Global<u8>,
     output_positions: Global<u64>,
     decode_words: Global<u32>,
+    jobs: Global<u64>,
+    block_jobs: Global<u32>,
     output: GlobalMut<u8>,
     encoded_words: V<u32>,
 ) {
     let threads = t.threads_per_block;
-    /// A thread keeps at most a symbol per bit.
+    // A thread keeps at most a symbol per bit.
     let kept = shared::<u32>(threads * kept_words(t.bytes_per_thread));
     let sums = shared::<u32>(threads / WARP);
     let staged = dynamic_shared::<u8>();
-    let decoder = place_table(t.table, t.index_bits, codebook, decode_words, threads);
-
     let thread = thread_idx();
     let block = block_idx();
+    /// The tensor of which this block decodes a part.
+    let job = block_jobs[block];
+    let table_at = jobs::table_of(jobs, job);
+    let decoder = place_table(t.table, t.index_bits, codebook, decode_words, table_at, threads);
+
     let global_thread = block * threads + thread;
-    let window = load_window(t.bytes_per_thread, encoded, encoded_words, global_thread);
+    let own_window = global_thread + (jobs::to_window(jobs, job) as u32);
+    let window = load_window(t.bytes_per_thread, encoded, encoded_words, own_window);
     let gap = ((gaps[global_thread / 2] as u32) >> (4 - ((thread & 1) * 4))) & 15;
     barrier();
 
@@ -79,8 +92,7 @@ fn gap_onepass(
     let start = block::exclusive_sum(threads, count, sums);
 
     /// Copy what was kept to its place. Windows beyond the end of the stream have nothing to copy.
-    let base = output_positions[block];
-    let total = (output_positions[block + 1] - base) as u32;
+    let (base, total) = jobs::elements_of(output_positions, block, job);
     let to = start + write::lead(base);
     let number = if start < total { count.min(total - start) } else { 0 };
     for first in (0..number).step_by(KEPT) {
@@ -134,7 +146,14 @@ impl DecodeStrategy for GapOnepassStrategy {
         tunables: &GapOnepass,
         encoded: &'a Encoded<'a>,
     ) -> Result<Launch<'a>, StrategyError> {
-        let bits = (tunables.table == Placement::Argument).then_some(tunables.index_bits);
-        arguments::launch(encoded, tunables.bytes_per_thread, tunables.threads_per_block, bits)
+        tunables.launch(&[encoded])
+    }
+
+    fn launch_batch<'a>(
+        &self,
+        tunables: &GapOnepass,
+        batch: &[&'a Encoded<'a>],
+    ) -> Option<Result<Launch<'a>, StrategyError>> {
+        Some(tunables.launch(batch))
     }
 }

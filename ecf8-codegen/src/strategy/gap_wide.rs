@@ -6,7 +6,7 @@
 
 use super::gap::table::{Placement, SYMBOLS, place_table};
 use super::gap::window::{each_group, load_window};
-use super::gap::{arguments, block, output as write};
+use super::gap::{arguments, block, jobs, output as write};
 use super::{DecodeStrategy, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
@@ -31,7 +31,14 @@ pub(super) struct GapWide {
     table: Placement,
 }
 
-/// Decodes a tensor of scheme `exponent-gap`, several symbols at a time.
+impl GapWide {
+    fn launch<'a>(&self, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
+        let table_bits = (self.table == Placement::Argument).then_some(self.index_bits);
+        arguments::launch(batch, self.bytes_per_thread, self.threads_per_block, table_bits)
+    }
+}
+
+/// Decodes tensors of scheme `exponent-gap`, several symbols at a time.
 #[kernel(threads = t.threads_per_block)]
 fn gap_wide(
     t: &GapWide,
@@ -41,18 +48,24 @@ fn gap_wide(
     gaps: Global<u8>,
     output_positions: Global<u64>,
     decode_words: Global<u32>,
+    jobs: Global<u64>,
+    block_jobs: Global<u32>,
     output: GlobalMut<u8>,
     encoded_words: V<u32>,
 ) {
     let threads = t.threads_per_block;
     let sums = shared::<u32>(threads / WARP);
     let staged = dynamic_shared::<u8>();
-    let decoder = place_table(t.table, t.index_bits, codebook, decode_words, threads);
-
     let thread = thread_idx();
     let block = block_idx();
+    /// The tensor of which this block decodes a part.
+    let job = block_jobs[block];
+    let table_at = jobs::table_of(jobs, job);
+    let decoder = place_table(t.table, t.index_bits, codebook, decode_words, table_at, threads);
+
     let global_thread = block * threads + thread;
-    let window = load_window(t.bytes_per_thread, encoded, encoded_words, global_thread);
+    let own_window = global_thread + (jobs::to_window(jobs, job) as u32);
+    let window = load_window(t.bytes_per_thread, encoded, encoded_words, own_window);
     let gap = ((gaps[global_thread / 2] as u32) >> (4 - ((thread & 1) * 4))) & 15;
     barrier();
 
@@ -62,8 +75,7 @@ fn gap_wide(
     let start = block::exclusive_sum(threads, count, sums);
 
     /// Decode again, and stage the exponents. Windows beyond the end of the stream have none.
-    let base = output_positions[block];
-    let total = (output_positions[block + 1] - base) as u32;
+    let (base, total) = jobs::elements_of(output_positions, block, job);
     if start < total {
         let mut position = start + write::lead(base);
         each_group(&decoder, &window, gap, |symbols, number| {
@@ -109,7 +121,14 @@ impl DecodeStrategy for GapWideStrategy {
     }
 
     fn launch<'a>(&self, tunables: &GapWide, encoded: &'a Encoded<'a>) -> Result<Launch<'a>, StrategyError> {
-        let bits = (tunables.table == Placement::Argument).then_some(tunables.index_bits);
-        arguments::launch(encoded, tunables.bytes_per_thread, tunables.threads_per_block, bits)
+        tunables.launch(&[encoded])
+    }
+
+    fn launch_batch<'a>(
+        &self,
+        tunables: &GapWide,
+        batch: &[&'a Encoded<'a>],
+    ) -> Option<Result<Launch<'a>, StrategyError>> {
+        Some(tunables.launch(batch))
     }
 }

@@ -7,6 +7,7 @@ use crate::emulator::{self, Checks};
 use ecf8_core::corpus::{self, Tier, corpus};
 use ecf8_core::{Encoded, Scheme, scheme};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,7 +31,7 @@ pub struct Proof {
     pub variants: usize,
     /// Tensors, each encoded under every scheme that the strategy decodes.
     pub tensors: usize,
-    /// Decodings: every variant on every encoded tensor.
+    /// Decodings: every variant on every encoded tensor, and on several in one launch if the strategy has that.
     pub runs: usize,
     /// Bytes decoded, in all runs together.
     pub bytes: u64,
@@ -205,24 +206,30 @@ fn schemes_of(strategy: &dyn Strategy) -> Result<Vec<&'static dyn Scheme>, Dispr
     strategy.schemes().iter().map(known).collect()
 }
 
-/// All tensors of a scheme in one launch, for the variants that can: those that serve any codebook.
+/// Tensors of a scheme in one launch, for the strategies that can: all of them for a variant that serves any codebook, else
+/// those that share one.
 fn batches<'a>(strategy: &dyn Strategy, tensors: &'a [Tensor<'a>], variants: &'a [Params]) -> Vec<Run<'a>> {
-    let serves_all = |variant: &&Params| {
-        strategy.inlined(variant) == Ok(Inlined::MaxLen)
-            && tensors
-                .first()
-                .is_some_and(|tensor| !matches!(strategy.launch_batch(variant, &[&tensor.encoded]), Ok(None)))
+    let mut by_scheme: BTreeMap<&str, Vec<&Tensor<'_>>> = BTreeMap::new();
+    let mut by_codebook: BTreeMap<(&str, &[u8]), Vec<&Tensor<'_>>> = BTreeMap::new();
+    for tensor in tensors {
+        let scheme = tensor.encoded.scheme.name();
+        by_scheme.entry(scheme).or_default().push(tensor);
+        by_codebook.entry((scheme, tensor.encoded.codebook.lengths())).or_default().push(tensor);
+    }
+    let can = |variant: &&Params| {
+        tensors
+            .first()
+            .is_some_and(|tensor| !matches!(strategy.launch_batch(variant, &[&tensor.encoded]), Ok(None)))
     };
-    let of_one_scheme =
-        tensors.chunk_by(|one, other| one.encoded.scheme.name() == other.encoded.scheme.name());
-    let of_one_scheme: Vec<Vec<&Tensor<'_>>> =
-        of_one_scheme.map(|tensors| tensors.iter().collect()).collect();
-    let variants = variants.iter().filter(serves_all);
-    variants
-        .flat_map(|variant| {
-            of_one_scheme.iter().map(move |tensors| Run { tensors: tensors.clone(), variant })
-        })
-        .collect()
+    let of = |variant| {
+        let groups: Vec<_> = match strategy.inlined(variant) {
+            Ok(Inlined::MaxLen) => by_scheme.values().collect(),
+            _ => by_codebook.values().collect(),
+        };
+        let several = groups.into_iter().filter(|tensors| tensors.len() > 1);
+        several.map(move |tensors| Run { tensors: tensors.clone(), variant }).collect::<Vec<_>>()
+    };
+    variants.iter().filter(can).flat_map(of).collect()
 }
 
 /// The case under a scheme, once the reference decoder has brought it back.
@@ -275,7 +282,7 @@ fn difference(decoded: &[u8], wanted: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::ir::Kernel;
-    use crate::strategy::{Launch, Requirement, StrategyError, TunableSpec, strategy};
+    use crate::strategy::{Launch, Requirement, StrategyError, TunableSpec, strategies, strategy};
     use ecf8_core::Codebook;
 
     /// The paper's strategy in its default variant, and what is wrong with it.
@@ -358,9 +365,28 @@ mod tests {
         })
         .unwrap();
         let cases = corpus(Tier::Quick);
-        let bytes = cases.iter().map(|case| case.bytes.len() as u64).sum();
-        assert_eq!(proof, Proof { variants: 1, tensors: cases.len(), runs: cases.len(), bytes });
-        assert_eq!(told.into_inner(), cases.len());
+        let bytes: u64 = cases.iter().map(|case| case.bytes.len() as u64).sum();
+        assert_eq!((proof.variants, proof.tensors), (1, cases.len()));
+        assert!(proof.runs > cases.len() && proof.bytes > bytes, "also several tensors at once: {proof:?}");
+        assert_eq!(told.into_inner(), proof.runs);
+    }
+
+    #[test]
+    fn every_registered_strategy_decodes_tensors_together_in_every_variant() {
+        let cases = corpus(Tier::Quick);
+        for &strategy in strategies() {
+            let scheme = scheme(strategy.schemes()[0]).unwrap();
+            let tensors: Vec<Tensor<'_>> = cases.iter().map(|case| encode(scheme, case).unwrap()).collect();
+            let variants = strategy.variants();
+            let runs = batches(strategy, &tensors, &variants);
+            for variant in &variants {
+                assert!(runs.iter().any(|run| run.variant == variant), "{} {variant}", strategy.name());
+            }
+            runs.par_iter().for_each(|run| {
+                let what = || format!("{} {} on {}", strategy.name(), run.variant, run.case());
+                decode(strategy, run).unwrap_or_else(|error| panic!("{}: {error}", what()));
+            });
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Compiler;
 use ecf8_codegen::cuda;
-use ecf8_codegen::ir::{Block, Kernel, MemoryId, Op, Param, StmtKind, ValueId};
+use ecf8_codegen::ir::{Kernel, Param};
 use ecf8_codegen::strategy::{ALIGNMENT, Arg, Launch};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -93,30 +93,11 @@ impl Program {
 
 fn alignments(kernel: &Kernel) -> Vec<u64> {
     let bytes = |param: &Param| match param {
-        Param::Memory(id) => {
-            widest_access(kernel, *id, &kernel.body).max(kernel.memory(*id).ty.bytes()) as u64
-        }
+        // No more: what an output is aligned to beyond its widest access hides as many bytes from the guard page.
+        Param::Memory(id) => kernel.widest_access(*id).max(kernel.memory(*id).ty.bytes()) as u64,
         Param::Scalar(_) => 1,
     };
     kernel.params.iter().map(bytes).collect()
-}
-
-/// Bytes of the widest load from or store to a memory. No more: what an output is aligned to beyond that hides as many
-/// bytes behind its end from the guard page.
-fn widest_access(kernel: &Kernel, memory: MemoryId, block: &Block) -> usize {
-    let bytes = |values: &[ValueId]| values.iter().map(|value| kernel.value(*value).ty.bytes()).sum();
-    let widths = block.iter().map(|stmt| {
-        let own = match &stmt.kind {
-            StmtKind::Let(value, Op::Load(from, _)) if *from == memory => bytes(&[*value]),
-            StmtKind::Store(to, _, value) if *to == memory => bytes(&[*value]),
-            StmtKind::LoadVector { results, memory: from, .. } if *from == memory => bytes(results),
-            StmtKind::StoreVector { memory: to, values, .. } if *to == memory => bytes(values),
-            _ => 0,
-        };
-        let inner = stmt.kind.blocks().into_iter().map(|(block, _)| widest_access(kernel, memory, block));
-        inner.fold(own, usize::max)
-    });
-    widths.fold(0, usize::max)
 }
 
 /// The C++ source: the shim, each kernel in a namespace with a function that calls it, and `main`.

@@ -19,7 +19,7 @@
 #define __device__
 #define __constant__ const
 #define __shared__ static
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
 #define __launch_bounds__(...)
 
 struct Coordinate {

@@ -24,6 +24,7 @@ crate::cases! {
     a_load_is_not_moved_past_a_store: Case::new(exchanged(), &[1_u32, 0, 3, 2]).input(&[0_u32, 1, 2, 3]);
     four_words_are_loaded_and_stored_at_once:
         Case::new(quads(), &[3_u32, 2, 1, 0, 7, 6, 5, 4]).input(&[0_u32, 1, 2, 3, 4, 5, 6, 7]);
+    vectors_come_from_tables_and_arrays_of_the_block: Case::new(aligned(), &[8_u32, 10, 12, 14, 16, 18, 20, 22]);
     memory_can_be_viewed_as_another_type:
         Case::new(viewed(), &[0x0403_0201_u32, 0x0807_0605]).input(&[1_u8, 2, 3, 4, 5, 6, 7, 8]);
 }
@@ -138,4 +139,32 @@ fn viewed(input: Global<u8>, output: GlobalMut<u32>) {
     let words = input.view::<u32>();
     let i = thread_idx();
     output[i] = words[i];
+}
+
+#[kernel(threads = 2)]
+fn aligned(output: GlobalMut<u32>) {
+    let odd = shared::<u32>(3);
+    let quads = shared::<u32>(8);
+    let first = table(&[0_u32, 1, 2, 3, 4, 5, 6, 7]);
+    let second = constant_table(&[8_u32, 9, 10, 11, 12, 13, 14, 15]);
+    let i = thread_idx();
+    odd[i] = 0;
+    quads.store4(i, first.load4(i));
+    let sum = quads.load4(i);
+    let more = second.load4(i);
+    let none = odd[i];
+    output.store4(i, [sum[0] + more[0] + none, sum[1] + more[1], sum[2] + more[2], sum[3] + more[3]]);
+}
+
+#[test]
+fn what_vectors_are_loaded_from_or_stored_to_is_aligned() {
+    let text = ecf8_codegen::cuda::source(&aligned().unwrap());
+    for line in [
+        "    __shared__ u32 odd[3];",
+        "    __shared__ __align__(16) u32 quads[8];",
+        "__device__ const __align__(16) u32 first[8] = {",
+        "__constant__ __align__(16) u32 second[8] = {",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
 }

@@ -12,11 +12,14 @@ use ecf8_core::Codebook;
 /// Symbols that one entry holds.
 pub(in super::super) const SYMBOLS: u32 = 4;
 
+/// Words of a vector, as which tables are copied.
+pub(super) const VECTOR: u32 = 4;
+
 /// The longest codeword.
 const MAX_LEN: u32 = 16;
 
-/// Words that describe the canonical code: per length a bound and an offset, then the symbols.
-const CODE_WORDS: usize = 2 * (MAX_LEN as usize + 1) + 16;
+/// Words that describe the canonical code: per length a bound and an offset, then the symbols, up to a whole vector.
+const CODE_WORDS: usize = (2 * (MAX_LEN as usize + 1) + 16).next_multiple_of(VECTOR as usize);
 
 tunable_enum! {
     /// Where the look-up table lies.
@@ -131,13 +134,15 @@ impl Decoder {
     }
 }
 
-/// Puts the table where it belongs. A barrier must follow before it is used.
+/// Puts the table where it belongs; one that is passed starts at vector `first` of the argument. A barrier must follow before it is
+/// used.
 #[device]
 pub(in super::super) fn place_table(
     placement: Placement,
     index_bits: u32,
     codebook: &Codebook,
     argument: Global<u32>,
+    first: V<u64>,
     threads: u32,
 ) -> Decoder {
     let words = words(codebook, index_bits);
@@ -151,15 +156,15 @@ pub(in super::super) fn place_table(
         Placement::Shared => {
             let decode_table = table(&words);
             let decode = shared::<u32>(count);
-            for i in (thread_idx()..count).step_by(threads) {
-                decode[i] = decode_table[i];
+            for i in (thread_idx()..count / VECTOR).step_by(threads) {
+                decode.store4(i, decode_table.load4(i));
             }
             Place::Shared(decode)
         }
         Placement::Argument => {
             let decode = shared::<u32>(count);
-            for i in (thread_idx()..count).step_by(threads) {
-                decode[i] = argument[i];
+            for i in (thread_idx()..count / VECTOR).step_by(threads) {
+                decode.store4(i, argument.load4(first + (i as u64)));
             }
             Place::Shared(decode)
         }

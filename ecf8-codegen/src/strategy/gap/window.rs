@@ -6,19 +6,20 @@ use crate::lang::{Global, V, WARP, byte_permute, device, funnel_left, lane_idx, 
 /// Bits of a word.
 const WORD: u32 = 32;
 
-/// The words of this thread's window, first bits on top, and the one after them, in which its last codeword may end.
+/// The words of this thread's window, which has this number, first bits on top, and the one after them, in which its last
+/// codeword may end.
 ///
-/// What lies beyond the stream is of no consequence, so the index is only kept within the buffer.
+/// What lies beyond the tensor's stream is of no consequence, so the index is only kept within the buffer.
 #[device]
 pub(in super::super) fn load_window(
     bytes_per_thread: u32,
     encoded: Global<u32>,
     encoded_words: V<u32>,
-    global_thread: V<u32>,
+    number: V<u32>,
 ) -> Vec<V<u32>> {
     let words = bytes_per_thread / 4;
     let last = encoded_words / words - 1;
-    let own = global_thread.min(last);
+    let own = number.min(last);
     let window: Vec<V<u32>> = match words {
         1 => [encoded[own]].to_vec(),
         2 => encoded.load2(own).to_vec(),

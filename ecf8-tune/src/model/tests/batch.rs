@@ -25,7 +25,7 @@ fn codebooks(model: &Model) -> usize {
 
 #[test]
 fn tensors_of_several_codebooks_share_a_launch_unless_the_kernel_has_one_compiled_in() {
-    for scheme in ["pair-lanes", "byte-lanes"] {
+    for scheme in ["pair-lanes", "byte-lanes", "exponent-gap"] {
         let folder = shards(3, scheme);
         let model = Model::open(folder.path()).unwrap();
         let different = codebooks(&model);
@@ -63,12 +63,31 @@ fn a_plan_of_too_many_kernels_gives_way_to_variants_that_share_them_and_says_so(
 }
 
 #[test]
-fn a_scheme_that_is_decoded_tensor_by_tensor_needs_few_kernels_all_the_same() {
-    let folder = shards(24, "exponent-gap");
-    let model = Model::open(folder.path()).unwrap();
-    let mut loaded = model.load(emulator()).unwrap();
-    assert!(codebooks(&model) > MOST_KERNELS, "{}", codebooks(&model));
-    assert!(loaded.plan().kernels() <= MOST_KERNELS, "{}", loaded.plan().kernels());
-    assert!(loaded.notes().is_empty(), "{:?}", loaded.notes());
-    assert_eq!(loaded.verify().unwrap(), 24 * 5000);
+fn without_records_tensors_of_any_codebooks_share_a_kernel_and_a_launch() {
+    for scheme in ecf8_core::schemes() {
+        let scheme = scheme.name();
+        let folder = shards(24, scheme);
+        let model = Model::open(folder.path()).unwrap();
+        let mut loaded = model.load(emulator()).unwrap();
+        assert!(codebooks(&model) > MOST_KERNELS, "{scheme}: {}", codebooks(&model));
+        assert!(loaded.plan().kernels() <= MOST_KERNELS, "{scheme}: {}", loaded.plan().kernels());
+        assert!(loaded.notes().is_empty(), "{scheme}: {:?}", loaded.notes());
+        assert_eq!((loaded.launches(0), loaded.verify().unwrap()), (1, 24 * 5000), "{scheme}");
+    }
+}
+
+#[test]
+fn the_papers_kernel_takes_tensors_of_one_codebook_together() {
+    let tensors = [(1, 5000), (8, 7001), (15, 3333), (4, 6000)];
+    let tensors = tensors.map(|(seed, count)| e4m3(&format!("layers.0.w{seed}"), seed, count));
+    let model = Made::new(&tensors, "exponent-gap").open();
+    let different = codebooks(&model);
+    assert!(different < 4, "{different} codebooks");
+    // It is the one without a choice of where its table lies.
+    let (record, _) = records::for_first_compressed(&model, |params| params.get("table").is_none());
+    let plan = Plan::from_records(&model, &emulator(), &[record]).unwrap();
+    assert!(plan.tensors().iter().flatten().all(|tensor| tensor.strategy.name() == "gap-cascade"));
+    let mut loaded = model.load_planned(emulator(), plan).unwrap();
+    assert_eq!((loaded.launches(0), loaded.notes().len()), (different, 0), "{:?}", loaded.notes());
+    assert_eq!(loaded.verify().unwrap(), 21_334);
 }

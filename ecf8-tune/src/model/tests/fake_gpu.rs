@@ -31,7 +31,8 @@ fn a_cold_load_compiles_at_most_sixteen_kernels_and_a_warm_one_does_not_even_loo
             "a_cold_load_compiles_at_most_sixteen_kernels_and_a_warm_one_does_not_even_look_for_nvrtc",
         );
     }
-    for scheme in ["pair-lanes", "byte-lanes"] {
+    for scheme in ecf8_core::schemes() {
+        let scheme = scheme.name();
         let root = tempfile::tempdir().unwrap();
         let made = five_hundred(scheme);
         let model = made.open();
@@ -121,7 +122,8 @@ fn kernels_by_the_real_nvrtc_take_the_arguments_that_layers_are_launched_with() 
     if let Err(error) = Nvrtc::find() {
         return eprintln!("skipped: {error}");
     }
-    for scheme in ["pair-lanes", "byte-lanes"] {
+    for scheme in ecf8_core::schemes() {
+        let scheme = scheme.name();
         let root = tempfile::tempdir().unwrap();
         let made = model_of_layers(3, 4, 5000, scheme);
         let model = made.open();
