@@ -7,7 +7,7 @@ use crate::executor::{CudaExecutor, EmulatorExecutor, Target, Timing};
 use crate::tuner::{self, Budget, Candidate, Known, Outcome, Settings, Stop, Summary, Trials, Workbench};
 use clap::Args;
 use ecf8_codegen::emulator::Checks;
-use ecf8_codegen::strategy::{strategies, strategies_for};
+use ecf8_codegen::strategy::{Params, strategies, strategies_for};
 use ecf8_core::{Encoded, schemes, synthetic};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -265,10 +265,7 @@ fn choose<T: Target>(
     let all = tuner::candidates(scheme);
     let space: Vec<Candidate> =
         all.into_iter().filter(|candidate| candidate.strategy.name() == strategy).collect();
-    let default = space
-        .iter()
-        .find(|candidate| candidate.strategy.params(&[]).is_ok_and(|params| params == candidate.params))
-        .or(space.first());
+    let default = space.iter().find(|candidate| tuner::is_default(candidate)).or(space.first());
     let nothing = || Failure::request(format!("strategy {strategy} has no variant for scheme {scheme}"));
     let default = default.cloned().ok_or_else(nothing)?;
     let mut bench = Workbench::expecting(target, encoded, &space, bytes.to_vec());
@@ -282,7 +279,19 @@ fn choose<T: Target>(
         return Err(Failure::data(format!("{strategy}: {reason}")));
     }
     let timed = |index: &usize| matches!(tuned.outcomes.get(*index), Some(Some(Outcome::SamplesNs(_))));
-    Ok(tuned.choice.filter(timed).and_then(|index| space.get(index)).cloned().unwrap_or(default))
+    if let Some(choice) = tuned.choice.filter(timed).and_then(|index| space.get(index)) {
+        return Ok(choice.clone());
+    }
+    // Nothing was timed: the default, or what is most like it among those that were not rejected and fit.
+    let limits = target.limits();
+    let is_possible = |params: &Params| {
+        let index = space.iter().position(|candidate| candidate.params == *params)?;
+        let rejected = matches!(tuned.outcomes.get(index), Some(Some(Outcome::Rejected(_))));
+        let fits = limits.check_variant(default.strategy, params, encoded).is_ok();
+        (fits && !rejected).then(|| space[index].clone())
+    };
+    let near = tuner::nearest_first(default.strategy, &default.params);
+    Ok(near.iter().find_map(is_possible).unwrap_or(default))
 }
 
 impl Row {

@@ -115,6 +115,8 @@ impl Target for CudaExecutor {
         Limits {
             shared_per_block_bytes: info.shared_per_block_bytes,
             threads_per_block: info.threads_per_block,
+            // On every GPU from sm_75 on, one block may have all of them.
+            registers_per_block: info.registers_per_sm,
             l2_bytes: info.l2_bytes,
             memory_bytes: info.memory_bytes,
         }

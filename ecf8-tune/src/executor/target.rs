@@ -34,6 +34,8 @@ pub struct Limits {
     pub shared_per_block_bytes: u32,
     /// Most threads of a block.
     pub threads_per_block: u32,
+    /// Most 32-bit registers of all threads of a block.
+    pub registers_per_block: u32,
     /// The cache that timed launches have to be kept out of; 0 if there is none.
     pub l2_bytes: u64,
     /// Memory for buffers.

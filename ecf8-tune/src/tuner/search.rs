@@ -1,6 +1,6 @@
 //! Which candidates to try next.
 
-use super::Candidate;
+use super::{Candidate, is_default};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
@@ -54,9 +54,6 @@ impl Neighbours {
     }
 
     fn start(&self, space: &[Candidate]) -> BTreeSet<usize> {
-        let is_default = |candidate: &Candidate| {
-            candidate.strategy.params(&[]).is_ok_and(|default| default == candidate.params)
-        };
         let defaults = (0..space.len()).filter(|index| is_default(&space[*index]));
         let step = (space.len() / self.sample.max(1)).max(1);
         let sample = (0..space.len()).step_by(step);

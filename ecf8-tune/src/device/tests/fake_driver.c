@@ -47,6 +47,7 @@ int cuDeviceGetAttribute(int *value, int attribute, int device) {
     case 36: return 1;                      /* memory clock: refused */
     case 75: *value = 9; break;             /* compute capability */
     case 76: *value = 0; break;
+    case 82: *value = 64 * 1024; break;     /* registers per multiprocessor */
     case 97: *value = 227 * 1024; break;    /* shared memory per block, opt-in */
     case 115: *value = trouble("no pools") ? 0 : 1; break;
     default: *value = 132; break;
