@@ -1,8 +1,12 @@
 //! A GPU as a target. Kernels come from the kernel cache, which compiles those that it does not have.
 
 use super::target::checked_part;
-use super::{Dispatch, ExecutorError, Fingerprint, Limits, Target, TargetArg, Timing};
-use crate::device::{self, CudaDevice, DeviceBuffer, DeviceError, DeviceInfo, Function, Mark, Recording};
+use super::{
+    Dispatch, ExecutorError, Fingerprint, Limits, Target, TargetArg, Task, Timing, Transfer, Undone,
+};
+use crate::device::{
+    self, CudaDevice, DeviceBuffer, DeviceError, DeviceInfo, Function, Mark, Recording, Replay,
+};
 use crate::kernel_cache::{KernelCache, KernelRequest};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::strategy::ALIGNMENT;
@@ -20,7 +24,7 @@ pub struct CudaExecutor {
     cache: Arc<KernelCache>,
     /// Loaded kernels by the hash of their source.
     functions: HashMap<u64, Function>,
-    /// Why launches were last timed one by one, if they were.
+    /// Why launches were last run one by one though there were several to repeat, if they were.
     one_by_one: Option<DeviceError>,
 }
 
@@ -59,7 +63,7 @@ impl CudaExecutor {
         &self.cache
     }
 
-    /// Why the last runs of several launches were timed one by one, so that the times of small kernels are in part the
+    /// Why the last runs of several launches were made one by one, so that the times of small kernels are in part the
     /// host's; `None` if a graph was replayed.
     #[must_use]
     pub fn one_by_one(&self) -> Option<&DeviceError> {
@@ -87,6 +91,7 @@ impl Target for CudaExecutor {
     type Kernel = Function;
     type Buffer = DeviceBuffer;
     type Mark = Mark;
+    type Replay = Replay;
 
     fn describe(&self) -> String {
         let info = self.device.info();
@@ -174,14 +179,8 @@ impl Target for CudaExecutor {
         buffer.len()
     }
 
-    fn copy(
-        &mut self,
-        from: &DeviceBuffer,
-        bytes: usize,
-        into: &mut DeviceBuffer,
-        start: usize,
-    ) -> Result<(), ExecutorError> {
-        Ok(self.device.copy_part(from, 0..bytes, into, start)?)
+    fn copy(&mut self, transfer: &Transfer<'_, DeviceBuffer>) -> Result<(), ExecutorError> {
+        Ok(self.device.perform(&device::Task::Copy(copy(transfer)))?)
     }
 
     fn fill(&mut self, buffer: &mut DeviceBuffer, value: u8) -> Result<(), ExecutorError> {
@@ -189,12 +188,32 @@ impl Target for CudaExecutor {
     }
 
     fn launch(&mut self, dispatch: &Dispatch<'_, Function, DeviceBuffer>) -> Result<(), ExecutorError> {
-        for arg in &dispatch.args {
-            if let TargetArg::Part { buffer, start, bytes } = arg {
-                checked_part(*start, *bytes, buffer.len())?;
-            }
-        }
+        check_parts(dispatch)?;
         Ok(self.device.run(&one(dispatch, &arguments(dispatch)))?)
+    }
+
+    fn repeat(
+        &mut self,
+        work: &[Task<'_, Function, DeviceBuffer>],
+        replay: &mut Replay,
+    ) -> Result<(), Undone> {
+        let mut prepared = Vec::with_capacity(work.len());
+        for (at, task) in work.iter().enumerate() {
+            prepared.push(match task {
+                Task::Launch(dispatch) => {
+                    check_parts(dispatch).map_err(|source| Undone { at: Some(at), source })?;
+                    arguments(dispatch)
+                }
+                Task::Copy(_) => Vec::new(),
+            });
+        }
+        let tasks = work.iter().zip(&prepared).map(|(task, args)| match task {
+            Task::Launch(dispatch) => device::Task::Launch(one(dispatch, args)),
+            Task::Copy(transfer) => device::Task::Copy(copy(transfer)),
+        });
+        let done = self.device.repeat(&tasks.collect::<Vec<_>>(), replay);
+        self.one_by_one = replay.one_by_one().cloned();
+        done.map_err(|device::Undone { at, source }| Undone { at, source: source.into() })
     }
 
     fn download(&mut self, buffer: &DeviceBuffer, out: &mut [u8]) -> Result<(), ExecutorError> {
@@ -235,6 +254,21 @@ impl Target for CudaExecutor {
         let times = self.device.time(runs, |_| turn.next().map_or(Ok(()), Recording::replay))?;
         Ok(times.into_iter().map(|ms| nanoseconds(f64::from(ms) / launches.max(1) as f64)).collect())
     }
+}
+
+/// Whether all parts of buffers are within their buffers.
+fn check_parts(dispatch: &Dispatch<'_, Function, DeviceBuffer>) -> Result<(), ExecutorError> {
+    for arg in &dispatch.args {
+        if let TargetArg::Part { buffer, start, bytes } = arg {
+            checked_part(*start, *bytes, buffer.len())?;
+        }
+    }
+    Ok(())
+}
+
+fn copy<'a>(transfer: &Transfer<'a, DeviceBuffer>) -> device::Transfer<'a> {
+    let Transfer { from, bytes, into, start } = *transfer;
+    device::Transfer { source: from, part: 0..bytes, target: into, start }
 }
 
 fn arguments<'a>(dispatch: &Dispatch<'a, Function, DeviceBuffer>) -> Vec<device::Arg<'a>> {

@@ -1,6 +1,6 @@
 //! An emulator that writes down what is asked of it, and offers as little as a test wants.
 
-use super::{Dispatch, EmulatorExecutor, ExecutorError, Fingerprint, Limits, Target, Timing};
+use super::{Dispatch, EmulatorExecutor, ExecutorError, Fingerprint, Limits, Target, Timing, Transfer};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::emulator::Checks;
 use ecf8_codegen::ir;
@@ -38,6 +38,7 @@ impl Target for Logged {
     type Kernel = Kernel;
     type Buffer = Buffer;
     type Mark = ();
+    type Replay = ();
 
     fn describe(&self) -> String {
         Target::describe(&self.emulator)
@@ -83,15 +84,9 @@ impl Target for Logged {
         self.emulator.bytes(buffer)
     }
 
-    fn copy(
-        &mut self,
-        from: &Buffer,
-        bytes: usize,
-        into: &mut Buffer,
-        start: usize,
-    ) -> Result<(), ExecutorError> {
+    fn copy(&mut self, transfer: &Transfer<'_, Buffer>) -> Result<(), ExecutorError> {
         self.log.push("copy");
-        self.emulator.copy(from, bytes, into, start)
+        self.emulator.copy(transfer)
     }
 
     fn fill(&mut self, buffer: &mut Buffer, value: u8) -> Result<(), ExecutorError> {

@@ -22,7 +22,7 @@ pub use emulator::EmulatorExecutor;
 pub use fingerprint::Fingerprint;
 pub use fit::{BlockNeeds, Misfit};
 pub use prepared::Prepared;
-pub use target::{Dispatch, Limits, Target, TargetArg, Timing};
+pub use target::{Dispatch, Limits, Target, TargetArg, Task, Timing, Transfer, Undone};
 
 use crate::device::DeviceError;
 use crate::nvrtc::NvrtcError;

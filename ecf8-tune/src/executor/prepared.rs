@@ -83,17 +83,21 @@ impl<K: Clone, B> Prepared<K, B> {
     where
         T: Target<Kernel = K, Buffer = B>,
     {
+        self.dispatch(output, start).map_or(Ok(()), |dispatch| target.launch(&dispatch))
+    }
+
+    /// That launch; `None` where there is nothing to launch.
+    pub fn dispatch<'a>(&'a self, output: &'a B, start: usize) -> Option<Dispatch<'a, K, B>> {
         if self.grid == 0 {
-            return Ok(());
+            return None;
         }
-        let output = &*output;
         let args = self.args.iter().map(|arg| match arg {
             PreparedArg::Input(input) => TargetArg::Buffer(input),
             PreparedArg::Output => TargetArg::Part { buffer: output, start, bytes: self.output_bytes },
             PreparedArg::U32(value) => TargetArg::U32(*value),
             PreparedArg::U64(value) => TargetArg::U64(*value),
         });
-        target.launch(&Dispatch {
+        Some(Dispatch {
             kernel: &self.kernel,
             grid: self.grid,
             threads: self.threads,

@@ -88,6 +88,37 @@ pub struct Dispatch<'a, K, B> {
     pub gaps: &'a [Range<usize>],
 }
 
+/// Some bytes of one buffer, from its start on, to be copied to another.
+#[derive(Debug)]
+pub struct Transfer<'a, B> {
+    /// Where they are.
+    pub from: &'a B,
+    /// How many they are.
+    pub bytes: usize,
+    /// Where they go to. Though it is shared it is written, as a kernel's output is.
+    pub into: &'a B,
+    /// The byte of it that the first of them goes to.
+    pub start: usize,
+}
+
+/// A piece of work.
+#[derive(Debug)]
+pub enum Task<'a, K, B> {
+    /// A launch.
+    Launch(Dispatch<'a, K, B>),
+    /// A copy.
+    Copy(Transfer<'a, B>),
+}
+
+/// Work that could not be done.
+#[derive(Debug)]
+pub struct Undone {
+    /// The first piece that was not done, where that is known.
+    pub at: Option<usize>,
+    /// Why not.
+    pub source: ExecutorError,
+}
+
 /// What runs kernels and times them: a GPU, or the emulator. Everything happens in the order in which it is asked for.
 pub trait Target {
     /// A kernel, ready to be launched.
@@ -96,6 +127,8 @@ pub trait Target {
     type Buffer;
     /// A point in the order of what was asked for.
     type Mark;
+    /// What is kept of work to do it faster the next time.
+    type Replay: Default;
 
     /// What it is, for people.
     fn describe(&self) -> String;
@@ -142,17 +175,11 @@ pub trait Target {
     /// How many bytes a buffer has.
     fn bytes(&self, buffer: &Self::Buffer) -> usize;
 
-    /// Copies the first `bytes` bytes of one buffer to those of another from `start` on.
+    /// Copies bytes of one buffer to another.
     ///
     /// # Errors
     /// If either buffer ends too early, or the target fails.
-    fn copy(
-        &mut self,
-        from: &Self::Buffer,
-        bytes: usize,
-        into: &mut Self::Buffer,
-        start: usize,
-    ) -> Result<(), ExecutorError>;
+    fn copy(&mut self, transfer: &Transfer<'_, Self::Buffer>) -> Result<(), ExecutorError>;
 
     /// Sets every byte of a buffer.
     ///
@@ -165,6 +192,26 @@ pub trait Target {
     /// # Errors
     /// If it cannot be launched so, or fails at once.
     fn launch(&mut self, dispatch: &Dispatch<'_, Self::Kernel, Self::Buffer>) -> Result<(), ExecutorError>;
+
+    /// Does work in its order, as [`Target::launch`] and [`Target::copy`] do, but faster where it is the same as the last time
+    /// with this `replay`.
+    ///
+    /// # Errors
+    /// As those two.
+    fn repeat(
+        &mut self,
+        work: &[Task<'_, Self::Kernel, Self::Buffer>],
+        _replay: &mut Self::Replay,
+    ) -> Result<(), Undone> {
+        for (at, task) in work.iter().enumerate() {
+            let done = match task {
+                Task::Launch(dispatch) => self.launch(dispatch),
+                Task::Copy(transfer) => self.copy(transfer),
+            };
+            done.map_err(|source| Undone { at: Some(at), source })?;
+        }
+        Ok(())
+    }
 
     /// Copies the first `out.len()` bytes of a buffer to `out`, after all launches.
     ///

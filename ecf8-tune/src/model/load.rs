@@ -44,6 +44,8 @@ pub(super) struct LoadedLayer<T: Target> {
     pub(super) places: Vec<Place>,
     pub(super) steps: Vec<Step<T>>,
     pub(super) bytes: usize,
+    /// What is kept of decoding it the last time.
+    pub(super) replay: T::Replay,
 }
 
 /// A part of the work of decoding a layer.
@@ -172,7 +174,8 @@ impl<T: Target> LoadedModel<'_, T> {
         if whole.bytes > LARGEST {
             return Err(ModelError::TooLarge { layer: whole.name.clone(), bytes: whole.bytes });
         }
-        let mut layer = LoadedLayer { places: Vec::new(), steps: Vec::new(), bytes: 0 };
+        let mut layer =
+            LoadedLayer { places: Vec::new(), steps: Vec::new(), bytes: 0, replay: T::Replay::default() };
         for group in self.groups(index) {
             self.load_group(&mut layer, index, &group)?;
         }
