@@ -147,7 +147,7 @@ impl Tune {
         let complete = rows.len() == groups.len() && rows.iter().all(|row| row.record.complete);
         let place = place.map(|path| path.display().to_string());
         let runs: usize = rows.iter().map(|row| row.runs).sum();
-        let timing = target.timing();
+        let (timing, one_by_one) = (target.timing(), target.one_by_one());
         let json = json!({
             "input": input.display().to_string(),
             "device": target.describe(),
@@ -156,6 +156,7 @@ impl Tune {
             "cache": place,
             "runs": runs,
             "complete": complete,
+            "one_by_one": one_by_one,
             "warnings": warnings,
             "ignored": ignored,
             "problems": rows.iter().map(|row| row.json(timing)).collect::<Vec<_>>(),
@@ -169,7 +170,8 @@ impl Tune {
             }
             _ => None,
         };
-        let text = text(&target.describe(), timing, &rows, runs, complete, place.as_deref(), &ignored);
+        let mut text = text(&target.describe(), timing, &rows, runs, complete, place.as_deref(), &ignored);
+        text += &super::answer::one_by_one(one_by_one.as_deref());
         Ok(Answer { text, json, failure })
     }
 }

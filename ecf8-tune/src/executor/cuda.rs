@@ -24,7 +24,7 @@ pub struct CudaExecutor {
     cache: Arc<KernelCache>,
     /// Loaded kernels by the hash of their source.
     functions: HashMap<u64, Function>,
-    /// Why launches were last run one by one though there were several to repeat, if they were.
+    /// Why launches were run one by one though there were several to repeat, if they were.
     one_by_one: Option<DeviceError>,
 }
 
@@ -63,11 +63,11 @@ impl CudaExecutor {
         &self.cache
     }
 
-    /// Why the last runs of several launches were made one by one, so that the times of small kernels are in part the
-    /// host's; `None` if a graph was replayed.
-    #[must_use]
-    pub fn one_by_one(&self) -> Option<&DeviceError> {
-        self.one_by_one.as_ref()
+    /// Remembers why there was no graph to replay.
+    fn note(&mut self, one_by_one: Option<&DeviceError>) {
+        if let Some(error) = one_by_one {
+            self.one_by_one = Some(error.clone());
+        }
     }
 }
 
@@ -212,7 +212,7 @@ impl Target for CudaExecutor {
             Task::Copy(transfer) => device::Task::Copy(copy(transfer)),
         });
         let done = self.device.repeat(&tasks.collect::<Vec<_>>(), replay);
-        self.one_by_one = replay.one_by_one().cloned();
+        self.note(replay.one_by_one());
         done.map_err(|device::Undone { at, source }| Undone { at, source: source.into() })
     }
 
@@ -226,6 +226,10 @@ impl Target for CudaExecutor {
 
     fn wait(&mut self, mark: &Mark) -> Result<(), ExecutorError> {
         Ok(self.device.wait(mark)?)
+    }
+
+    fn one_by_one(&self) -> Option<String> {
+        self.one_by_one.as_ref().map(ToString::to_string)
     }
 
     fn time(
@@ -249,7 +253,7 @@ impl Target for CudaExecutor {
         let recordings: Vec<Recording<'_>> = (0..runs.min(different))
             .map(|_| self.device.record(turn.by_ref().take(launches).collect()))
             .collect::<Result<_, _>>()?;
-        self.one_by_one = recordings.iter().find_map(Recording::one_by_one).cloned();
+        self.note(recordings.iter().find_map(Recording::one_by_one));
         let mut turn = recordings.iter().cycle();
         let times = self.device.time(runs, |_| turn.next().map_or(Ok(()), Recording::replay))?;
         Ok(times.into_iter().map(|ms| nanoseconds(f64::from(ms) / launches.max(1) as f64)).collect())
@@ -342,7 +346,7 @@ mod tests {
         assert_eq!(target.time(&dispatches, 5, 4).unwrap(), [500_000; 5]);
         assert_eq!((flipped(&mut target), count("fake_kernels")), ([1, 1, 0], 20));
         if let Some(error) = target.one_by_one() {
-            assert_eq!(*error, DeviceError::DriverTooOld { function: "cuGraphDestroy" });
+            assert_eq!(error, DeviceError::DriverTooOld { function: "cuGraphDestroy" }.to_string());
             return;
         }
         assert_eq!((count("fake_replays"), count("fake_graphs"), count("fake_streams")), (5, 0, 0));

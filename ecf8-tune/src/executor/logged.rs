@@ -15,12 +15,14 @@ pub(crate) struct Logged {
     emulator: EmulatorExecutor,
     pub(crate) log: Vec<&'static str>,
     limits: Limits,
+    /// Why it makes launches one by one.
+    pub(crate) one_by_one: Option<String>,
 }
 
 impl Logged {
     pub(crate) fn new() -> Self {
         let emulator = EmulatorExecutor { checks: Checks::Full };
-        Self { limits: emulator.limits(), emulator, log: Vec::new() }
+        Self { limits: emulator.limits(), emulator, log: Vec::new(), one_by_one: None }
     }
 
     /// With no more shared memory for a block than this.
@@ -110,6 +112,10 @@ impl Target for Logged {
     fn wait(&mut self, mark: &()) -> Result<(), ExecutorError> {
         self.log.push("wait");
         self.emulator.wait(mark)
+    }
+
+    fn one_by_one(&self) -> Option<String> {
+        self.one_by_one.clone()
     }
 
     fn time(

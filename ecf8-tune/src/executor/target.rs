@@ -231,6 +231,12 @@ pub trait Target {
     /// If a launch has failed, or the target does.
     fn wait(&mut self, mark: &Self::Mark) -> Result<(), ExecutorError>;
 
+    /// Why several launches to repeat were made one by one at some time, so that the times of small kernels are in part the
+    /// host's; `None` if they were replayed as a graph, or there is nothing that could.
+    fn one_by_one(&self) -> Option<String> {
+        None
+    }
+
     /// Times `runs` runs of `launches` launches each, taking the dispatches in turn, which are the same work on different
     /// buffers. Gives nanoseconds per launch, run by run. A target that predicts gives the one number that it knows.
     ///
