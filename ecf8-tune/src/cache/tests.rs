@@ -1,7 +1,7 @@
 use super::*;
 use crate::executor::{Fingerprint, Timing};
 use crate::nvrtc::Arch;
-use crate::tuner::{Candidate, Known, Outcome, Problem, Tuned, candidates};
+use crate::tuner::{Candidate, Exhaustive, Known, Outcome, Problem, Tuned, candidates};
 use ecf8_codegen::strategy::{Params, Strategy, strategies_for};
 use ecf8_core::{Codebook, schemes};
 use std::fs;
@@ -73,7 +73,10 @@ fn records_come_back_from_the_file_as_they_were() {
 #[test]
 fn what_is_known_goes_round_through_a_record() {
     let known = record(h200(), problem(20, "1233"), 2, 5).known(space());
-    assert_eq!((known.incumbent, known.complete, known.is_settled(6)), (Some(2), true, true));
+    assert_eq!(
+        (known.incumbent, known.complete, known.is_settled(space(), &Exhaustive::default())),
+        (Some(2), true, true)
+    );
     assert_eq!(known.outcomes[2], Some(Outcome::SamplesNs(vec![1000; 3])));
 
     let mut changed = record(h200(), problem(20, "1233"), 2, 5);
@@ -83,8 +86,11 @@ fn what_is_known_goes_round_through_a_record() {
     chosen.variant.code = "0123456789abcdef".to_owned();
     choice.code = "0123456789abcdef".to_owned();
     let known = changed.known(space());
-    assert_eq!((known.incumbent, known.outcomes[2].clone(), known.is_settled(6)), (None, None, false));
-    assert!(!Known::default().is_settled(6));
+    assert_eq!(
+        (known.incumbent, known.outcomes[2].clone(), known.is_settled(space(), &Exhaustive::default())),
+        (None, None, false)
+    );
+    assert!(!Known::default().is_settled(space(), &Exhaustive::default()));
 }
 
 #[test]

@@ -287,13 +287,14 @@ fn rejected(reason: impl ToString) -> TrialError {
     TrialError::Rejected(reason.to_string())
 }
 
-/// A fault takes the GPU's context with it; anything else concerns the candidate alone.
+/// A fault takes the GPU's context with it, and memory may be there the next time; anything else concerns the candidate alone.
 #[expect(clippy::needless_pass_by_value, reason = "used as a function of errors")]
 fn sort(error: ExecutorError) -> TrialError {
     match error {
         ExecutorError::Device(DeviceError::KernelFault { .. } | DeviceError::Lost { .. }) => {
             TrialError::Fatal(error.to_string())
         }
+        ExecutorError::Device(DeviceError::OutOfMemory { .. }) => TrialError::Postponed(error.to_string()),
         _ => TrialError::Rejected(error.to_string()),
     }
 }
