@@ -40,7 +40,7 @@ fn file_commands_answer_one_json_document_with_the_promised_keys() {
     assert_eq!(json["input_bytes"], sample().len());
 
     let json = scratch.ecf8("decompress packed -o back --json").json();
-    has(&json, &["output", "input_bytes", "output_bytes", "files", "copied"]);
+    has(&json, &["output", "input_bytes", "output_bytes", "files", "copied", "skipped"]);
     assert_eq!(json["output_bytes"], sample().len());
 
     let json = scratch.ecf8("verify packed --against in --json").json();

@@ -3,16 +3,13 @@
 use super::decompress::original_layout;
 use super::directory::is_safetensors;
 use super::model::list_files;
-use super::{CompressedFile, Model, Progress};
+use super::{CompressedFile, Model, Progress, tuning_cache};
 use crate::error::{Error, Result};
 use crate::header::LENGTH_BYTES;
 use crate::int;
 use crate::map::MappedFile;
 use std::collections::BTreeSet;
 use std::path::Path;
-
-/// What the names of tuning caches end with.
-const TUNING_CACHE: &str = ".tuning.json";
 
 /// Checks that restoring `model` would give exactly `original`, a file or folder like the model itself: for a folder the
 /// same files, those that are not `.safetensors` included. A tuning cache (`*.tuning.json`) that the original lacks was made
@@ -25,7 +22,7 @@ pub fn verify_against(model: &Model, original: &Path, progress: &dyn Progress) -
         return model.files.iter().try_for_each(|file| compare(file, original, progress));
     }
     let (mut ours, theirs) = (list_files(&model.root)?, list_files(original)?);
-    ours.retain(|name| !name.to_string_lossy().ends_with(TUNING_CACHE) || theirs.contains(name));
+    ours.retain(|name| !tuning_cache::has_name(name) || theirs.contains(name));
     let [ours, theirs]: [BTreeSet<_>; 2] = [&ours, &theirs].map(|names| names.iter().collect());
     let differs = |place: String| {
         Err(Error::Differs { path: model.root.clone(), original: original.to_owned(), place })

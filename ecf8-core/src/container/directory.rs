@@ -6,6 +6,7 @@ use super::decompress::decompress_file;
 use super::model::{list_files, require_shards};
 use super::output::{self, PendingDir, PendingFile};
 use super::progress::Progress;
+use super::tuning_cache;
 use crate::error::{Error, IoContext, Result};
 use serde::Serialize;
 use std::fs;
@@ -42,12 +43,14 @@ pub struct FileReport {
 }
 
 /// What became of a file or folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The `.safetensors` files, by name.
     pub files: Vec<FileReport>,
     /// Other files, copied as they are, by name.
     pub copied: Vec<String>,
+    /// Tuning caches, which were made beside the compressed weights and are not restored, by name.
+    pub skipped: Vec<String>,
 }
 
 impl Report {
@@ -74,7 +77,7 @@ pub fn compress(
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    transfer(input, output, options.overwrite, &|from, pending, overwrite| {
+    transfer(input, output, options.overwrite, false, &|from, pending, overwrite| {
         compress_file(from, pending, &CompressOptions { overwrite, ..*options }, progress)
     })
 }
@@ -82,22 +85,31 @@ pub fn compress(
 /// Restores the file or folder that `input` was compressed from, byte for byte, into `output`, which appears only when
 /// whole and checked.
 ///
+/// A tuning cache beside a container of a folder, named after it, is taken to have been made there, by `ecf8 tune`, and is
+/// not restored; [`Report::skipped`] names it.
+///
 /// # Errors
 /// As [`compress`].
 pub fn decompress(input: &Path, output: &Path, overwrite: bool, progress: &dyn Progress) -> Result<Report> {
-    transfer(input, output, overwrite, &|from, pending, overwrite| {
+    transfer(input, output, overwrite, true, &|from, pending, overwrite| {
         decompress_file(from, pending, overwrite, progress)
     })
 }
 
 type Work<'a> = &'a dyn Fn(&Path, PendingFile, bool) -> Result<FileReport>;
 
-fn transfer(input: &Path, output: &Path, overwrite: bool, work: Work<'_>) -> Result<Report> {
+fn transfer(
+    input: &Path,
+    output: &Path,
+    overwrite: bool,
+    skips_tuning_caches: bool,
+    work: Work<'_>,
+) -> Result<Report> {
     output::check(input, output, overwrite)?;
     if !input.is_dir() {
         let report = work(input, PendingFile::create(output)?, overwrite)?;
         let name = input.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        return Ok(Report { files: vec![FileReport { name, ..report }], copied: Vec::new() });
+        return Ok(Report { files: vec![FileReport { name, ..report }], ..Report::default() });
     }
     let names = list_files(input)?;
     require_shards(input, &names)?;
@@ -105,8 +117,12 @@ fn transfer(input: &Path, output: &Path, overwrite: bool, work: Work<'_>) -> Res
         return Err(Error::NoModel { path: input.to_owned() });
     }
     let pending = PendingDir::create(output)?;
-    let mut report = Report { files: Vec::new(), copied: Vec::new() };
+    let mut report = Report::default();
     for name in &names {
+        if skips_tuning_caches && tuning_cache::is_beside_containers(input, name, &names) {
+            report.skipped.push(name.to_string_lossy().into_owned());
+            continue;
+        }
         let (from, to) = (input.join(name), pending.path().join(name));
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent).at(parent, "make the folder")?;

@@ -10,6 +10,7 @@
 //! | `directory` | the same for a folder of shards |
 //! | `reader`, `validate` | a container opened, its manifest checked against its header |
 //! | `integrity`, `against` | checksums of what is stored; comparison with an original |
+//! | `tuning_cache` | what lies beside containers and is no part of them |
 //! | `model`, `inspect`, `costs` | one file or many as a whole; sizes and entropies; what other codes would cost |
 
 mod against;
@@ -29,6 +30,7 @@ mod plan;
 mod progress;
 mod reader;
 mod sharing;
+mod tuning_cache;
 mod unfinished;
 mod validate;
 
@@ -40,6 +42,7 @@ pub use inspect::{CodebookComparison, Inspection, TensorInspection, inspect};
 pub use model::Model;
 pub use progress::Progress;
 pub use reader::{CompressedFile, CompressedTensor, KeptTensor};
+pub use tuning_cache::tuning_cache_beside;
 pub use unfinished::abandon_outputs;
 
 /// The version of the format that is written and read here.

@@ -2,7 +2,7 @@
 
 use super::record::Record;
 use crate::executor::{Fingerprint, Timing};
-use crate::tuner::Problem;
+use crate::tuner::{Problem, nearest_first};
 use ecf8_codegen::strategy::{Params, Strategy, strategies_for};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -60,16 +60,45 @@ pub struct Plan {
     pub ignored: Vec<String>,
 }
 
-/// The variant for a kind of tensor on a device that measures or predicts: the first rung of the ladder that has one.
-/// `None` if no strategy decodes the scheme.
-#[must_use]
+/// Why there is no variant to take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPlan {
+    /// No strategy decodes the scheme.
+    #[error("no strategy decodes scheme {scheme}; update the program")]
+    NoStrategy {
+        /// The scheme.
+        scheme: String,
+    },
+    /// Every variant of every strategy needs more than the device has.
+    #[error(
+        "no variant for scheme {scheme} fits this device; {variant} does not because {why}; decode it on another"
+    )]
+    NoneFits {
+        /// The scheme.
+        scheme: String,
+        /// The default variant.
+        variant: String,
+        /// What it needs.
+        why: String,
+    },
+}
+
+/// Says whether a variant can be launched on the device at hand, and if not, why.
+pub type Fits<'a> = dyn FnMut(&'static dyn Strategy, &Params) -> Result<(), String> + 'a;
+
+/// The variant for a kind of tensor on a device that measures or predicts: the first rung of the ladder that has one which
+/// fits. The last rung is the default, or where that does not fit, the variant most like it that does.
+///
+/// # Errors
+/// If no strategy decodes the scheme, or no variant fits.
 pub fn plan(
     records: &[Record],
     bundled: &[Record],
     fingerprint: &Fingerprint,
     timing: Timing,
     problem: &Problem,
-) -> Option<Plan> {
+    fits: &mut Fits<'_>,
+) -> Result<Plan, NoPlan> {
     let mut ignored = BTreeSet::new();
     let query = Query { fingerprint, timing, problem };
     let own = [Rung::Exact, Rung::SameBucket, Rung::SameArchitecture].map(|rung| (rung, rung, records));
@@ -82,10 +111,15 @@ pub fn plan(
         for record in fitting {
             let Some(choice) = &record.choice else { continue };
             match choice.resolve(&problem.scheme) {
-                Ok((strategy, params)) => {
-                    let ignored = ignored.into_iter().collect();
-                    return Some(Plan { strategy, params, rung, ignored });
-                }
+                Ok((strategy, params)) => match fits(strategy, &params) {
+                    Ok(()) => {
+                        let ignored = ignored.into_iter().collect();
+                        return Ok(Plan { strategy, params, rung, ignored });
+                    }
+                    Err(why) => {
+                        ignored.insert(format!("{} {params} does not fit here: {why}", strategy.name()));
+                    }
+                },
                 Err(reason) => {
                     ignored.insert(reason);
                 }
@@ -98,9 +132,37 @@ pub fn plan(
             ignored.insert(format!("a record is for another GPU, {gpu} ({})", record.fingerprint.arch));
         }
     }
-    let strategy = strategies_for(&problem.scheme).next()?;
-    let params = strategy.params(&[]).ok()?;
-    Some(Plan { strategy, params, rung: Rung::Default, ignored: ignored.into_iter().collect() })
+    let (strategy, params) = default(&problem.scheme, fits, &mut ignored)?;
+    Ok(Plan { strategy, params, rung: Rung::Default, ignored: ignored.into_iter().collect() })
+}
+
+/// The first variant that fits of the first strategy that has one, those most like its default first.
+fn default(
+    scheme: &str,
+    fits: &mut Fits<'_>,
+    ignored: &mut BTreeSet<String>,
+) -> Result<(&'static dyn Strategy, Params), NoPlan> {
+    let mut first: Option<(String, String)> = None;
+    for strategy in strategies_for(scheme) {
+        let Ok(default) = strategy.params(&[]) else { continue };
+        for params in nearest_first(strategy, &default) {
+            match (fits(strategy, &params), first.take()) {
+                (Ok(()), None) => return Ok((strategy, params)),
+                (Ok(()), Some((variant, why))) => {
+                    let instead = format!("{} {params}", strategy.name());
+                    ignored.insert(format!("{variant} does not fit here: {why}; {instead} is taken instead"));
+                    return Ok((strategy, params));
+                }
+                (Err(why), None) => first = Some((format!("{} {params}", strategy.name()), why)),
+                (Err(_), before) => first = before,
+            }
+        }
+    }
+    let scheme = scheme.to_owned();
+    Err(match first {
+        Some((variant, why)) => NoPlan::NoneFits { scheme, variant, why },
+        None => NoPlan::NoStrategy { scheme },
+    })
 }
 
 struct Query<'a> {

@@ -20,7 +20,7 @@ mod tests;
 
 pub use bundled::bundled;
 pub use file::{Loaded, SCHEMA, SaveError, load, save};
-pub use lookup::{Plan, Rung, plan};
+pub use lookup::{Fits, NoPlan, Plan, Rung, plan};
 pub use place::{Places, places};
 pub use record::{CandidateRecord, Choice, Record, merge};
 

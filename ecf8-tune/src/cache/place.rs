@@ -2,6 +2,7 @@
 
 use crate::kernel_cache::place::cache_home;
 use ecf8_core::checksum::{checksum, to_hex};
+use ecf8_core::container::tuning_cache_beside;
 use std::path::{Path, PathBuf};
 
 /// The files of one model.
@@ -19,11 +20,10 @@ impl Places {
     }
 }
 
-/// `m.tuning.json` beside `m.safetensors`, `model.tuning.json` in a folder.
+/// Where a model's tuning caches are: beside it, and in the user's cache.
 #[must_use]
 pub fn places(model: &Path) -> Places {
-    const END: &str = "tuning.json";
-    let beside = if model.is_dir() { model.join(format!("model.{END}")) } else { model.with_extension(END) };
+    let beside = tuning_cache_beside(model);
     let absolute = std::path::absolute(&beside).unwrap_or_else(|_| beside.clone());
     let hash = to_hex(checksum(absolute.as_os_str().as_encoded_bytes()));
     let name = beside.file_name().unwrap_or_default().to_string_lossy();
@@ -36,12 +36,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_beside_the_weights_and_named_after_them() {
+    fn models_of_one_name_are_told_apart_in_the_users_cache() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.b.safetensors");
-        assert_eq!(places(&file).beside, folder.path().join("a.b.tuning.json"));
-        assert_eq!(places(folder.path()).beside, folder.path().join("model.tuning.json"));
         let other = places(&folder.path().join("c/a.b.safetensors"));
-        assert_ne!(places(&file).fallback, other.fallback, "models of one name are told apart");
+        assert_eq!(places(&file).beside, folder.path().join("a.b.tuning.json"));
+        assert_ne!(places(&file).fallback, other.fallback);
     }
 }

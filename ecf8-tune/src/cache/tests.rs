@@ -1,7 +1,8 @@
 use super::*;
 use crate::executor::{Fingerprint, Timing};
 use crate::nvrtc::Arch;
-use crate::tuner::{Candidate, Known, Outcome, Problem, Tuned, candidates};
+use crate::tuner::{Candidate, Exhaustive, Known, Outcome, Problem, Tuned, candidates};
+use ecf8_codegen::strategy::{Params, Strategy, strategies_for};
 use ecf8_core::{Codebook, schemes};
 use std::fs;
 use std::sync::LazyLock;
@@ -72,7 +73,10 @@ fn records_come_back_from_the_file_as_they_were() {
 #[test]
 fn what_is_known_goes_round_through_a_record() {
     let known = record(h200(), problem(20, "1233"), 2, 5).known(space());
-    assert_eq!((known.incumbent, known.complete, known.is_settled(6)), (Some(2), true, true));
+    assert_eq!(
+        (known.incumbent, known.complete, known.is_settled(space(), &Exhaustive::default())),
+        (Some(2), true, true)
+    );
     assert_eq!(known.outcomes[2], Some(Outcome::SamplesNs(vec![1000; 3])));
 
     let mut changed = record(h200(), problem(20, "1233"), 2, 5);
@@ -82,8 +86,11 @@ fn what_is_known_goes_round_through_a_record() {
     chosen.variant.code = "0123456789abcdef".to_owned();
     choice.code = "0123456789abcdef".to_owned();
     let known = changed.known(space());
-    assert_eq!((known.incumbent, known.outcomes[2].clone(), known.is_settled(6)), (None, None, false));
-    assert!(!Known::default().is_settled(6));
+    assert_eq!(
+        (known.incumbent, known.outcomes[2].clone(), known.is_settled(space(), &Exhaustive::default())),
+        (None, None, false)
+    );
+    assert!(!Known::default().is_settled(space(), &Exhaustive::default()));
 }
 
 #[test]
@@ -213,7 +220,8 @@ fn hostile_files_are_refused_on_one_line() {
 fn tricks_with_names_lead_nowhere() {
     let mut tricky = record(h200(), problem(20, "1233"), 1, 5);
     tricky.choice.as_mut().unwrap().strategy = "../../../etc/passwd".to_owned();
-    let plan = plan(&[tricky], &[], &h200(), Timing::Measured, &problem(20, "1233")).unwrap();
+    let plan =
+        plan(&[tricky], &[], &h200(), Timing::Measured, &problem(20, "1233"), &mut |_, _| Ok(())).unwrap();
     assert_eq!(plan.rung, Rung::Default);
     assert!(plan.ignored[0].contains("there is no strategy `../../../etc/passwd`"), "{:?}", plan.ignored);
 }
@@ -248,7 +256,7 @@ fn a_place_that_cannot_be_written_falls_back_to_the_users_cache() {
 fn the_ladder_is_climbed_down_rung_by_rung() {
     let wanted = problem(20, "1233");
     let ask = |records: &[Record], bundled: &[Record]| {
-        let plan = plan(records, bundled, &h200(), Timing::Measured, &wanted).unwrap();
+        let plan = plan(records, bundled, &h200(), Timing::Measured, &wanted, &mut |_, _| Ok(())).unwrap();
         let choice = space()
             .iter()
             .position(|one| one.params == plan.params && one.strategy.name() == plan.strategy.name());
@@ -278,7 +286,7 @@ fn the_ladder_is_climbed_down_rung_by_rung() {
     assert_eq!(ask(&all[3..4], &[]), (Rung::SameArchitecture, Some(4)));
     assert_eq!(ask(&all[5..], &all[..1]), (Rung::Bundled, Some(1)), "bundled before predicted");
     assert_eq!(ask(&[], &[]).0, Rung::Default);
-    let plan = plan(&all[6..], &[], &h200(), Timing::Measured, &wanted).unwrap();
+    let plan = plan(&all[6..], &[], &h200(), Timing::Measured, &wanted, &mut |_, _| Ok(())).unwrap();
     assert_eq!(plan.rung, Rung::Default);
     assert!(
         plan.ignored.iter().any(|reason| reason.contains("another GPU, A100 (sm_80)")),
@@ -291,7 +299,8 @@ fn the_ladder_is_climbed_down_rung_by_rung() {
 fn a_choice_whose_code_has_changed_is_ignored_with_the_reason() {
     let mut changed = record(h200(), problem(20, "1233"), 1, 5);
     changed.choice.as_mut().unwrap().code = "0123456789abcdef".to_owned();
-    let plan = plan(&[changed], &[], &h200(), Timing::Measured, &problem(20, "1233")).unwrap();
+    let plan =
+        plan(&[changed], &[], &h200(), Timing::Measured, &problem(20, "1233"), &mut |_, _| Ok(())).unwrap();
     assert_eq!(plan.rung, Rung::Default);
     assert!(plan.ignored.iter().any(|reason| reason.contains("has changed since")), "{:?}", plan.ignored);
 }
@@ -300,6 +309,49 @@ fn a_choice_whose_code_has_changed_is_ignored_with_the_reason() {
 fn without_nvrtc_any_version_of_it_is_exact() {
     let known = record(h200(), problem(20, "1233"), 1, 5);
     let without = Fingerprint { nvrtc: String::new(), ..h200() };
-    let plan = plan(&[known], &[], &without, Timing::Measured, &problem(20, "1233")).unwrap();
+    let plan =
+        plan(&[known], &[], &without, Timing::Measured, &problem(20, "1233"), &mut |_, _| Ok(())).unwrap();
     assert_eq!(plan.rung, Rung::Exact);
+}
+
+#[test]
+fn a_choice_that_does_not_fit_gives_way_to_the_next_rung_and_to_the_variant_most_like_the_default() {
+    let wanted = problem(20, "1233");
+    let exact = record(h200(), wanted.clone(), 1, 5);
+    let other = record(h200(), problem(23, "1233"), 4, 9);
+    let chosen = |index: usize| (space()[index].strategy.name(), space()[index].params.clone());
+    let ask = |refused: &[(&str, Params)]| {
+        let refuse = |strategy: &'static dyn Strategy, params: &Params| {
+            let is_refused = refused.iter().any(|(name, no)| *name == strategy.name() && no == params);
+            if is_refused { Err("it needs too much".to_owned()) } else { Ok(()) }
+        };
+        let records = [exact.clone(), other.clone()];
+        plan(&records, &[], &h200(), Timing::Measured, &wanted, &mut { refuse }).unwrap()
+    };
+    assert_eq!(ask(&[]).rung, Rung::Exact);
+    let next = ask(&[chosen(1)]);
+    assert_eq!((next.rung, (next.strategy.name(), next.params)), (Rung::SameArchitecture, chosen(4)));
+    assert!(next.ignored[0].ends_with("does not fit here: it needs too much"), "{:?}", next.ignored);
+
+    let default = strategies_for(scheme()).next().unwrap();
+    let usual = default.params(&[]).unwrap();
+    let last = ask(&[chosen(1), chosen(4), (default.name(), usual.clone())]);
+    assert_eq!((last.rung, last.strategy.name()), (Rung::Default, default.name()));
+    let changed = last.params.iter().filter(|(name, value)| usual.get(name) != Some(*value)).count();
+    assert_eq!(changed, 1, "{}", last.params);
+    let note = format!("{} {} is taken instead", default.name(), last.params);
+    assert!(last.ignored.iter().any(|line| line.ends_with(&note)), "{:?}", last.ignored);
+}
+
+#[test]
+fn where_no_variant_fits_it_is_an_error_that_names_the_default() {
+    let refuse = &mut |_: &'static dyn Strategy, _: &Params| Err("it needs too much".to_owned());
+    let none = plan(&[], &[], &h200(), Timing::Measured, &problem(20, "1233"), refuse).unwrap_err();
+    let default = strategies_for(scheme()).next().unwrap();
+    let text = none.to_string();
+    assert!(text.contains(&format!("{} {}", default.name(), default.params(&[]).unwrap())), "{text}");
+    assert!(text.contains("it needs too much") && text.lines().count() == 1, "{text}");
+    let unknown = Problem { scheme: "none".to_owned(), ..problem(20, "1233") };
+    let none = plan(&[], &[], &h200(), Timing::Measured, &unknown, &mut |_, _| Ok(())).unwrap_err();
+    assert!(matches!(none, NoPlan::NoStrategy { .. }), "{none}");
 }

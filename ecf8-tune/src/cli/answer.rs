@@ -98,6 +98,13 @@ pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) 
     text
 }
 
+/// The line for people that says why launches were not replayed as a graph, if they were not.
+pub(super) fn one_by_one(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |why| {
+        format!("launches are timed one by one, not as a graph: {}\n", printable(why))
+    })
+}
+
 /// A number of bytes with all its digits, in groups of three.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();

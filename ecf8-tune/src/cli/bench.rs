@@ -3,11 +3,12 @@
 use super::answer::{Answer, Failure, table};
 use super::steps::Steps;
 use super::verify::Device;
+use crate::device::CopyBandwidth;
 use crate::executor::{CudaExecutor, EmulatorExecutor, Target, Timing};
 use crate::tuner::{self, Budget, Candidate, Known, Outcome, Settings, Stop, Summary, Trials, Workbench};
 use clap::Args;
 use ecf8_codegen::emulator::Checks;
-use ecf8_codegen::strategy::{strategies, strategies_for};
+use ecf8_codegen::strategy::{Params, strategies, strategies_for};
 use ecf8_core::{Encoded, schemes, synthetic};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -34,7 +35,8 @@ pub(super) struct Bench {
     /// Where to measure: a GPU as cuda:N, or emulator to predict
     #[arg(long, value_name = "DEVICE", default_value = "cuda:0")]
     device: Device,
-    /// Sizes of the tensors in bytes of output, K, M and G being powers of 1024 (default: 8M,64M,512M; on the emulator 256K)
+    /// Sizes of the tensors in bytes of output, K, M and G being powers of 1024 (default: 8M,64M,512M,1G; on
+    /// the emulator 256K)
     #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = size)]
     sizes: Vec<u64>,
     /// Only these strategies
@@ -107,7 +109,16 @@ struct Row {
 struct About {
     device: String,
     timing: Timing,
-    copy_gb_per_s: Option<f64>,
+    /// Copies within the GPU's memory, to compare with.
+    copy: Option<CopyBandwidth>,
+    /// Why launches were not replayed as a graph.
+    one_by_one: Option<String>,
+}
+
+impl About {
+    fn copy_gb_per_s(&self) -> Option<f64> {
+        self.copy.as_ref().and_then(CopyBandwidth::gb_per_s)
+    }
 }
 
 impl Bench {
@@ -125,7 +136,7 @@ impl Bench {
                 target.cache().compiler_version().map_err(|error| without(&error))?;
                 // Several times any L2, and little of any memory.
                 let copy = target.device().copy_bandwidth(512 << 20, 20).map_err(Failure::request)?;
-                let answer = self.bench(&mut target, copy.gb_per_s());
+                let answer = self.bench(&mut target, Some(copy));
                 super::warn(target.cache().take_warnings());
                 answer
             }
@@ -134,7 +145,7 @@ impl Bench {
 
     fn sizes(&self, timing: Timing) -> Vec<u64> {
         let usual: &[&str] = match timing {
-            Timing::Measured => &["8M", "64M", "512M"],
+            Timing::Measured => &["8M", "64M", "512M", "1G"],
             Timing::Predicted => &[EMULATED],
         };
         if self.sizes.is_empty() {
@@ -144,8 +155,9 @@ impl Bench {
         }
     }
 
-    fn bench<T: Target>(&self, target: &mut T, copy_gb_per_s: Option<f64>) -> Result<Answer, Failure> {
-        let about = About { device: target.describe(), timing: target.timing(), copy_gb_per_s };
+    fn bench<T: Target>(&self, target: &mut T, copy: Option<CopyBandwidth>) -> Result<Answer, Failure> {
+        let (device, timing) = (target.describe(), target.timing());
+        let mut about = About { device, timing, copy, one_by_one: None };
         let interrupt = Arc::new(AtomicBool::new(false));
         super::interrupt::tell(&interrupt);
         let sizes = self.sizes(about.timing);
@@ -185,6 +197,7 @@ impl Bench {
             }
         }
         steps.finish();
+        about.one_by_one = target.one_by_one();
         Ok(self.answer(&about, &target.fingerprint(), &rows))
     }
 
@@ -232,7 +245,10 @@ impl Bench {
             "driver": fingerprint.driver,
             "nvrtc": fingerprint.nvrtc,
             "timing": about.timing,
-            "copy_gb_per_s": about.copy_gb_per_s,
+            "copy_gb_per_s": about.copy_gb_per_s(),
+            "copy_bytes": about.copy.as_ref().map(|copy| copy.bytes),
+            "copy_samples_ms": about.copy.as_ref().map(|copy| &copy.samples_ms),
+            "one_by_one": about.one_by_one,
             "date": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             "command": std::env::args().collect::<Vec<_>>().join(" "),
             "version": env!("CARGO_PKG_VERSION"),
@@ -244,8 +260,10 @@ impl Bench {
             Timing::Predicted => "GB/s, predicted",
         };
         let head = ["data", "bytes", "ratio", "scheme", "strategy", "variant", rate, "p20-p80", "of copy"];
-        let copy = about.copy_gb_per_s.map_or_else(String::new, |rate| format!("; copies at {rate:.0} GB/s"));
-        let text = format!("{}{copy}\n{}", about.device, table(&head, lines));
+        let copy =
+            about.copy_gb_per_s().map_or_else(String::new, |rate| format!("; copies at {rate:.0} GB/s"));
+        let graphs = super::answer::one_by_one(about.one_by_one.as_deref());
+        let text = format!("{}{copy}\n{graphs}{}", about.device, table(&head, lines));
         let wrong = rows.iter().filter(|row| row.outcome.is_err()).count();
         let failure = (wrong > 0)
             .then(|| Failure::data(format!("{wrong} of {} rows failed; they say why", rows.len())));
@@ -265,10 +283,7 @@ fn choose<T: Target>(
     let all = tuner::candidates(scheme);
     let space: Vec<Candidate> =
         all.into_iter().filter(|candidate| candidate.strategy.name() == strategy).collect();
-    let default = space
-        .iter()
-        .find(|candidate| candidate.strategy.params(&[]).is_ok_and(|params| params == candidate.params))
-        .or(space.first());
+    let default = space.iter().find(|candidate| tuner::is_default(candidate)).or(space.first());
     let nothing = || Failure::request(format!("strategy {strategy} has no variant for scheme {scheme}"));
     let default = default.cloned().ok_or_else(nothing)?;
     let mut bench = Workbench::expecting(target, encoded, &space, bytes.to_vec());
@@ -282,7 +297,19 @@ fn choose<T: Target>(
         return Err(Failure::data(format!("{strategy}: {reason}")));
     }
     let timed = |index: &usize| matches!(tuned.outcomes.get(*index), Some(Some(Outcome::SamplesNs(_))));
-    Ok(tuned.choice.filter(timed).and_then(|index| space.get(index)).cloned().unwrap_or(default))
+    if let Some(choice) = tuned.choice.filter(timed).and_then(|index| space.get(index)) {
+        return Ok(choice.clone());
+    }
+    // Nothing was timed: the default, or what is most like it among those that were not rejected and fit.
+    let limits = target.limits();
+    let is_possible = |params: &Params| {
+        let index = space.iter().position(|candidate| candidate.params == *params)?;
+        let rejected = matches!(tuned.outcomes.get(index), Some(Some(Outcome::Rejected(_))));
+        let fits = limits.check_variant(default.strategy, params, encoded).is_ok();
+        (fits && !rejected).then(|| space[index].clone())
+    };
+    let near = tuner::nearest_first(default.strategy, &default.params);
+    Ok(near.iter().find_map(is_possible).unwrap_or(default))
 }
 
 impl Row {
@@ -297,7 +324,7 @@ impl Row {
     /// Bytes that a decoder has to move, as a part of what a copy moves in the same time.
     fn share_of_copy(&self, about: &About, time_ns: f64) -> Option<f64> {
         let moved = (self.output_bytes + self.encoded_bytes) as f64 / time_ns;
-        about.copy_gb_per_s.map(|copy| moved / copy)
+        about.copy_gb_per_s().map(|copy| moved / copy)
     }
 
     fn json(&self, about: &About) -> Value {
@@ -356,12 +383,56 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::executor::logged::Logged;
 
     #[test]
     fn sizes_are_read_in_powers_of_1024() {
         assert_eq!(["1", "8k", "64M", "2G"].map(|text| size(text).unwrap()), [1, 8 << 10, 64 << 20, 2 << 30]);
         for wrong in ["", "M", "-1", "0", "1.5M", "65G", "99999999999999999999", "8MB", "8é"] {
             assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    fn bench(sizes: Vec<u64>) -> Bench {
+        let strategies = vec!["lanes-pair".to_owned()];
+        let (device, budget) = (Device::Emulator, Duration::ZERO);
+        Bench { device, sizes, strategies, runs: 1, budget, json: true }
+    }
+
+    #[test]
+    fn a_gpu_is_measured_from_8_megabytes_to_a_gigabyte_and_the_emulator_asked_for_little() {
+        assert_eq!(bench(vec![]).sizes(Timing::Measured), [8 << 20, 64 << 20, 512 << 20, 1 << 30]);
+        assert_eq!(bench(vec![]).sizes(Timing::Predicted), [256 << 10]);
+        assert_eq!(bench(vec![7]).sizes(Timing::Measured), [7]);
+    }
+
+    #[test]
+    fn the_answer_has_the_samples_of_the_copy_and_why_no_graph_was_replayed() {
+        let copy = CopyBandwidth { bytes: 1_000_000, samples_ms: vec![0.5, 0.25, 1.0] };
+        let mut target = Logged::new();
+        target.one_by_one = Some("the driver is too old".to_owned());
+        let answer = bench(vec![4096]).bench(&mut target, Some(copy)).unwrap();
+        assert_eq!(answer.json["copy_samples_ms"], json!([0.5, 0.25, 1.0]));
+        assert_eq!(
+            (&answer.json["copy_bytes"], &answer.json["copy_gb_per_s"]),
+            (&json!(1_000_000), &json!(4.0))
+        );
+        assert_eq!(answer.json["one_by_one"], "the driver is too old");
+        let line = "launches are timed one by one, not as a graph: the driver is too old\n";
+        assert!(answer.text.contains(line), "{}", answer.text);
+
+        let answer = bench(vec![4096]).bench(&mut Logged::new(), None).unwrap();
+        assert!(answer.json["one_by_one"].is_null() && answer.json["copy_samples_ms"].is_null());
+        assert!(!answer.text.contains("graph"), "{}", answer.text);
+        assert_eq!(answer.json["rows"].as_array().unwrap().len(), DATA.len());
+    }
+
+    #[test]
+    fn a_default_that_does_not_fit_the_device_is_not_what_is_timed() {
+        let answer = bench(vec![4096]).bench(&mut Logged::with_shared_bytes(24 << 10), None).unwrap();
+        for row in answer.json["rows"].as_array().unwrap() {
+            assert_ne!(row["params"]["warps_per_block"], "16", "{row}");
+            assert!(row["failed"].is_null(), "{row}");
         }
     }
 }

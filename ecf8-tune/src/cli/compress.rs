@@ -59,7 +59,8 @@ enum Goal {
 
 /// Restore the original file or folder, byte for byte
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  ecf8 decompress model.ecf8.safetensors -o restored.safetensors")]
+#[command(after_help = "Example:\n  ecf8 decompress model.ecf8.safetensors -o restored.safetensors\n\n\
+    A tuning cache that `ecf8 tune` has left in a folder, named after a container there, is not restored: it says so.")]
 pub(super) struct Decompress {
     /// Compressed file or folder
     input: PathBuf,
@@ -136,18 +137,24 @@ impl Decompress {
         use_threads(self.threads)?;
         interrupt::clean_up(None);
         let report = container::decompress(&self.input, &self.output, self.force, &Bars::default())?;
-        let text = format!(
+        let mut text = format!(
             "{}: {} -> {} bytes, every checksum agrees\n",
             self.output.display(),
             grouped(report.input_bytes()),
             grouped(report.output_bytes()),
         );
+        for name in &report.skipped {
+            text += &format!(
+                "{name}: not restored, it is a tuning cache of the compressed weights; copy it if the original had it\n"
+            );
+        }
         let json = json!({
             "output": self.output.display().to_string(),
             "input_bytes": report.input_bytes(),
             "output_bytes": report.output_bytes(),
             "files": report.files,
             "copied": report.copied,
+            "skipped": report.skipped,
         });
         Ok(Answer { text, json, failure: None })
     }

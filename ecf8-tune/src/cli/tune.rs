@@ -147,7 +147,7 @@ impl Tune {
         let complete = rows.len() == groups.len() && rows.iter().all(|row| row.record.complete);
         let place = place.map(|path| path.display().to_string());
         let runs: usize = rows.iter().map(|row| row.runs).sum();
-        let timing = target.timing();
+        let (timing, one_by_one) = (target.timing(), target.one_by_one());
         let json = json!({
             "input": input.display().to_string(),
             "device": target.describe(),
@@ -156,20 +156,23 @@ impl Tune {
             "cache": place,
             "runs": runs,
             "complete": complete,
+            "one_by_one": one_by_one,
             "warnings": warnings,
             "ignored": ignored,
             "problems": rows.iter().map(|row| row.json(timing)).collect::<Vec<_>>(),
         });
         let failure = match (fatal, stopped) {
             (Some(reason), _) => Some(Failure::data(format!(
-                "{reason}; what was measured is kept, run it again to go on without this variant"
+                "{reason}; what was measured is kept, but nothing new is chosen since it could not be verified again: run it again to go on \
+                 without this variant"
             ))),
             (None, Some(Stop::Interrupt)) => {
                 Some(Failure::request("interrupted; what was measured is kept, run it again to go on"))
             }
             _ => None,
         };
-        let text = text(&target.describe(), timing, &rows, runs, complete, place.as_deref(), &ignored);
+        let mut text = text(&target.describe(), timing, &rows, runs, complete, place.as_deref(), &ignored);
+        text += &super::answer::one_by_one(one_by_one.as_deref());
         Ok(Answer { text, json, failure })
     }
 }
@@ -227,13 +230,12 @@ fn tune_group<T: Target>(
     let steps = Steps::start(&format!("tuning for {}", group.problem), total);
     let mut saved = None;
     let mut last = Instant::now();
-    let finished = known.is_settled(space.len());
+    let mut searcher = tuner::searcher(&space, promising(&cache.records, &group.problem, &space));
+    let finished = known.is_settled(&space, &*searcher);
     let tuned = if finished {
         // Nothing is decoded either: a run that has nothing to do is over at once.
         tuner::settled(&known)
     } else {
-        let seeds = seeds(&cache.records, &group.problem, &space);
-        let mut searcher = tuner::searcher(&space, seeds);
         let mut bench = Workbench::new(target, &encoded, &space)
             .map_err(|source| Failure::from(tensor.undecodable(source)))?;
         tuner::tune(&mut bench, &space, &mut *searcher, &known, budget, &Settings::default(), |tuned| {
@@ -302,15 +304,29 @@ fn beginning<'a>(tensor: &CompressedTensor<'a>, whole: &Encoded<'a>) -> Result<E
     whole.scheme.encode(&bytes, &whole.codebook).map_err(Failure::data)
 }
 
-/// What was chosen for the nearest problems that are known, as places in the space.
-fn seeds(records: &[Record], problem: &Problem, space: &[tuner::Candidate]) -> Vec<usize> {
+/// What to try first, as places in the space: what was chosen for the nearest problems that are known, and then all that was
+/// predicted for the nearest one, the fastest first.
+fn promising(records: &[Record], problem: &Problem, space: &[tuner::Candidate]) -> Vec<usize> {
     let mut near: Vec<&Record> =
         records.iter().filter(|record| record.problem.scheme == problem.scheme).collect();
     near.sort_by_key(|record| {
         let bucket = record.problem.shape_bucket.abs_diff(problem.shape_bucket);
         bucket + record.problem.class.distance(&problem.class)
     });
-    near.iter().filter_map(|record| record.known(space).incumbent).collect()
+    let chosen = near.iter().filter_map(|record| record.known(space).incumbent);
+    let mut promising: Vec<usize> = chosen.collect();
+    if let Some(record) = near.iter().find(|record| record.timing == Timing::Predicted) {
+        let outcomes = record.known(space).outcomes;
+        let time = |index: usize| match outcomes.get(index) {
+            Some(Some(Outcome::SamplesNs(samples))) => Summary::of(samples).map(|summary| summary.median_ns),
+            _ => None,
+        };
+        let mut timed: Vec<(usize, f64)> =
+            (0..space.len()).filter_map(|index| Some((index, time(index)?))).collect();
+        timed.sort_by(|one, other| one.1.total_cmp(&other.1));
+        promising.extend(timed.into_iter().map(|(index, _)| index));
+    }
+    promising
 }
 
 impl Row {

@@ -3,7 +3,7 @@
 use super::answer::{Answer, Failure, grouped};
 use super::kernel::{find_strategy, pair};
 use super::progress::Bars;
-use crate::cache::{self, Rung, TuningCache};
+use crate::cache::{self, Fits, NoPlan, Rung, TuningCache};
 use crate::executor::{CudaExecutor, EmulatorExecutor, Executor, ExecutorError, Fingerprint, Timing};
 use crate::tuner::Problem;
 use clap::Args;
@@ -93,11 +93,15 @@ impl Planner {
         Self { cache, fingerprint: executor.fingerprint(), timing: executor.timing() }
     }
 
-    /// The variant that the tuning cache has for a tensor.
-    fn plan(&self, tensor: &CompressedTensor<'_>) -> Option<cache::Plan> {
+    /// The variant that the tuning cache has for a tensor, among those that fit; `None` if the tensor has no elements.
+    fn plan(
+        &self,
+        tensor: &CompressedTensor<'_>,
+        fits: &mut Fits<'_>,
+    ) -> Option<Result<cache::Plan, NoPlan>> {
         let problem = Problem::new(tensor.scheme().name(), tensor.codebook(), tensor.elements())?;
         let (records, bundled) = (&self.cache.records, cache::bundled());
-        cache::plan(records, bundled, &self.fingerprint, self.timing, &problem)
+        Some(cache::plan(records, bundled, &self.fingerprint, self.timing, &problem, fits))
     }
 }
 
@@ -132,20 +136,7 @@ impl Verify {
             // The CPU's result is compared with the checksum of the original; the kernels' with the CPU's.
             let expected = tensor.decode()?;
             if let Some(executor) = &mut executor {
-                let plan = planner.as_ref().and_then(|planner| planner.plan(&tensor));
-                let variants = match plan {
-                    Some(plan) => {
-                        *tally.rungs.entry(plan.rung).or_default() += 1;
-                        tally.ignored.extend(plan.ignored);
-                        vec![(plan.strategy, plan.params)]
-                    }
-                    None => self.variants(&tensor)?,
-                };
-                for (strategy, params) in variants {
-                    self.decode(&mut **executor, &tensor, strategy, &params, &expected)?;
-                    tally.launches += 1;
-                    tally.variants.insert(format!("{} {params}", strategy.name()));
-                }
+                self.decode_tensor(&mut **executor, planner.as_ref(), &tensor, &expected, &mut tally)?;
             }
             tally.tensors += 1;
             tally.bytes += tensor.original_bytes();
@@ -156,6 +147,41 @@ impl Verify {
             container::verify_against(&model, original, &bars)?;
         }
         Ok(self.answer(&executor.map_or_else(|| "cpu".to_owned(), |executor| executor.describe()), &tally))
+    }
+
+    /// Decodes a tensor by what was asked for, or by what the tuning cache has for it that fits.
+    fn decode_tensor(
+        &self,
+        executor: &mut dyn Executor,
+        planner: Option<&Planner>,
+        tensor: &CompressedTensor<'_>,
+        expected: &[u8],
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let mut unfit: BTreeMap<String, String> = BTreeMap::new();
+        loop {
+            let fits = &mut |strategy: &'static dyn Strategy, params: &Params| match unfit
+                .get(&name(strategy, params))
+            {
+                Some(why) => Err(why.clone()),
+                None => Ok(()),
+            };
+            let plan = planner.and_then(|planner| planner.plan(tensor, fits)).transpose();
+            let Some(plan) = plan.map_err(Failure::request)? else { break };
+            let decoded = executor.decode(plan.strategy, &plan.params, &tensor.encoded());
+            if let Err(ExecutorError::Misfit(misfit)) = decoded {
+                unfit.insert(name(plan.strategy, &plan.params), misfit.to_string());
+                continue;
+            }
+            *tally.rungs.entry(plan.rung).or_default() += 1;
+            tally.ignored.extend(plan.ignored);
+            return self.compare(decoded, tensor, plan.strategy, &plan.params, expected, tally);
+        }
+        for (strategy, params) in self.variants(tensor)? {
+            let decoded = executor.decode(strategy, &params, &tensor.encoded());
+            self.compare(decoded, tensor, strategy, &params, expected, tally)?;
+        }
+        Ok(())
     }
 
     /// The variants to decode a tensor with.
@@ -185,24 +211,26 @@ impl Verify {
         Ok(variants)
     }
 
-    fn decode(
+    /// Compares what a variant has made of a tensor with what it should be.
+    fn compare(
         &self,
-        executor: &mut dyn Executor,
+        decoded: Result<Vec<u8>, ExecutorError>,
         tensor: &CompressedTensor<'_>,
         strategy: &dyn Strategy,
         params: &Params,
         expected: &[u8],
+        tally: &mut Tally,
     ) -> Result<(), Failure> {
         let place = || {
             let device = executor_name(self.device);
             format!(
-                "{}: tensor `{}` on {device} by {} {params}",
+                "{}: tensor `{}` on {device} by {}",
                 self.input.display(),
                 tensor.name(),
-                strategy.name()
+                name(strategy, params)
             )
         };
-        let decoded = executor.decode(strategy, params, &tensor.encoded()).map_err(|error| {
+        let decoded = decoded.map_err(|error| {
             let message = format!("{}: {error}", place());
             match error {
                 ExecutorError::Emulator(_) | ExecutorError::Unstable { .. } => Failure::data(message),
@@ -223,7 +251,11 @@ impl Verify {
                 decoded[offset],
                 expected[offset]
             ))),
-            None => Ok(()),
+            None => {
+                tally.launches += 1;
+                tally.variants.insert(name(strategy, params));
+                Ok(())
+            }
         }
     }
 
@@ -249,7 +281,7 @@ impl Verify {
         }
         text.push('\n');
         for reason in &tally.ignored {
-            text += &format!("ignored in the tuning cache: {reason}\n");
+            text += &format!("note: {reason}\n");
         }
         let json = json!({
             "input": self.input.display().to_string(),
@@ -267,10 +299,60 @@ impl Verify {
     }
 }
 
+/// A variant, for people.
+fn name(strategy: &dyn Strategy, params: &Params) -> String {
+    format!("{} {params}", strategy.name())
+}
+
 fn executor_name(device: Device) -> String {
     match device {
         Device::Cpu => "cpu".to_owned(),
         Device::Emulator => "emulator".to_owned(),
         Device::Cuda(ordinal) => format!("cuda:{ordinal}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::logged::Logged;
+    use ecf8_core::container::{CompressOptions, SchemeChoice};
+    use ecf8_core::synthetic;
+
+    #[test]
+    fn a_default_that_does_not_fit_the_device_gives_way_to_a_variant_that_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let [input, output] = ["m.safetensors", "m.ecf8.safetensors"].map(|name| folder.path().join(name));
+        let model = synthetic::demo_model(1, 1, 64);
+        std::fs::write(&input, synthetic::safetensors_bytes(&[], &model).unwrap()).unwrap();
+        let scheme = SchemeChoice::Only(ecf8_core::scheme("pair-lanes").unwrap());
+        container::compress(&input, &output, &CompressOptions { scheme, ..Default::default() }, &()).unwrap();
+        let verify = Verify {
+            input: output.clone(),
+            against: None,
+            device: Device::Emulator,
+            strategy: None,
+            set: Vec::new(),
+            all_variants: false,
+            json: false,
+        };
+        let model = Model::open(&output).unwrap();
+        let tensor = model.files.iter().flat_map(CompressedFile::tensors).next().unwrap();
+        let expected = tensor.decode().unwrap();
+        let decode = |shared_bytes: u32| {
+            let mut target = Logged::with_shared_bytes(shared_bytes);
+            let (planner, mut tally) = (Planner::new(&output, &target), Tally::default());
+            let done = verify.decode_tensor(&mut target, Some(&planner), &tensor, &expected, &mut tally);
+            done.map(|()| tally)
+        };
+        let variant = |tally: &Tally| tally.variants.iter().next().unwrap().clone();
+        let roomy = decode(200 << 10).unwrap();
+        assert!(variant(&roomy).contains("warps_per_block=16") && roomy.ignored.is_empty());
+        let tight = decode(32 << 10).unwrap();
+        assert!(
+            variant(&tight).contains("table=argument") && !variant(&tight).contains("warps_per_block=16")
+        );
+        assert!(tight.ignored.iter().any(|line| line.contains(&variant(&tight))), "{:?}", tight.ignored);
+        assert!(decode(64).is_err());
     }
 }

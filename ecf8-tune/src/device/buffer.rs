@@ -55,6 +55,19 @@ impl DeviceBuffer {
     }
 }
 
+/// Some bytes of a buffer, to be copied to those of another from `start` on.
+#[derive(Clone, Debug)]
+pub struct Transfer<'a> {
+    /// Where they are.
+    pub source: &'a DeviceBuffer,
+    /// Which they are.
+    pub part: Range<usize>,
+    /// Where they go to. Though it is shared it is written, as a kernel's argument is.
+    pub target: &'a DeviceBuffer,
+    /// The byte of the target that the first of them goes to.
+    pub start: usize,
+}
+
 impl CudaDevice {
     /// A buffer of `bytes` bytes with whatever was there before.
     ///
@@ -170,21 +183,37 @@ impl CudaDevice {
         target: &mut DeviceBuffer,
         start: usize,
     ) -> Result<(), DeviceError> {
+        self.transfer(&Transfer { source, part, target, start })
+    }
+
+    /// The same for a target that is shared: as for a kernel's arguments, Rust's borrow says nothing about its bytes.
+    pub(super) fn transfer(&self, transfer: &Transfer<'_>) -> Result<(), DeviceError> {
         const DOING: &str = "copying on the GPU";
+        let (target, source, bytes) = self.ends(transfer)?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.bind(DOING)?;
+        // SAFETY: `bytes` bytes are at either address, in buffers that are borrowed, and the context of the stream is
+        // current.
+        let copied = unsafe { result::memcpy_dtod_async(target, source, bytes, self.stream.cu_stream()) };
+        copied.map_err(|error| self.fail("copying on it", error))
+    }
+
+    /// Where a copy goes to and comes from, and how long it is.
+    pub(super) fn ends(
+        &self,
+        transfer: &Transfer<'_>,
+    ) -> Result<(CUdeviceptr, CUdeviceptr, usize), DeviceError> {
+        const DOING: &str = "copying on the GPU";
+        let Transfer { source, part, target, start } = transfer;
         self.own("a buffer", source.ordinal)?;
         self.own("a buffer", target.ordinal)?;
         fits(DOING, part.end, source.length)?;
         let end = start.saturating_add(part.len());
         fits(DOING, end, target.length)?;
-        if part.is_empty() {
-            return Ok(());
-        }
-        let (from, into) = (source.slice.try_slice(part), target.slice.try_slice_mut(start..end));
-        let (Some(from), Some(mut into)) = (from, into) else {
-            return Err(DeviceError::SizeMismatch { doing: DOING, given: end, room: target.length });
-        };
-        let copied = self.stream.memcpy_dtod(&from, &mut into);
-        copied.map_err(|error| self.fail("copying on it", error))
+        let from = source.address(&self.stream) + part.start as u64;
+        Ok((target.address(&self.stream) + *start as u64, from, part.len()))
     }
 
     /// Makes this GPU's context the calling thread's, as the driver wants before calls that cudarc leaves bare.

@@ -1,11 +1,12 @@
-//! Launches recorded once as a CUDA graph and replayed, so that small kernels follow each other without waiting for the
-//! host, which needs longer to launch one than it takes to run.
+//! Work recorded once as a CUDA graph and replayed, so that small kernels follow each other without waiting for the host,
+//! which needs longer to launch one than it takes to run.
 
 use std::fmt;
 
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaGraph, DriverError, result};
 
+use super::buffer::Transfer;
 use super::{Arg, CudaDevice, DeviceError, Function, driver};
 
 /// One launch, as [`CudaDevice::launch`] takes it.
@@ -23,32 +24,33 @@ pub struct Launch<'a> {
     pub args: &'a [Arg<'a>],
 }
 
-/// Launches in a row, to be repeated any number of times on the stream of the device that recorded them. Kernels and
-/// buffers stay borrowed.
-///
-/// Where the driver makes no graph of them, they are launched one by one, with the same result;
-/// [`Recording::one_by_one`] tells why.
-pub struct Recording<'a> {
-    device: CudaDevice,
-    launches: Vec<Launch<'a>>,
-    graph: Result<CudaGraph, DeviceError>,
+/// A piece of work that can be recorded.
+#[derive(Clone, Debug)]
+pub enum Task<'a> {
+    /// A launch.
+    Launch(Launch<'a>),
+    /// A copy within the GPU's memory.
+    Copy(Transfer<'a>),
 }
 
-impl CudaDevice {
-    /// Records launches without running any.
-    ///
-    /// # Errors
-    /// As [`CudaDevice::launch`] if one of them is wrong, or if the GPU has failed. That the driver makes no graph is no
-    /// error.
-    pub fn record<'a>(&self, launches: Vec<Launch<'a>>) -> Result<Recording<'a>, DeviceError> {
-        let graph = match self.capture(&launches) {
-            Err(error @ (DeviceError::Driver { .. } | DeviceError::DriverTooOld { .. })) => Err(error),
-            captured => Ok(captured?),
-        };
-        Ok(Recording { device: self.clone(), launches, graph })
-    }
+/// A graph in the driver's hands, and what it would not outlive but for the buffers. They are the business of who replays it.
+pub(super) struct Graph {
+    device: CudaDevice,
+    graph: CudaGraph,
+    /// So that no kernel is unloaded before it.
+    _functions: Vec<Function>,
+}
 
-    fn capture(&self, launches: &[Launch<'_>]) -> Result<CudaGraph, DeviceError> {
+// SAFETY: the driver's handles may be used from any thread as long as it is one at a time, which `&mut` and the lack of
+// `Sync` see to; the context is bound to the calling thread before every call.
+unsafe impl Send for Graph {}
+
+impl CudaDevice {
+    /// Records work without doing any.
+    pub(super) fn capture<'a>(
+        &self,
+        work: impl Iterator<Item = Task<'a>> + Clone,
+    ) -> Result<Graph, DeviceError> {
         const DOING: &str = "recording a graph";
         if let Some(function) = driver::missing_for_graphs() {
             return Err(DeviceError::DriverTooOld { function });
@@ -60,7 +62,7 @@ impl CudaDevice {
         let recorder = self.on(stream.clone());
         // Relaxed, since a kernel's first launch may load it, which allocates memory.
         stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED).map_err(fail)?;
-        let recorded = launches.iter().try_for_each(|launch| recorder.run(launch));
+        let recorded = work.clone().try_for_each(|task| recorder.perform(&task));
         // Ended even if a launch was refused, since a stream must not go while it is captured.
         let ended = stream.end_capture(CUgraphInstantiate_flags(0));
         recorded?;
@@ -73,7 +75,11 @@ impl CudaDevice {
         // SAFETY: the graph and the stream are live and of the current context.
         let uploaded = unsafe { result::graph::upload(graph.cu_graph_exec(), self.stream.cu_stream()) };
         uploaded.map_err(fail)?;
-        Ok(graph)
+        let functions = work.filter_map(|task| match task {
+            Task::Launch(launch) => Some(launch.function.clone()),
+            Task::Copy(_) => None,
+        });
+        Ok(Graph { device: self.clone(), graph, _functions: functions.collect() })
     }
 
     /// Runs one launch.
@@ -84,6 +90,70 @@ impl CudaDevice {
         let Launch { function, grid, threads, dynamic_shared, args } = *launch;
         self.launch(function, grid, threads, dynamic_shared, args)
     }
+
+    /// Does one piece of work.
+    ///
+    /// # Errors
+    /// As [`CudaDevice::launch`] and [`CudaDevice::copy_part`].
+    pub fn perform(&self, task: &Task<'_>) -> Result<(), DeviceError> {
+        match task {
+            Task::Launch(launch) => self.run(launch),
+            Task::Copy(transfer) => self.transfer(transfer),
+        }
+    }
+}
+
+impl Graph {
+    /// Does the work once. Its buffers must be there.
+    pub(super) fn replay(&self) -> Result<(), DeviceError> {
+        const DOING: &str = "replaying a graph";
+        self.device.bind(DOING)?;
+        // SAFETY: the graph and the stream are live and of the current context, and so are its kernels. The graph is not
+        // shared among threads. That its buffers are there too is seen to by `Recording`, which borrows them, and by
+        // `Replay`, which is shown them.
+        let launched =
+            unsafe { result::graph::launch(self.graph.cu_graph_exec(), self.device.stream.cu_stream()) };
+        launched.map_err(|error| self.device.fail(DOING, error))
+    }
+}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        // The driver does not promise that a graph may go while it runs. What went wrong shows in the next call.
+        let _ = self.device.synchronize();
+        let _ = self.device.bind("dropping a graph");
+    }
+}
+
+/// Whether the driver makes no graphs here, and all is well otherwise.
+pub(super) fn is_no_graph(error: &DeviceError) -> bool {
+    matches!(error, DeviceError::Driver { .. } | DeviceError::DriverTooOld { .. })
+}
+
+/// Launches in a row, to be repeated any number of times on the stream of the device that recorded them. Kernels and
+/// buffers stay borrowed.
+///
+/// Where the driver makes no graph of them, they are launched one by one, with the same result;
+/// [`Recording::one_by_one`] tells why.
+pub struct Recording<'a> {
+    device: CudaDevice,
+    launches: Vec<Launch<'a>>,
+    graph: Result<Graph, DeviceError>,
+}
+
+impl CudaDevice {
+    /// Records launches without running any.
+    ///
+    /// # Errors
+    /// As [`CudaDevice::launch`] if one of them is wrong, or if the GPU has failed. That the driver makes no graph is no
+    /// error.
+    pub fn record<'a>(&self, launches: Vec<Launch<'a>>) -> Result<Recording<'a>, DeviceError> {
+        let graph = match self.capture(launches.iter().copied().map(Task::Launch)) {
+            Err(error) if is_no_graph(&error) => Err(error),
+            captured => Ok(captured?),
+        };
+        Ok(Recording { device: self.clone(), launches, graph })
+    }
 }
 
 impl Recording<'_> {
@@ -92,16 +162,10 @@ impl Recording<'_> {
     /// # Errors
     /// What the driver says.
     pub fn replay(&self) -> Result<(), DeviceError> {
-        const DOING: &str = "replaying a graph";
-        let Ok(graph) = &self.graph else {
-            return self.launches.iter().try_for_each(|launch| self.device.run(launch));
-        };
-        self.device.bind(DOING)?;
-        // SAFETY: the graph and the stream are live and of the current context; its kernels and buffers are borrowed by
-        // `self`. The graph is not shared among threads, since it can't be sent to another.
-        let launched =
-            unsafe { result::graph::launch(graph.cu_graph_exec(), self.device.stream.cu_stream()) };
-        launched.map_err(|error| self.device.fail(DOING, error))
+        match &self.graph {
+            Ok(graph) => graph.replay(),
+            Err(_) => self.launches.iter().try_for_each(|launch| self.device.run(launch)),
+        }
     }
 
     /// How many launches a replay is.
@@ -117,15 +181,6 @@ impl Recording<'_> {
     /// Why the driver made no graph, so that the launches are run one by one; `None` if it did.
     pub fn one_by_one(&self) -> Option<&DeviceError> {
         self.graph.as_ref().err()
-    }
-}
-
-impl Drop for Recording<'_> {
-    fn drop(&mut self) {
-        if self.graph.is_ok() {
-            // The driver does not promise that a graph may go while it runs. What went wrong shows in the next call.
-            let _ = self.device.synchronize();
-        }
     }
 }
 

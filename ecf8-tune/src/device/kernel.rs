@@ -184,6 +184,16 @@ impl CudaDevice {
         launched.result().map_err(|error| self.fail(doing(), error))
     }
 
+    /// What tells a launch from all others: the kernel's handle, and the arguments as they are passed.
+    pub(super) fn identity(
+        &self,
+        function: &Function,
+        args: &[Arg<'_>],
+    ) -> Result<(usize, Vec<u8>), DeviceError> {
+        self.own("a kernel", function.ordinal)?;
+        Ok((function.function.cu_function().addr(), self.pack(args)?))
+    }
+
     /// The arguments as the kernel's parameter block: each at a multiple of its own size.
     fn pack(&self, args: &[Arg<'_>]) -> Result<Vec<u8>, DeviceError> {
         let mut block = Vec::with_capacity(8 * args.len());

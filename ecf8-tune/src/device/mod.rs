@@ -20,15 +20,17 @@ mod graph;
 mod info;
 mod kernel;
 mod occupancy;
+mod replay;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timing;
 
-pub use buffer::DeviceBuffer;
+pub use buffer::{DeviceBuffer, Transfer};
 pub use cuda_device::CudaDevice;
 pub use error::DeviceError;
-pub use graph::{Launch, Recording};
+pub use graph::{Launch, Recording, Task};
 pub use info::{DeviceInfo, devices};
 pub use kernel::{Arg, Function, FunctionNeeds};
 pub use occupancy::{Occupancy, SmLimits, occupancy};
+pub use replay::{Replay, Undone};
 pub use timing::{CopyBandwidth, Mark};

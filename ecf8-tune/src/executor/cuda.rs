@@ -1,8 +1,12 @@
 //! A GPU as a target. Kernels come from the kernel cache, which compiles those that it does not have.
 
 use super::target::checked_part;
-use super::{Dispatch, ExecutorError, Fingerprint, Limits, Target, TargetArg, Timing};
-use crate::device::{self, CudaDevice, DeviceBuffer, DeviceError, DeviceInfo, Function, Mark, Recording};
+use super::{
+    Dispatch, ExecutorError, Fingerprint, Limits, Target, TargetArg, Task, Timing, Transfer, Undone,
+};
+use crate::device::{
+    self, CudaDevice, DeviceBuffer, DeviceError, DeviceInfo, Function, Mark, Recording, Replay,
+};
 use crate::kernel_cache::{KernelCache, KernelRequest};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::strategy::ALIGNMENT;
@@ -20,7 +24,7 @@ pub struct CudaExecutor {
     cache: Arc<KernelCache>,
     /// Loaded kernels by the hash of their source.
     functions: HashMap<u64, Function>,
-    /// Why launches were last timed one by one, if they were.
+    /// Why launches were run one by one though there were several to repeat, if they were.
     one_by_one: Option<DeviceError>,
 }
 
@@ -59,11 +63,11 @@ impl CudaExecutor {
         &self.cache
     }
 
-    /// Why the last runs of several launches were timed one by one, so that the times of small kernels are in part the
-    /// host's; `None` if a graph was replayed.
-    #[must_use]
-    pub fn one_by_one(&self) -> Option<&DeviceError> {
-        self.one_by_one.as_ref()
+    /// Remembers why there was no graph to replay.
+    fn note(&mut self, one_by_one: Option<&DeviceError>) {
+        if let Some(error) = one_by_one {
+            self.one_by_one = Some(error.clone());
+        }
     }
 }
 
@@ -87,6 +91,7 @@ impl Target for CudaExecutor {
     type Kernel = Function;
     type Buffer = DeviceBuffer;
     type Mark = Mark;
+    type Replay = Replay;
 
     fn describe(&self) -> String {
         let info = self.device.info();
@@ -115,6 +120,8 @@ impl Target for CudaExecutor {
         Limits {
             shared_per_block_bytes: info.shared_per_block_bytes,
             threads_per_block: info.threads_per_block,
+            // On every GPU from sm_75 on, one block may have all of them.
+            registers_per_block: info.registers_per_sm,
             l2_bytes: info.l2_bytes,
             memory_bytes: info.memory_bytes,
         }
@@ -172,14 +179,8 @@ impl Target for CudaExecutor {
         buffer.len()
     }
 
-    fn copy(
-        &mut self,
-        from: &DeviceBuffer,
-        bytes: usize,
-        into: &mut DeviceBuffer,
-        start: usize,
-    ) -> Result<(), ExecutorError> {
-        Ok(self.device.copy_part(from, 0..bytes, into, start)?)
+    fn copy(&mut self, transfer: &Transfer<'_, DeviceBuffer>) -> Result<(), ExecutorError> {
+        Ok(self.device.perform(&device::Task::Copy(copy(transfer)))?)
     }
 
     fn fill(&mut self, buffer: &mut DeviceBuffer, value: u8) -> Result<(), ExecutorError> {
@@ -187,12 +188,32 @@ impl Target for CudaExecutor {
     }
 
     fn launch(&mut self, dispatch: &Dispatch<'_, Function, DeviceBuffer>) -> Result<(), ExecutorError> {
-        for arg in &dispatch.args {
-            if let TargetArg::Part { buffer, start, bytes } = arg {
-                checked_part(*start, *bytes, buffer.len())?;
-            }
-        }
+        check_parts(dispatch)?;
         Ok(self.device.run(&one(dispatch, &arguments(dispatch)))?)
+    }
+
+    fn repeat(
+        &mut self,
+        work: &[Task<'_, Function, DeviceBuffer>],
+        replay: &mut Replay,
+    ) -> Result<(), Undone> {
+        let mut prepared = Vec::with_capacity(work.len());
+        for (at, task) in work.iter().enumerate() {
+            prepared.push(match task {
+                Task::Launch(dispatch) => {
+                    check_parts(dispatch).map_err(|source| Undone { at: Some(at), source })?;
+                    arguments(dispatch)
+                }
+                Task::Copy(_) => Vec::new(),
+            });
+        }
+        let tasks = work.iter().zip(&prepared).map(|(task, args)| match task {
+            Task::Launch(dispatch) => device::Task::Launch(one(dispatch, args)),
+            Task::Copy(transfer) => device::Task::Copy(copy(transfer)),
+        });
+        let done = self.device.repeat(&tasks.collect::<Vec<_>>(), replay);
+        self.note(replay.one_by_one());
+        done.map_err(|device::Undone { at, source }| Undone { at, source: source.into() })
     }
 
     fn download(&mut self, buffer: &DeviceBuffer, out: &mut [u8]) -> Result<(), ExecutorError> {
@@ -205,6 +226,10 @@ impl Target for CudaExecutor {
 
     fn wait(&mut self, mark: &Mark) -> Result<(), ExecutorError> {
         Ok(self.device.wait(mark)?)
+    }
+
+    fn one_by_one(&self) -> Option<String> {
+        self.one_by_one.as_ref().map(ToString::to_string)
     }
 
     fn time(
@@ -228,11 +253,26 @@ impl Target for CudaExecutor {
         let recordings: Vec<Recording<'_>> = (0..runs.min(different))
             .map(|_| self.device.record(turn.by_ref().take(launches).collect()))
             .collect::<Result<_, _>>()?;
-        self.one_by_one = recordings.iter().find_map(Recording::one_by_one).cloned();
+        self.note(recordings.iter().find_map(Recording::one_by_one));
         let mut turn = recordings.iter().cycle();
         let times = self.device.time(runs, |_| turn.next().map_or(Ok(()), Recording::replay))?;
         Ok(times.into_iter().map(|ms| nanoseconds(f64::from(ms) / launches.max(1) as f64)).collect())
     }
+}
+
+/// Whether all parts of buffers are within their buffers.
+fn check_parts(dispatch: &Dispatch<'_, Function, DeviceBuffer>) -> Result<(), ExecutorError> {
+    for arg in &dispatch.args {
+        if let TargetArg::Part { buffer, start, bytes } = arg {
+            checked_part(*start, *bytes, buffer.len())?;
+        }
+    }
+    Ok(())
+}
+
+fn copy<'a>(transfer: &Transfer<'a, DeviceBuffer>) -> device::Transfer<'a> {
+    let Transfer { from, bytes, into, start } = *transfer;
+    device::Transfer { source: from, part: 0..bytes, target: into, start }
 }
 
 fn arguments<'a>(dispatch: &Dispatch<'a, Function, DeviceBuffer>) -> Vec<device::Arg<'a>> {
@@ -306,7 +346,7 @@ mod tests {
         assert_eq!(target.time(&dispatches, 5, 4).unwrap(), [500_000; 5]);
         assert_eq!((flipped(&mut target), count("fake_kernels")), ([1, 1, 0], 20));
         if let Some(error) = target.one_by_one() {
-            assert_eq!(*error, DeviceError::DriverTooOld { function: "cuGraphDestroy" });
+            assert_eq!(error, DeviceError::DriverTooOld { function: "cuGraphDestroy" }.to_string());
             return;
         }
         assert_eq!((count("fake_replays"), count("fake_graphs"), count("fake_streams")), (5, 0, 0));

@@ -1,6 +1,6 @@
 //! A tensor decoded on a target, from its parts to its bytes.
 
-use super::{ExecutorError, Prepared, Target};
+use super::{BlockNeeds, ExecutorError, Prepared, Target};
 use ecf8_codegen::strategy::{Params, Strategy};
 use ecf8_core::Encoded;
 
@@ -16,8 +16,11 @@ pub(super) fn decode<T: Target>(
     if launch.grid == 0 || bytes.is_empty() {
         return Ok(bytes);
     }
+    let needs = BlockNeeds::of(&kernel, None);
+    // Before the kernel is compiled in vain.
+    target.limits().check(&needs, &launch)?;
     let loaded = target.load(&kernel)?;
-    let prepared = Prepared::new(target, &loaded, kernel.threads, &launch)?;
+    let prepared = Prepared::new(target, &loaded, &needs, &launch)?;
     let mut output = target.alloc(bytes.len())?;
     let mut first = Vec::new();
     for &filling in target.fillings() {

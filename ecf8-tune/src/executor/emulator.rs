@@ -1,7 +1,7 @@
 //! The emulator of `ecf8-codegen` as a target. Its times are predictions for one model of GPU.
 
 use super::target::checked_part;
-use super::{Dispatch, ExecutorError, Fingerprint, Limits, Target, TargetArg, Timing, prediction};
+use super::{Dispatch, ExecutorError, Fingerprint, Limits, Target, TargetArg, Timing, Transfer, prediction};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::emulator::{self, Checks, EmulatorError, FaultKind};
 use ecf8_codegen::ir::{self, Param, Space};
@@ -75,6 +75,7 @@ impl Target for EmulatorExecutor {
     type Buffer = RefCell<Vec<u8>>;
     /// What was asked for is done at once.
     type Mark = ();
+    type Replay = ();
 
     fn describe(&self) -> String {
         "emulator".to_owned()
@@ -117,16 +118,15 @@ impl Target for EmulatorExecutor {
         buffer.borrow().len()
     }
 
-    fn copy(
-        &mut self,
-        from: &RefCell<Vec<u8>>,
-        bytes: usize,
-        into: &mut RefCell<Vec<u8>>,
-        start: usize,
-    ) -> Result<(), ExecutorError> {
-        let (from, into) = (from.borrow(), into.get_mut());
-        let source = checked_part(0, bytes, from.len())?;
-        let target = checked_part(start, bytes, into.len())?;
+    fn copy(&mut self, transfer: &Transfer<'_, RefCell<Vec<u8>>>) -> Result<(), ExecutorError> {
+        let Transfer { from, bytes, into, start } = transfer;
+        let source = checked_part(0, *bytes, from.borrow().len())?;
+        let target = checked_part(*start, *bytes, into.borrow().len())?;
+        if std::ptr::eq(*from, *into) {
+            into.borrow_mut().copy_within(source, target.start);
+            return Ok(());
+        }
+        let (from, mut into) = (from.borrow(), into.borrow_mut());
         into[target].copy_from_slice(&from[source]);
         Ok(())
     }

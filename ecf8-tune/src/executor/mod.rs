@@ -2,6 +2,7 @@
 //!
 //! - [`Target`]: the one interface of both, operation by operation: load, upload, launch, download, time.
 //! - [`Prepared`]: a launch with its kernel loaded and its inputs uploaded, run any number of times.
+//! - [`Misfit`]: what a launch needs more of than a target has.
 //! - [`Executor`]: a tensor decoded in one call, on any target.
 //! - [`Fingerprint`]: what a target is, as far as speed goes.
 
@@ -9,6 +10,9 @@ mod cuda;
 mod decode;
 mod emulator;
 mod fingerprint;
+mod fit;
+#[cfg(test)]
+pub(crate) mod logged;
 mod prediction;
 mod prepared;
 mod target;
@@ -16,8 +20,9 @@ mod target;
 pub use cuda::CudaExecutor;
 pub use emulator::EmulatorExecutor;
 pub use fingerprint::Fingerprint;
+pub use fit::{BlockNeeds, Misfit};
 pub use prepared::Prepared;
-pub use target::{Dispatch, Limits, Target, TargetArg, Timing};
+pub use target::{Dispatch, Limits, Target, TargetArg, Task, Timing, Transfer, Undone};
 
 use crate::device::DeviceError;
 use crate::nvrtc::NvrtcError;
@@ -40,6 +45,9 @@ pub enum ExecutorError {
     /// The GPU refuses.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// A block of the launch does not fit the target.
+    #[error("{0}; choose other parameters")]
+    Misfit(#[from] Misfit),
     /// Two runs of a kernel into differently filled buffers gave different bytes.
     #[error(
         "kernel `{kernel}` gives byte {byte} differently each time: no thread writes it, or several race for it"

@@ -44,7 +44,14 @@ pub(super) fn fingerprint() -> Fingerprint {
 /// What that GPU offers.
 pub(super) fn limits() -> Limits {
     let shared = SmLimits::of(arch()).map_or(48 * 1024, |limits| limits.shared_per_block_bytes);
-    Limits { shared_per_block_bytes: shared, threads_per_block: 1024, l2_bytes: 0, memory_bytes: u64::MAX }
+    let registers = SmLimits::of(arch()).map_or(64 * 1024, |limits| limits.registers);
+    Limits {
+        shared_per_block_bytes: shared,
+        threads_per_block: 1024,
+        registers_per_block: registers,
+        l2_bytes: 0,
+        memory_bytes: u64::MAX,
+    }
 }
 
 /// Its architecture.

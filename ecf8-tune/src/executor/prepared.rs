@@ -1,6 +1,6 @@
 //! A launch whose kernel is loaded and whose inputs are uploaded: only the output is left to say.
 
-use super::{Dispatch, ExecutorError, Target, TargetArg};
+use super::{BlockNeeds, Dispatch, ExecutorError, Target, TargetArg};
 use ecf8_codegen::strategy::{Arg, Launch};
 use std::ops::Range;
 
@@ -26,26 +26,29 @@ enum PreparedArg<B> {
 }
 
 impl<K: Clone, B> Prepared<K, B> {
-    /// Uploads the inputs of a launch of a loaded kernel of so many threads per block.
+    /// Uploads the inputs of a launch of a loaded kernel whose blocks need that much.
     ///
     /// # Errors
-    /// If there is no memory left.
+    /// [`ExecutorError::Misfit`] if it could not be launched, before anything is uploaded; or if there is no memory left.
     pub fn new<T>(
         target: &mut T,
         kernel: &K,
-        threads: u32,
+        needs: &BlockNeeds,
         launch: &Launch<'_>,
     ) -> Result<Self, ExecutorError>
     where
         T: Target<Kernel = K, Buffer = B>,
     {
         let is_empty = launch.output_bytes == 0;
+        if !is_empty {
+            target.limits().check(needs, launch)?;
+        }
         let args = if is_empty { &[][..] } else { &launch.args };
         let args = args.iter().map(|arg| upload(target, arg)).collect::<Result<_, _>>()?;
         Ok(Self {
             kernel: kernel.clone(),
             grid: if is_empty { 0 } else { launch.grid },
-            threads,
+            threads: needs.threads,
             dynamic_shared_bytes: launch.dynamic_shared_bytes,
             output_bytes: launch.output_bytes,
             args,
@@ -80,17 +83,21 @@ impl<K: Clone, B> Prepared<K, B> {
     where
         T: Target<Kernel = K, Buffer = B>,
     {
+        self.dispatch(output, start).map_or(Ok(()), |dispatch| target.launch(&dispatch))
+    }
+
+    /// That launch; `None` where there is nothing to launch.
+    pub fn dispatch<'a>(&'a self, output: &'a B, start: usize) -> Option<Dispatch<'a, K, B>> {
         if self.grid == 0 {
-            return Ok(());
+            return None;
         }
-        let output = &*output;
         let args = self.args.iter().map(|arg| match arg {
             PreparedArg::Input(input) => TargetArg::Buffer(input),
             PreparedArg::Output => TargetArg::Part { buffer: output, start, bytes: self.output_bytes },
             PreparedArg::U32(value) => TargetArg::U32(*value),
             PreparedArg::U64(value) => TargetArg::U64(*value),
         });
-        target.launch(&Dispatch {
+        Some(Dispatch {
             kernel: &self.kernel,
             grid: self.grid,
             threads: self.threads,

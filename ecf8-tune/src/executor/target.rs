@@ -34,6 +34,8 @@ pub struct Limits {
     pub shared_per_block_bytes: u32,
     /// Most threads of a block.
     pub threads_per_block: u32,
+    /// Most 32-bit registers of all threads of a block.
+    pub registers_per_block: u32,
     /// The cache that timed launches have to be kept out of; 0 if there is none.
     pub l2_bytes: u64,
     /// Memory for buffers.
@@ -86,6 +88,37 @@ pub struct Dispatch<'a, K, B> {
     pub gaps: &'a [Range<usize>],
 }
 
+/// Some bytes of one buffer, from its start on, to be copied to another.
+#[derive(Debug)]
+pub struct Transfer<'a, B> {
+    /// Where they are.
+    pub from: &'a B,
+    /// How many they are.
+    pub bytes: usize,
+    /// Where they go to. Though it is shared it is written, as a kernel's output is.
+    pub into: &'a B,
+    /// The byte of it that the first of them goes to.
+    pub start: usize,
+}
+
+/// A piece of work.
+#[derive(Debug)]
+pub enum Task<'a, K, B> {
+    /// A launch.
+    Launch(Dispatch<'a, K, B>),
+    /// A copy.
+    Copy(Transfer<'a, B>),
+}
+
+/// Work that could not be done.
+#[derive(Debug)]
+pub struct Undone {
+    /// The first piece that was not done, where that is known.
+    pub at: Option<usize>,
+    /// Why not.
+    pub source: ExecutorError,
+}
+
 /// What runs kernels and times them: a GPU, or the emulator. Everything happens in the order in which it is asked for.
 pub trait Target {
     /// A kernel, ready to be launched.
@@ -94,6 +127,8 @@ pub trait Target {
     type Buffer;
     /// A point in the order of what was asked for.
     type Mark;
+    /// What is kept of work to do it faster the next time.
+    type Replay: Default;
 
     /// What it is, for people.
     fn describe(&self) -> String;
@@ -140,17 +175,11 @@ pub trait Target {
     /// How many bytes a buffer has.
     fn bytes(&self, buffer: &Self::Buffer) -> usize;
 
-    /// Copies the first `bytes` bytes of one buffer to those of another from `start` on.
+    /// Copies bytes of one buffer to another.
     ///
     /// # Errors
     /// If either buffer ends too early, or the target fails.
-    fn copy(
-        &mut self,
-        from: &Self::Buffer,
-        bytes: usize,
-        into: &mut Self::Buffer,
-        start: usize,
-    ) -> Result<(), ExecutorError>;
+    fn copy(&mut self, transfer: &Transfer<'_, Self::Buffer>) -> Result<(), ExecutorError>;
 
     /// Sets every byte of a buffer.
     ///
@@ -163,6 +192,26 @@ pub trait Target {
     /// # Errors
     /// If it cannot be launched so, or fails at once.
     fn launch(&mut self, dispatch: &Dispatch<'_, Self::Kernel, Self::Buffer>) -> Result<(), ExecutorError>;
+
+    /// Does work in its order, as [`Target::launch`] and [`Target::copy`] do, but faster where it is the same as the last time
+    /// with this `replay`.
+    ///
+    /// # Errors
+    /// As those two.
+    fn repeat(
+        &mut self,
+        work: &[Task<'_, Self::Kernel, Self::Buffer>],
+        _replay: &mut Self::Replay,
+    ) -> Result<(), Undone> {
+        for (at, task) in work.iter().enumerate() {
+            let done = match task {
+                Task::Launch(dispatch) => self.launch(dispatch),
+                Task::Copy(transfer) => self.copy(transfer),
+            };
+            done.map_err(|source| Undone { at: Some(at), source })?;
+        }
+        Ok(())
+    }
 
     /// Copies the first `out.len()` bytes of a buffer to `out`, after all launches.
     ///
@@ -181,6 +230,12 @@ pub trait Target {
     /// # Errors
     /// If a launch has failed, or the target does.
     fn wait(&mut self, mark: &Self::Mark) -> Result<(), ExecutorError>;
+
+    /// Why several launches to repeat were made one by one at some time, so that the times of small kernels are in part the
+    /// host's; `None` if they were replayed as a graph, or there is nothing that could.
+    fn one_by_one(&self) -> Option<String> {
+        None
+    }
 
     /// Times `runs` runs of `launches` launches each, taking the dispatches in turn, which are the same work on different
     /// buffers. Gives nanoseconds per launch, run by run. A target that predicts gives the one number that it knows.

@@ -2,7 +2,7 @@ use super::*;
 use crate::nvrtc::CompileReport;
 use std::fs;
 
-/// Makes the emptiest cubin that passes for one, its registers telling the source's length.
+/// Makes the emptiest cubin that passes for one, its constants as large as the source.
 pub(crate) struct Fake(pub(crate) &'static str);
 
 impl Compiler for Fake {
@@ -15,8 +15,8 @@ impl Compiler for Fake {
         cubin[..6].copy_from_slice(b"\x7fELF\x02\x01");
         cubin[18] = 190;
         cubin.extend(request.arch.to_string().bytes());
-        let registers = u32::try_from(request.source.len()).unwrap();
-        Ok(Compiled { cubin, report: CompileReport { registers, ..CompileReport::default() } })
+        let constant_bytes = request.source.len() as u64;
+        Ok(Compiled { cubin, report: CompileReport { constant_bytes, ..CompileReport::default() } })
     }
 }
 
@@ -86,7 +86,7 @@ fn equal_requests_compile_once_and_all_are_answered_in_order() {
     let kernels = cache.get_all(&requests);
     assert_eq!(cache.compiled(), 5);
     for (kernel, source) in kernels.iter().zip(&sources) {
-        assert_eq!(kernel.as_ref().unwrap().report.registers as usize, source.len());
+        assert_eq!(kernel.as_ref().unwrap().report.constant_bytes, source.len() as u64);
     }
 }
 
@@ -226,7 +226,7 @@ fn many_threads_and_caches_on_one_folder_get_the_same_kernels() {
                 let cache = KernelCache::at(root.path(), 4000).with_compiler(|| Ok(Arc::new(Fake("13.0"))));
                 for source in sources.iter().chain(&sources) {
                     let kernel = cache.get(&request(source, "sm_90")).unwrap();
-                    assert_eq!(kernel.report.registers as usize, source.len());
+                    assert_eq!(kernel.report.constant_bytes, source.len() as u64);
                 }
                 assert_eq!(cache.take_warnings(), Vec::<String>::new());
             });

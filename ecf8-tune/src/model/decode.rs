@@ -2,7 +2,7 @@
 
 use super::load::{LoadedLayer, Place, Step, Work};
 use super::{LoadedModel, ModelError};
-use crate::executor::{ExecutorError, Target};
+use crate::executor::{ExecutorError, Target, Task, Transfer, Undone};
 
 impl<T: Target> LoadedModel<'_, T> {
     /// Bytes of a buffer that any layer fits.
@@ -35,20 +35,24 @@ impl<T: Target> LoadedModel<'_, T> {
     /// Decodes a layer into a buffer, each tensor where [`LoadedModel::places`] says. On a GPU this only queues the work:
     /// what is asked of the same stream afterwards finds the layer decoded.
     ///
+    /// A layer of several launches and copies that is decoded into the same buffer as the last time is replayed as a CUDA
+    /// graph, so that the host does not hold small ones up.
+    ///
     /// # Errors
     /// If there is no such layer, the buffer is too small, or a launch fails, naming the tensor that is damaged if one is.
     pub fn decode_layer(&mut self, layer: usize, scratch: &mut T::Buffer) -> Result<(), ModelError> {
-        let LoadedLayer { places, steps, bytes } = loaded_layer(&self.layers, layer)?;
+        let no_layer = ModelError::NoLayer { index: layer, layers: self.layers.len() };
+        let LoadedLayer { places, steps, bytes, replay } = self.layers.get_mut(layer).ok_or(no_layer)?;
         let room = self.target.bytes(scratch);
         if room < *bytes {
             return Err(ExecutorError::Room { start: 0, bytes: *bytes, room }.into());
         }
-        for step in steps {
-            if let Err(source) = run(&mut self.target, step, places, scratch, step.start) {
-                return Err(self.blame(step, source));
-            }
-        }
-        Ok(())
+        let scratch = &*scratch;
+        let work = steps.iter().map(|step| task(step, places, scratch, step.start));
+        let (at, work): (Vec<_>, Vec<_>) =
+            work.enumerate().filter_map(|(at, task)| Some((at, task?))).unzip();
+        let done = self.target.repeat(&work, replay);
+        done.map_err(|undone| self.blame(layer, undone.at.and_then(|task| at.get(task).copied()), undone))
     }
 
     /// Decodes one tensor to the start of a buffer; on a GPU this only queues the work.
@@ -67,8 +71,9 @@ impl<T: Target> LoadedModel<'_, T> {
         };
         let layer = loaded_layer(&self.layers, model.tensors()[index].layer)?;
         if let Some(step) = layer.steps.iter().find(|step| step.tensors == [index]) {
-            let done = run(&mut self.target, step, &layer.places, into, 0);
-            return done.map_err(|source| self.failed(index, source));
+            let work = task(step, &layer.places, &*into, 0);
+            let done = self.target.repeat(work.as_slice(), &mut T::Replay::default());
+            return done.map_err(|Undone { source, .. }| self.failed(index, source));
         }
         let Some(tensor) = model.compressed(index).filter(|tensor| tensor.elements() > 0) else {
             return Ok(());
@@ -124,20 +129,26 @@ impl<T: Target> LoadedModel<'_, T> {
         Ok(self.model.layers().iter().fold(0, |sum, layer| sum.saturating_add(layer.bytes)))
     }
 
-    /// The error of a launch: if the parts of one of its tensors are damaged, that one's.
-    fn blame(&self, step: &Step<T>, source: ExecutorError) -> ModelError {
-        if let Some(damage) = step.tensors.iter().find_map(|tensor| self.model.read(*tensor).err()) {
+    /// The error of a step of a layer, or of any of them: if the parts of one of its tensors are damaged, that one's.
+    fn blame(&self, layer: usize, step: Option<usize>, undone: Undone) -> ModelError {
+        let steps = self.layers.get(layer).map_or(&[][..], |layer| &layer.steps);
+        let step = step.and_then(|step| steps.get(step));
+        let steps = step.map_or(steps, std::slice::from_ref);
+        let mut tensors = steps.iter().flat_map(|step| &step.tensors);
+        if let Some(damage) = tensors.find_map(|tensor| self.model.read(*tensor).err()) {
             return damage;
         }
         let name = |tensor: &usize| format!("`{}`", self.model.tensors()[*tensor].name);
-        let what = match step.tensors.as_slice() {
-            [tensor] => format!("tensor {}", name(tensor)),
-            tensors => {
+        let what = match step.map(|step| step.tensors.as_slice()) {
+            None => format!("layer `{}`", self.model.layers()[layer].name),
+            Some([tensor]) => format!("tensor {}", name(tensor)),
+            Some(tensors) => {
                 let first = tensors.first().map_or(String::new(), name);
                 format!("tensor {first} and {} more in one launch", tensors.len().saturating_sub(1))
             }
         };
-        ModelError::Decode { what, variant: step.variant.clone(), source: Box::new(source) }
+        let variant = step.map_or(String::new(), |step| step.variant.clone());
+        ModelError::Decode { what, variant, source: Box::new(undone.source) }
     }
 }
 
@@ -145,20 +156,19 @@ fn loaded_layer<T: Target>(layers: &[LoadedLayer<T>], index: usize) -> Result<&L
     layers.get(index).ok_or(ModelError::NoLayer { index, layers: layers.len() })
 }
 
-/// Does a step's work, its first tensor starting at `start`.
-fn run<T: Target>(
-    target: &mut T,
-    step: &Step<T>,
+/// A step's work, its first tensor starting at `start`; `None` if there is nothing to do.
+fn task<'a, T: Target>(
+    step: &'a Step<T>,
     places: &[Place],
-    into: &mut T::Buffer,
+    into: &'a T::Buffer,
     start: usize,
-) -> Result<(), ExecutorError> {
+) -> Option<Task<'a, T::Kernel, T::Buffer>> {
     match &step.work {
-        Work::Launch(prepared) => prepared.run(target, into, start),
-        Work::Copy(buffer) => {
+        Work::Launch(prepared) => prepared.dispatch(into, start).map(Task::Launch),
+        Work::Copy(from) => {
             let is_its = |place: &&Place| step.tensors == [place.tensor];
             let bytes = places.iter().find(is_its).map_or(0, |place| place.bytes);
-            target.copy(buffer, bytes, into, start)
+            Some(Task::Copy(Transfer { from, bytes, into, start }))
         }
     }
 }

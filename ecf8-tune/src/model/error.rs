@@ -1,5 +1,6 @@
 //! Why a model cannot be loaded or decoded.
 
+use crate::cache::NoPlan;
 use crate::executor::ExecutorError;
 use std::path::PathBuf;
 
@@ -25,13 +26,13 @@ pub enum ModelError {
         /// How many there are.
         layers: usize,
     },
-    /// No strategy here decodes a tensor.
-    #[error("tensor `{tensor}`: no strategy decodes scheme {scheme}; update the program")]
-    NoStrategy {
+    /// No variant here decodes a tensor.
+    #[error("tensor `{tensor}`: {source}")]
+    NoPlan {
         /// The tensor.
         tensor: String,
-        /// Its scheme.
-        scheme: &'static str,
+        /// Why there is none.
+        source: NoPlan,
     },
     /// A layer that no buffer could hold.
     #[error(

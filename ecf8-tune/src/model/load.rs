@@ -1,7 +1,8 @@
 //! Kernels compiled or fetched, parts uploaded: what is done once, before the first layer is decoded.
 
 use super::{Model, ModelError, Plan, TensorPlan};
-use crate::executor::{ExecutorError, Prepared, Target};
+use crate::cache::NoPlan;
+use crate::executor::{BlockNeeds, ExecutorError, Prepared, Target};
 use ecf8_codegen::strategy::{BATCH_ALIGNMENT, Inlined, Launch, batch_offsets};
 use ecf8_core::Encoded;
 use std::collections::{BTreeMap, HashMap};
@@ -36,13 +37,15 @@ pub struct Place {
 #[derive(Debug)]
 struct LoadedKernel<K> {
     kernel: K,
-    threads: u32,
+    needs: BlockNeeds,
 }
 
 pub(super) struct LoadedLayer<T: Target> {
     pub(super) places: Vec<Place>,
     pub(super) steps: Vec<Step<T>>,
     pub(super) bytes: usize,
+    /// What is kept of decoding it the last time.
+    pub(super) replay: T::Replay,
 }
 
 /// A part of the work of decoding a layer.
@@ -74,33 +77,63 @@ impl Model {
 
     /// Compiles the kernels of a plan, or fetches them from the kernel cache, and uploads the compressed parts.
     ///
+    /// Where a launch would need more than the target has, the plan is made again with the next rung of the ladder, or with
+    /// the variant most like the default that fits; [`LoadedModel::notes`] say so.
+    ///
     /// # Errors
-    /// If a kernel cannot be compiled, a part is damaged or does not fit a launch, or there is no memory left.
-    pub fn load_planned<T: Target>(
-        &self,
-        mut target: T,
-        plan: Plan,
-    ) -> Result<LoadedModel<'_, T>, ModelError> {
+    /// If a kernel cannot be compiled, a part is damaged, no variant fits the target, or there is no memory left.
+    pub fn load_planned<T: Target>(&self, target: T, plan: Plan) -> Result<LoadedModel<'_, T>, ModelError> {
         let (planned, tensors) = (plan.tensors().len(), self.tensors().len());
         if planned != tensors {
             return Err(ModelError::OtherPlan { planned, tensors });
         }
-        // All at once, so that those which have to be compiled are compiled in parallel.
-        target.compile(plan.all_kernels()).into_iter().try_for_each(|made| made.map(|_| ()))?;
-        let load = |kernel| Ok(LoadedKernel { kernel: target.load(kernel)?, threads: kernel.threads });
-        let kernels = plan.all_kernels().iter().map(load).collect::<Result<_, ExecutorError>>()?;
-        let notes = plan.notes.clone();
-        let (layers, singles) = (Vec::new(), HashMap::new());
+        let (kernels, layers, notes) = (Vec::new(), Vec::new(), Vec::new());
+        let singles = HashMap::new();
         let mut loaded = LoadedModel { model: self, target, plan, kernels, layers, singles, notes };
-        for index in 0..self.layers().len() {
-            let layer = loaded.load_layer(index)?;
-            loaded.layers.push(layer);
+        while let Err((layer, error)) = loaded.load_all() {
+            loaded.plan_again(layer, error)?;
         }
         Ok(loaded)
     }
 }
 
 impl<T: Target> LoadedModel<'_, T> {
+    /// Loads what the plan says, from the start. If not, says which layer is to blame, if one is.
+    fn load_all(&mut self) -> Result<(), (Option<usize>, ModelError)> {
+        self.layers.clear();
+        self.notes.clone_from(&self.plan.notes);
+        self.load_kernels().map_err(|error| (None, error.into()))?;
+        for index in 0..self.model.layers().len() {
+            let layer = self.load_layer(index).map_err(|error| (Some(index), error))?;
+            self.layers.push(layer);
+        }
+        Ok(())
+    }
+
+    fn load_kernels(&mut self) -> Result<(), ExecutorError> {
+        self.kernels.clear();
+        let all = self.plan.all_kernels();
+        // All at once, so that those which have to be compiled are compiled in parallel.
+        for (kernel, report) in all.iter().zip(self.target.compile(all)) {
+            let needs = BlockNeeds::of(kernel, report?.as_ref());
+            self.kernels.push(LoadedKernel { kernel: self.target.load(kernel)?, needs });
+        }
+        Ok(())
+    }
+
+    /// Makes another plan if it was a launch of this layer that does not fit.
+    fn plan_again(&mut self, layer: Option<usize>, error: ModelError) -> Result<(), ModelError> {
+        let (layer, variant, why) = match (layer, error) {
+            (Some(layer), ModelError::Decode { what, variant, source }) => match *source {
+                ExecutorError::Misfit(misfit) => (layer, variant, misfit.to_string()),
+                source => return Err(ModelError::Decode { what, variant, source: Box::new(source) }),
+            },
+            (_, error) => return Err(error),
+        };
+        self.plan = self.plan.again(self.model, &self.target, layer, variant, why)?;
+        Ok(())
+    }
+
     /// The model that was loaded.
     #[must_use]
     pub fn model(&self) -> &Model {
@@ -141,7 +174,8 @@ impl<T: Target> LoadedModel<'_, T> {
         if whole.bytes > LARGEST {
             return Err(ModelError::TooLarge { layer: whole.name.clone(), bytes: whole.bytes });
         }
-        let mut layer = LoadedLayer { places: Vec::new(), steps: Vec::new(), bytes: 0 };
+        let mut layer =
+            LoadedLayer { places: Vec::new(), steps: Vec::new(), bytes: 0, replay: T::Replay::default() };
         for group in self.groups(index) {
             self.load_group(&mut layer, index, &group)?;
         }
@@ -232,9 +266,9 @@ impl<T: Target> LoadedModel<'_, T> {
         tensor: usize,
         encoded: &Encoded<'_>,
     ) -> Result<Prepared<T::Kernel, T::Buffer>, ModelError> {
-        let what = || format!("tensor `{}`", self.model.tensors()[tensor].name);
         let Some(plan) = self.plan.tensors()[tensor].clone() else {
-            return Err(ModelError::NoStrategy { tensor: what(), scheme: encoded.scheme.name() });
+            let source = NoPlan::NoStrategy { scheme: encoded.scheme.name().to_owned() };
+            return Err(ModelError::NoPlan { tensor: self.model.tensors()[tensor].name.clone(), source });
         };
         let launch = plan.strategy.launch(&plan.params, encoded);
         let launch = launch.map_err(|error| self.failed(tensor, error.into()))?;
@@ -254,8 +288,8 @@ impl<T: Target> LoadedModel<'_, T> {
         if found != wanted {
             return Err(ModelError::Length { what: what(), variant: plan.variant(), found, wanted });
         }
-        let LoadedKernel { kernel, threads } = &self.kernels[plan.kernel];
-        Prepared::new(&mut self.target, kernel, *threads, launch).map_err(|source| ModelError::Decode {
+        let LoadedKernel { kernel, needs } = &self.kernels[plan.kernel];
+        Prepared::new(&mut self.target, kernel, needs, launch).map_err(|source| ModelError::Decode {
             what: what(),
             variant: plan.variant(),
             source: Box::new(source),

@@ -5,6 +5,7 @@
 //! | `open` | a container or a folder of them, mapped: its tensors and layers |
 //! | `layers` | which tensors make a layer, by their names |
 //! | `plan` | the variant for each tensor, from the tuning cache, with few kernels |
+//! | `fit` | which variants fit the target |
 //! | `load` | kernels compiled or fetched, parts uploaded: one launch for many tensors where the strategy can |
 //! | `decode` | a layer or a tensor decoded into a buffer; checked against the checksums |
 //! | `walk` | layer after layer, the next one decoded while one is used |
@@ -35,6 +36,7 @@
 
 mod decode;
 mod error;
+mod fit;
 mod layers;
 mod load;
 mod open;

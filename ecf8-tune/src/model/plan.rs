@@ -1,9 +1,10 @@
 //! Which variant decodes which tensor: from the tuning cache, with so few kernels that loading does not wait for them.
 
+use super::fit::Fitting;
 use super::{Model, ModelError};
-use crate::cache::{self, Record, Rung, TuningCache};
+use crate::cache::{self, NoPlan, Record, Rung, TuningCache};
 use crate::executor::Target;
-use crate::tuner::Problem;
+use crate::tuner::{Problem, nearest_first};
 use ecf8_codegen::strategy::{Inlined, Params, Strategy, strategies_for};
 use ecf8_codegen::{cuda, ir};
 use ecf8_core::Codebook;
@@ -19,6 +20,17 @@ pub struct Plan {
     /// What is not as one would expect, one line each: damaged caches, records that were not used.
     pub notes: Vec<String>,
     kernels: Vec<ir::Kernel>,
+    source: Source,
+    /// Variants that were found not to fit the target, and why not.
+    unfit: BTreeMap<String, String>,
+}
+
+/// What a plan is made from.
+#[derive(Clone, Debug)]
+struct Source {
+    records: Vec<Record>,
+    /// What was wrong with the files that they are from.
+    warnings: Vec<String>,
 }
 
 /// The variant for one tensor.
@@ -71,10 +83,8 @@ impl Plan {
     /// If no strategy decodes a tensor, or its kernel cannot be made.
     pub fn new<T: Target>(model: &Model, target: &T) -> Result<Self, ModelError> {
         let mut cache = TuningCache::open(model.path());
-        let notes = std::mem::take(&mut cache.warnings);
-        let mut plan = Self::from_records(model, target, &cache.records)?;
-        plan.notes.splice(0..0, notes);
-        Ok(plan)
+        let source = Source { warnings: std::mem::take(&mut cache.warnings), records: cache.records };
+        Self::fitting(model, target, source, Fitting::default())
     }
 
     /// Plans a model for a target, from these records and those that come with the program.
@@ -90,18 +100,49 @@ impl Plan {
         target: &T,
         records: &[Record],
     ) -> Result<Self, ModelError> {
-        let (tensors, ignored) = ladder(model, target, records)?;
-        let mut plan = Self { tensors, notes: ignored.into_iter().collect(), kernels: Vec::new() };
-        plan.share(|tensor| tensor.rung == Rung::Default);
+        let source = Source { records: records.to_vec(), warnings: Vec::new() };
+        Self::fitting(model, target, source, Fitting::default())
+    }
+
+    /// The same model planned again after this layer could not be loaded, since the launch of a variant does not fit the
+    /// target: without that variant, and without others that would not fit either.
+    ///
+    /// # Errors
+    /// As [`Plan::new`], and if no variant fits.
+    pub(super) fn again<T: Target>(
+        &self,
+        model: &Model,
+        target: &T,
+        layer: usize,
+        variant: String,
+        why: String,
+    ) -> Result<Self, ModelError> {
+        let mut unfit = self.unfit.clone();
+        unfit.insert(variant, why);
+        let fitting = Fitting::after(unfit, target.limits(), model, layer);
+        Self::fitting(model, target, self.source.clone(), fitting)
+    }
+
+    fn fitting<T: Target>(
+        model: &Model,
+        target: &T,
+        source: Source,
+        mut fitting: Fitting<'_>,
+    ) -> Result<Self, ModelError> {
+        let (tensors, ignored) = ladder(model, target, &source.records, &mut fitting)?;
+        let notes = source.warnings.iter().cloned().chain(ignored).collect();
+        let mut plan = Self { tensors, notes, kernels: Vec::new(), source, unfit: BTreeMap::new() };
+        plan.share(model, &mut fitting, |tensor| tensor.rung == Rung::Default);
         plan.find_kernels(model)?;
         if plan.kernels() > MOST_KERNELS {
-            plan.share(|_| true);
+            plan.share(model, &mut fitting, |_| true);
             plan.find_kernels(model)?;
         }
         if plan.kernels() > MOST_KERNELS {
-            plan.unify(model);
+            plan.unify(model, &mut fitting);
             plan.find_kernels(model)?;
         }
+        plan.unfit = fitting.unfit;
         if plan.kernels() > MOST_KERNELS {
             plan.notes.push(format!(
                 "{} kernels are needed, more than {MOST_KERNELS}: compress the model with fewer codebooks, or in a scheme \
@@ -145,11 +186,14 @@ impl Plan {
     }
 
     /// Gives tensors the variant next to theirs whose kernel takes any codebook, if there is one.
-    fn share(&mut self, which: impl Fn(&TensorPlan) -> bool) {
-        let mut known: HashMap<String, Option<Params>> = HashMap::new();
-        for tensor in self.tensors.iter_mut().flatten().filter(|tensor| which(tensor)) {
-            let (strategy, params) = (tensor.strategy, &tensor.params);
-            let shared = known.entry(tensor.variant()).or_insert_with(|| nearest_shared(strategy, params));
+    fn share(&mut self, model: &Model, fitting: &mut Fitting<'_>, which: impl Fn(&TensorPlan) -> bool) {
+        let mut known: HashMap<(String, &str), Option<Params>> = HashMap::new();
+        for (index, tensor) in self.tensors.iter_mut().enumerate() {
+            let Some(tensor) = tensor.as_mut().filter(|tensor| which(tensor)) else { continue };
+            let Some(compressed) = model.compressed(index) else { continue };
+            let (strategy, params, scheme) = (tensor.strategy, &tensor.params, compressed.scheme().name());
+            let shared = known.entry((tensor.variant(), scheme));
+            let shared = shared.or_insert_with(|| nearest_shared(scheme, strategy, params, fitting));
             if let Some(shared) = shared {
                 *tensor = tensor.replaced(strategy, shared.clone());
             }
@@ -157,7 +201,7 @@ impl Plan {
     }
 
     /// Gives all tensors of a scheme the one variant whose kernel takes any codebook and which most bytes are decoded by.
-    fn unify(&mut self, model: &Model) {
+    fn unify(&mut self, model: &Model, fitting: &mut Fitting<'_>) {
         let mut by_scheme: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for index in (0..self.tensors.len()).filter(|&index| self.tensors[index].is_some()) {
             if let Some(tensor) = model.compressed(index) {
@@ -165,7 +209,8 @@ impl Plan {
             }
         }
         for (scheme, members) in by_scheme {
-            let Some((strategy, params)) = self.favourite(model, scheme, &members) else { continue };
+            let favourite = self.favourite(model, scheme, &members, fitting);
+            let Some((strategy, params)) = favourite else { continue };
             for index in members {
                 if let Some(tensor) = &mut self.tensors[index] {
                     *tensor = tensor.replaced(strategy, params.clone());
@@ -181,6 +226,7 @@ impl Plan {
         model: &Model,
         scheme: &str,
         members: &[usize],
+        fitting: &mut Fitting<'_>,
     ) -> Option<(&'static dyn Strategy, Params)> {
         let mut bytes: BTreeMap<String, (u64, &TensorPlan)> = BTreeMap::new();
         for &index in members {
@@ -194,7 +240,7 @@ impl Plan {
         most.map(|(_, tensor)| (tensor.strategy, tensor.params.clone())).or_else(|| {
             strategies_for(scheme).find_map(|strategy| {
                 let default = strategy.params(&[]).ok()?;
-                Some((strategy, nearest_shared(strategy, &default)?))
+                Some((strategy, nearest_shared(scheme, strategy, &default, fitting)?))
             })
         })
     }
@@ -250,10 +296,11 @@ fn ladder<T: Target>(
     model: &Model,
     target: &T,
     records: &[Record],
+    fitting: &mut Fitting<'_>,
 ) -> Result<(Vec<Option<TensorPlan>>, BTreeSet<String>), ModelError> {
     // With all kernels in the cache NVRTC is not needed, and searching for it takes its time.
     let (fingerprint, timing) = (target.device_fingerprint(), target.timing());
-    let mut by_problem: BTreeMap<Problem, Option<TensorPlan>> = BTreeMap::new();
+    let mut by_problem: BTreeMap<Problem, Result<TensorPlan, NoPlan>> = BTreeMap::new();
     let mut ignored = BTreeSet::new();
     let mut tensors = Vec::new();
     for index in 0..model.tensors().len() {
@@ -266,25 +313,33 @@ fn ladder<T: Target>(
             continue;
         };
         let planned = by_problem.entry(problem).or_insert_with_key(|problem| {
-            let plan = cache::plan(records, cache::bundled(), &fingerprint, timing, problem)?;
+            let fits = &mut |strategy: &'static dyn Strategy, params: &Params| {
+                fitting.check(&problem.scheme, strategy, params)
+            };
+            let plan = cache::plan(records, cache::bundled(), &fingerprint, timing, problem, fits)?;
             ignored.extend(plan.ignored);
-            Some(TensorPlan::new(plan.strategy, plan.params, plan.rung))
+            Ok(TensorPlan::new(plan.strategy, plan.params, plan.rung))
         });
-        let Some(planned) = planned else {
-            let (tensor, scheme) = (compressed.name().to_owned(), compressed.scheme().name());
-            return Err(ModelError::NoStrategy { tensor, scheme });
-        };
-        tensors.push(Some(planned.clone()));
+        match planned {
+            Ok(planned) => tensors.push(Some(planned.clone())),
+            Err(source) => {
+                let (tensor, source) = (compressed.name().to_owned(), source.clone());
+                return Err(ModelError::NoPlan { tensor, source });
+            }
+        }
     }
     Ok((tensors, ignored))
 }
 
-/// The variant of a strategy that takes any codebook and differs in the fewest parameters.
-fn nearest_shared(strategy: &dyn Strategy, params: &Params) -> Option<Params> {
-    let shared = strategy
-        .variants()
-        .into_iter()
-        .filter(|variant| strategy.inlined(variant).is_ok_and(|inlined| inlined == Inlined::MaxLen));
-    shared
-        .min_by_key(|variant| variant.iter().filter(|(name, value)| params.get(name) != Some(*value)).count())
+/// The variant of a strategy most like another that takes any codebook and fits.
+fn nearest_shared(
+    scheme: &str,
+    strategy: &'static dyn Strategy,
+    params: &Params,
+    fitting: &mut Fitting<'_>,
+) -> Option<Params> {
+    nearest_first(strategy, params).into_iter().find(|variant| {
+        strategy.inlined(variant).is_ok_and(|inlined| inlined == Inlined::MaxLen)
+            && fitting.check(scheme, strategy, variant).is_ok()
+    })
 }

@@ -17,16 +17,30 @@ impl<T: Target> LoadedModel<'_, T> {
         &mut self,
         mut each: impl FnMut(&mut Self, usize, &T::Buffer) -> Result<(), E>,
     ) -> Result<(), E> {
+        let (mut one, mut other) = (self.scratch()?, self.scratch()?);
+        self.walk_in([&mut one, &mut other], &mut each)
+    }
+
+    /// The same with two buffers of the caller's, each as large as [`LoadedModel::scratch`]: with the same ones every time,
+    /// layers of several launches are replayed as graphs.
+    ///
+    /// # Errors
+    /// As [`LoadedModel::walk`].
+    pub fn walk_in<E: From<ModelError>>(
+        &mut self,
+        buffers: [&mut T::Buffer; 2],
+        mut each: impl FnMut(&mut Self, usize, &T::Buffer) -> Result<(), E>,
+    ) -> Result<(), E> {
         let layers = self.model.layers().len();
         if layers == 0 {
             return Ok(());
         }
-        let (mut now, mut next) = (self.scratch()?, self.scratch()?);
-        let mut ready = self.begin(0, &mut now)?;
+        let [mut now, mut next] = buffers;
+        let mut ready = self.begin(0, now)?;
         for layer in 0..layers {
-            let following = if layer + 1 < layers { Some(self.begin(layer + 1, &mut next)?) } else { None };
+            let following = if layer + 1 < layers { Some(self.begin(layer + 1, next)?) } else { None };
             self.target.wait(&ready).map_err(ModelError::from)?;
-            each(self, layer, &now)?;
+            each(self, layer, now)?;
             std::mem::swap(&mut now, &mut next);
             if let Some(following) = following {
                 ready = following;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `problem` | what tensors share a choice: scheme, codebook class, shape bucket |
 //! | `candidate` | the variants that there are, and the hash of each one's code |
+//! | `nearest` | the variants of a strategy, those most like a given one first |
 //! | `search` | which of them to try next: all, or from good ones to their neighbours |
 //! | `trials` | what the tuner asks of a device; `workbench` asks a [`Target`](crate::executor::Target), `simulated` nobody |
 //! | `race` | interleaved timing, dropping who cannot win, until one is left or the rest are as good |
@@ -12,6 +13,7 @@
 
 mod budget;
 mod candidate;
+mod nearest;
 mod problem;
 mod race;
 mod search;
@@ -25,6 +27,7 @@ mod workbench;
 
 pub use budget::{Budget, Stop};
 pub use candidate::{Candidate, candidates, code_hash};
+pub use nearest::{is_default, nearest_first};
 pub use problem::{CodebookClass, Problem};
 pub use race::Settings;
 pub use search::{Exhaustive, Neighbours, Searcher, searcher};

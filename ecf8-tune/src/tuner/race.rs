@@ -7,7 +7,7 @@
 use super::statistics::slowdown;
 use super::trials::{TrialError, Trials};
 use super::{Budget, Stop, Summary};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How carefully is timed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,6 +62,8 @@ pub(super) struct Race<'a> {
     incumbent: Option<usize>,
     /// Who failed while being timed, and why.
     pub(super) failed: BTreeMap<usize, String>,
+    /// Who could not be timed for a reason that may pass.
+    pub(super) postponed: BTreeSet<usize>,
     /// Runs so far, warm-up included.
     pub(super) runs: usize,
     /// Most runs.
@@ -91,6 +93,7 @@ impl<'a> Race<'a> {
             contenders: Vec::new(),
             incumbent,
             failed: BTreeMap::new(),
+            postponed: BTreeSet::new(),
             runs: 0,
             limit: candidates.saturating_mul(settings.full_runs) / 2,
             round: 0,
@@ -114,7 +117,8 @@ impl<'a> Race<'a> {
         for &index in newcomers {
             self.run(trials, index, self.settings.warm_up, false)?;
         }
-        self.contenders.extend(newcomers.iter().filter(|index| !self.failed.contains_key(index)));
+        let able: Vec<usize> = newcomers.iter().copied().filter(|index| !self.is_out(index)).collect();
+        self.contenders.extend(able);
         for _ in 0..LEAST_ROUNDS {
             self.round(trials)?;
         }
@@ -194,10 +198,15 @@ impl<'a> Race<'a> {
         for index in order {
             self.run(trials, index, 1, true)?;
         }
-        let failed = &self.failed;
-        self.contenders.retain(|index| !failed.contains_key(index));
+        let contenders = std::mem::take(&mut self.contenders);
+        self.contenders = contenders.into_iter().filter(|index| !self.is_out(index)).collect();
         self.eliminate();
         Ok(())
+    }
+
+    /// Whether it could not be timed.
+    fn is_out(&self, index: &usize) -> bool {
+        self.failed.contains_key(index) || self.postponed.contains(index)
     }
 
     fn eliminate(&mut self) {
@@ -241,6 +250,9 @@ impl<'a> Race<'a> {
             Ok(_) => {}
             Err(TrialError::Rejected(reason)) => {
                 self.failed.insert(index, reason);
+            }
+            Err(TrialError::Postponed(_)) => {
+                self.postponed.insert(index);
             }
             Err(TrialError::Fatal(reason)) => {
                 self.failed.insert(index, reason.clone());

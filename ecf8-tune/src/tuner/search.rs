@@ -1,35 +1,55 @@
 //! Which candidates to try next.
 
-use super::Candidate;
+use super::{Candidate, is_default};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 /// Spaces of up to this many candidates are tried whole.
 const SMALL: usize = 512;
 
+/// Most seeds that a search among neighbours starts from.
+const MOST_SEEDS: usize = 16;
+
 /// Chooses candidates by what is known of those tried before.
 pub trait Searcher: Debug {
     /// The next candidates to try, none of them `tried`; none at all when the search is over. `best` are candidates that
     /// were timed, the fastest first.
     fn next(&mut self, space: &[Candidate], tried: &BTreeSet<usize>, best: &[usize]) -> Vec<usize>;
+
+    /// Whether a search that begins here would try nothing.
+    fn is_over(&self, space: &[Candidate], tried: &BTreeSet<usize>, _best: &[usize]) -> bool {
+        (0..space.len()).all(|index| tried.contains(&index))
+    }
 }
 
-/// The searcher for a space: exhaustive if it is small. `seeds` are candidates that did well in similar problems.
+/// The searcher for a space: exhaustive if it is small. `promising` are candidates that did well in similar problems or are
+/// predicted to, the best first.
 #[must_use]
-pub fn searcher(space: &[Candidate], seeds: Vec<usize>) -> Box<dyn Searcher> {
-    if space.len() <= SMALL { Box::new(Exhaustive) } else { Box::new(Neighbours::new(seeds)) }
+pub fn searcher(space: &[Candidate], mut promising: Vec<usize>) -> Box<dyn Searcher> {
+    if space.len() <= SMALL {
+        return Box::new(Exhaustive { first: promising });
+    }
+    promising.truncate(MOST_SEEDS);
+    Box::new(Neighbours::new(promising))
 }
 
-/// Tries everything, in an order that soon has been everywhere, so that a run which ends early has seen a bit of all.
-#[derive(Debug, Clone, Copy)]
-pub struct Exhaustive;
+/// Tries everything: what is promising first, and the rest in an order that soon has been everywhere, so that a run which
+/// ends early has seen a bit of all.
+#[derive(Debug, Clone, Default)]
+pub struct Exhaustive {
+    /// What to try first, in this order.
+    pub first: Vec<usize>,
+}
 
 impl Searcher for Exhaustive {
     fn next(&mut self, space: &[Candidate], tried: &BTreeSet<usize>, _: &[usize]) -> Vec<usize> {
         /// 2⁶⁴ divided by the golden ratio: its multiples lie evenly however many there are.
         const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut left: Vec<usize> = (0..space.len()).filter(|index| !tried.contains(index)).collect();
-        left.sort_by_key(|index| (*index as u64).wrapping_mul(GOLDEN));
+        left.sort_by_cached_key(|index| {
+            let place = self.first.iter().position(|first| first == index).unwrap_or(usize::MAX);
+            (place, (*index as u64).wrapping_mul(GOLDEN))
+        });
         left
     }
 }
@@ -54,9 +74,6 @@ impl Neighbours {
     }
 
     fn start(&self, space: &[Candidate]) -> BTreeSet<usize> {
-        let is_default = |candidate: &Candidate| {
-            candidate.strategy.params(&[]).is_ok_and(|default| default == candidate.params)
-        };
         let defaults = (0..space.len()).filter(|index| is_default(&space[*index]));
         let step = (space.len() / self.sample.max(1)).max(1);
         let sample = (0..space.len()).step_by(step);
@@ -74,11 +91,19 @@ impl Searcher for Neighbours {
                 return start;
             }
         }
+        self.near(space, best).difference(tried).copied().collect()
+    }
+
+    fn is_over(&self, space: &[Candidate], tried: &BTreeSet<usize>, best: &[usize]) -> bool {
+        self.start(space).is_subset(tried) && self.near(space, best).is_subset(tried)
+    }
+}
+
+impl Neighbours {
+    /// What differs from one of the best in one tunable.
+    fn near(&self, space: &[Candidate], best: &[usize]) -> BTreeSet<usize> {
         let around = best.iter().take(self.width).filter_map(|index| space.get(*index));
-        let near: BTreeSet<usize> = around
-            .flat_map(|from| (0..space.len()).filter(move |to| are_neighbours(from, &space[*to])))
-            .collect();
-        near.difference(tried).copied().collect()
+        around.flat_map(|from| (0..space.len()).filter(move |to| are_neighbours(from, &space[*to]))).collect()
     }
 }
 

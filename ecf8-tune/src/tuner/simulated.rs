@@ -20,6 +20,8 @@ pub enum Script {
     Rejected(String),
     /// It decodes to wrong bytes.
     Wrong,
+    /// There is no memory for it now.
+    Postponed,
     /// It faults when it is timed, and the device is lost.
     Faults,
 }
@@ -98,6 +100,7 @@ impl Trials for Simulated {
         }
         match self.script.get(candidate) {
             Some(Script::Wrong) => Err(TrialError::Rejected("byte 0 is wrong".to_owned())),
+            Some(Script::Postponed) => Err(TrialError::Postponed("there is no memory".to_owned())),
             _ => Ok(()),
         }
     }

@@ -17,7 +17,15 @@ fn space(count: usize) -> Vec<Candidate> {
 }
 
 fn run(device: &mut Simulated, count: usize, known: &Known) -> Tuned {
-    tune(device, &space(count), &mut Exhaustive, known, &Budget::unlimited(), &Settings::default(), |_| ())
+    tune(
+        device,
+        &space(count),
+        &mut Exhaustive::default(),
+        known,
+        &Budget::unlimited(),
+        &Settings::default(),
+        |_| (),
+    )
 }
 
 /// True times such as tunables give: products of effects, a few good ones, many near them, and a long tail.
@@ -214,7 +222,7 @@ fn time_up_and_interrupts_keep_what_was_measured_and_the_next_run_goes_on() {
     assert!(second.complete && second.outcomes.iter().all(Option::is_some));
 
     let up = Budget::new(Duration::ZERO, Arc::default());
-    let none = tune(&mut device, &all, &mut Exhaustive, &Known::default(), &up, &settings, |_| ());
+    let none = tune(&mut device, &all, &mut Exhaustive::default(), &Known::default(), &up, &settings, |_| ());
     assert_eq!((none.stopped, none.choice, none.runs), (Some(Stop::Time), None, 0));
 }
 
@@ -241,6 +249,7 @@ fn a_fault_ends_the_run_and_the_culprit_is_never_tried_again() {
     let first = run(&mut device, 4, &Known::default());
     assert_eq!(first.fatal.as_deref(), Some("it faults"));
     assert_eq!(first.outcomes[2], Some(Outcome::Rejected("it faults".to_owned())));
+    assert_eq!((first.choice, first.complete), (None, false), "nothing could be verified again");
     let known = Known { outcomes: first.outcomes, incumbent: first.choice, complete: false };
     let second = run(&mut Simulated::new(script, 0.01, 6), 4, &known);
     assert!(second.complete && second.fatal.is_none());
@@ -268,4 +277,51 @@ fn a_large_space_is_searched_from_seeds_to_neighbours() {
     let choice = &all[tuned.choice.unwrap()];
     assert!(distance(choice) == 0.0, "{} {}", choice.strategy.name(), choice.params);
     assert!(tuned.complete);
+
+    assert!(tuned.outcomes.iter().any(Option::is_none), "not everything was tried");
+    let known = Known { outcomes: tuned.outcomes, incumbent: tuned.choice, complete: true };
+    let again = |known: &Known, device: &mut Simulated| {
+        let mut search = Neighbours::new(vec![all.len() - 1]);
+        tune(device, &all, &mut search, known, &budget, &settings, |_| ())
+    };
+    assert_eq!(again(&known, &mut device).runs, 0, "and yet there is nothing left to do");
+    let mut without = known.clone();
+    let near = (0..all.len()).find(|index| distance(&all[*index]) == 1.0).unwrap();
+    without.outcomes[near] = None;
+    assert!(again(&without, &mut device).runs > 0, "unless a neighbour of the choice has changed");
+}
+
+#[test]
+fn what_there_was_no_memory_for_is_not_rejected_and_is_tried_by_the_next_run() {
+    let mut script = vec![Script::Truth(1000.0), Script::Postponed, Script::Truth(3000.0)];
+    let first = run(&mut Simulated::new(script.clone(), 0.01, 5), 3, &Known::default());
+    assert_eq!((first.outcomes[1].clone(), first.choice, first.complete), (None, Some(0), false));
+    let known = Known { outcomes: first.outcomes, incumbent: first.choice, complete: first.complete };
+    script[1] = Script::Truth(500.0);
+    let second = run(&mut Simulated::new(script, 0.01, 6), 3, &known);
+    assert_eq!((second.choice, second.complete), (Some(1), true));
+}
+
+#[test]
+fn after_a_fault_the_choice_of_an_earlier_run_stays_unless_it_is_at_fault() {
+    let outcome = || Some(Outcome::SamplesNs(vec![1000; 20]));
+    for (culprit, choice) in [(1, Some(0)), (0, None)] {
+        let mut script = vec![Script::Truth(1000.0), Script::Truth(100.0)];
+        script[culprit] = Script::Faults;
+        let known = Known { outcomes: vec![outcome(), None], incumbent: Some(0), complete: true };
+        let tuned = run(&mut Simulated::new(script, 0.01, 5), 2, &known);
+        assert_eq!((tuned.choice, tuned.fatal.is_some()), (choice, true));
+    }
+}
+
+#[test]
+fn what_is_promising_is_tried_first_and_everything_once() {
+    let all = space(40);
+    let mut search = searcher(&all, vec![7, 31, 7, 2]);
+    let order = search.next(&all, &[31].into(), &[]);
+    assert_eq!((&order[..2], order.len()), (&[7, 2][..], 39));
+    let mut sorted = order.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(sorted.len(), 39);
 }

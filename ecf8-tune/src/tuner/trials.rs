@@ -8,6 +8,9 @@ pub enum TrialError {
     /// The candidate is out, for this reason; the others go on.
     #[error("{0}")]
     Rejected(String),
+    /// It could not be tried now, for a reason that may pass, such as that memory was short: it is as if it had not been.
+    #[error("{0}")]
+    Postponed(String),
     /// The candidate is out, and with it the device: nothing more can be measured in this process.
     #[error("{0}")]
     Fatal(String),

@@ -32,13 +32,15 @@ pub struct Known {
 }
 
 impl Known {
-    /// Whether nothing is left to find out about a space of `candidates` candidates.
+    /// Whether nothing is left to find out about a space: the choice was made, and the search would try no more.
     #[must_use]
-    pub fn is_settled(&self, candidates: usize) -> bool {
-        let all = self.outcomes.len() == candidates && self.outcomes.iter().all(Option::is_some);
+    pub fn is_settled(&self, space: &[Candidate], searcher: &dyn Searcher) -> bool {
+        let known = self.outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_some());
+        let tried: BTreeSet<usize> = known.map(|(index, _)| index).collect();
         let chosen = self.incumbent.is_some()
             || !self.outcomes.iter().flatten().any(|outcome| matches!(outcome, Outcome::SamplesNs(_)));
-        self.complete && all && chosen
+        let best = self.incumbent.as_slice();
+        self.complete && self.outcomes.len() == space.len() && chosen && searcher.is_over(space, &tried, best)
     }
 }
 
@@ -47,7 +49,7 @@ impl Known {
 pub struct Tuned {
     /// What became of each candidate; `None` for those not tried.
     pub outcomes: Vec<Option<Outcome>>,
-    /// The fastest, if any works.
+    /// The fastest, if any works. It has been verified after it was timed, in this run or in the one that chose it.
     pub choice: Option<usize>,
     /// Whether everything was tried and decided, so that a later run has nothing to do.
     pub complete: bool,
@@ -57,7 +59,8 @@ pub struct Tuned {
     pub tried: usize,
     /// Why it ended early, if it did.
     pub stopped: Option<Stop>,
-    /// The fault that ended it, after which the device can be used no more.
+    /// The fault that ended it, after which the device can be used no more: nothing could be verified again, so nothing new is
+    /// chosen.
     pub fatal: Option<String>,
 }
 
@@ -71,7 +74,7 @@ pub fn tune<T: Trials>(
     settings: &Settings,
     mut progress: impl FnMut(&Tuned),
 ) -> Tuned {
-    if known.is_settled(space.len()) {
+    if known.is_settled(space, searcher) {
         return settled(known);
     }
     let mut outcomes = known.outcomes.clone();
@@ -89,6 +92,7 @@ pub fn tune<T: Trials>(
         },
         race: Race::new(settings, budget, space.len(), incumbent),
         incumbent,
+        postponed: false,
         timing: trials.timing(),
     };
     match state.search(trials, space, searcher, known, budget, &mut progress) {
@@ -103,7 +107,7 @@ pub fn tune<T: Trials>(
         Err(Broken::Fatal(reason)) => {
             state.tuned.fatal = Some(reason);
             state.collect();
-            state.choose_for_now();
+            state.keep_incumbent();
         }
     }
     progress(&state.tuned);
@@ -122,6 +126,8 @@ struct State<'a> {
     race: Race<'a>,
     incumbent: Option<usize>,
     timing: Timing,
+    /// Whether something could not be tried for a reason that may pass.
+    postponed: bool,
 }
 
 fn timed(outcomes: &[Option<Outcome>], index: usize) -> Option<&[u64]> {
@@ -207,10 +213,19 @@ impl State<'_> {
     }
 
     fn reject(&mut self, index: usize, error: TrialError) -> Result<(), Broken> {
-        self.tuned.outcomes[index] = Some(Outcome::Rejected(error.to_string()));
         match error {
-            TrialError::Rejected(_) => Ok(()),
-            TrialError::Fatal(reason) => Err(Broken::Fatal(reason)),
+            TrialError::Postponed(_) => {
+                self.postponed = true;
+                Ok(())
+            }
+            TrialError::Rejected(reason) => {
+                self.tuned.outcomes[index] = Some(Outcome::Rejected(reason));
+                Ok(())
+            }
+            TrialError::Fatal(reason) => {
+                self.tuned.outcomes[index] = Some(Outcome::Rejected(reason.clone()));
+                Err(Broken::Fatal(reason))
+            }
         }
     }
 
@@ -234,6 +249,7 @@ impl State<'_> {
         for (&index, reason) in &self.race.failed {
             self.tuned.outcomes[index] = Some(Outcome::Rejected(reason.clone()));
         }
+        self.postponed |= !self.race.postponed.is_empty();
         if self.race.runs > 0 {
             self.tuned.runs = self.race.runs;
         }
@@ -265,6 +281,11 @@ impl State<'_> {
         };
     }
 
+    /// After a fault nothing can be verified again: what an earlier run has chosen stays, unless it is at fault.
+    fn keep_incumbent(&mut self) {
+        self.tuned.choice = self.incumbent.filter(|index| timed(&self.tuned.outcomes, *index).is_some());
+    }
+
     /// Ends the race, verifies its winner once more, and accepts it; or else the next best.
     fn decide<T: Trials>(&mut self, trials: &mut T) {
         let finished = self.race.finish(trials);
@@ -275,7 +296,7 @@ impl State<'_> {
             Ok(()) => {}
         }
         if self.tuned.fatal.is_some() {
-            self.choose_for_now();
+            self.keep_incumbent();
             return;
         }
         let winner = match self.timing {
@@ -287,7 +308,7 @@ impl State<'_> {
             order = self.by_median();
         }
         self.confirm(trials, order);
-        self.tuned.complete = self.tuned.stopped.is_none() && self.tuned.fatal.is_none();
+        self.tuned.complete = self.tuned.stopped.is_none() && self.tuned.fatal.is_none() && !self.postponed;
     }
 
     /// Chooses the first of these that decodes exactly once more, after all the timing.
@@ -302,6 +323,7 @@ impl State<'_> {
                 Ok(false) => {}
                 Err(Broken::Fatal(reason)) => {
                     self.tuned.fatal = Some(reason);
+                    self.keep_incumbent();
                     break;
                 }
                 Err(Broken::Stopped(stop)) => self.tuned.stopped = Some(stop),

@@ -3,7 +3,7 @@
 use super::Candidate;
 use super::trials::{TrialError, Trials};
 use crate::device::DeviceError;
-use crate::executor::{Dispatch, ExecutorError, Limits, Target, TargetArg, Timing};
+use crate::executor::{BlockNeeds, Dispatch, ExecutorError, Limits, Target, TargetArg, Timing};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::ir;
 use ecf8_codegen::strategy::{Arg, Launch};
@@ -202,12 +202,6 @@ fn fits(
     if launch.grid == 0 {
         return Err("there is nothing to launch".to_owned());
     }
-    if kernel.threads > limits.threads_per_block {
-        return Err(format!(
-            "it has {} threads per block; at most {} are possible",
-            kernel.threads, limits.threads_per_block
-        ));
-    }
     if let Some(report) = report
         && (report.spill_stores > 0 || report.spill_loads > 0)
     {
@@ -216,15 +210,7 @@ fn fits(
             report.spill_stores, report.spill_loads
         ));
     }
-    let fixed = report.map_or(kernel.static_shared_bytes() as u64, |report| report.shared_bytes.into());
-    let shared = fixed + u64::from(launch.dynamic_shared_bytes);
-    if shared > limits.shared_per_block_bytes.into() {
-        return Err(format!(
-            "it needs {shared} bytes of shared memory per block; {} are possible",
-            limits.shared_per_block_bytes
-        ));
-    }
-    Ok(())
+    limits.check(&BlockNeeds::of(kernel, report), launch).map_err(|misfit| misfit.to_string())
 }
 
 impl<T: Target> Trials for Workbench<'_, T> {
@@ -301,13 +287,14 @@ fn rejected(reason: impl ToString) -> TrialError {
     TrialError::Rejected(reason.to_string())
 }
 
-/// A fault takes the GPU's context with it; anything else concerns the candidate alone.
+/// A fault takes the GPU's context with it, and memory may be there the next time; anything else concerns the candidate alone.
 #[expect(clippy::needless_pass_by_value, reason = "used as a function of errors")]
 fn sort(error: ExecutorError) -> TrialError {
     match error {
         ExecutorError::Device(DeviceError::KernelFault { .. } | DeviceError::Lost { .. }) => {
             TrialError::Fatal(error.to_string())
         }
+        ExecutorError::Device(DeviceError::OutOfMemory { .. }) => TrialError::Postponed(error.to_string()),
         _ => TrialError::Rejected(error.to_string()),
     }
 }

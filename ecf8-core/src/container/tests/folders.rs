@@ -55,6 +55,27 @@ fn a_sharded_model_comes_back_file_by_file() {
     assert_eq!(names_in(root.path()), ["back", "model", "packed"]);
 }
 
+#[test]
+fn a_tuning_cache_made_beside_the_compressed_weights_is_not_restored_and_any_other_file_is() {
+    let root = folder();
+    let model = sharded(root.path());
+    let own = "model-00001-of-00002.tuning.json";
+    // The original has files of such names that are something else.
+    fs::write(model.join("model-00002-of-00002.tuning.json"), r#"{"learning_rate": 0.1}"#).unwrap();
+    let (packed, back) = (root.path().join("packed"), root.path().join("back"));
+    attempt(&model, &packed).unwrap();
+    let record = r#"{"checksum": "0", "record": {"fingerprint": {}, "problem": {}}}"#;
+    for name in [own, "model.tuning.json", "config.tuning.json"] {
+        fs::write(packed.join(name), format!(r#"{{"schema": 1, "records": [{record}]}}"#)).unwrap();
+    }
+    let report = decompress(&packed, &back, false, &()).unwrap();
+    assert_eq!(report.skipped, [own, "model.tuning.json"]);
+    let mut expected = list_files(&model);
+    expected.push(PathBuf::from("config.tuning.json"));
+    expected.sort();
+    assert_eq!(list_files(&back), expected);
+}
+
 fn list_files(folder: &Path) -> Vec<PathBuf> {
     super::super::model::list_files(folder).unwrap()
 }

@@ -1,4 +1,5 @@
-/* A CUDA driver that is none: one GPU whose memory is the host's, whose only kernel writes out[i] = in[i] ^ key.
+/* A CUDA driver that is none: one GPU whose memory is the host's, whose only kernel writes out[i] = in[i] ^ key. With the
+ * trouble "any kernel" it has kernels of all names, which write nothing.
  *
  * It has just the functions listed in driver.rs, so that one missing from the lists shows itself; with NO_GRAPHS it lacks
  * those for graphs. FAKE_CUDA names the trouble it makes. Signatures are those of cuda.h, with handles as void pointers. */
@@ -15,15 +16,21 @@ static void *const handle = (void *)64;
 static size_t largest_shared = 48 * 1024;
 static int faulted;
 
-/* What was launched on the stream being captured, and what a test may look at. */
+/* What was asked of the stream being captured, and what a test may look at: graphs and streams that are there, replays of
+ * graphs, and what ran, in graphs or not; calls are launches and copies outside of graphs. */
 enum { MOST = 128 };
-typedef struct { ptr in, out; uint64_t n; uint32_t key, threads; } launch;
+typedef struct { ptr in, out; uint64_t n; uint32_t key, threads; enum { FLIP, COPY, NOTHING } kind; } launch;
 typedef struct { int count; launch launches[MOST]; } graph;
 static graph *captured;
-int fake_graphs, fake_streams, fake_replays, fake_kernels;
+int fake_graphs, fake_streams, fake_replays, fake_kernels, fake_copies, fake_calls;
 static int capturing(void *stream) { return captured && stream != NULL && stream == (void *)captured; }
 static int run(const launch *l) {
-    for (uint64_t i = 0; i < l->n && i < l->threads; i++)
+    if (l->kind == COPY) {
+        memcpy((void *)(uintptr_t)l->out, (void *)(uintptr_t)l->in, l->n);
+        fake_copies++;
+        return 0;
+    }
+    if (l->kind == FLIP) for (uint64_t i = 0; i < l->n && i < l->threads; i++)
         ((uint8_t *)(uintptr_t)l->out)[i] = ((uint8_t *)(uintptr_t)l->in)[i] ^ l->key;
     fake_kernels++;
     faulted = trouble("fault");
@@ -31,6 +38,14 @@ static int run(const launch *l) {
 }
 
 /* Whether a call is on another stream than it should be. */
+static int astray(void *stream);
+/* Does it, or records it. */
+static int ask(const launch *l, void *stream) {
+    if (!capturing(stream)) return astray(stream) ? 1 : (fake_calls++, run(l));
+    if (captured->count == MOST) return 2;
+    captured->launches[captured->count++] = *l;
+    return 0;
+}
 static int astray(void *stream) { return stream != (trouble("own stream") ? handle : NULL); }
 
 int cuInit(unsigned flags) { return trouble("no gpu") ? 100 : trouble("stub") ? 34 : trouble("mismatch") ? 803 : (int)flags; }
@@ -47,6 +62,7 @@ int cuDeviceGetAttribute(int *value, int attribute, int device) {
     case 36: return 1;                      /* memory clock: refused */
     case 75: *value = 9; break;             /* compute capability */
     case 76: *value = 0; break;
+    case 82: *value = 64 * 1024; break;     /* registers per multiprocessor */
     case 97: *value = 227 * 1024; break;    /* shared memory per block, opt-in */
     case 115: *value = trouble("no pools") ? 0 : 1; break;
     default: *value = 132; break;
@@ -71,7 +87,7 @@ int cuMemFree_v2(ptr address) { free((void *)(uintptr_t)address); return 0; }
 int cuMemFreeAsync(ptr address, void *stream) { return astray(stream) ? 1 : cuMemFree_v2(address); }
 int cuMemcpyHtoDAsync_v2(ptr to, const void *from, size_t bytes, void *stream) { memcpy((void *)(uintptr_t)to, from, bytes); return astray(stream); }
 int cuMemcpyDtoHAsync_v2(void *to, ptr from, size_t bytes, void *stream) { memcpy(to, (void *)(uintptr_t)from, bytes); return astray(stream); }
-int cuMemcpyDtoDAsync_v2(ptr to, ptr from, size_t bytes, void *stream) { memcpy((void *)(uintptr_t)to, (void *)(uintptr_t)from, bytes); return astray(stream); }
+int cuMemcpyDtoDAsync_v2(ptr to, ptr from, size_t bytes, void *stream) { launch l = {from, to, bytes, 0, 0, COPY}; return ask(&l, stream); }
 int cuMemsetD8Async(ptr to, unsigned char value, size_t bytes, void *stream) { memset((void *)(uintptr_t)to, value, bytes); return astray(stream); }
 
 int cuModuleLoadData(void **module, const void *image) { *module = handle; return trouble("other gpu") ? 209 : image == NULL; }
@@ -85,17 +101,14 @@ int cuFuncGetAttribute(int *value, int attribute, void *function) {
 int cuFuncSetAttribute(void *function, int attribute, int value) { largest_shared = value; return attribute != 8 || function != handle; }
 int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned x, unsigned y, unsigned z, unsigned shared,
                    void *stream, void **params, void **extra) {
-    launch l;
+    launch l = {0, 0, 0, 0, 0, NOTHING};
     if (function != handle || gy != 1 || gz != 1 || y != 1 || z != 1 || params || shared > largest_shared) return 1;
-    if (!capturing(stream) && astray(stream)) return 1;
-    if (trouble("any kernel")) return 0;    /* one that writes nothing */
+    if (trouble("any kernel")) return ask(&l, stream);
     if (extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4] != NULL || *(size_t *)extra[3] != 28) return 1;
-    memcpy(&l, extra[1], 28);
+    memcpy(&l, extra[1], 28);               /* in, out, n and key */
     l.threads = gx * x;
-    if (!capturing(stream)) return run(&l);
-    if (captured->count == MOST) return 2;
-    captured->launches[captured->count++] = l;
-    return 0;
+    l.kind = FLIP;
+    return ask(&l, stream);
 }
 
 #ifndef NO_GRAPHS

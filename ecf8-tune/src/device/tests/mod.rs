@@ -4,6 +4,7 @@
 pub(crate) mod fake;
 pub(crate) mod graph;
 mod real;
+mod replay;
 
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};

@@ -4,6 +4,7 @@
 use super::large::five_hundred;
 use super::*;
 use crate::device::CudaDevice;
+use crate::device::tests::graph::count;
 use crate::device::tests::{fake, is_child};
 use crate::executor::{CudaExecutor, Target};
 use crate::kernel_cache::tests::Fake;
@@ -55,6 +56,54 @@ fn a_cold_load_compiles_at_most_sixteen_kernels_and_a_warm_one_does_not_even_loo
         loaded.walk(|_, _, _| Ok::<(), ModelError>(())).unwrap();
         assert_eq!((cache.compiled(), cache.take_warnings()), (0, vec![]));
     }
+}
+
+#[test]
+fn a_layer_of_several_launches_and_copies_is_replayed_as_one_graph_into_the_same_buffer() {
+    const TEST: &str = "a_layer_of_several_launches_and_copies_is_replayed_as_one_graph_into_the_same_buffer";
+    if !is_child() {
+        return on_fake_driver(TEST);
+    }
+    let made = model_of_layers(1, 3, 5000, "pair-lanes");
+    let model = made.open();
+    let root = tempfile::tempdir().unwrap();
+    let mut loaded = model.load(CudaExecutor::with_cache(0, cold(root.path())).unwrap()).unwrap();
+    let [mut one, mut other] = [loaded.scratch().unwrap(), loaded.scratch().unwrap()];
+    let counts = || ["fake_calls", "fake_replays"].map(count);
+    let pieces = i32::try_from(loaded.launches(1)).unwrap() + 1;
+    assert_eq!(counts(), [0, 0]);
+    loaded.decode_layer(1, &mut one).unwrap();
+    assert_eq!(counts(), [pieces, 0]);
+    for times in 1..=4 {
+        loaded.decode_layer(1, &mut one).unwrap();
+        assert_eq!(counts(), [pieces, times], "a call for all of it");
+    }
+    loaded.target().fill(&mut other, 0xa5).unwrap();
+    loaded.decode_layer(1, &mut other).unwrap();
+    assert_eq!(counts(), [2 * pieces, 4], "another buffer is no replay");
+    let norm = loaded.places(1)[0];
+    let mut all = vec![0; loaded.scratch_bytes()];
+    loaded.target().download(&other, &mut all).unwrap();
+    assert_eq!(all[norm.start..][..norm.bytes], *model.read(norm.tensor).unwrap());
+    // The embedding is one copy, and a tensor alone one launch.
+    for _ in 0..3 {
+        loaded.decode_layer(0, &mut one).unwrap();
+        loaded.decode_tensor("model.layers.0.w1.weight", &mut one).unwrap();
+    }
+    assert_eq!(counts()[1], 4);
+
+    let before = counts();
+    for _ in 0..3 {
+        loaded.walk_in([&mut one, &mut other], |_, _, _| Ok::<(), ModelError>(())).unwrap();
+    }
+    assert_eq!(
+        counts(),
+        [before[0] + 3, before[1] + 3],
+        "each walk copies the embedding and replays the layer"
+    );
+    assert_eq!(loaded.target().one_by_one(), None);
+    drop(loaded);
+    assert_eq!(count("fake_graphs"), 0);
 }
 
 #[test]

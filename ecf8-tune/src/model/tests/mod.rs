@@ -4,6 +4,7 @@ mod bad;
 mod batch;
 mod fake_gpu;
 mod large;
+mod limits;
 mod logged;
 mod records;
 mod small;
