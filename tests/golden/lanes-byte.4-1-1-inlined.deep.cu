@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 chunks_per_warp=1 prefetch=1 table=inlined
 // codebook  b0000000b0000000bb000000bbb00000bbbbb000bbbbbbbbbaaaabbbaaaaaaaa99999999999999998888888
 //           87777777767777777666666665555555544455544EY
-// hash      e4f6c7dcfd5b7539
+// hash      0cf5677cec8ca794
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -11,7 +11,7 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef int i32;
 
-__device__ const u32 decode_table[2048] = {
+__device__ const __align__(16) u32 decode_table[2048] = {
     0x780004, 0x780004, 0x780004, 0x780004, 0x780004, 0x780004, 0x780004, 0x780004,
     0x780004, 0x780004, 0x780004, 0x780004, 0x780004, 0x780004, 0x780004, 0x780004,
     0x780004, 0x780004, 0x780004, 0x780004, 0x780004, 0x780004, 0x780004, 0x780004,

@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 chunks_per_warp=1 prefetch=1 table=inlined
 // codebook  LE8SYZ8GLZ8GMA7GMA7KM8GBN600000000000000008GLJ5GMA58GLZ4GMA4GMA3KM8GBN30000000000000000
 //           8GLJ2GMA2
-// hash      08e218945a972972
+// hash      296893bc2a3b58da
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -11,7 +11,7 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef int i32;
 
-__device__ const u32 decode_table[256] = {
+__device__ const __align__(16) u32 decode_table[256] = {
     0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002,
     0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002,
     0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002, 0xeeee0002,

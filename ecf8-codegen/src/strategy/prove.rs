@@ -5,7 +5,7 @@
 use super::{Inlined, Params, Strategy, TunableError, batch_offsets, widest_codebook};
 use crate::emulator::{self, Checks};
 use ecf8_core::corpus::{self, Tier, corpus};
-use ecf8_core::{Encoded, Scheme, scheme};
+use ecf8_core::{Codebook, Encoded, Scheme, scheme};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -210,11 +210,11 @@ fn schemes_of(strategy: &dyn Strategy) -> Result<Vec<&'static dyn Scheme>, Dispr
 /// those that share one.
 fn batches<'a>(strategy: &dyn Strategy, tensors: &'a [Tensor<'a>], variants: &'a [Params]) -> Vec<Run<'a>> {
     let mut by_scheme: BTreeMap<&str, Vec<&Tensor<'_>>> = BTreeMap::new();
-    let mut by_codebook: BTreeMap<(&str, &[u8]), Vec<&Tensor<'_>>> = BTreeMap::new();
+    let mut by_codebook: BTreeMap<(&str, &Codebook), Vec<&Tensor<'_>>> = BTreeMap::new();
     for tensor in tensors {
         let scheme = tensor.encoded.scheme.name();
         by_scheme.entry(scheme).or_default().push(tensor);
-        by_codebook.entry((scheme, tensor.encoded.codebook.lengths())).or_default().push(tensor);
+        by_codebook.entry((scheme, &tensor.encoded.codebook)).or_default().push(tensor);
     }
     let can = |variant: &&Params| {
         tensors

@@ -20,7 +20,7 @@ pub const MAX_ALPHABET: usize = 1 << 16;
 ///
 /// Valid codebooks are: none of the symbols (for data with no elements), one symbol with a codeword of one bit, or
 /// a complete code (Kraft sum exactly 1), so that every long enough sequence of bits decodes to something.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Codebook {
     alphabet: usize,
     /// Symbols that have a codeword, in order, and its length.

@@ -202,11 +202,8 @@ impl<T: Target> LoadedModel<'_, T> {
             else {
                 continue;
             };
-            let lengths = match plan.inlined() {
-                Inlined::Codebook => tensor.codebook().lengths(),
-                Inlined::MaxLen => Vec::new(),
-            };
-            let key = (plan.variant(), tensor.scheme().name(), lengths);
+            let inlined = (plan.inlined() == Inlined::Codebook).then(|| tensor.codebook());
+            let key = (plan.variant(), tensor.scheme().name(), inlined);
             groups.entry(key).or_default().push(index);
         }
         groups.into_values().collect()

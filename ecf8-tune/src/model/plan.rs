@@ -278,14 +278,14 @@ impl Plan {
 /// What of a codebook a kernel depends on.
 #[derive(PartialEq, Eq, Hash)]
 enum Inside {
-    Codebook(Vec<u8>),
+    Codebook(Codebook),
     MaxLen(u8),
 }
 
 impl Inside {
     fn of(inlined: Inlined, codebook: &Codebook) -> Self {
         match inlined {
-            Inlined::Codebook => Self::Codebook(codebook.lengths()),
+            Inlined::Codebook => Self::Codebook(codebook.clone()),
             Inlined::MaxLen => Self::MaxLen(codebook.max_len()),
         }
     }
