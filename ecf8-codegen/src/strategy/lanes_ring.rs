@@ -17,9 +17,6 @@ pub(super) struct LanesRing {
     /// Chunks that a warp decodes, one after the other, where there are enough for all multiprocessors.
     #[tunable(values = [1, 4], default = 1)]
     pub(super) chunks_per_warp: u32,
-    /// How many times four rows are loaded before they are needed.
-    #[tunable(values = [1, 2], default = 1)]
-    pub(super) prefetch: u32,
     /// Where the decode table comes from.
     #[tunable(values = [Placement::Inlined, Placement::Argument], default = Placement::Argument)]
     pub(super) table: Placement,

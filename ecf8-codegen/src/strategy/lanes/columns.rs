@@ -13,8 +13,8 @@ use super::held::Held;
 use super::jobs::Job;
 use super::tail::{Tail, WORD, bits_at};
 use crate::lang::{
-    Global, IntoV, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, sync_warp,
-    thread_idx, warp_idx,
+    Global, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, sync_warp, thread_idx,
+    warp_idx,
 };
 
 /// Rows that are staged at once.
@@ -75,17 +75,9 @@ impl Columns {
 
     /// The lane's words of four rows, if the chunk has so many.
     #[device]
-    fn fetch(&self, row: V<u32>, waiting: Rows) {
+    pub(super) fn fetch(&self, row: V<u32>, waiting: Rows) {
         if row + BATCH <= self.count {
             waiting.replace(self.model.load4(self.first + ((row * (WARP / BATCH)) as u64)));
-        }
-    }
-
-    /// The lane's words of the first rows.
-    #[device]
-    pub(super) fn fetch_first(&self, waiting: &[Rows]) {
-        for (i, waiting) in (0u32..).zip(waiting) {
-            self.fetch((i * BATCH).into_v(), *waiting);
         }
     }
 
@@ -105,7 +97,7 @@ impl Columns {
             if has_word {
                 self.model[self.tail.short_rows + (before as u64)]
             } else if self.tail.extra > bit {
-                bits_at(self.model, self.tail.rests, self.tail.rest)
+                bits_at(self.model, self.tail.short_rows, self.tail.rest)
             } else {
                 0
             }
@@ -122,7 +114,7 @@ impl Columns {
         need: u32,
         staged: &mut Var<u32>,
         taken: &mut Var<u32>,
-        waiting: &[Rows],
+        waiting: Rows,
     ) {
         let bit = position & ((1u32 << POSITION_BITS) - 1);
         while ballot(goes_on && bit + need > staged * WORD) != 0 {
@@ -132,15 +124,12 @@ impl Columns {
             if staged + BATCH <= self.count {
                 /// Four rows, an eighth of one from each lane.
                 let part = ((slot / 4) | self.part) + self.ring / 4;
-                let words = waiting[0].words();
+                let words = waiting.words();
                 self.memory.store4(part, words);
                 if slot == 0 && lane_idx() < WARP / BATCH {
                     self.memory.store4(part + (self.ring_mask + self.stride()) / 4, words);
                 }
-                for pair in waiting.windows(2) {
-                    pair[0].replace(pair[1].words());
-                }
-                self.fetch(staged + BATCH * (waiting.len() as u32), waiting[waiting.len() - 1]);
+                self.fetch(staged + BATCH, waiting);
             } else {
                 #[unroll(1)]
                 for i in rolled(0..BATCH) {

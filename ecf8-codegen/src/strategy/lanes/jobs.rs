@@ -3,7 +3,7 @@
 //! Blocks are numbered through the jobs, so one launch decodes a layer. A block finds its job in a list.
 
 use super::columns::BATCH;
-use super::decode::VECTOR;
+use super::vector::VECTOR;
 use crate::lang::{Global, V, WARP, device};
 
 /// 64-bit words of a job.

@@ -7,6 +7,7 @@
 //! - `nibbles`: signs and mantissas, put to the exponents.
 //! - `patches`: what has no codeword, put right at the end.
 //! - `jobs`: the tensors of a launch, as the kernel finds them.
+//! - `vector`: symbols looked up, and put together.
 //! - `decode`: the kernel, for any kind of symbol.
 //! - `arguments`: what a launch passes.
 
@@ -19,3 +20,4 @@ pub(super) mod nibbles;
 pub(super) mod patches;
 pub(super) mod table;
 pub(super) mod tail;
+pub(super) mod vector;

@@ -20,11 +20,10 @@ pub(super) struct Tail {
     pub(super) extra: V<u32>,
     /// The first word of the short rows.
     pub(super) short_rows: V<u64>,
-    /// The word from which the bits are counted that fill no word, and the lane's first.
-    pub(super) rests: V<u64>,
+    /// The first of the lane's bits that fill no word, counted from the short rows.
     pub(super) rest: V<u32>,
-    /// The first word of the patches, and how many there are.
-    pub(super) patches: V<u64>,
+    /// The first word of the patches, counted from the short rows, and how many there are.
+    pub(super) patches: V<u32>,
     pub(super) patch_count: V<u32>,
 }
 
@@ -70,10 +69,10 @@ pub(super) fn open_tail(model: Global<u32>, job: &Job, entries: [V<u64>; 2]) -> 
     }
     let all = shuffle(sum, WARP - 1);
     let short_rows = lengths + (width as u64);
-    let rests = short_rows + ((all >> 16) as u64);
-    let rest = (sum - own) & 0xffff;
+    let short_words = all >> 16;
+    let rest = short_words * WORD + ((sum - own) & 0xffff);
     /// What follows, up to the next chunk's tail, are patches.
-    let patches = rests + ((((all & 0xffff) + (WORD - 1)) / WORD) as u64);
-    let patch_count = (first_word(job, next) - patches) as u32;
-    Tail { extra, short_rows, rests, rest, patches, patch_count }
+    let patches = short_words + ((all & 0xffff) + (WORD - 1)) / WORD;
+    let patch_count = ((first_word(job, next) - short_rows) as u32) - patches;
+    Tail { extra, short_rows, rest, patches, patch_count }
 }
