@@ -14,9 +14,6 @@ pub(super) struct LanesRing {
     /// Warps in a block, which share a decode table.
     #[tunable(values = [4, 8, 16], default = 16)]
     pub(super) warps_per_block: u32,
-    /// Chunks that a warp decodes, one after the other, where there are enough for all multiprocessors.
-    #[tunable(values = [1, 4], default = 1)]
-    pub(super) chunks_per_warp: u32,
     /// Where the decode table comes from.
     #[tunable(values = [Placement::Inlined, Placement::Argument], default = Placement::Argument)]
     pub(super) table: Placement,

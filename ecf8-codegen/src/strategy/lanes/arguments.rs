@@ -86,12 +86,12 @@ pub(in super::super) fn launch<'a>(
 /// Blocks that a launch has at least, if there are as many chunks: one for each multiprocessor of the largest GPUs.
 const LEAST_BLOCKS: u64 = 160;
 
-/// Chunks that a block decodes: as many as its warps are to have, unless that leaves multiprocessors without a block.
+/// Chunks that a block decodes: one for each of its warps, unless that leaves multiprocessors without a block.
 fn chunks_per_block(t: &LanesRing, batch: &[&Encoded<'_>]) -> Result<u32, StrategyError> {
     let counts = batch.iter().map(|encoded| chunks(encoded)).collect::<Result<Vec<_>, _>>()?;
     let all = counts.into_iter().fold(0, u64::saturating_add);
     let spread = u32::try_from(all.div_ceil(LEAST_BLOCKS)).unwrap_or(u32::MAX);
-    Ok(spread.clamp(1, t.warps_per_block * t.chunks_per_warp))
+    Ok(spread.clamp(1, t.warps_per_block))
 }
 
 fn chunks(encoded: &Encoded<'_>) -> Result<u64, StrategyError> {

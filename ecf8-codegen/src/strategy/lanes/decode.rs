@@ -39,13 +39,7 @@ pub(in super::super) fn lanes_ring(
     let job = open_job(jobs, job_number);
     let warp = Warp { symbol, warps: t.warps_per_block, decoder, model, job, output, memory, ring_rows };
     let first_chunk = (block_idx() - job.first_block) * chunks_per_block;
-    if t.chunks_per_warp == 1 {
-        warp.decode(first_chunk + warp_idx());
-    } else {
-        for chunk in (first_chunk + warp_idx()..first_chunk + chunks_per_block).step_by(t.warps_per_block) {
-            warp.decode(chunk);
-        }
-    }
+    warp.decode(first_chunk + warp_idx());
 }
 
 /// What a warp needs to decode chunks.
