@@ -9,12 +9,6 @@ use crate::symbols::SymbolKind;
 /// Which part of the codewords' bits may be given away for a table of half the size.
 const TOLERANCE: u64 = 2048;
 
-/// How many fewer codewords are tried next: one in so many.
-const STEP: usize = 24;
-
-/// The search ends when so many numbers of codewords in turn were no better.
-const PATIENCE: u32 = 4;
-
 /// What a codebook for a histogram costs, and how many symbols are left without a codeword.
 #[derive(Debug, Clone)]
 pub(super) struct Choice {
@@ -62,11 +56,11 @@ pub(super) fn choose(kind: &SymbolKind, histogram: &Histogram) -> Codebook {
 }
 
 /// The cheapest code found with at most `limit` bits to a codeword. The rarest symbols have none where that makes room for
-/// shorter codewords worth more than the patches: fewer and fewer symbols are kept for as long as that pays.
+/// shorter codewords worth more than the patches: tried are as many codewords as possible, and as many as seem best.
 #[must_use]
 pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Choice {
     let mut by_count = histogram.present().to_vec();
-    by_count.sort_by_key(|&(symbol, count)| (std::cmp::Reverse(count), symbol));
+    by_count.sort_unstable_by_key(|&(symbol, count)| (std::cmp::Reverse(count), symbol));
     let keep = |number: usize| {
         let mut kept = by_count[..number].to_vec();
         let dropped = by_count[number..].iter().fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
@@ -78,19 +72,57 @@ pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Cho
         let codebook = Codebook::huffman(&Histogram::from_present(histogram.alphabet(), kept), limit);
         Choice { bits: cost_bits(kind, histogram, &codebook), codebook }
     };
-    let mut number = by_count.len().min(MAX_CODEWORDS).min(1 << limit);
-    let mut best = keep(number);
-    let mut worse = 0;
-    while number > 1 && worse < PATIENCE {
-        number -= number.div_ceil(STEP);
-        let next = keep(number.max(1));
-        if next.bits < best.bits {
-            (best, worse) = (next, 0);
-        } else {
-            worse += 1;
+    let most = by_count.len().min(MAX_CODEWORDS).min(1 << limit);
+    let counts: Vec<u64> = by_count.iter().map(|(_, count)| *count).collect();
+    let patch_bits = 32.0 * f64::from(u32::try_from(kind.elements.div_ceil(GROUP)).unwrap_or(1));
+    let all = keep(most);
+    let number = seemingly_best(&counts, most, limit, patch_bits);
+    if number == most {
+        return all;
+    }
+    let fewer = keep(number);
+    if fewer.bits < all.bits { fewer } else { all }
+}
+
+/// How many of the symbols, whose counts fall, should have codewords, at most `most` of them. Codewords are estimated as long as
+/// information theory has it, but for those that would be above the limit: they take the limit, and all others are a
+/// little longer for it.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn seemingly_best(counts: &[u64], most: usize, limit: u8, patch_bits: f64) -> usize {
+    let total: f64 = counts.iter().map(|count| *count as f64).sum();
+    let limit = f64::from(limit);
+    let least_share = (-limit).exp2();
+    // Sums over the symbols before each: counts, and counts times their logarithms.
+    let sums: Vec<(f64, f64)> = std::iter::once((0.0, 0.0))
+        .chain(counts[..most].iter().scan((0.0, 0.0), |(sum, logs), count| {
+            let count = *count as f64;
+            *sum += count;
+            *logs += count * count.log2();
+            Some((*sum, *logs))
+        }))
+        .collect();
+    let mut best = (f64::INFINITY, most);
+    // Symbols whose codewords are below the limit.
+    let mut free = 0;
+    for number in 1..=most {
+        if free + 1 == number {
+            free = number;
+        }
+        let share_of_all = |free: usize| sums[free].0 / (1.0 - (number - free) as f64 * least_share);
+        while free > 0 && (counts[free - 1] as f64) < share_of_all(free) * least_share {
+            free -= 1;
+        }
+        let (sum, logs) = sums[free];
+        let whole = share_of_all(free);
+        let shortest = (whole / counts[0] as f64).log2().max(1.0);
+        let coded = if free > 0 { sum * whole.log2() - logs } else { 0.0 };
+        let at_limit = limit * (sums[number].0 - sum);
+        let cost = coded + at_limit + (total - sums[number].0) * (patch_bits + shortest);
+        if cost < best.0 {
+            best = (cost, number);
         }
     }
-    best
+    best.1
 }
 
 #[cfg(test)]

@@ -184,10 +184,7 @@ impl Codes {
         for (index, lane) in lanes.iter().enumerate() {
             places.put(index, lane.row, lane.pending_word(), lane.pending_bits);
         }
-        if measured.patches > 0 {
-            let words = tails.iter_mut().skip(tail.words());
-            words.zip(measure.patches::<S>(data)).for_each(|(word, patch)| *word = patch.to_word());
-        }
+        tails[tail.words()..].copy_from_slice(&measured.patches);
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 use super::LaneSymbols;
 use super::geometry::{LANES, VECTOR};
 use super::patch::{GROUP, Patch};
+use super::words::Word;
 use crate::codebook::Codebook;
 
 /// Set in the length of a symbol without a codeword, beside the length of the one that stands in. Sums of a vector keep both
@@ -17,14 +18,14 @@ pub(super) struct Measure {
 }
 
 /// What is known of a chunk before its codewords are written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Measured {
     /// Bits of each lane's stream.
     pub(super) bits: [u32; LANES],
     /// Rows in use at once, see FORMAT.md.
     pub(super) lead_rows: u32,
-    /// Words of patches.
-    pub(super) patches: u32,
+    /// Its patches, as they are stored.
+    pub(super) patches: Vec<Word>,
 }
 
 impl Measured {
@@ -48,7 +49,7 @@ impl Measured {
     /// Words of the chunk's tails.
     pub(super) fn tail_words(&self) -> u64 {
         let bits: u64 = self.extras().into_iter().map(u64::from).sum();
-        u64::from(self.width()) + bits.div_ceil(32) + u64::from(self.patches)
+        u64::from(self.width()) + bits.div_ceil(32) + self.patches.len() as u64
     }
 }
 
@@ -89,24 +90,27 @@ impl Measure {
     /// Measures one chunk, whose vectors take at most `vector_bits` bits.
     pub(super) fn chunk<S: LaneSymbols>(&self, data: &[u8], vector_bits: u32) -> Measured {
         let mut bits = [0; LANES];
-        let (mut lead_rows, mut missing) = (0, 0);
-        for round in data.chunks(LANES * VECTOR) {
-            lead_rows = lead_rows.max(lead(&bits[..round.len().div_ceil(VECTOR)], vector_bits));
-            let (vectors, rest) = round.as_chunks::<VECTOR>();
-            let mut add = |bits: &mut u32, sum: u32| {
-                *bits += sum & (MISSING - 1);
-                missing |= sum & !(MISSING - 1);
+        let mut lead_rows = 0;
+        let mut patches = Vec::new();
+        for (round, data) in data.chunks(LANES * VECTOR).enumerate() {
+            lead_rows = lead_rows.max(lead(&bits[..data.len().div_ceil(VECTOR)], vector_bits));
+            let (vectors, rest) = data.as_chunks::<VECTOR>();
+            let mut add = |lane: usize, vector: &[u8; VECTOR], known: usize| {
+                let sum = self.vector::<S>(vector);
+                bits[lane] += sum & (MISSING - 1);
+                if sum >= MISSING {
+                    let first = (round * LANES + lane) * (VECTOR / GROUP);
+                    patches.extend(self.patches::<S>(vector, known, first).map(Patch::to_word));
+                }
             };
-            for (vector, bits) in vectors.iter().zip(&mut bits) {
-                add(bits, self.vector::<S>(vector));
+            for (lane, vector) in vectors.iter().enumerate() {
+                add(lane, vector, VECTOR);
             }
-            if let (false, Some(bits)) = (rest.is_empty(), bits.get_mut(vectors.len())) {
-                add(bits, self.vector::<S>(&self.complete::<S>(rest)));
+            if !rest.is_empty() {
+                add(vectors.len(), &self.complete::<S>(rest), rest.len());
             }
         }
-        // Counted once more only where there are any.
-        let patches = if missing == 0 { 0 } else { self.patches::<S>(data).count() };
-        Measured { bits, lead_rows, patches: u32::try_from(patches).unwrap_or(u32::MAX) }
+        Measured { bits, lead_rows, patches }
     }
 
     /// Bits of a vector, and [`MISSING`] for each symbol without a codeword.
@@ -115,20 +119,21 @@ impl Measure {
         vector.chunks_exact(S::KIND.elements).map(|elements| self.lengths[S::KIND.symbol(elements)]).sum()
     }
 
-    /// The patches of a chunk.
-    pub(super) fn patches<S: LaneSymbols>(&self, data: &[u8]) -> impl Iterator<Item = Patch> {
-        data.chunks(VECTOR).enumerate().flat_map(|(index, known)| {
-            let vector = known.as_array().copied().unwrap_or_else(|| self.complete::<S>(known));
-            let decoded = self.decoded::<S>(&vector);
-            let groups = known.chunks(GROUP).zip(decoded.chunks(GROUP)).enumerate();
-            let wrong = groups.filter(|(_, (right, decoded))| {
-                right.iter().zip(*decoded).any(|(right, decoded)| S::KIND.coded_part(*right) != *decoded)
-            });
-            let patch = |(group, (right, _)): (usize, (&[u8], &[u8]))| Patch {
-                group: index * (VECTOR / GROUP) + group,
-                bytes: [right[0], right.get(1).copied().unwrap_or(0)],
-            };
-            wrong.map(patch).collect::<Vec<_>>()
+    /// The patches of a vector, of which so many elements exist, and whose groups are counted from `first`.
+    fn patches<S: LaneSymbols>(
+        &self,
+        vector: &[u8; VECTOR],
+        known: usize,
+        first: usize,
+    ) -> impl Iterator<Item = Patch> {
+        let decoded = self.decoded::<S>(vector);
+        let vector = *vector;
+        (0..known.div_ceil(GROUP)).filter_map(move |group| {
+            let elements = GROUP * group..known.min(GROUP * group + GROUP);
+            let wrong = elements.clone().any(|i| S::KIND.coded_part(vector[i]) != decoded[i]);
+            let byte = |i: usize| if elements.contains(&i) { vector[i] } else { 0 };
+            let bytes = [byte(GROUP * group), byte(GROUP * group + 1)];
+            wrong.then_some(Patch { group: first + group, bytes })
         })
     }
 
