@@ -12,7 +12,7 @@ pub enum SchemeChoice {
     /// For each tensor, the smaller result of the schemes that decode faster than others can be: those of exponents only.
     Speed,
     /// For all tensors of a file, so that one launch decodes a layer, the scheme with the smallest result, unless one that
-    /// decodes faster takes at most half a percent of their size more.
+    /// decodes faster takes at most a quarter of a percent of their size more.
     #[default]
     Balanced,
 }
@@ -25,7 +25,7 @@ static FASTEST_FIRST: [&dyn Scheme; 3] = [&lanes::QUAD_LANES, &lanes::PAIR_LANES
 const BOUND_BY_MEMORY: usize = 2;
 
 /// One part in so many of a tensor may be given for speed.
-const BALANCE: u64 = 200;
+const BALANCE: u64 = 400;
 
 impl SchemeChoice {
     /// The schemes that come into question, the one that decodes fastest first.
@@ -42,13 +42,17 @@ impl SchemeChoice {
         matches!(self, Self::Balanced)
     }
 
-    /// Which of several results to take, by their bytes, the one that decodes fastest first, for `original` bytes.
-    pub(super) fn pick(self, original: u64, bytes: &[u64]) -> usize {
-        let least = bytes.iter().copied().min().unwrap_or(0);
-        let accepted = match self {
+    /// How many bytes a result may have, where the smallest has `least`, for `original` bytes.
+    pub(super) fn accepted(self, original: u64, least: u64) -> u64 {
+        match self {
             Self::Only(_) | Self::Speed | Self::Size => least,
             Self::Balanced => least.saturating_add(original / BALANCE),
-        };
+        }
+    }
+
+    /// Which of several results to take, by their bytes, the one that decodes fastest first, for `original` bytes.
+    pub(super) fn pick(self, original: u64, bytes: &[u64]) -> usize {
+        let accepted = self.accepted(original, bytes.iter().copied().min().unwrap_or(0));
         bytes.iter().position(|bytes| *bytes <= accepted).unwrap_or(0)
     }
 }
@@ -58,8 +62,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_a_percent_is_given_for_speed_unless_size_is_asked_for() {
-        let pick = |choice: SchemeChoice, bytes: [u64; 2]| choice.pick(1000, &bytes);
+    fn a_quarter_of_a_percent_is_given_for_speed_unless_size_is_asked_for() {
+        let pick = |choice: SchemeChoice, bytes: [u64; 2]| choice.pick(2000, &bytes);
         assert_eq!([SchemeChoice::Size, SchemeChoice::Balanced].map(|c| pick(c, [805, 800])), [1, 0]);
         assert_eq!([SchemeChoice::Size, SchemeChoice::Balanced].map(|c| pick(c, [806, 800])), [1, 1]);
         assert_eq!([SchemeChoice::Size, SchemeChoice::Balanced].map(|c| pick(c, [800, 801])), [0, 0]);

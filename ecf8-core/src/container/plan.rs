@@ -70,6 +70,8 @@ struct Candidate {
     symbols: Histogram,
     /// What all parts take at least, where their lengths are bounds from above.
     least: Option<u64>,
+    /// Its share of what its codebook takes, in bytes.
+    codebook_bytes: u64,
 }
 
 impl Candidate {
@@ -83,9 +85,10 @@ impl Candidate {
         self.planned.codebook = codebook;
     }
 
-    /// What all parts take at least.
+    /// What all parts take at least, with its share of the codebook.
     fn least_bytes(&self) -> u64 {
-        self.planned.scheme.encoded_bytes(&self.symbols, &self.planned.codebook)
+        let parts = self.planned.scheme.encoded_bytes(&self.symbols, &self.planned.codebook);
+        parts.saturating_add(self.codebook_bytes)
     }
 
     /// Encodes a small tensor to know its parts' lengths. What is in the pool has no names in the header, which could make
@@ -147,6 +150,13 @@ pub(super) fn plan<'a>(
         progress.advance(batch.iter().map(|record| record.bytes()).sum());
         candidates.extend(found);
     }
+    if schemes.len() > 1 {
+        // Codebooks of tuples are large, but many tensors may share one.
+        drop_hopeless(&mut candidates, options.scheme);
+        for scheme in &schemes {
+            share_codebooks(candidates.iter_mut().flatten(), *scheme, options);
+        }
+    }
     let mut candidates = choose(candidates, options.scheme);
     if shares {
         // Sharing costs little, so whether a tensor gains at all is known before.
@@ -155,7 +165,7 @@ pub(super) fn plan<'a>(
         candidates = worthwhile;
         plan.kept.extend(others.into_iter().map(|candidate| candidate.planned.record));
         for scheme in schemes {
-            share_codebooks(&mut candidates, scheme, options);
+            share_codebooks(candidates.iter_mut(), scheme, options);
         }
         let try_out = |candidate: &mut Candidate| {
             let record = candidate.planned.record.clone();
@@ -207,12 +217,42 @@ fn takes(scheme: &dyn Scheme, tensor: &TensorRecord) -> bool {
     tensor.dtype.to_string() == scheme.format().dtype && tensor.bytes() > 0
 }
 
+/// Drops candidates that sharing codebooks cannot save: another takes less, tolerance and a codebook of its own included, than
+/// they take without any. For all tensors of a file together where they are to have one scheme.
+fn drop_hopeless(candidates: &mut [Vec<Candidate>], choice: SchemeChoice) {
+    let hopeless = |all: &[&[Candidate]]| -> Vec<&'static str> {
+        let mut sums: BTreeMap<&'static str, (u64, u64, u64)> = BTreeMap::new();
+        for one in all.iter().copied().flatten() {
+            let least = one.least_bytes();
+            let (sum, with_codebooks, original) = sums.entry(one.planned.scheme.name()).or_default();
+            *sum = sum.saturating_add(least);
+            let codebook = sharing::stored_bytes(&one.planned.codebook);
+            *with_codebooks = with_codebooks.saturating_add(least).saturating_add(codebook);
+            *original = original.saturating_add(one.planned.record.bytes());
+        }
+        let accepted = sums.values().map(|(_, most, original)| choice.accepted(*original, *most)).min();
+        let is_hopeless = |sum: u64| accepted.is_some_and(|accepted| sum > accepted);
+        sums.into_iter().filter(|(_, (sum, ..))| is_hopeless(*sum)).map(|(name, _)| name).collect()
+    };
+    if choice.is_for_all() {
+        let all: Vec<&[Candidate]> = candidates.iter().map(Vec::as_slice).collect();
+        let names = hopeless(&all);
+        candidates.iter_mut().for_each(|all| all.retain(|one| !names.contains(&one.planned.scheme.name())));
+    } else {
+        candidates.par_iter_mut().for_each(|all| {
+            let names = hopeless(&[all]);
+            all.retain(|one| !names.contains(&one.planned.scheme.name()));
+        });
+    }
+}
+
 /// One candidate for each tensor, of those by the schemes that come into question.
 fn choose(mut candidates: Vec<Vec<Candidate>>, choice: SchemeChoice) -> Vec<Candidate> {
     let bytes = |candidate: &Candidate| candidate.planned.record.bytes();
     let is_by = |candidate: &Candidate, scheme: &dyn Scheme| candidate.planned.scheme.name() == scheme.name();
-    if choice.is_for_all() {
-        let schemes = choice.schemes();
+    let mut schemes = choice.schemes();
+    schemes.retain(|scheme| candidates.iter().flatten().any(|one| is_by(one, *scheme)));
+    if choice.is_for_all() && !schemes.is_empty() {
         let total = |scheme: &&dyn Scheme| {
             let of_scheme = candidates.iter().flatten().filter(|one| is_by(one, *scheme));
             of_scheme.map(|one| one.least_bytes().min(bytes(one))).fold(0, u64::saturating_add)
@@ -274,18 +314,28 @@ fn consider(
     };
     let codebook = sharing::codebook(scheme, &symbols, code_bits);
     let planned = Planned { record: record.clone(), scheme, codebook: codebook.clone(), entry };
-    let mut candidate = Candidate { planned, symbols, least: None };
+    let mut candidate = Candidate { planned, symbols, least: None, codebook_bytes: 0 };
     candidate.assign(codebook);
     candidate
 }
 
 /// Gives each candidate of this scheme the codebook that it shares with others.
-fn share_codebooks(candidates: &mut [Candidate], scheme: &'static dyn Scheme, options: &CompressOptions) {
+fn share_codebooks<'a>(
+    candidates: impl Iterator<Item = &'a mut Candidate>,
+    scheme: &'static dyn Scheme,
+    options: &CompressOptions,
+) {
     let is_its_own = |candidate: &&mut Candidate| candidate.planned.scheme.name() == scheme.name();
-    let mut candidates: Vec<&mut Candidate> = candidates.iter_mut().filter(is_its_own).collect();
+    let mut candidates: Vec<&mut Candidate> = candidates.filter(is_its_own).collect();
     let histograms: Vec<&Histogram> = candidates.iter().map(|candidate| &candidate.symbols).collect();
     let codebooks = sharing::codebooks(&histograms, scheme, options);
-    candidates.iter_mut().zip(codebooks).for_each(|(candidate, codebook)| candidate.assign(codebook));
+    let mut sharers: HashMap<Codebook, u64> = HashMap::new();
+    codebooks.iter().for_each(|codebook| *sharers.entry(codebook.clone()).or_default() += 1);
+    for (candidate, codebook) in candidates.iter_mut().zip(codebooks) {
+        candidate.codebook_bytes =
+            sharing::stored_bytes(&codebook) / sharers.get(&codebook).copied().unwrap_or(1);
+        candidate.assign(codebook);
+    }
 }
 
 /// `wanted` with as many `~` appended as make all of `prefix.suffix` unused names, which are then taken.

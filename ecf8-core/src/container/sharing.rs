@@ -11,10 +11,15 @@ use rayon::prelude::*;
 const TOLERANCE: f64 = 0.001;
 
 /// What a character takes in a deflated list of codebooks, in bits.
-const CHARACTER_BITS: f64 = 3.0;
+const CHARACTER_BITS: u64 = 4;
 
 /// Characters for a symbol of a large alphabet, of which most do not occur: a digit, and a number of zeros before it.
 const SPARSE_CHARACTERS: usize = 3;
+
+/// What a codebook takes in a deflated list of them.
+pub(super) fn stored_bytes(codebook: &Codebook) -> u64 {
+    (codebook.to_text().len() as u64).saturating_mul(CHARACTER_BITS) / 8
+}
 
 /// The best codebook for a histogram, within a limit if there is one.
 pub(super) fn codebook(scheme: &dyn Scheme, histogram: &Histogram, code_bits: Option<u8>) -> Codebook {
@@ -33,7 +38,8 @@ pub(super) fn codebooks(
     }
     let present = histograms.iter().map(|histogram| histogram.present().len()).max().unwrap_or(0);
     let characters = scheme.symbols().alphabet().min(SPARSE_CHARACTERS * present);
-    let codebook_bits = CHARACTER_BITS * f64::from(u32::try_from(characters).unwrap_or(u32::MAX));
+    let characters = u32::try_from(characters).unwrap_or(u32::MAX);
+    let codebook_bits = f64::from(characters) * CHARACTER_BITS as f64;
     let sharing = Sharing { codebook_bits, tolerance: TOLERANCE, most: options.codebooks };
     let groups = share(histograms, &sharing);
     let mut sums = vec![Histogram::default(); groups.iter().max().map_or(0, |last| last + 1)];

@@ -27,7 +27,7 @@ pub(super) struct Compress {
     #[arg(long, value_name = "NAME", value_parser = scheme_names(), conflicts_with = "optimize")]
     scheme: Option<String>,
     /// Choose schemes for one goal only (default: for all tensors the one with the smallest result, unless one that decodes
-    /// faster takes at most half a percent more)
+    /// faster takes at most a quarter of a percent more)
     #[arg(long, value_name = "GOAL")]
     optimize: Option<Goal>,
     /// The most codebooks that tensors share, for each scheme (default: as few as cost less than 0.1 % of the codewords)

@@ -167,6 +167,6 @@ fn one_scheme_is_chosen_for_a_file_and_the_smallest_for_each_tensor_on_request()
         tensors.collect::<BTreeMap<_, _>>().into_values().collect::<Vec<_>>()
     };
     assert_eq!(schemes(SchemeChoice::Balanced), ["byte-lanes", "byte-lanes"]);
-    assert_eq!(schemes(SchemeChoice::Size), ["quad-lanes", "byte-lanes"]);
-    assert_eq!(schemes(SchemeChoice::Speed), ["quad-lanes", "quad-lanes"]);
+    assert_eq!(schemes(SchemeChoice::Size), ["pair-lanes", "byte-lanes"]);
+    assert_eq!(schemes(SchemeChoice::Speed), ["pair-lanes", "quad-lanes"]);
 }
