@@ -144,7 +144,7 @@ fn fibonacci() -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::{exponent_gap, schemes};
+    use crate::layout::{DecodeError, exponent_gap, schemes};
     use std::collections::HashSet;
 
     #[test]
@@ -155,6 +155,27 @@ mod tests {
                 let encoded = scheme.encode(&case.bytes, &codebook).unwrap();
                 assert!(encoded.decode().unwrap() == case.bytes, "{} {}", scheme.name(), case.name);
                 assert!(encoded.decode_reference().unwrap() == case.bytes, "{} {}", scheme.name(), case.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_scheme_brings_any_part_of_a_case_back() {
+        for case in corpus(Tier::Quick) {
+            for scheme in schemes() {
+                let encoded = scheme.encode(&case.bytes, &case.codebook(*scheme)).unwrap();
+                let all = case.bytes.len();
+                for (first, end) in
+                    [(0, all), (0, all / 2), (all / 3, all / 3 + all / 2), (all - all / 7, all), (all, all)]
+                {
+                    let mut out = vec![0xaa; end - first];
+                    scheme.decode_range(&encoded, first as u64, &mut out).unwrap();
+                    assert!(out == case.bytes[first..end], "{} {} {first}", scheme.name(), case.name);
+                }
+                for (first, count) in [(all as u64, 1), (u64::MAX, 2), (0, all + 1)] {
+                    let beyond = scheme.decode_range(&encoded, first, &mut vec![0; count]);
+                    assert!(matches!(beyond, Err(DecodeError::OutputRange { .. })));
+                }
             }
         }
     }

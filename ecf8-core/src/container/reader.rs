@@ -331,6 +331,16 @@ impl<'a> CompressedTensor<'a> {
         Ok(data)
     }
 
+    /// So many of its original bytes, for elements of one byte, from element `first` on. Decodes little more than these, where
+    /// the scheme's layout permits; there is no checksum of a part of a tensor.
+    ///
+    /// # Errors
+    /// If its parts are damaged there, or it has not so many elements.
+    pub fn decode_range(&self, first: u64, out: &mut [u8]) -> Result<()> {
+        let encoded = self.encoded();
+        encoded.scheme.decode_range(&encoded, first, out).map_err(|source| self.undecodable(source))
+    }
+
     /// Checks that `data` are its original bytes, by their checksum.
     ///
     /// # Errors

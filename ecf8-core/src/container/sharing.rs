@@ -11,7 +11,7 @@ use rayon::prelude::*;
 const TOLERANCE: f64 = 0.001;
 
 /// What a character takes in a deflated list of codebooks, in bits.
-const CHARACTER_BITS: u64 = 4;
+const CHARACTER_BITS: u64 = 3;
 
 /// Characters for a symbol of a large alphabet, of which most do not occur: a digit, and a number of zeros before it.
 const SPARSE_CHARACTERS: usize = 3;

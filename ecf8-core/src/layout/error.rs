@@ -94,6 +94,16 @@ pub enum DecodeError {
         /// Bytes of the buffer.
         found: u64,
     },
+    /// A range of elements that goes beyond the last.
+    #[error("elements {first} to {end} are asked for, of {elements}")]
+    OutputRange {
+        /// The first element that is asked for.
+        first: u64,
+        /// The one after the last.
+        end: u64,
+        /// How many there are.
+        elements: u64,
+    },
     /// More elements than the parts could possibly hold.
     #[error("{elements} elements cannot be held by parts this small")]
     TooManyElements {

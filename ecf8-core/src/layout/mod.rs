@@ -16,7 +16,7 @@ use crate::format::FloatFormat;
 use crate::histogram::Histogram;
 use crate::symbols::{self, SymbolKind};
 use std::fmt::Debug;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// One way to compress a tensor: which symbols are coded, and how the result is laid out.
 pub trait Scheme: Sync + Debug {
@@ -90,12 +90,29 @@ pub trait Scheme: Sync + Debug {
     /// holds bytes without meaning.
     fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError>;
 
+    /// Decodes `out.len()` elements from element `first` on, of one byte each, and as few others as the layout permits.
+    ///
+    /// # Errors
+    /// As [`Scheme::decode`], as far as what is wrong concerns these elements; or if there are not so many.
+    fn decode_range(&self, encoded: &Encoded<'_>, first: u64, out: &mut [u8]) -> Result<(), DecodeError> {
+        let range = range_of(encoded, first, out.len())?;
+        out.copy_from_slice(&encoded.decode()?[range]);
+        Ok(())
+    }
+
     /// Decodes as [`Scheme::decode`] does, but sequentially and plainly, from the format's description alone and
     /// without the synchronisation parts. What others are compared with.
     ///
     /// # Errors
     /// If the stream does not hold exactly the elements promised, or the length of `out` differs.
     fn decode_reference(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError>;
+}
+
+/// The range of so many elements from `first` on, if they exist.
+fn range_of(encoded: &Encoded<'_>, first: u64, count: usize) -> Result<Range<usize>, DecodeError> {
+    let (end, elements) = (first.saturating_add(count as u64), encoded.elements);
+    let range = usize::try_from(first).ok().zip(usize::try_from(end).ok()).filter(|_| end <= elements);
+    range.map(|(first, end)| first..end).ok_or(DecodeError::OutputRange { first, end, elements })
 }
 
 static SCHEMES: [&dyn Scheme; 4] =

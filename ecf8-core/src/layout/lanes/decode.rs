@@ -10,7 +10,7 @@ use super::{LaneSymbols, MAX_CODEWORDS, MAX_LEN, nibbles, patch};
 use crate::bits;
 use crate::codebook::Codebook;
 use crate::int;
-use crate::layout::{DecodeError, Encoded};
+use crate::layout::{DecodeError, Encoded, range_of};
 use rayon::prelude::*;
 
 /// Codewords that are read from one window: 4 of 13 bits out of at least 57.
@@ -25,17 +25,57 @@ pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> R
     let table = Table::new::<S>(&encoded.codebook);
     let chunks = out.par_chunks_mut(parts.geometry.chunk).enumerate().with_min_len(1);
     chunks.try_for_each_init(Vec::new, |streams, (index, out)| {
-        let chunk = parts.chunk(index)?;
-        decode_chunk::<S>(&parts, &table, &chunk, streams, out)?;
-        if !parts.packed.is_empty() {
-            nibbles::unpack_onto(&parts.packed[index * parts.geometry.chunk / 2..], out);
-        }
-        patch::apply(chunk.patches, out);
-        Ok(())
+        decode_chunk::<S>(&parts, &table, &parts.chunk(index)?, streams, out)
     })
 }
 
+/// Decodes the chunks that have elements from `first` on, as many as `out` has room for.
+pub(super) fn decode_range<S: LaneSymbols>(
+    encoded: &Encoded<'_>,
+    first: u64,
+    out: &mut [u8],
+) -> Result<(), DecodeError> {
+    let range = range_of(encoded, first, out.len())?;
+    let parts = Parts::new::<S>(encoded)?;
+    let table = Table::new::<S>(&encoded.codebook);
+    let size = parts.geometry.chunk;
+    // The first piece ends where the first chunk does.
+    let (head, rest) = out.split_at_mut(out.len().min(size - range.start % size));
+    let pieces: Vec<&mut [u8]> =
+        std::iter::once(head).chain(rest.chunks_mut(size)).filter(|piece| !piece.is_empty()).collect();
+    pieces.into_par_iter().enumerate().with_min_len(1).try_for_each_init(
+        Vec::new,
+        |streams, (number, out)| {
+            let chunk = parts.chunk(range.start / size + number)?;
+            if out.len() == chunk.elements {
+                return decode_chunk::<S>(&parts, &table, &chunk, streams, out);
+            }
+            let mut whole = vec![0; chunk.elements];
+            decode_chunk::<S>(&parts, &table, &chunk, streams, &mut whole)?;
+            let skipped = if number == 0 { range.start % size } else { 0 };
+            out.iter_mut().zip(&whole[skipped..]).for_each(|(out, byte)| *out = *byte);
+            Ok(())
+        },
+    )
+}
+
+/// Decodes a chunk: codewords, raw bits, patches.
 fn decode_chunk<S: LaneSymbols>(
+    parts: &Parts<'_>,
+    table: &Table,
+    chunk: &Chunk<'_>,
+    streams: &mut Vec<u8>,
+    out: &mut [u8],
+) -> Result<(), DecodeError> {
+    decode_streams::<S>(parts, table, chunk, streams, out)?;
+    if !parts.packed.is_empty() {
+        nibbles::unpack_onto(&parts.packed[chunk.index * parts.geometry.chunk / 2..], out);
+    }
+    patch::apply(chunk.patches, out);
+    Ok(())
+}
+
+fn decode_streams<S: LaneSymbols>(
     parts: &Parts<'_>,
     table: &Table,
     chunk: &Chunk<'_>,

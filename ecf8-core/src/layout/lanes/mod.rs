@@ -230,6 +230,10 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         decode::decode::<S>(encoded, out)
     }
 
+    fn decode_range(&self, encoded: &Encoded<'_>, first: u64, out: &mut [u8]) -> Result<(), DecodeError> {
+        decode::decode_range::<S>(encoded, first, out)
+    }
+
     fn decode_reference(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
         reference::decode::<S>(encoded, out)
     }
