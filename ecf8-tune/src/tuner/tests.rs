@@ -122,6 +122,28 @@ fn the_rejected_and_the_wrong_never_win_and_are_never_timed() {
 }
 
 #[test]
+fn until_it_is_verified_after_timing_nothing_new_is_chosen() {
+    let script: Vec<Script> = landscape(30, 1).iter().map(|time| Script::Truth(*time)).collect();
+    let first = run(&mut Simulated::new(script.clone(), 0.1, 1), 30, &Known::default());
+    let accepted = first.choice.unwrap();
+    let mut outcomes = first.outcomes;
+    outcomes[(accepted + 1) % 30] = None;
+    let later = Known { outcomes, incumbent: Some(accepted), complete: true };
+    for (known, meanwhile) in [(Known::default(), None), (later, Some(accepted))] {
+        let mut told = Vec::new();
+        let mut device = Simulated::new(script.clone(), 0.1, 3);
+        let (budget, settings) = (Budget::unlimited(), Settings::default());
+        let mut searcher = Exhaustive::default();
+        let tuned = tune(&mut device, &space(30), &mut searcher, &known, &budget, &settings, |now| {
+            told.push(now.choice);
+        });
+        let (last, before) = told.split_last().unwrap();
+        assert!(!before.is_empty() && before.iter().all(|choice| *choice == meanwhile), "{before:?}");
+        assert!(tuned.choice.is_some() && *last == tuned.choice);
+    }
+}
+
+#[test]
 fn the_hopeless_are_dropped_after_a_few_runs() {
     let mut script = vec![Script::Truth(5000.0); 20];
     script[7] = Script::Truth(1000.0);

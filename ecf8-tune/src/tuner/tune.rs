@@ -101,7 +101,8 @@ pub fn tune<T: Trials>(
             state.tuned.stopped = Some(stop);
             state.collect();
             state.choose_for_now();
-            let order = state.tuned.choice.into_iter().chain(state.race.ranking()).collect();
+            let first = state.race.winner().or(state.tuned.choice);
+            let order = first.into_iter().chain(state.race.ranking()).collect();
             state.confirm(trials, order);
         }
         Err(Broken::Fatal(reason)) => {
@@ -270,15 +271,13 @@ impl State<'_> {
         timed.into_iter().map(|(index, _)| index).collect()
     }
 
-    /// The best choice as far as is known: by the race if there was one, else the incumbent, else the lowest median.
-    /// Predictions have no noise for an incumbent to hide behind.
+    /// What may be used as long as nothing is decided: the best prediction, or what an earlier run has accepted. A run that is
+    /// killed leaves no choice which was not verified after its timing.
     fn choose_for_now(&mut self) {
-        let incumbent = self.incumbent.filter(|index| timed(&self.tuned.outcomes, *index).is_some());
-        let lowest = self.by_median().first().copied();
-        self.tuned.choice = match self.timing {
-            Timing::Predicted => lowest,
-            Timing::Measured => self.race.winner().or(incumbent).or(lowest),
-        };
+        match self.timing {
+            Timing::Predicted => self.tuned.choice = self.by_median().first().copied(),
+            Timing::Measured => self.keep_incumbent(),
+        }
     }
 
     /// After a fault nothing can be verified again: what an earlier run has chosen stays, unless it is at fault.
