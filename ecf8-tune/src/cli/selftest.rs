@@ -128,6 +128,9 @@ fn on_gpu(ordinal: u32, chosen: &[&'static dyn Strategy], tier: Tier) -> Result<
     let without = |error: &dyn std::fmt::Display| {
         Failure::request(format!("{error}; `selftest --device emulator` needs no GPU"))
     };
+    // Without a driver NVRTC would be of no use, so it is missed first.
+    let found = CudaExecutor::with_cache(ordinal, Arc::new(KernelCache::in_memory()));
+    let device = Executor::describe(&found.map_err(|error| without(&error))?);
     let nvrtc: Arc<dyn Compiler> = Arc::new(Nvrtc::find().map_err(|error| without(&error))?);
     // Thousands of kernels that nobody wants again: kept in memory, tensor by tensor.
     let open = || {
@@ -135,7 +138,6 @@ fn on_gpu(ordinal: u32, chosen: &[&'static dyn Strategy], tier: Tier) -> Result<
         let cache = KernelCache::in_memory().with_compiler(move || Ok(nvrtc.clone()));
         CudaExecutor::with_cache(ordinal, Arc::new(cache))
     };
-    let device = Executor::describe(&open().map_err(|error| without(&error))?);
     let mut report = Report::default();
     for strategy in chosen {
         let tally = Tally { variants: strategy.variants().len(), ..Tally::default() };
