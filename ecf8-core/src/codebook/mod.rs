@@ -149,6 +149,12 @@ impl Codebook {
         self.present().map(|(_, length)| length).min().unwrap_or(0)
     }
 
+    /// The symbol of the first codeword: the first of those with the shortest.
+    #[must_use]
+    pub fn first_symbol(&self) -> Option<usize> {
+        self.present().min_by_key(|(_, length)| *length).map(|(symbol, _)| symbol)
+    }
+
     /// The symbols which have codewords, in the order of their codewords: by length, then by symbol.
     #[must_use]
     pub fn canonical_order(&self) -> Vec<usize> {

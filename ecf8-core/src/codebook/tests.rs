@@ -119,6 +119,7 @@ fn canonical_codewords_are_those_of_the_worked_example() {
     let codebook = Codebook::from_text("2133").unwrap();
     assert_eq!(codebook.codewords(), [(0b10, 2), (0b0, 1), (0b110, 3), (0b111, 3)]);
     let apart = Codebook::from_text("21BA33").unwrap().canonical();
+    assert_eq!(Codebook::from_text("21BA33").unwrap().first_symbol(), Some(1));
     assert_eq!(apart, [(1, 0b0, 1), (0, 0b10, 2), (28, 0b110, 3), (29, 0b111, 3)]);
 }
 

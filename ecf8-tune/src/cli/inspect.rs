@@ -3,6 +3,7 @@
 use super::answer::{Answer, Failure, grouped, table};
 use super::progress::Bars;
 use clap::Args;
+use ecf8_core::Codebook;
 use ecf8_core::container::{self, CodeCost, Model};
 use serde_json::json;
 use std::path::PathBuf;
@@ -31,15 +32,9 @@ fn code_lengths(text: &str) -> String {
     if text.len() <= SHOWN {
         return text.to_owned();
     }
-    let lengths: Vec<u32> = text
-        .chars()
-        .filter(|c| !c.is_ascii_uppercase())
-        .filter_map(|c| c.to_digit(36))
-        .filter(|len| *len > 0)
-        .collect();
-    let range = lengths.iter().min().zip(lengths.iter().max());
-    let (least, most) = range.unwrap_or((&0, &0));
-    format!("{} symbols, {least} to {most} bits", lengths.len())
+    let Ok(codebook) = Codebook::from_text(text) else { return text.to_owned() };
+    let (least, most) = (codebook.min_len(), codebook.max_len());
+    format!("{} symbols, {least} to {most} bits", codebook.present().len())
 }
 
 /// A line per scheme and limit.

@@ -316,15 +316,7 @@ fn promising(records: &[Record], problem: &Problem, space: &[tuner::Candidate]) 
     let chosen = near.iter().filter_map(|record| record.known(space).incumbent);
     let mut promising: Vec<usize> = chosen.collect();
     if let Some(record) = near.iter().find(|record| record.timing == Timing::Predicted) {
-        let outcomes = record.known(space).outcomes;
-        let time = |index: usize| match outcomes.get(index) {
-            Some(Some(Outcome::SamplesNs(samples))) => Summary::of(samples).map(|summary| summary.median_ns),
-            _ => None,
-        };
-        let mut timed: Vec<(usize, f64)> =
-            (0..space.len()).filter_map(|index| Some((index, time(index)?))).collect();
-        timed.sort_by(|one, other| one.1.total_cmp(&other.1));
-        promising.extend(timed.into_iter().map(|(index, _)| index));
+        promising.extend(tuner::by_median(&record.known(space).outcomes));
     }
     promising
 }

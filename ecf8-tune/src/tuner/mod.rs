@@ -33,5 +33,5 @@ pub use race::Settings;
 pub use search::{Exhaustive, Neighbours, Searcher, searcher};
 pub use statistics::Summary;
 pub use trials::{TrialError, Trials};
-pub use tune::{Known, Outcome, Tuned, settled, tune};
+pub use tune::{Known, Outcome, Tuned, by_median, settled, tune};
 pub use workbench::Workbench;

@@ -138,6 +138,16 @@ fn timed(outcomes: &[Option<Outcome>], index: usize) -> Option<&[u64]> {
     }
 }
 
+/// The candidates that have times, by their medians, the fastest first.
+#[must_use]
+pub fn by_median(outcomes: &[Option<Outcome>]) -> Vec<usize> {
+    let median =
+        |index: usize| Summary::of(timed(outcomes, index)?).map(|summary| (index, summary.median_ns));
+    let mut timed: Vec<(usize, f64)> = (0..outcomes.len()).filter_map(median).collect();
+    timed.sort_by(|one, other| one.1.total_cmp(&other.1));
+    timed.into_iter().map(|(index, _)| index).collect()
+}
+
 impl State<'_> {
     fn search<T: Trials>(
         &mut self,
@@ -258,24 +268,14 @@ impl State<'_> {
 
     /// The candidates that may still win, the fastest first.
     fn best(&self) -> Vec<usize> {
-        if self.timing == Timing::Measured { self.race.ranking() } else { self.by_median() }
-    }
-
-    fn by_median(&self) -> Vec<usize> {
-        let all = 0..self.tuned.outcomes.len();
-        let median = |index: usize| {
-            Summary::of(timed(&self.tuned.outcomes, index)?).map(|summary| (index, summary.median_ns))
-        };
-        let mut timed: Vec<(usize, f64)> = all.filter_map(median).collect();
-        timed.sort_by(|one, other| one.1.total_cmp(&other.1));
-        timed.into_iter().map(|(index, _)| index).collect()
+        if self.timing == Timing::Measured { self.race.ranking() } else { by_median(&self.tuned.outcomes) }
     }
 
     /// What may be used as long as nothing is decided: the best prediction, or what an earlier run has accepted. A run that is
     /// killed leaves no choice which was not verified after its timing.
     fn choose_for_now(&mut self) {
         match self.timing {
-            Timing::Predicted => self.tuned.choice = self.by_median().first().copied(),
+            Timing::Predicted => self.tuned.choice = by_median(&self.tuned.outcomes).first().copied(),
             Timing::Measured => self.keep_incumbent(),
         }
     }
@@ -304,7 +304,7 @@ impl State<'_> {
         };
         let mut order: Vec<usize> = winner.into_iter().chain(self.race.ranking()).collect();
         if order.is_empty() {
-            order = self.by_median();
+            order = by_median(&self.tuned.outcomes);
         }
         self.confirm(trials, order);
         self.tuned.complete = self.tuned.stopped.is_none() && self.tuned.fatal.is_none() && !self.postponed;

@@ -1,6 +1,6 @@
 //! The codebook for symbols that are decoded by one look-up each.
 
-use super::patch::GROUP;
+use super::patch::{self, GROUP};
 use super::{LEAST_LIMIT, MAX_CODEWORDS, MAX_LEN};
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;
@@ -34,7 +34,7 @@ pub(super) fn stream_bits(histogram: &Histogram, codebook: &Codebook) -> u64 {
 /// How many patches symbols without a codeword need: one for each group of elements in which they differ from the symbol that
 /// stands in. Where groups are larger than symbols, two may share one.
 pub(super) fn patches(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
-    let stand_in = codebook.canonical_order().first().copied().unwrap_or(0);
+    let stand_in = codebook.first_symbol().unwrap_or(0);
     let missing = histogram.present().iter().filter(|(symbol, _)| codebook.length(*symbol) == 0);
     let patches = missing.map(|&(symbol, count)| {
         let differs = |element: &usize| kind.element(symbol, *element) != kind.element(stand_in, *element);
@@ -74,7 +74,7 @@ pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Cho
     };
     let most = by_count.len().min(MAX_CODEWORDS).min(1 << limit);
     let counts: Vec<u64> = by_count.iter().map(|(_, count)| *count).collect();
-    let patch_bits = 32.0 * f64::from(u32::try_from(kind.elements.div_ceil(GROUP)).unwrap_or(1));
+    let patch_bits = 32.0 * f64::from(u32::try_from(patch::groups(kind)).unwrap_or(1));
     let all = keep(most);
     let number = seemingly_best(&counts, most, limit, patch_bits);
     if number == most {

@@ -160,13 +160,15 @@ impl Table {
         const { assert!(MAX_CODEWORDS <= 1 << (16 - Entry::LEN_BITS) && MAX_LEN < 1 << Entry::LEN_BITS) };
         // Bits that are no codeword take none, so that the stream does not end where it should.
         let mut entries = Box::new([Entry::default(); 1 << MAX_LEN]);
-        for (place, (symbol, code, len)) in (0u16..).zip(codebook.canonical()) {
+        let codewords = codebook.canonical();
+        for (place, &(symbol, code, len)) in (0u16..).zip(&codewords) {
             let spare = MAX_LEN - len;
             let first = (code as usize) << spare;
             let number = u16::try_from(symbol).ok().filter(|_| is_small::<S>()).unwrap_or(place);
             entries[first..first + (1 << spare)].fill(Entry(number << Entry::LEN_BITS | u16::from(len)));
         }
-        let mut symbols = if is_small::<S>() { Vec::new() } else { codebook.canonical_order() };
+        let numbered = codewords.into_iter().filter(|_| !is_small::<S>());
+        let mut symbols: Vec<usize> = numbered.map(|(symbol, ..)| symbol).collect();
         // An empty codebook's entries have number 0, too.
         symbols.push(0);
         Self { entries, symbols }

@@ -1,6 +1,6 @@
 //! Chunks, lanes and vectors: how many there are, and how large parts can become.
 
-use super::patch::GROUP;
+use super::patch::{self, GROUP};
 use super::{LaneSymbols, MAX_LEN, code, has_raw, nibbles};
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;
@@ -88,7 +88,7 @@ pub(super) fn part_bounds<S: LaneSymbols>(
     let padding = (VECTOR as u64) * u64::from(MAX_LEN);
     let stream = code::stream_bits(histogram, codebook).saturating_add(padding).div_ceil(8);
     // A last symbol that lacks elements may need other patches than the one that it counts as.
-    let most = S::KIND.elements.div_ceil(GROUP) as u64;
+    let most = patch::groups(&S::KIND) as u64;
     let patches = code::patches(&S::KIND, histogram, codebook).saturating_add(most).saturating_mul(4);
     // A chunk's tails: widths of at most 31 bits for each lane, and a last word that is not full.
     let tails = stream.saturating_add(chunks.saturating_mul(32 * 4)).saturating_add(patches);
@@ -105,7 +105,7 @@ pub(super) fn least_bytes<S: LaneSymbols>(histogram: &Histogram, codebook: &Code
     let raw = elements.saturating_mul(u64::from(S::KIND.raw_bits())) / 8;
     let chunks = elements / (LANES as u64 * MAX_ELEMENTS_PER_LANE) * 8;
     // Two bytes may share a patch, and a last symbol that lacks elements may do without one.
-    let most = S::KIND.elements.div_ceil(GROUP) as u64;
+    let most = patch::groups(&S::KIND) as u64;
     let patches = code::patches(&S::KIND, histogram, codebook).saturating_sub(most);
     let patches = patches.saturating_mul(S::KIND.elements.min(GROUP) as u64) / GROUP as u64;
     (code::stream_bits(histogram, codebook) / 8)

@@ -55,7 +55,7 @@ impl Measured {
 
 impl Measure {
     pub(super) fn new(codebook: &Codebook) -> Self {
-        let shortest = codebook.canonical_order().first().copied().unwrap_or(0);
+        let shortest = codebook.first_symbol().unwrap_or(0);
         let mut lengths = vec![u32::from(codebook.min_len()) | MISSING; codebook.symbols()];
         codebook.present().for_each(|(symbol, length)| lengths[symbol] = length.into());
         Self { lengths, shortest }

@@ -6,9 +6,15 @@
 //! Cache Compression", 2006).
 
 use super::words::Word;
+use crate::symbols::SymbolKind;
 
 /// Elements that one patch is for.
 pub(super) const GROUP: usize = 2;
+
+/// The most patches that one symbol of a kind needs.
+pub(super) fn groups(kind: &SymbolKind) -> usize {
+    kind.elements.div_ceil(GROUP)
+}
 
 /// The right bytes of two neighbours in a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
