@@ -2,7 +2,7 @@
 // strategy   lanes-byte
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 9 bits
-// hash       56ae559ba7d33193
+// hash       688cb46c3d436e36
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -254,66 +254,67 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 position += entry_16;
                 const u32 low = __byte_perm(entry_1, entry_2, 0x0062);
                 const u32 high = __byte_perm(entry_3, entry_4, 0x0062);
-                const u32 parts0 = __byte_perm(low, high, 0x5410);
+                const u32 words0 = __byte_perm(low, high, 0x5410);
                 const u32 low_1 = __byte_perm(entry_5, entry_6, 0x0062);
                 const u32 high_1 = __byte_perm(entry_7, entry_8, 0x0062);
-                const u32 parts1 = __byte_perm(low_1, high_1, 0x5410);
+                const u32 words1 = __byte_perm(low_1, high_1, 0x5410);
                 const u32 low_2 = __byte_perm(entry_9, entry_10, 0x0062);
                 const u32 high_2 = __byte_perm(entry_11, entry_12, 0x0062);
-                const u32 parts2 = __byte_perm(low_2, high_2, 0x5410);
+                const u32 words2 = __byte_perm(low_2, high_2, 0x5410);
                 const u32 low_3 = __byte_perm(entry_13, entry_14, 0x0062);
                 const u32 high_3 = __byte_perm(entry_15, entry_16, 0x0062);
-                const u32 parts3 = __byte_perm(low_3, high_3, 0x5410);
+                const u32 words3 = __byte_perm(low_3, high_3, 0x5410);
                 if (left > 1) {
-                    ((uint4*)output)[output_1 + at_1] = make_uint4(parts0, parts1, parts2, parts3);
+                    ((uint4*)output)[output_1 + at_1] = make_uint4(words0, words1, words2, words3);
                 } else {
-                    if (at_1 * 16 < geometry.y) {
-                        output[(output_1 + at_1) * 16] = (u8)parts0;
+                    const u64 at_2 = at_1;
+                    if (at_2 * 16 < geometry.y) {
+                        output[(output_1 + at_2) * 16] = (u8)words0;
                     }
-                    if (at_1 * 16 + 1 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 1] = (u8)(parts0 >> 8);
+                    if (at_2 * 16 + 1 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 1] = (u8)(words0 >> 8);
                     }
-                    if (at_1 * 16 + 2 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 2] = (u8)(parts0 >> 16);
+                    if (at_2 * 16 + 2 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 2] = (u8)(words0 >> 16);
                     }
-                    if (at_1 * 16 + 3 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 3] = (u8)(parts0 >> 24);
+                    if (at_2 * 16 + 3 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 3] = (u8)(words0 >> 24);
                     }
-                    if (at_1 * 16 + 4 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 4] = (u8)parts1;
+                    if (at_2 * 16 + 4 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 4] = (u8)words1;
                     }
-                    if (at_1 * 16 + 5 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 5] = (u8)(parts1 >> 8);
+                    if (at_2 * 16 + 5 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 5] = (u8)(words1 >> 8);
                     }
-                    if (at_1 * 16 + 6 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 6] = (u8)(parts1 >> 16);
+                    if (at_2 * 16 + 6 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 6] = (u8)(words1 >> 16);
                     }
-                    if (at_1 * 16 + 7 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 7] = (u8)(parts1 >> 24);
+                    if (at_2 * 16 + 7 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 7] = (u8)(words1 >> 24);
                     }
-                    if (at_1 * 16 + 8 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 8] = (u8)parts2;
+                    if (at_2 * 16 + 8 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 8] = (u8)words2;
                     }
-                    if (at_1 * 16 + 9 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 9] = (u8)(parts2 >> 8);
+                    if (at_2 * 16 + 9 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 9] = (u8)(words2 >> 8);
                     }
-                    if (at_1 * 16 + 10 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 10] = (u8)(parts2 >> 16);
+                    if (at_2 * 16 + 10 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 10] = (u8)(words2 >> 16);
                     }
-                    if (at_1 * 16 + 11 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 11] = (u8)(parts2 >> 24);
+                    if (at_2 * 16 + 11 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 11] = (u8)(words2 >> 24);
                     }
-                    if (at_1 * 16 + 12 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 12] = (u8)parts3;
+                    if (at_2 * 16 + 12 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 12] = (u8)words3;
                     }
-                    if (at_1 * 16 + 13 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 13] = (u8)(parts3 >> 8);
+                    if (at_2 * 16 + 13 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 13] = (u8)(words3 >> 8);
                     }
-                    if (at_1 * 16 + 14 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 14] = (u8)(parts3 >> 16);
+                    if (at_2 * 16 + 14 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 14] = (u8)(words3 >> 16);
                     }
-                    if (at_1 * 16 + 15 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 15] = (u8)(parts3 >> 24);
+                    if (at_2 * 16 + 15 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 15] = (u8)(words3 >> 24);
                     }
                 }
             }

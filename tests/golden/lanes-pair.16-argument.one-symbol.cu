@@ -2,7 +2,7 @@
 // strategy   lanes-pair
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 1 bits
-// hash       da92661a3d45f999
+// hash       2635af010704da8e
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -121,7 +121,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
-        // Signs and mantissas of the lane's next vector, so that memory is busy while it decodes.
+        // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
         u32 nibbles_0 = 0;
         u32 nibbles_1 = 0;
         if (left > 0) {
@@ -217,16 +217,16 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 lengths_1 = entry_1 + entry_2 + entry_3 + entry_4 + entry_5 + entry_6
                     + entry_7 + entry_8;
                 position += lengths_1;
-                const u32 parts0 = __byte_perm(entry_1, entry_2, 0x7632);
-                const u32 parts1 = __byte_perm(entry_3, entry_4, 0x7632);
-                const u32 parts2 = __byte_perm(entry_5, entry_6, 0x7632);
-                const u32 parts3 = __byte_perm(entry_7, entry_8, 0x7632);
                 const u32 t = nibbles_0;
                 const u32 t_1 = nibbles_1;
-                const u32 high = (t & 0x80808080u) | ((t >> 4) & 0x7070707) | parts0;
-                const u32 low = ((t << 4) & 0x80808080u) | (t & 0x7070707) | parts1;
-                const u32 high_1 = (t_1 & 0x80808080u) | ((t_1 >> 4) & 0x7070707) | parts2;
-                const u32 low_1 = ((t_1 << 4) & 0x80808080u) | (t_1 & 0x7070707) | parts3;
+                const u32 high = (t & 0x80808080u) | ((t >> 4) & 0x7070707)
+                    | __byte_perm(entry_1, entry_2, 0x7632);
+                const u32 low = ((t << 4) & 0x80808080u) | (t & 0x7070707)
+                    | __byte_perm(entry_3, entry_4, 0x7632);
+                const u32 high_1 = (t_1 & 0x80808080u) | ((t_1 >> 4) & 0x7070707)
+                    | __byte_perm(entry_5, entry_6, 0x7632);
+                const u32 low_1 = ((t_1 << 4) & 0x80808080u) | (t_1 & 0x7070707)
+                    | __byte_perm(entry_7, entry_8, 0x7632);
                 if (left > 64) {
                     const uint2 v = ((const uint2*)model)[places.y + at_1 + 32];
                     nibbles_0 = v.x;
@@ -235,53 +235,54 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 if (left > 1) {
                     ((uint4*)output)[output_1 + at_1] = make_uint4(high, low, high_1, low_1);
                 } else {
-                    if (at_1 * 16 < geometry.y) {
-                        output[(output_1 + at_1) * 16] = (u8)high;
+                    const u64 at_2 = at_1;
+                    if (at_2 * 16 < geometry.y) {
+                        output[(output_1 + at_2) * 16] = (u8)high;
                     }
-                    if (at_1 * 16 + 1 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 1] = (u8)(high >> 8);
+                    if (at_2 * 16 + 1 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 1] = (u8)(high >> 8);
                     }
-                    if (at_1 * 16 + 2 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 2] = (u8)(high >> 16);
+                    if (at_2 * 16 + 2 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 2] = (u8)(high >> 16);
                     }
-                    if (at_1 * 16 + 3 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 3] = (u8)(high >> 24);
+                    if (at_2 * 16 + 3 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 3] = (u8)(high >> 24);
                     }
-                    if (at_1 * 16 + 4 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 4] = (u8)low;
+                    if (at_2 * 16 + 4 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 4] = (u8)low;
                     }
-                    if (at_1 * 16 + 5 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 5] = (u8)(low >> 8);
+                    if (at_2 * 16 + 5 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 5] = (u8)(low >> 8);
                     }
-                    if (at_1 * 16 + 6 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 6] = (u8)(low >> 16);
+                    if (at_2 * 16 + 6 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 6] = (u8)(low >> 16);
                     }
-                    if (at_1 * 16 + 7 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 7] = (u8)(low >> 24);
+                    if (at_2 * 16 + 7 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 7] = (u8)(low >> 24);
                     }
-                    if (at_1 * 16 + 8 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 8] = (u8)high_1;
+                    if (at_2 * 16 + 8 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 8] = (u8)high_1;
                     }
-                    if (at_1 * 16 + 9 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 9] = (u8)(high_1 >> 8);
+                    if (at_2 * 16 + 9 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 9] = (u8)(high_1 >> 8);
                     }
-                    if (at_1 * 16 + 10 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 10] = (u8)(high_1 >> 16);
+                    if (at_2 * 16 + 10 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 10] = (u8)(high_1 >> 16);
                     }
-                    if (at_1 * 16 + 11 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 11] = (u8)(high_1 >> 24);
+                    if (at_2 * 16 + 11 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 11] = (u8)(high_1 >> 24);
                     }
-                    if (at_1 * 16 + 12 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 12] = (u8)low_1;
+                    if (at_2 * 16 + 12 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 12] = (u8)low_1;
                     }
-                    if (at_1 * 16 + 13 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 13] = (u8)(low_1 >> 8);
+                    if (at_2 * 16 + 13 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 13] = (u8)(low_1 >> 8);
                     }
-                    if (at_1 * 16 + 14 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 14] = (u8)(low_1 >> 16);
+                    if (at_2 * 16 + 14 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 14] = (u8)(low_1 >> 16);
                     }
-                    if (at_1 * 16 + 15 < geometry.y) {
-                        output[(output_1 + at_1) * 16 + 15] = (u8)(low_1 >> 24);
+                    if (at_2 * 16 + 15 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 15] = (u8)(low_1 >> 24);
                     }
                 }
             }

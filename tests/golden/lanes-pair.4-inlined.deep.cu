@@ -4,7 +4,7 @@
 // codebook  09BG90000000000000000990000000000000009000000000000000070000000000000000790000000000000
 //           006000000000000000060000000000000000590000000000000005000000000000000040000000000000000
 //           4900000000000000030000000000000000300000000000000001
-// hash      437092cf8fd42d9f
+// hash      ccc028be51ba6939
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -189,7 +189,7 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
-        // Signs and mantissas of the lane's next vector, so that memory is busy while it decodes.
+        // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
         u32 nibbles_0 = 0;
         u32 nibbles_1 = 0;
         if (left > 0) {
@@ -296,16 +296,16 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                 const u32 entry_8 = memory[rest_5 >> 23];
                 const u32 lengths_3 = entry_7 + entry_8;
                 position += lengths_3;
-                const u32 parts0 = __byte_perm(entry_1, entry_2, 0x7632);
-                const u32 parts1 = __byte_perm(entry_3, entry_4, 0x7632);
-                const u32 parts2 = __byte_perm(entry_5, entry_6, 0x7632);
-                const u32 parts3 = __byte_perm(entry_7, entry_8, 0x7632);
                 const u32 t = nibbles_0;
                 const u32 t_1 = nibbles_1;
-                const u32 high = (t & 0x80808080u) | ((t >> 4) & 0x7070707) | parts0;
-                const u32 low = ((t << 4) & 0x80808080u) | (t & 0x7070707) | parts1;
-                const u32 high_1 = (t_1 & 0x80808080u) | ((t_1 >> 4) & 0x7070707) | parts2;
-                const u32 low_1 = ((t_1 << 4) & 0x80808080u) | (t_1 & 0x7070707) | parts3;
+                const u32 high = (t & 0x80808080u) | ((t >> 4) & 0x7070707)
+                    | __byte_perm(entry_1, entry_2, 0x7632);
+                const u32 low = ((t << 4) & 0x80808080u) | (t & 0x7070707)
+                    | __byte_perm(entry_3, entry_4, 0x7632);
+                const u32 high_1 = (t_1 & 0x80808080u) | ((t_1 >> 4) & 0x7070707)
+                    | __byte_perm(entry_5, entry_6, 0x7632);
+                const u32 low_1 = ((t_1 << 4) & 0x80808080u) | (t_1 & 0x7070707)
+                    | __byte_perm(entry_7, entry_8, 0x7632);
                 if (left > 64) {
                     const uint2 v = ((const uint2*)model)[places.y + at + 32];
                     nibbles_0 = v.x;
@@ -314,53 +314,54 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                 if (left > 1) {
                     ((uint4*)output)[output_1 + at] = make_uint4(high, low, high_1, low_1);
                 } else {
-                    if (at * 16 < geometry.y) {
-                        output[(output_1 + at) * 16] = (u8)high;
+                    const u64 at_1 = at;
+                    if (at_1 * 16 < geometry.y) {
+                        output[(output_1 + at_1) * 16] = (u8)high;
                     }
-                    if (at * 16 + 1 < geometry.y) {
-                        output[(output_1 + at) * 16 + 1] = (u8)(high >> 8);
+                    if (at_1 * 16 + 1 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 1] = (u8)(high >> 8);
                     }
-                    if (at * 16 + 2 < geometry.y) {
-                        output[(output_1 + at) * 16 + 2] = (u8)(high >> 16);
+                    if (at_1 * 16 + 2 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 2] = (u8)(high >> 16);
                     }
-                    if (at * 16 + 3 < geometry.y) {
-                        output[(output_1 + at) * 16 + 3] = (u8)(high >> 24);
+                    if (at_1 * 16 + 3 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 3] = (u8)(high >> 24);
                     }
-                    if (at * 16 + 4 < geometry.y) {
-                        output[(output_1 + at) * 16 + 4] = (u8)low;
+                    if (at_1 * 16 + 4 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 4] = (u8)low;
                     }
-                    if (at * 16 + 5 < geometry.y) {
-                        output[(output_1 + at) * 16 + 5] = (u8)(low >> 8);
+                    if (at_1 * 16 + 5 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 5] = (u8)(low >> 8);
                     }
-                    if (at * 16 + 6 < geometry.y) {
-                        output[(output_1 + at) * 16 + 6] = (u8)(low >> 16);
+                    if (at_1 * 16 + 6 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 6] = (u8)(low >> 16);
                     }
-                    if (at * 16 + 7 < geometry.y) {
-                        output[(output_1 + at) * 16 + 7] = (u8)(low >> 24);
+                    if (at_1 * 16 + 7 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 7] = (u8)(low >> 24);
                     }
-                    if (at * 16 + 8 < geometry.y) {
-                        output[(output_1 + at) * 16 + 8] = (u8)high_1;
+                    if (at_1 * 16 + 8 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 8] = (u8)high_1;
                     }
-                    if (at * 16 + 9 < geometry.y) {
-                        output[(output_1 + at) * 16 + 9] = (u8)(high_1 >> 8);
+                    if (at_1 * 16 + 9 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 9] = (u8)(high_1 >> 8);
                     }
-                    if (at * 16 + 10 < geometry.y) {
-                        output[(output_1 + at) * 16 + 10] = (u8)(high_1 >> 16);
+                    if (at_1 * 16 + 10 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 10] = (u8)(high_1 >> 16);
                     }
-                    if (at * 16 + 11 < geometry.y) {
-                        output[(output_1 + at) * 16 + 11] = (u8)(high_1 >> 24);
+                    if (at_1 * 16 + 11 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 11] = (u8)(high_1 >> 24);
                     }
-                    if (at * 16 + 12 < geometry.y) {
-                        output[(output_1 + at) * 16 + 12] = (u8)low_1;
+                    if (at_1 * 16 + 12 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 12] = (u8)low_1;
                     }
-                    if (at * 16 + 13 < geometry.y) {
-                        output[(output_1 + at) * 16 + 13] = (u8)(low_1 >> 8);
+                    if (at_1 * 16 + 13 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 13] = (u8)(low_1 >> 8);
                     }
-                    if (at * 16 + 14 < geometry.y) {
-                        output[(output_1 + at) * 16 + 14] = (u8)(low_1 >> 16);
+                    if (at_1 * 16 + 14 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 14] = (u8)(low_1 >> 16);
                     }
-                    if (at * 16 + 15 < geometry.y) {
-                        output[(output_1 + at) * 16 + 15] = (u8)(low_1 >> 24);
+                    if (at_1 * 16 + 15 < geometry.y) {
+                        output[(output_1 + at_1) * 16 + 15] = (u8)(low_1 >> 24);
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! `lanes-quad`, `lanes-pair`, `lanes-byte`: decode a scheme of layout `lanes` once, a chunk per warp, one symbol per look-up. What
+//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-byte`: decode a scheme of layout `lanes` once, a chunk per warp, one symbol per look-up. What
 //! a symbol is makes the difference.
 
 use super::lanes::arguments;
@@ -30,6 +30,10 @@ pub(super) struct LanesRingStrategy {
 /// Scheme `quad-lanes`.
 pub(super) static QUAD: LanesRingStrategy =
     LanesRingStrategy { name: "lanes-quad", scheme: &["quad-lanes"], symbol: Symbol::Quad };
+
+/// Scheme `triple-lanes`.
+pub(super) static TRIPLE: LanesRingStrategy =
+    LanesRingStrategy { name: "lanes-triple", scheme: &["pair-lanes"], symbol: Symbol::Triple };
 
 /// Scheme `pair-lanes`.
 pub(super) static PAIR: LanesRingStrategy =

@@ -26,13 +26,14 @@ use ecf8_core::layout::DecodeError;
 use ecf8_core::{Codebook, Encoded};
 use std::fmt::Debug;
 
-static STRATEGIES: [&dyn Strategy; 6] = [
+static STRATEGIES: [&dyn Strategy; 7] = [
     &gap_wide::GapWideStrategy,
     &gap_onepass::GapOnepassStrategy,
     &gap_cascade::GapCascadeStrategy,
     &lanes_ring::QUAD,
     &lanes_ring::PAIR,
     &lanes_ring::BYTE,
+    &lanes_ring::TRIPLE,
 ];
 
 /// All strategies. The first that takes a scheme is that scheme's default: the one that is predicted to be fastest.

@@ -27,6 +27,7 @@ pub(in super::super) fn launch<'a>(
         // Kernels believe what the parts say.
         match symbol {
             Symbol::Quad => QUAD_LANES.check(encoded)?,
+            Symbol::Triple => PAIR_LANES.check(encoded)?, // TODO
             Symbol::Pair => PAIR_LANES.check(encoded)?,
             Symbol::Byte => BYTE_LANES.check(encoded)?,
         }

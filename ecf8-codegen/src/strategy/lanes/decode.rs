@@ -3,14 +3,14 @@
 use super::columns::{Columns, open_rows};
 use super::held::Held;
 use super::jobs::{Job, open_job, table_of, vectors_per_chunk};
-use super::nibbles::merge;
 use super::patches::put_right;
+use super::raw::Raw;
 use super::table::{Decoder, Symbol, copy_table};
 use super::tail::{entries_of, open_tail};
-use super::vector::{VECTOR, assemble, look_up_vector, reach};
+use super::vector::{VECTOR, assemble, look_up_turn, reach};
 use crate::lang::{
     Global, GlobalMut, IntoV, Shared, V, WARP, barrier, block_idx, device, dynamic_shared, kernel, lane_idx,
-    warp_idx,
+    rolled, select, warp_idx,
 };
 use crate::strategy::lanes_ring::LanesRing;
 use ecf8_core::Codebook;
@@ -96,16 +96,9 @@ impl Warp {
         /// Twice the vectors that the lane and those after it have left; one less if the last is only part of one.
         let left_in_chunk = 2 * number - (if last_is_part { 1u32 } else { 0u32 });
         let mut left = (left_in_chunk - 2 * lane_idx()) as i32;
-        let ahead = if self.symbol.is_split() {
-            /// Signs and mantissas of the lane's next vector, so that memory is busy while it decodes.
-            let ahead = Held::nothing(["nibbles_0", "nibbles_1"]);
-            if left > 0 {
-                ahead.replace(self.model.load2(self.job.packed + at));
-            }
-            Some(ahead)
-        } else {
-            None
-        };
+        let raw = Raw::nothing(self.symbol, self.model, &self.job);
+        raw.fetch(at, 0, left);
+        let round = WARP * self.symbol.vectors();
         while ((left as u32) + 2 * lane_idx()) as i32 > 0 {
             let goes_on = left > 0;
             columns.stage(
@@ -117,32 +110,57 @@ impl Warp {
                 waiting,
             );
             if goes_on {
-                let entries = look_up_vector(self.symbol, &self.decoder, columns, &mut position);
-                let parts = assemble(self.symbol, &entries);
-                let words = if let Some(ahead) = ahead {
-                    let words = merge(&parts, ahead.words());
-                    if left > (2 * WARP) as i32 {
-                        ahead.replace(self.model.load2(self.job.packed + at + (WARP as u64)));
+                let outputs = look_up_turn(self.symbol, &self.decoder, columns, &mut position);
+                let words: Vec<_> = (0..self.symbol.vectors())
+                    .map(|j| raw.put_to(assemble(self.symbol, &outputs, j), j))
+                    .collect();
+                // Where a turn has several vectors, registers are scarce until they are stored.
+                if self.symbol.vectors() == 1 {
+                    raw.fetch(at, round, left);
+                }
+                if left > (1 + 2 * (round - WARP)) as i32 {
+                    for (j, words) in (0u32..).zip(&words) {
+                        let place = self.job.output + at + ((WARP * j) as u64);
+                        self.output.view::<u32>().store4(place, [words[0], words[1], words[2], words[3]]);
                     }
-                    words
                 } else {
-                    parts
-                };
-                if left > 1 {
-                    self.output
-                        .view::<u32>()
-                        .store4(self.job.output + at, [words[0], words[1], words[2], words[3]]);
-                } else {
-                    for i in 0..VECTOR as usize {
-                        if at * (VECTOR as u64) + (i as u64) < self.job.elements {
-                            self.output[(self.job.output + at) * (VECTOR as u64) + (i as u64)] =
-                                (words[i / 4] >> (8 * (i % 4) as u32)) as u8;
-                        }
-                    }
+                    self.last_turn(&words, at);
+                }
+                if self.symbol.vectors() > 1 {
+                    raw.fetch(at, round, left);
                 }
             }
-            at += WARP as u64;
-            left -= (2 * WARP) as i32;
+            at += round as u64;
+            left -= (2 * round) as i32;
+        }
+    }
+
+    /// Stores those bytes of a turn that the tensor has; the first of its vectors is vector `at`.
+    #[device]
+    fn last_turn(&self, vectors: &[Vec<V<u32>>], at: V<u64>) {
+        if self.symbol.vectors() == 1 {
+            self.part_of_vector(&vectors[0], at);
+        } else {
+            #[unroll(1)]
+            for j in rolled(0..self.symbol.vectors()) {
+                #[host]
+                let mut own = vectors[0].clone();
+                for (k, vector) in (0u32..).zip(vectors).skip(1) {
+                    own = own.iter().zip(vector).map(|(own, word)| select(j == k, *word, *own)).collect();
+                }
+                self.part_of_vector(&own, at + ((j * WARP) as u64));
+            }
+        }
+    }
+
+    /// Stores those bytes of vector `at` that the tensor has.
+    #[device]
+    fn part_of_vector(&self, words: &[V<u32>], at: V<u64>) {
+        for i in 0..VECTOR as usize {
+            if at * (VECTOR as u64) + (i as u64) < self.job.elements {
+                self.output[(self.job.output + at) * (VECTOR as u64) + (i as u64)] =
+                    (words[i / 4] >> (8 * (i % 4) as u32)) as u8;
+            }
         }
     }
 }

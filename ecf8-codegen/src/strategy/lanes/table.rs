@@ -15,6 +15,8 @@ use ecf8_core::format::E4M3;
 pub(in super::super) enum Symbol {
     /// The exponents of four numbers, the first in the highest nibble.
     Quad,
+    /// The exponents of three numbers, one of each of three vectors, the first in the highest nibble.
+    Triple,
     /// The exponents of two numbers, the first in the upper nibble.
     Pair,
     /// A byte.
@@ -26,8 +28,17 @@ impl Symbol {
     pub(super) fn elements(self) -> u32 {
         match self {
             Self::Quad => 4,
+            Self::Triple => 3,
             Self::Pair => 2,
             Self::Byte => 1,
+        }
+    }
+
+    /// Vectors of a turn: what a lane decodes before others come to what follows.
+    pub(super) fn vectors(self) -> u32 {
+        match self {
+            Self::Triple => 3,
+            Self::Quad | Self::Pair | Self::Byte => 1,
         }
     }
 
@@ -44,6 +55,8 @@ impl Symbol {
                 let nibble = |index: u32| symbol >> (12 - 4 * index) & 15;
                 (nibble(0) << 4 | nibble(2)) | (nibble(1) << 4 | nibble(3)) << 8
             }
+            // The first where it belongs in a byte, the others as the nibbles of the other byte.
+            Self::Triple => (symbol >> 8) << E4M3.mantissa_bits << 8 | symbol & 0xff,
             Self::Pair => ((symbol >> 4) | ((symbol & 15) << 8)) << E4M3.mantissa_bits,
             Self::Byte => symbol,
         }
