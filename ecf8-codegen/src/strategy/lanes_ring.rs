@@ -3,6 +3,7 @@
 
 use super::lanes::arguments;
 use super::lanes::decode::lanes_ring;
+use super::lanes::stores::Stores;
 use super::lanes::table::{Placement, Symbol};
 use super::{DecodeStrategy, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
@@ -17,6 +18,12 @@ pub(super) struct LanesRing {
     /// Where the decode table comes from.
     #[tunable(values = [Placement::Inlined, Placement::Argument], default = Placement::Argument)]
     pub(super) table: Placement,
+    /// Four rows of words at a time are loaded ahead: so many times.
+    #[tunable(values = [1, 2], default = 1)]
+    pub(super) batches_ahead: u32,
+    /// Whether decoded bytes stay in the caches.
+    #[tunable(values = [Stores::Cached, Stores::Streaming], default = Stores::Cached)]
+    pub(super) stores: Stores,
 }
 
 /// The strategy for one kind of symbol.

@@ -13,7 +13,7 @@ use super::held::Held;
 use super::jobs::Job;
 use super::tail::{Tail, WORD, bits_at};
 use crate::lang::{
-    Global, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, sync_warp, thread_idx,
+    Global, IntoV, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, sync_warp, thread_idx,
     warp_idx,
 };
 
@@ -21,7 +21,45 @@ use crate::lang::{
 pub(super) const BATCH: u32 = 4;
 
 /// A lane's words of four rows, held.
-pub(super) type Rows = Held<{ BATCH as usize }>;
+type Rows = Held<{ BATCH as usize }>;
+
+/// The batches of rows that a lane has loaded and not yet staged, the next one first.
+pub(super) struct Waiting(Vec<Rows>);
+
+impl Waiting {
+    /// Room for so many.
+    #[track_caller]
+    pub(super) fn nothing(batches: u32) -> Self {
+        let names = [
+            ["waiting_0", "waiting_1", "waiting_2", "waiting_3"],
+            ["waiting_4", "waiting_5", "waiting_6", "waiting_7"],
+        ];
+        Self(names.into_iter().take(batches as usize).map(Held::nothing).collect())
+    }
+
+    /// Loads a chunk's first batches.
+    #[device]
+    pub(super) fn fetch(&self, columns: &Columns) {
+        for (batch, rows) in (0u32..).zip(&self.0) {
+            columns.fetch((batch * BATCH).into_v(), *rows);
+        }
+    }
+
+    /// The next batch.
+    #[track_caller]
+    fn words(&self) -> [V<u32>; BATCH as usize] {
+        self.0[0].words()
+    }
+
+    /// Goes on to the batch after the next, when so many rows have been staged; loads another one, if the chunk has so many.
+    #[device]
+    fn advance(&self, columns: &Columns, staged: V<u32>) {
+        for two in self.0.windows(2) {
+            two[0].replace(two[1].words());
+        }
+        columns.fetch(staged + self.0.len() as u32 * BATCH, self.0[self.0.len() - 1]);
+    }
+}
 
 /// Bits of a position that count.
 pub(super) const POSITION_BITS: u32 = 16;
@@ -75,7 +113,7 @@ impl Columns {
 
     /// The lane's words of four rows, if the chunk has so many.
     #[device]
-    pub(super) fn fetch(&self, row: V<u32>, waiting: Rows) {
+    fn fetch(&self, row: V<u32>, waiting: Rows) {
         if row + BATCH <= self.count {
             waiting.replace(self.model.load4(self.first + ((row * (WARP / BATCH)) as u64)));
         }
@@ -105,7 +143,7 @@ impl Columns {
     }
 
     /// Stages rows until every lane that goes on has `need` bits from its position on; one that has ended may stand
-    /// anywhere. `waiting` are the words after those staged.
+    /// anywhere. `waiting` has the words after those staged.
     #[device]
     pub(super) fn stage(
         &self,
@@ -114,7 +152,7 @@ impl Columns {
         need: u32,
         staged: &mut Var<u32>,
         taken: &mut Var<u32>,
-        waiting: Rows,
+        waiting: &Waiting,
     ) {
         let bit = position & ((1u32 << POSITION_BITS) - 1);
         while ballot(goes_on && bit + need > staged * WORD) != 0 {
@@ -129,7 +167,7 @@ impl Columns {
                 if slot == 0 && lane_idx() < WARP / BATCH {
                     self.memory.store4(part + (self.ring_mask + self.stride()) / 4, words);
                 }
-                self.fetch(staged + BATCH, waiting);
+                waiting.advance(self, staged);
             } else {
                 #[unroll(1)]
                 for i in rolled(0..BATCH) {

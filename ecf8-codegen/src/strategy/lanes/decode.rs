@@ -1,7 +1,6 @@
 //! The kernel of the `lanes` layout, for any kind of symbol: a warp decodes a chunk, once, from front to back.
 
-use super::columns::{Columns, open_rows};
-use super::held::Held;
+use super::columns::{Columns, Waiting, open_rows};
 use super::jobs::{Job, open_job, table_of, vectors_per_chunk};
 use super::patches::put_right;
 use super::raw::Raw;
@@ -28,6 +27,7 @@ pub(in super::super) fn lanes_ring(
     ring_rows: V<u32>,
     chunks_per_block: V<u32>,
 ) {
+    t.stores.apply(output);
     let job_number = block_jobs[block_idx()];
     let memory = dynamic_shared::<u32>();
     let decoder = copy_table(t, symbol, codebook, model, table_of(jobs, job_number), memory);
@@ -37,16 +37,15 @@ pub(in super::super) fn lanes_ring(
     }
 
     let job = open_job(jobs, job_number);
-    let warp = Warp { symbol, warps: t.warps_per_block, decoder, model, job, output, memory, ring_rows };
+    let warp = Warp { t, symbol, decoder, model, job, output, memory, ring_rows };
     let first_chunk = (block_idx() - job.first_block) * chunks_per_block;
     warp.decode(first_chunk + warp_idx());
 }
 
 /// What a warp needs to decode chunks.
-struct Warp {
+struct Warp<'a> {
+    t: &'a LanesRing,
     symbol: Symbol,
-    /// Warps of its block.
-    warps: u32,
     decoder: Decoder,
     model: Global<u32>,
     job: Job,
@@ -56,7 +55,7 @@ struct Warp {
     ring_rows: V<u32>,
 }
 
-impl Warp {
+impl Warp<'_> {
     /// Decodes a chunk, if the tensor has so many.
     #[device]
     fn decode(&self, chunk: V<u32>) {
@@ -76,7 +75,7 @@ impl Warp {
                 tail,
                 self.memory,
                 self.decoder.words(),
-                self.warps,
+                self.t.warps_per_block,
                 self.ring_rows,
             );
             self.vectors(&columns, first, number, last_is_part);
@@ -87,8 +86,8 @@ impl Warp {
     /// Decodes the vectors of a chunk, so many from the `first` one on.
     #[device]
     fn vectors(&self, columns: &Columns, first: V<u64>, number: V<u32>, last_is_part: V<bool>) {
-        let waiting = Held::nothing(["waiting_0", "waiting_1", "waiting_2", "waiting_3"]);
-        columns.fetch(0u32.into_v(), waiting);
+        let waiting = Waiting::nothing(self.t.batches_ahead);
+        waiting.fetch(columns);
         let mut position: u32 = 0;
         let mut staged: u32 = 0;
         let mut taken: u32 = 0;
@@ -107,7 +106,7 @@ impl Warp {
                 reach(self.symbol, self.decoder.max_len()),
                 &mut staged,
                 &mut taken,
-                waiting,
+                &waiting,
             );
             if goes_on {
                 let outputs = look_up_turn(self.symbol, &self.decoder, columns, &mut position);
