@@ -19,10 +19,11 @@ pub enum SchemeChoice {
 
 /// The schemes to choose from, the one that decodes fastest first: that takes the fewest instructions per byte
 /// (`ecf8-codegen/OPTIMIZATION.md`).
-static FASTEST_FIRST: [&dyn Scheme; 3] = [&lanes::QUAD_LANES, &lanes::PAIR_LANES, &lanes::BYTE_LANES];
+static FASTEST_FIRST: [&dyn Scheme; 4] =
+    [&lanes::QUAD_LANES, &lanes::TRIPLE_LANES, &lanes::PAIR_LANES, &lanes::BYTE_LANES];
 
 /// Those whose kernels wait for memory alone, on the largest GPUs. What is smaller is then faster.
-const BOUND_BY_MEMORY: usize = 2;
+const BOUND_BY_MEMORY: usize = 3;
 
 /// One part in so many of a tensor may be given for speed.
 const BALANCE: u64 = 400;
@@ -68,6 +69,6 @@ mod tests {
         assert_eq!([SchemeChoice::Size, SchemeChoice::Balanced].map(|c| pick(c, [806, 800])), [1, 1]);
         assert_eq!([SchemeChoice::Size, SchemeChoice::Balanced].map(|c| pick(c, [800, 801])), [0, 0]);
         let names: Vec<&str> = SchemeChoice::Speed.schemes().iter().map(|scheme| scheme.name()).collect();
-        assert_eq!(names, ["quad-lanes", "pair-lanes"]);
+        assert_eq!(names, ["quad-lanes", "triple-lanes", "pair-lanes"]);
     }
 }

@@ -42,8 +42,8 @@ pub fn code_costs(model: &Model, progress: &dyn Progress) -> Result<Vec<CodeCost
     Ok(costs)
 }
 
-/// For each codebook of a file, the symbols of its tensors by each scheme that takes them.
-type BySchemes = Vec<(&'static dyn Scheme, Histogram)>;
+/// For each codebook of a file, the symbols of its tensors by each scheme that takes them, and how many elements they are.
+type BySchemes = Vec<(&'static dyn Scheme, Histogram, u64)>;
 
 fn symbols_by_codebook(file: &CompressedFile, progress: &dyn Progress) -> Result<Vec<BySchemes>> {
     let tensors: Vec<CompressedTensor<'_>> = file.tensors().collect();
@@ -55,7 +55,9 @@ fn symbols_by_codebook(file: &CompressedFile, progress: &dyn Progress) -> Result
                 let data = tensor.decode()?;
                 let takes = |scheme: &&&'static dyn Scheme| scheme.format().dtype == tensor.dtype();
                 let schemes = schemes().iter().filter(takes);
-                Ok(schemes.map(|scheme| (*scheme, scheme.symbol_histogram(&data))).collect())
+                Ok(schemes
+                    .map(|scheme| (*scheme, scheme.symbol_histogram(&data), data.len() as u64))
+                    .collect())
             })
             .collect::<Result<_>>()?;
         for (tensor, counted) in batch.iter().zip(counted) {
@@ -63,7 +65,10 @@ fn symbols_by_codebook(file: &CompressedFile, progress: &dyn Progress) -> Result
             if sums.is_empty() {
                 *sums = counted;
             } else {
-                sums.iter_mut().zip(&counted).for_each(|((_, sum), (_, symbols))| sum.add(symbols));
+                for ((_, sum, all), (_, symbols, elements)) in sums.iter_mut().zip(&counted) {
+                    sum.add(symbols);
+                    *all = all.saturating_add(*elements);
+                }
             }
         }
         progress.advance(batch.iter().map(CompressedTensor::original_bytes).sum());
@@ -72,10 +77,11 @@ fn symbols_by_codebook(file: &CompressedFile, progress: &dyn Progress) -> Result
 }
 
 fn add_costs(costs: &mut Vec<CodeCost>, symbols: BySchemes) {
-    for (scheme, symbols) in symbols {
+    for (scheme, symbols, elements) in symbols {
         for code_bits in scheme.code_bits() {
             let codebook = scheme.codebook_within(&symbols, code_bits);
-            let (bytes, escaped) = (scheme.encoded_bytes(&symbols, &codebook), codebook.uncovered(&symbols));
+            let bytes = scheme.encoded_bytes(elements, &symbols, &codebook);
+            let escaped = codebook.uncovered(&symbols);
             let is_it = |cost: &&mut CodeCost| (cost.scheme, cost.code_bits) == (scheme.name(), code_bits);
             if let Some(cost) = costs.iter_mut().find(is_it) {
                 cost.bytes = cost.bytes.saturating_add(bytes);

@@ -46,6 +46,13 @@ pub(super) struct Planned {
     pub(super) entry: TensorEntry,
 }
 
+impl Planned {
+    /// Elements, of one byte each.
+    fn elements(&self) -> u64 {
+        self.record.bytes()
+    }
+}
+
 impl Plan<'_> {
     /// What the manifest says about the original header, but how long it is deflated.
     pub(super) fn original(&self) -> OriginalHeader {
@@ -77,17 +84,18 @@ struct Candidate {
 impl Candidate {
     /// Gives it a codebook, and bounds for the parts' lengths that follow from it.
     fn assign(&mut self, codebook: Codebook) {
-        let (scheme, symbols) = (self.planned.scheme, &self.symbols);
-        let lengths = scheme.part_bytes(symbols, &codebook);
+        let (scheme, elements, symbols) = (self.planned.scheme, self.planned.elements(), &self.symbols);
+        let lengths = scheme.part_bytes(elements, symbols, &codebook);
         let bound = lengths.iter().fold(0, |sum: u64, length| sum.saturating_add(*length));
-        self.least = Some(scheme.encoded_bytes(symbols, &codebook)).filter(|least| *least != bound);
+        self.least = Some(scheme.encoded_bytes(elements, symbols, &codebook)).filter(|least| *least != bound);
         self.planned.entry.lengths = lengths;
         self.planned.codebook = codebook;
     }
 
     /// What all parts take at least, with its share of the codebook.
     fn least_bytes(&self) -> u64 {
-        let parts = self.planned.scheme.encoded_bytes(&self.symbols, &self.planned.codebook);
+        let Planned { scheme, codebook, .. } = &self.planned;
+        let parts = scheme.encoded_bytes(self.planned.elements(), &self.symbols, codebook);
         parts.saturating_add(self.codebook_bytes)
     }
 

@@ -68,13 +68,13 @@ pub trait Scheme: Sync + Debug {
     /// The best codebook for these symbols with at most `limit` bits to a codeword, or the nearest limit that is possible.
     fn codebook_within(&self, histogram: &Histogram, limit: u8) -> Codebook;
 
-    /// Bytes of each part, in the order of [`Scheme::part_specs`], for data with this `histogram` under `codebook`:
-    /// exact or upper bounds, each for itself, and without a container's padding.
-    fn part_bytes(&self, histogram: &Histogram, codebook: &Codebook) -> Vec<u64>;
+    /// Bytes of each part, in the order of [`Scheme::part_specs`], for so many elements with this `histogram` under
+    /// `codebook`: exact or upper bounds, each for itself, and without a container's padding.
+    fn part_bytes(&self, elements: u64, histogram: &Histogram, codebook: &Codebook) -> Vec<u64>;
 
     /// Bytes of all parts together: exact, which is the sum of [`Scheme::part_bytes`], or a lower bound.
-    fn encoded_bytes(&self, histogram: &Histogram, codebook: &Codebook) -> u64 {
-        self.part_bytes(histogram, codebook).into_iter().fold(0, u64::saturating_add)
+    fn encoded_bytes(&self, elements: u64, histogram: &Histogram, codebook: &Codebook) -> u64 {
+        self.part_bytes(elements, histogram, codebook).into_iter().fold(0, u64::saturating_add)
     }
 
     /// Encodes a tensor's bytes, in parallel.
@@ -115,8 +115,13 @@ fn range_of(encoded: &Encoded<'_>, first: u64, count: usize) -> Result<Range<usi
     range.map(|(first, end)| first..end).ok_or(DecodeError::OutputRange { first, end, elements })
 }
 
-static SCHEMES: [&dyn Scheme; 4] =
-    [&exponent_gap::EXPONENT_GAP, &lanes::QUAD_LANES, &lanes::PAIR_LANES, &lanes::BYTE_LANES];
+static SCHEMES: [&dyn Scheme; 5] = [
+    &exponent_gap::EXPONENT_GAP,
+    &lanes::QUAD_LANES,
+    &lanes::TRIPLE_LANES,
+    &lanes::PAIR_LANES,
+    &lanes::BYTE_LANES,
+];
 
 /// All schemes, the default first.
 #[must_use]

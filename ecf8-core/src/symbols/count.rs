@@ -4,44 +4,52 @@ use super::Symbols;
 use crate::histogram::Histogram;
 use rayon::prelude::*;
 
-/// Bytes that one task counts; even, and few enough for 32-bit counters.
+/// Bytes that one task counts, about: few enough for 32-bit counters.
 const CHUNK: usize = 1 << 20;
 
 /// Counters that take turns, since equal neighbours would otherwise wait for each other's increments.
 const TURNS: usize = 4;
 
-/// How often each symbol occurs in `data`. If the last symbol lacks elements, it counts as the most frequent of those
+/// How often each symbol occurs in `data`. A symbol at the end that lacks elements counts as the most frequent of those
 /// that begin like it.
 #[must_use]
 pub fn histogram<S: Symbols>(data: &[u8]) -> Histogram {
-    const { assert!(CHUNK.is_multiple_of(S::KIND.elements)) };
-    let (kind, width) = (S::KIND, S::KIND.elements);
-    let (whole, rest) = data.split_at(data.len() - data.len() % width);
-    let mut counts = whole.par_chunks(CHUNK).map(count::<S>).reduce(
+    let kind = S::KIND;
+    let (whole, rest) = data.split_at(data.len() - data.len() % kind.block());
+    let chunk = CHUNK - CHUNK % (kind.elements * at_once::<S>());
+    let mut counts = whole.par_chunks(chunk).map(count::<S>).reduce(
         || vec![0; kind.alphabet()],
         |mut sum, counts| {
             sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
             sum
         },
     );
-    if !rest.is_empty() {
-        let likely = kind.beginning_with(rest).rev().max_by_key(|symbol| counts[*symbol]);
+    for number in 0..rest.len().min(kind.stride) {
+        let candidates = kind.beginning_with(&kind.known(rest, number));
+        let likely = candidates.rev().max_by_key(|symbol| counts[*symbol]);
         likely.into_iter().for_each(|symbol| counts[symbol] += 1);
     }
     Histogram::from_counts(&counts)
 }
 
+/// Symbols that are counted in one go: one for each of the counters, or all that interleave.
+const fn at_once<S: Symbols>() -> usize {
+    if S::KIND.stride > TURNS { S::KIND.stride } else { TURNS }
+}
+
+/// Counts whole symbols, none of which lacks elements.
 fn count<S: Symbols>(chunk: &[u8]) -> Vec<u64> {
-    let width = S::KIND.elements;
-    let mut counters = vec![[0u32; TURNS]; S::KIND.alphabet()];
-    let mut groups = chunk.chunks_exact(TURNS * width);
+    let kind = S::KIND;
+    let mut counters = vec![[0u32; TURNS]; kind.alphabet()];
+    let mut groups = chunk.chunks_exact(kind.elements * at_once::<S>());
     for group in &mut groups {
-        for (turn, elements) in group.chunks_exact(width).enumerate() {
-            counters[S::KIND.symbol(elements)][turn] += 1;
+        for number in 0..at_once::<S>() {
+            counters[kind.symbol_at(group, number)][number % TURNS] += 1;
         }
     }
-    for elements in groups.remainder().chunks_exact(width) {
-        counters[S::KIND.symbol(elements)][0] += 1;
+    let rest = groups.remainder();
+    for number in 0..rest.len() / kind.elements {
+        counters[kind.symbol_at(rest, number)][0] += 1;
     }
     counters.into_iter().map(|turns| turns.into_iter().map(u64::from).sum()).collect()
 }
@@ -49,7 +57,7 @@ fn count<S: Symbols>(chunk: &[u8]) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::symbols::{Byte, PAIR, Pair};
+    use crate::symbols::{Byte, PAIR, Pair, TRIPLE, Triple};
 
     #[test]
     fn whole_symbols_are_counted_and_a_last_one_completed_by_frequency() {
@@ -62,5 +70,31 @@ mod tests {
         assert_eq!((odd.counts()[0x72], odd.counts()[0x74]), (1, 3));
         assert_eq!(histogram::<Pair>(&[0x38]).counts()[0x70], 1);
         assert_eq!(histogram::<Pair>(&[]).total(), 0);
+    }
+
+    #[test]
+    fn symbols_of_elements_far_apart_are_counted_round_by_round() {
+        let data: Vec<u8> = (0..3 * CHUNK + 700).map(|i| (i * i / 7 % 256) as u8).collect();
+        for len in [0, 1, 511, 512, 513, 1024, 1535, 1536, 1537, 2600, CHUNK, data.len()] {
+            let data = &data[..len];
+            let (mut whole, mut incomplete) = (vec![0; 4096], 0);
+            for round in data.chunks(1536) {
+                for first in 0..round.len().min(512) {
+                    match (round.get(first + 512), round.get(first + 1024)) {
+                        (Some(second), Some(third)) => {
+                            whole[TRIPLE.symbol(&[round[first], *second, *third])] += 1
+                        }
+                        _ => incomplete += 1,
+                    }
+                }
+            }
+            let counts = histogram::<Triple>(data).counts();
+            assert!(counts.iter().zip(&whole).all(|(count, whole)| count >= whole), "{len}");
+            assert_eq!(counts.iter().sum::<u64>(), whole.iter().sum::<u64>() + incomplete, "{len}");
+        }
+        let mut round = vec![0x38; 1536];
+        round[1024..1524].fill(0x40);
+        let counts = histogram::<Triple>(&[&round[..], &[0x38; 600]].concat()).counts();
+        assert_eq!((counts[0x778], counts[0x777]), (500 + 512, 12));
     }
 }

@@ -109,9 +109,9 @@ impl Scheme for ExponentGap {
         self.codebook(histogram)
     }
 
-    fn part_bytes(&self, histogram: &Histogram, codebook: &Codebook) -> Vec<u64> {
+    fn part_bytes(&self, elements: u64, histogram: &Histogram, codebook: &Codebook) -> Vec<u64> {
         let stream = codebook.cost_bits(histogram).div_ceil(8);
-        let packed = histogram.total().div_ceil(2);
+        let packed = elements.div_ceil(2);
         match Geometry::new(stream, self.bytes_per_thread, self.threads_per_block) {
             Ok(geometry) => vec![stream, packed, geometry.gaps_bytes(), geometry.positions_bytes()],
             Err(_) => vec![stream, packed, u64::MAX, u64::MAX],

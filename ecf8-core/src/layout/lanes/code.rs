@@ -1,6 +1,6 @@
 //! The codebook for symbols that are decoded by one look-up each.
 
-use super::patch::{self, GROUP};
+use super::patch;
 use super::{LEAST_LIMIT, MAX_CODEWORDS, MAX_LEN};
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;
@@ -32,17 +32,36 @@ pub(super) fn stream_bits(histogram: &Histogram, codebook: &Codebook) -> u64 {
 }
 
 /// How many patches symbols without a codeword need: one for each group of elements in which they differ from the symbol that
-/// stands in. Where groups are larger than symbols, two may share one.
+/// stands in. Where a group has elements of two symbols, they may share one.
 pub(super) fn patches(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
     let stand_in = codebook.first_symbol().unwrap_or(0);
     let missing = histogram.present().iter().filter(|(symbol, _)| codebook.length(*symbol) == 0);
     let patches = missing.map(|&(symbol, count)| {
         let differs = |element: &usize| kind.element(symbol, *element) != kind.element(stand_in, *element);
         let elements: Vec<usize> = (0..kind.elements).collect();
-        let groups = elements.chunks(GROUP).filter(|group| group.iter().any(differs)).count();
+        let groups = elements.chunks(patch::shared(kind)).filter(|group| group.iter().any(differs)).count();
         count.saturating_mul(groups as u64)
     });
     patches.fold(0, u64::saturating_add)
+}
+
+/// How many bits a symbol that lacks elements may take less than the one that it counts as, see
+/// [`histogram`](crate::symbols::histogram): none, if the codebook is made for these symbols.
+pub(super) fn most_saved(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
+    let (lengths, min_len) = (codebook.lengths(), codebook.min_len());
+    let most = (1..kind.elements).flat_map(|known| {
+        let free = kind.coded_bits() * u32::try_from(kind.elements - known).unwrap_or(0);
+        let alike = histogram.present().chunk_by(move |(one, _), (other, _)| one >> free == other >> free);
+        let lengths = &lengths;
+        alike.filter_map(move |alike| {
+            let (likely, _) = alike.iter().rev().max_by_key(|(_, count)| *count)?;
+            let beginning = likely >> free;
+            let candidates = lengths.get(beginning << free..(beginning + 1) << free)?;
+            let shortest = candidates.iter().copied().filter(|length| *length > 0).min().unwrap_or(min_len);
+            Some(codebook.length(*likely).max(min_len).saturating_sub(shortest))
+        })
+    });
+    most.max().unwrap_or(0).into()
 }
 
 /// The cheapest code found whose limit is the shortest, of 10 to 13 bits, that costs at most 0.05 % more than the longest.

@@ -1,12 +1,12 @@
 //! Fast decoding, in parallel over chunks.
 //!
-//! A chunk's words are brought into the order of its lanes' streams first. Then vectors are decoded in the order of the
+//! A chunk's words are brought into the order of its lanes' streams first. Then turns are taken in the order of the
 //! output: neighbours belong to different lanes and do not wait for each other.
 
-use super::geometry::{LANES, VECTOR};
+use super::geometry::LANES;
 use super::measure::lead;
 use super::parts::{Chunk, Parts, check_length};
-use super::{LaneSymbols, MAX_CODEWORDS, MAX_LEN, nibbles, patch};
+use super::{LaneSymbols, MAX_CODEWORDS, MAX_LEN, nibbles, patch, turn};
 use crate::bits;
 use crate::codebook::Codebook;
 use crate::int;
@@ -25,7 +25,7 @@ pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> R
     let table = Table::new::<S>(&encoded.codebook);
     let chunks = out.par_chunks_mut(parts.geometry.chunk).enumerate().with_min_len(1);
     chunks.try_for_each_init(Vec::new, |streams, (index, out)| {
-        decode_chunk::<S>(&parts, &table, &parts.chunk(index)?, streams, out)
+        decode_chunk::<S>(&parts, &table, &parts.chunk::<S>(index)?, streams, out)
     })
 }
 
@@ -46,7 +46,7 @@ pub(super) fn decode_range<S: LaneSymbols>(
     pieces.into_par_iter().enumerate().with_min_len(1).try_for_each_init(
         Vec::new,
         |streams, (number, out)| {
-            let chunk = parts.chunk(range.start / size + number)?;
+            let chunk = parts.chunk::<S>(range.start / size + number)?;
             if out.len() == chunk.elements {
                 return decode_chunk::<S>(&parts, &table, &chunk, streams, out);
             }
@@ -84,18 +84,21 @@ fn decode_streams<S: LaneSymbols>(
 ) -> Result<(), DecodeError> {
     let stride = gather(chunk, streams);
     let mut positions = [0u32; LANES];
-    for round in out.chunks_mut(LANES * VECTOR) {
-        let lanes = round.len().div_ceil(VECTOR);
-        parts.check_lead(chunk.index, lead(&positions[..lanes], parts.vector_bits))?;
-        let mut lanes = streams.chunks_exact(stride).zip(&mut positions);
-        let (vectors, rest) = round.as_chunks_mut::<VECTOR>();
-        for (place, (stream, position)) in vectors.iter_mut().zip(&mut lanes) {
-            table.vector::<S>(stream, position, place);
+    let mut last = Vec::new();
+    for out in out.chunks_mut(turn::round::<S>()) {
+        let lanes = turn::lanes(out.len());
+        parts.check_lead(chunk.index, lead(&positions[..lanes], parts.turn_bits))?;
+        let is_whole = out.len() == turn::round::<S>();
+        if !is_whole {
+            last.resize(turn::round::<S>(), 0);
         }
-        if let (false, Some((stream, position))) = (rest.is_empty(), lanes.next()) {
-            let mut vector = [0; VECTOR];
-            table.vector::<S>(stream, position, &mut vector);
-            rest.copy_from_slice(&vector[..rest.len()]);
+        let round = if is_whole { &mut *out } else { &mut last[..] };
+        let streams = streams.chunks_exact(stride).zip(&mut positions).take(lanes);
+        for (lane, (stream, position)) in streams.enumerate() {
+            table.turn::<S>(stream, position, turn::of_mut::<S>(round, lane));
+        }
+        if !is_whole {
+            out.copy_from_slice(&last[..out.len()]);
         }
     }
     (0..LANES).try_for_each(|lane| chunk.check_end(lane, u64::from(positions[lane])))
@@ -179,19 +182,19 @@ impl Table {
         if is_small::<S>() { entry.number() } else { self.symbols[entry.number()] }
     }
 
-    /// One vector of a lane's stream, raw bits zero, from bit `position` on, which then is where it ends. It is written in
+    /// One turn of a lane's stream, raw bits zero, from bit `position` on, which then is where it ends. It is written in
     /// place, byte by byte: a vector that is returned would be read back whole before its bytes have left the store buffer.
     #[inline]
-    fn vector<S: LaneSymbols>(&self, stream: &[u8], position: &mut u32, out: &mut [u8; VECTOR]) {
-        const { assert!(VECTOR.is_multiple_of(PER_WINDOW * S::KIND.elements)) };
+    fn turn<S: LaneSymbols>(&self, stream: &[u8], position: &mut u32, turn: &mut [u8]) {
+        const { assert!(turn::symbols::<S>().is_multiple_of(PER_WINDOW)) };
         let mut bit = *position;
-        for places in out.chunks_exact_mut(PER_WINDOW * S::KIND.elements) {
+        for first in (0..turn::symbols::<S>()).step_by(PER_WINDOW) {
             let mut window = bits::window(stream, u64::from(bit));
-            for place in places.chunks_exact_mut(S::KIND.elements) {
+            for number in first..first + PER_WINDOW {
                 let entry = self.entries[int::index(window >> (64 - MAX_LEN))];
                 let symbol = self.symbol::<S>(entry);
-                for (element, place) in place.iter_mut().enumerate() {
-                    *place = S::KIND.element(symbol, element);
+                for index in 0..S::KIND.elements {
+                    turn[S::KIND.place(number, index)] = S::KIND.element(symbol, index);
                 }
                 window <<= entry.len();
                 bit += entry.len();

@@ -1,14 +1,12 @@
 //! Encoding, in parallel over chunks, in two passes: streams are measured first, so each chunk knows its place.
 
 use super::chunk::ChunkEntry;
-use super::geometry::{
-    Geometry, LANES, MIN_ELEMENTS_PER_LANE, S_RANGE, VECTOR, elements_per_lane, is_possible, vector_bits,
-};
+use super::geometry::{Geometry, LANES, VECTOR, elements_per_lane, turn_bits};
 use super::measure::{Measure, Measured};
 use super::tail::Tail;
 use super::words::{self, Word};
 use super::{
-    CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, fits, has_raw, nibbles,
+    CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, fits, has_raw, nibbles, turn,
 };
 use crate::codebook::Codebook;
 use crate::int;
@@ -88,13 +86,14 @@ impl Plan {
         measure: &Measure,
         wanted: Option<u64>,
     ) -> Result<Self, EncodeError> {
+        const { assert!(least_fits::<S>()) };
         let elements = data.len() as u64;
-        let mut elements_per_lane = wanted.unwrap_or_else(|| elements_per_lane(elements));
-        if !is_possible(elements_per_lane) {
+        let mut elements_per_lane = wanted.unwrap_or_else(|| self::elements_per_lane::<S>(elements));
+        if !S::LENGTHS.has(elements_per_lane) {
             return Err(EncodeError::Param {
                 param: ELEMENTS_PER_LANE,
                 value: elements_per_lane,
-                range: S_RANGE,
+                range: S::LENGTHS.range,
             });
         }
         if let (true, [first, ..]) = (codebook.is_empty(), data) {
@@ -102,15 +101,14 @@ impl Plan {
             return Err(EncodeError::NoCodeword { symbol });
         }
         // At most 16 symbols of 13 bits.
-        let vector_bits = u32::try_from(vector_bits::<S>(codebook)).unwrap_or(u32::MAX);
+        let turn_bits = u32::try_from(turn_bits::<S>(codebook)).unwrap_or(u32::MAX);
         loop {
             let geometry = Geometry::new(elements, elements_per_lane);
             let chunks = data.par_chunks(geometry.chunk);
-            let measured: Vec<Measured> =
-                chunks.map(|chunk| measure.chunk::<S>(chunk, vector_bits)).collect();
+            let measured: Vec<Measured> = chunks.map(|chunk| measure.chunk::<S>(chunk, turn_bits)).collect();
             let lead_rows = measured.iter().map(|chunk| chunk.lead_rows).max().unwrap_or(0);
             let lead_rows = u64::from(lead_rows.max(1));
-            if lead_rows <= MAX_LEAD_ROWS || elements_per_lane == MIN_ELEMENTS_PER_LANE {
+            if lead_rows <= MAX_LEAD_ROWS || elements_per_lane == S::LENGTHS.least {
                 return Ok(Self { elements_per_lane, lead_rows, geometry, measured });
             }
             elements_per_lane /= 2;
@@ -118,12 +116,14 @@ impl Plan {
     }
 }
 
-// The least S never needs more rows than there may be: after all vectors of a lane but one, streams are apart by 12 bits
-// for each symbol, and one more vector takes at most 208 bits.
-const _: () = {
-    let apart = (MIN_ELEMENTS_PER_LANE - VECTOR as u64) * 12;
-    assert!((apart + VECTOR as u64 * super::MAX_LEN as u64).div_ceil(32) < MAX_LEAD_ROWS);
-};
+/// Whether the least S never needs more rows than there may be: after all turns of a lane but one, streams are apart by 12
+/// bits for each symbol.
+const fn least_fits<S: LaneSymbols>() -> bool {
+    let symbols = turn::symbols::<S>() as u64;
+    let turns = S::LENGTHS.least / (VECTOR * S::VECTORS) as u64;
+    let (apart, one) = ((turns - 1) * symbols * 12, symbols * super::MAX_LEN as u64);
+    (apart + one).div_ceil(32) < MAX_LEAD_ROWS
+}
 
 /// The entries of all chunks, and the one that ends the last.
 fn entries(measured: &[Measured]) -> Result<Vec<ChunkEntry>, EncodeError> {
@@ -172,13 +172,10 @@ impl Codes {
         }
         let tail = Tail::new(&extras, measured.width());
         let mut places = Places { rows, tails, tail: &tail };
-        for round in data.chunks(LANES * VECTOR) {
-            let (vectors, rest) = round.as_chunks::<VECTOR>();
-            for ((index, vector), lane) in vectors.iter().enumerate().zip(&mut lanes) {
-                self.vector::<S>(vector, index, lane, &mut places);
-            }
-            if let (false, Some(lane)) = (rest.is_empty(), lanes.get_mut(vectors.len())) {
-                self.vector::<S>(&measure.complete::<S>(rest), vectors.len(), lane, &mut places);
+        for elements in data.chunks(turn::round::<S>()) {
+            let round = measure.complete::<S>(elements);
+            for (index, lane) in lanes.iter_mut().enumerate().take(turn::lanes(elements.len())) {
+                self.turn::<S>(turn::of::<S>(&round, index), index, lane, &mut places);
             }
         }
         for (index, lane) in lanes.iter().enumerate() {
@@ -188,15 +185,9 @@ impl Codes {
     }
 
     #[inline]
-    fn vector<S: LaneSymbols>(
-        &self,
-        vector: &[u8; VECTOR],
-        index: usize,
-        lane: &mut Lane,
-        places: &mut Places<'_>,
-    ) {
-        for elements in vector.chunks_exact(S::KIND.elements) {
-            let (code, len) = self.0[S::KIND.symbol(elements)];
+    fn turn<S: LaneSymbols>(&self, turn: &[u8], index: usize, lane: &mut Lane, places: &mut Places<'_>) {
+        for number in 0..turn::symbols::<S>() {
+            let (code, len) = self.0[S::KIND.symbol_at(turn, number)];
             lane.pending = lane.pending << len | u64::from(code);
             lane.pending_bits += len;
             if lane.pending_bits >= 32 {

@@ -1,7 +1,7 @@
-//! Chunks, lanes and vectors: how many there are, and how large parts can become.
+//! Chunks and lanes: how many there are, how long, and how large parts can become.
 
 use super::patch::{self, GROUP};
-use super::{LaneSymbols, MAX_LEN, code, has_raw, nibbles};
+use super::{LaneSymbols, MAX_LEN, code, has_raw, nibbles, turn};
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;
 use crate::int;
@@ -12,23 +12,43 @@ pub const LANES: usize = 32;
 /// Elements that a lane has in a row: what a thread stores at once.
 pub const VECTOR: usize = 16;
 
-/// The fewest elements of a lane in a whole chunk.
-pub const MIN_ELEMENTS_PER_LANE: u64 = 64;
+/// What S may be: one value and its doubles, up to the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneLengths {
+    /// The fewest elements of a lane in a whole chunk.
+    pub least: u64,
+    /// The most.
+    pub most: u64,
+    /// Both in words, for errors.
+    pub(super) range: &'static str,
+}
 
-/// The most elements of a lane in a whole chunk.
-pub const MAX_ELEMENTS_PER_LANE: u64 = 4096;
+impl LaneLengths {
+    /// For a layout with so many vectors to a turn.
+    pub(super) const fn new(vectors: usize) -> Self {
+        match vectors {
+            1 => Self { least: 64, most: 4096, range: "a power of two from 64 to 4096" },
+            _ => Self { least: 96, most: 3072, range: "three times a power of two, from 96 to 3072" },
+        }
+    }
 
-/// What S may be, for errors.
-pub(super) const S_RANGE: &str = "a power of two from 64 to 4096";
+    /// Whether S is one that the format has.
+    pub(super) fn has(self, elements_per_lane: u64) -> bool {
+        (self.least..=self.most).contains(&elements_per_lane)
+            && elements_per_lane.is_multiple_of(self.least)
+            && (elements_per_lane / self.least).is_power_of_two()
+    }
+}
 
-/// Whether S is one that the format has.
-pub(super) fn is_possible(elements_per_lane: u64) -> bool {
-    elements_per_lane.is_power_of_two()
-        && (MIN_ELEMENTS_PER_LANE..=MAX_ELEMENTS_PER_LANE).contains(&elements_per_lane)
+/// Elements of one lane in a whole chunk where a whole number of turns is nearest to `elements` or below, a power of two: so many
+/// or, where three vectors are a turn, three quarters.
+pub(super) const fn nearest<S: LaneSymbols>(elements: u64) -> u64 {
+    let vectors = S::VECTORS as u64;
+    elements / vectors.next_power_of_two() * vectors
 }
 
 /// S for a tensor of this many elements: 1024 where that leaves 256 chunks, which is a tensor of 8 MiB; else the largest
-/// of 512, 256 and 128 that leaves four; else 128.
+/// of 512, 256 and 128 that leaves four; else 128. For triples three quarters of these.
 ///
 /// A chunk costs about 38 bytes of metadata, which are 0.7 % of the codewords for S = 256 and 0.17 % for S = 1024.
 /// Against that, each chunk is work for one warp, and a lane's symbols are decoded one after the other, some twenty
@@ -37,12 +57,13 @@ pub(super) fn is_possible(elements_per_lane: u64) -> bool {
 /// decoded many in one launch, where others fill the gaps, so what matters is that the longest lane is not long, and
 /// that a file of hundreds of them stays small.
 #[must_use]
-pub fn elements_per_lane(elements: u64) -> u64 {
+pub fn elements_per_lane<S: LaneSymbols>(elements: u64) -> u64 {
+    let [most, middle, fewer, fewest] = [1024, 512, 256, 128].map(nearest::<S>);
     let leaves = |s: &u64| elements / (LANES as u64 * s);
-    if leaves(&1024) >= 256 {
-        return 1024;
+    if leaves(&most) >= 256 {
+        return most;
     }
-    [512, 256].into_iter().find(|s| leaves(s) >= 4).unwrap_or(128)
+    [middle, fewer].into_iter().find(|s| leaves(s) >= 4).unwrap_or(fewest)
 }
 
 /// How a tensor is cut.
@@ -69,27 +90,32 @@ impl Geometry {
     }
 }
 
-/// Bits that one vector takes at most under a codebook.
-pub(super) fn vector_bits<S: LaneSymbols>(codebook: &Codebook) -> u64 {
-    (VECTOR / S::KIND.elements) as u64 * u64::from(codebook.max_len())
+/// Bits that one turn takes at most under a codebook.
+pub(super) fn turn_bits<S: LaneSymbols>(codebook: &Codebook) -> u64 {
+    turn::symbols::<S>() as u64 * u64::from(codebook.max_len())
+}
+
+/// Symbols of a tensor that lack elements.
+fn incomplete<S: LaneSymbols>(elements: u64) -> u64 {
+    let (block, stride) = (S::KIND.block() as u64, S::KIND.stride as u64);
+    let rest = elements % block;
+    rest.min(stride) - rest.saturating_sub(block - stride)
 }
 
 /// Upper bounds for the parts: all words may end up in rows, or all in tails.
 pub(super) fn part_bounds<S: LaneSymbols>(
+    elements: u64,
     histogram: &Histogram,
     codebook: &Codebook,
     elements_per_lane: Option<u64>,
 ) -> Vec<u64> {
-    let symbols = histogram.total();
-    let elements = symbols.saturating_mul(S::KIND.elements as u64);
     // Streams that run far apart are made shorter, down to the least S.
-    let least = elements_per_lane.map_or(MIN_ELEMENTS_PER_LANE, |s| s.min(MIN_ELEMENTS_PER_LANE)).max(1);
+    let least = S::LENGTHS.least.min(elements_per_lane.unwrap_or(u64::MAX)).max(1);
     let chunks = elements.div_ceil(LANES as u64 * least);
-    let padding = (VECTOR as u64) * u64::from(MAX_LEN);
-    let stream = code::stream_bits(histogram, codebook).saturating_add(padding).div_ceil(8);
-    // A last symbol that lacks elements may need other patches than the one that it counts as.
-    let most = patch::groups(&S::KIND) as u64;
-    let patches = code::patches(&S::KIND, histogram, codebook).saturating_add(most).saturating_mul(4);
+    // Symbols of no elements, and those that another stands in for which begins like them.
+    let unlike = (VECTOR as u64 + incomplete::<S>(elements)) * u64::from(MAX_LEN);
+    let stream = code::stream_bits(histogram, codebook).saturating_add(unlike).div_ceil(8);
+    let patches = code::patches(&S::KIND, histogram, codebook).saturating_mul(4);
     // A chunk's tails: widths of at most 31 bits for each lane, and a last word that is not full.
     let tails = stream.saturating_add(chunks.saturating_mul(32 * 4)).saturating_add(patches);
     let mut bounds = vec![stream, tails.next_multiple_of(4), chunks.saturating_add(1).saturating_mul(8)];
@@ -100,15 +126,17 @@ pub(super) fn part_bounds<S: LaneSymbols>(
 }
 
 /// What the parts take at least: codewords, patches, raw bits, and the fewest chunks' entries.
-pub(super) fn least_bytes<S: LaneSymbols>(histogram: &Histogram, codebook: &Codebook) -> u64 {
-    let elements = histogram.total().saturating_mul(S::KIND.elements as u64);
-    let raw = elements.saturating_mul(u64::from(S::KIND.raw_bits())) / 8;
-    let chunks = elements / (LANES as u64 * MAX_ELEMENTS_PER_LANE) * 8;
-    // Two bytes may share a patch, and a last symbol that lacks elements may do without one.
-    let most = patch::groups(&S::KIND) as u64;
-    let patches = code::patches(&S::KIND, histogram, codebook).saturating_sub(most);
-    let patches = patches.saturating_mul(S::KIND.elements.min(GROUP) as u64) / GROUP as u64;
-    (code::stream_bits(histogram, codebook) / 8)
+pub(super) fn least_bytes<S: LaneSymbols>(elements: u64, histogram: &Histogram, codebook: &Codebook) -> u64 {
+    let raw = if has_raw::<S>() { nibbles::packed_bytes(elements) } else { 0 };
+    let chunks = elements.div_ceil(LANES as u64 * S::LENGTHS.most).saturating_add(1).saturating_mul(8);
+    // Symbols that lack elements may have shorter codewords than those which they count as, and do without patches.
+    let incomplete = incomplete::<S>(elements);
+    let saved = if incomplete > 0 { code::most_saved(&S::KIND, histogram, codebook) * incomplete } else { 0 };
+    let spared = patch::groups(&S::KIND) as u64 * incomplete;
+    // All elements of a patch may be of other symbols.
+    let patches = code::patches(&S::KIND, histogram, codebook).saturating_sub(spared);
+    let patches = patches.saturating_mul(patch::shared(&S::KIND) as u64) / GROUP as u64;
+    (code::stream_bits(histogram, codebook).saturating_sub(saved) / 8)
         .saturating_add(raw)
         .saturating_add(chunks)
         .saturating_add(patches.saturating_mul(4))

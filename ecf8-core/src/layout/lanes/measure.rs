@@ -1,16 +1,17 @@
 //! The first pass of encoding: how long each lane's stream becomes, and how far lanes run apart.
 
-use super::LaneSymbols;
 use super::geometry::{LANES, VECTOR};
 use super::patch::{GROUP, Patch};
 use super::words::Word;
+use super::{LaneSymbols, turn};
 use crate::codebook::Codebook;
+use std::borrow::Cow;
 
-/// Set in the length of a symbol without a codeword, beside the length of the one that stands in. Sums of a vector keep both
+/// Set in the length of a symbol without a codeword, beside the length of the one that stands in. Sums of a turn keep both
 /// apart.
 const MISSING: u32 = 1 << 16;
 
-/// Lengths of codewords, and how a last vector that lacks elements is filled up.
+/// Lengths of codewords, and how a last round that lacks elements is filled up.
 pub(super) struct Measure {
     lengths: Vec<u32>,
     /// The first symbol with the shortest codeword, which stands in for symbols that have none and for no symbol at all.
@@ -65,96 +66,77 @@ impl Measure {
         self.lengths[symbol] & MISSING != 0
     }
 
-    /// A vector that begins with `elements`, of which there are fewer: what is missing are the symbols with the shortest
-    /// codewords.
-    pub(super) fn complete<S: LaneSymbols>(&self, elements: &[u8]) -> [u8; VECTOR] {
-        let (kind, width) = (S::KIND, S::KIND.elements);
-        let mut vector = [0; VECTOR];
-        for (index, place) in vector.chunks_exact_mut(width).enumerate() {
-            let known = elements.chunks(width).nth(index).unwrap_or_default();
-            let candidates = kind.beginning_with(known).filter(|symbol| !self.is_missing(*symbol));
-            let symbol = if known.is_empty() {
-                self.shortest
-            } else {
-                candidates
-                    .min_by_key(|symbol| self.lengths[*symbol])
-                    .unwrap_or(kind.beginning_with(known).start)
-            };
-            for (element, place) in place.iter_mut().enumerate() {
-                *place = known.get(element).copied().unwrap_or(kind.element(symbol, element));
+    /// A round that has these elements. If some are missing, symbols have the shortest codewords possible.
+    pub(super) fn complete<'a, S: LaneSymbols>(&self, elements: &'a [u8]) -> Cow<'a, [u8]> {
+        turn::whole::<S>(elements, |known| {
+            if known.is_empty() {
+                return self.shortest;
             }
-        }
-        vector
-    }
-
-    /// Measures one chunk, whose vectors take at most `vector_bits` bits.
-    pub(super) fn chunk<S: LaneSymbols>(&self, data: &[u8], vector_bits: u32) -> Measured {
-        let mut bits = [0; LANES];
-        let mut lead_rows = 0;
-        let mut patches = Vec::new();
-        for (round, data) in data.chunks(LANES * VECTOR).enumerate() {
-            lead_rows = lead_rows.max(lead(&bits[..data.len().div_ceil(VECTOR)], vector_bits));
-            let (vectors, rest) = data.as_chunks::<VECTOR>();
-            let mut add = |lane: usize, vector: &[u8; VECTOR], known: usize| {
-                let sum = self.vector::<S>(vector);
-                bits[lane] += sum & (MISSING - 1);
-                if sum >= MISSING {
-                    let first = (round * LANES + lane) * (VECTOR / GROUP);
-                    patches.extend(self.patches::<S>(vector, known, first).map(Patch::to_word));
-                }
-            };
-            for (lane, vector) in vectors.iter().enumerate() {
-                add(lane, vector, VECTOR);
-            }
-            if !rest.is_empty() {
-                add(vectors.len(), &self.complete::<S>(rest), rest.len());
-            }
-        }
-        Measured { bits, lead_rows, patches }
-    }
-
-    /// Bits of a vector, and [`MISSING`] for each symbol without a codeword.
-    #[inline]
-    fn vector<S: LaneSymbols>(&self, vector: &[u8; VECTOR]) -> u32 {
-        vector.chunks_exact(S::KIND.elements).map(|elements| self.lengths[S::KIND.symbol(elements)]).sum()
-    }
-
-    /// The patches of a vector, of which so many elements exist, and whose groups are counted from `first`.
-    fn patches<S: LaneSymbols>(
-        &self,
-        vector: &[u8; VECTOR],
-        known: usize,
-        first: usize,
-    ) -> impl Iterator<Item = Patch> {
-        let decoded = self.decoded::<S>(vector);
-        let vector = *vector;
-        (0..known.div_ceil(GROUP)).filter_map(move |group| {
-            let elements = GROUP * group..known.min(GROUP * group + GROUP);
-            let wrong = elements.clone().any(|i| S::KIND.coded_part(vector[i]) != decoded[i]);
-            let byte = |i: usize| if elements.contains(&i) { vector[i] } else { 0 };
-            let bytes = [byte(GROUP * group), byte(GROUP * group + 1)];
-            wrong.then_some(Patch { group: first + group, bytes })
+            let beginning = S::KIND.beginning_with(known);
+            let candidates = beginning.clone().filter(|symbol| !self.is_missing(*symbol));
+            candidates.min_by_key(|symbol| self.lengths[*symbol]).unwrap_or(beginning.start)
         })
     }
 
-    /// What the codewords of a vector stand for, raw bits zero.
-    fn decoded<S: LaneSymbols>(&self, vector: &[u8; VECTOR]) -> [u8; VECTOR] {
-        let mut decoded = [0; VECTOR];
-        let places = decoded.chunks_exact_mut(S::KIND.elements);
-        for (elements, places) in vector.chunks_exact(S::KIND.elements).zip(places) {
-            let symbol = S::KIND.symbol(elements);
-            let symbol = if self.is_missing(symbol) { self.shortest } else { symbol };
-            places.iter_mut().enumerate().for_each(|(i, place)| *place = S::KIND.element(symbol, i));
+    /// Measures one chunk, whose turns take at most `turn_bits` bits.
+    pub(super) fn chunk<S: LaneSymbols>(&self, data: &[u8], turn_bits: u32) -> Measured {
+        let mut bits = [0; LANES];
+        let mut lead_rows = 0;
+        let mut patches = Vec::new();
+        for (number, elements) in data.chunks(turn::round::<S>()).enumerate() {
+            let lanes = turn::lanes(elements.len());
+            lead_rows = lead_rows.max(lead(&bits[..lanes], turn_bits));
+            let round = self.complete::<S>(elements);
+            for (lane, bits) in bits.iter_mut().enumerate().take(lanes) {
+                let turn = turn::of::<S>(&round, lane);
+                let sum = self.turn::<S>(turn);
+                *bits += sum & (MISSING - 1);
+                if sum >= MISSING {
+                    let first = (number * turn::round::<S>() + lane * VECTOR) / GROUP;
+                    self.patch::<S>(turn, elements.len() - lane * VECTOR, first, &mut patches);
+                }
+            }
         }
-        decoded
+        if S::VECTORS > 1 {
+            patches.sort_unstable_by_key(|patch: &Patch| patch.group);
+        }
+        Measured { bits, lead_rows, patches: patches.into_iter().map(Patch::to_word).collect() }
+    }
+
+    /// Bits of a turn, and [`MISSING`] for each symbol without a codeword.
+    #[inline]
+    fn turn<S: LaneSymbols>(&self, turn: &[u8]) -> u32 {
+        (0..turn::symbols::<S>()).map(|number| self.lengths[S::KIND.symbol_at(turn, number)]).sum()
+    }
+
+    /// Adds the patches of a turn, of which so many elements exist, and whose groups are counted from `first`.
+    fn patch<S: LaneSymbols>(&self, turn: &[u8], known: usize, first: usize, patches: &mut Vec<Patch>) {
+        let mut wrong = [false; VECTOR * turn::MAX_VECTORS / GROUP];
+        for number in 0..turn::symbols::<S>() {
+            if !self.is_missing(S::KIND.symbol_at(turn, number)) {
+                continue;
+            }
+            for index in 0..S::KIND.elements {
+                let place = S::KIND.place(number, index);
+                let differs = S::KIND.coded_part(turn[place]) != S::KIND.element(self.shortest, index);
+                wrong[place / turn::STRIDE * (VECTOR / GROUP) + place % turn::STRIDE / GROUP] |=
+                    place < known && differs;
+            }
+        }
+        let wrong = wrong.into_iter().enumerate().filter(|(_, wrong)| *wrong);
+        patches.extend(wrong.map(|(group, _)| {
+            let group = group / (VECTOR / GROUP) * (turn::STRIDE / GROUP) + group % (VECTOR / GROUP);
+            let byte = |place: usize| if place < known { turn[place] } else { 0 };
+            Patch { group: first + group, bytes: [byte(GROUP * group), byte(GROUP * group + 1)] }
+        }));
     }
 }
 
-/// Rows in use while lanes which stand at these bits decode one vector of at most `vector_bits` bits each: from the row
+/// Rows in use while lanes which stand at these bits decode one turn of at most `turn_bits` bits each: from the row
 /// of the hindmost up to the last row that the foremost can reach.
 #[inline]
-pub(super) fn lead(positions: &[u32], vector_bits: u32) -> u32 {
+pub(super) fn lead(positions: &[u32], turn_bits: u32) -> u32 {
     let (least, most) =
         positions.iter().fold((u32::MAX, 0), |(least, most), bit| (least.min(*bit), most.max(*bit)));
-    (most + vector_bits).div_ceil(32).saturating_sub(least / 32)
+    (most + turn_bits).div_ceil(32).saturating_sub(least / 32)
 }

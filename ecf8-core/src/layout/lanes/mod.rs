@@ -1,15 +1,15 @@
 //! Layout `lanes`: 32 bitstreams side by side, one for each lane of a GPU's warp, decoded in one pass.
 //!
 //! A tensor is cut into chunks of 32·S elements, a chunk into vectors of 16 elements, and vector `v` of a chunk belongs
-//! to lane `v` mod 32: what a warp stores at once is 512 bytes in a row. The codewords of a lane's vectors, in order, are
-//! one bitstream. Its 32-bit words stand in rows: row `r` of a chunk holds word `r` of every lane, so a warp loads 128
+//! to lane `v` mod 32: what a warp stores at once is 512 bytes in a row. A lane decodes one vector at a turn, or three where symbols are
+//! of three elements, which then come from one vector each. The codewords of a lane's turns, in order, are one bitstream. Its 32-bit words stand in rows: row `r` of a chunk holds word `r` of every lane, so a warp loads 128
 //! bytes in a row. Rows go as far as the shortest stream; what the others have beyond is in `tails`: shorter rows, with words of
 //! the lanes that have one, and then the bits that fill no word.
 //! Since every lane knows how many symbols it has and where they go, nothing is decoded twice and nothing else is stored
 //! but an entry per chunk.
 //!
-//! The layout takes symbols of any [kind](crate::symbols); with [`Quad`] it is the scheme `quad-lanes`, with [`Pair`]
-//! `pair-lanes`, with [`Byte`] `byte-lanes`. A codebook need not have all symbols: for the rarest there are patches, in
+//! The layout takes symbols of any [kind](crate::symbols); with [`Quad`] it is the scheme `quad-lanes`, with
+//! [`Triple`] `triple-lanes`, with [`Pair`] `pair-lanes`, with [`Byte`] `byte-lanes`. A codebook need not have all symbols: for the rarest there are patches, in
 //! `tails`, too.
 
 mod chunk;
@@ -23,16 +23,17 @@ mod parts;
 mod patch;
 mod reference;
 mod tail;
+mod turn;
 mod words;
 
 pub use chunk::ChunkEntry;
-pub use geometry::{LANES, MAX_ELEMENTS_PER_LANE, MIN_ELEMENTS_PER_LANE, VECTOR, elements_per_lane};
+pub use geometry::{LANES, LaneLengths, VECTOR, elements_per_lane};
 
 use super::{DecodeError, EncodeError, Encoded, PartSpec, PartType, Scheme};
 use crate::codebook::Codebook;
 use crate::format::FloatFormat;
 use crate::histogram::Histogram;
-use crate::symbols::{self, Byte, Pair, Quad, SymbolKind, Symbols};
+use crate::symbols::{self, Byte, Pair, Quad, SymbolKind, Symbols, Triple};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::RangeInclusive;
@@ -73,8 +74,6 @@ static PARTS: [PartSpec; 4] = [
     PartSpec { name: PACKED, dtype: PartType::U8, about: "sign and mantissa, eight elements to four bytes" },
 ];
 
-static DEFAULT_PARAMS: [(&str, u64); 2] = [(ELEMENTS_PER_LANE, 1024), (LEAD_ROWS, MAX_LEAD_ROWS)];
-
 /// What codebooks the schemes take, for errors.
 const CODEBOOKS: &str = "all its symbols, at most 4096 codewords and 13 bits";
 
@@ -86,6 +85,10 @@ pub trait LaneSymbols: Symbols {
     const NAME: &'static str;
     /// One line about it.
     const ABOUT: &'static str;
+    /// Vectors that a lane decodes in one turn, of which a symbol has elements.
+    const VECTORS: usize = turn::vectors(&Self::KIND);
+    /// What S may be.
+    const LENGTHS: LaneLengths = LaneLengths::new(Self::VECTORS);
 }
 
 impl LaneSymbols for Pair {
@@ -106,6 +109,15 @@ impl LaneSymbols for Quad {
         "exponents Huffman-coded four by four, one stream per lane of a warp, packed sign and mantissa";
 }
 
+impl LaneSymbols for Triple {
+    fn scheme() -> &'static Lanes<Self> {
+        &TRIPLE_LANES
+    }
+    const NAME: &'static str = "triple-lanes";
+    const ABOUT: &'static str =
+        "exponents Huffman-coded three by three, one stream per lane of a warp, packed sign and mantissa";
+}
+
 impl LaneSymbols for Byte {
     fn scheme() -> &'static Lanes<Self> {
         &BYTE_LANES
@@ -117,14 +129,17 @@ impl LaneSymbols for Byte {
 /// The scheme with symbols of kind `S`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lanes<S> {
-    /// S, a power of two from 64 to 4096; `None` lets [`elements_per_lane`] choose. Halved where `lead_rows` would be
-    /// above [`MAX_LEAD_ROWS`].
+    /// S, one of [`LaneSymbols::LENGTHS`]; `None` lets [`elements_per_lane`](elements_per_lane()) choose. Halved where `lead_rows`
+    /// would be above [`MAX_LEAD_ROWS`].
     pub elements_per_lane: Option<u64>,
     symbols: PhantomData<S>,
 }
 
 /// Exponents of four elements to a codeword.
 pub static QUAD_LANES: Lanes<Quad> = Lanes::new(None);
+
+/// Exponents of three elements to a codeword.
+pub static TRIPLE_LANES: Lanes<Triple> = Lanes::new(None);
 
 /// Exponents of two elements to a codeword.
 pub static PAIR_LANES: Lanes<Pair> = Lanes::new(None);
@@ -146,7 +161,7 @@ impl<S: LaneSymbols> Lanes<S> {
     /// The first contradiction.
     pub fn check(&self, encoded: &Encoded<'_>) -> Result<(), DecodeError> {
         let parts = parts::Parts::new::<S>(encoded)?;
-        (0..parts.geometry.chunks).into_par_iter().try_for_each(|chunk| parts.chunk(chunk).map(|_| ()))
+        (0..parts.geometry.chunks).into_par_iter().try_for_each(|chunk| parts.chunk::<S>(chunk).map(|_| ()))
     }
 }
 
@@ -183,11 +198,11 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
     }
 
     fn default_params(&self) -> &'static [(&'static str, u64)] {
-        &DEFAULT_PARAMS
+        const { &[(ELEMENTS_PER_LANE, geometry::nearest::<S>(1024)), (LEAD_ROWS, MAX_LEAD_ROWS)] }
     }
 
     fn largest_params(&self) -> &'static [(&'static str, u64)] {
-        &[(ELEMENTS_PER_LANE, MAX_ELEMENTS_PER_LANE), (LEAD_ROWS, MAX_LEAD_ROWS)]
+        const { &[(ELEMENTS_PER_LANE, S::LENGTHS.most), (LEAD_ROWS, MAX_LEAD_ROWS)] }
     }
 
     fn shares(&self) -> bool {
@@ -214,12 +229,12 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         code::within(&S::KIND, histogram, limit.clamp(LEAST_LIMIT, MAX_LEN)).codebook
     }
 
-    fn part_bytes(&self, histogram: &Histogram, codebook: &Codebook) -> Vec<u64> {
-        geometry::part_bounds::<S>(histogram, codebook, self.elements_per_lane)
+    fn part_bytes(&self, elements: u64, histogram: &Histogram, codebook: &Codebook) -> Vec<u64> {
+        geometry::part_bounds::<S>(elements, histogram, codebook, self.elements_per_lane)
     }
 
-    fn encoded_bytes(&self, histogram: &Histogram, codebook: &Codebook) -> u64 {
-        geometry::least_bytes::<S>(histogram, codebook)
+    fn encoded_bytes(&self, elements: u64, histogram: &Histogram, codebook: &Codebook) -> u64 {
+        geometry::least_bytes::<S>(elements, histogram, codebook)
     }
 
     fn encode(&self, data: &[u8], codebook: &Codebook) -> Result<Encoded<'static>, EncodeError> {

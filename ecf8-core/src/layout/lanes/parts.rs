@@ -1,12 +1,12 @@
 //! The parts of an encoded tensor, checked to agree with each other.
 
 use super::chunk::ChunkEntry;
-use super::geometry::{Geometry, LANES, S_RANGE, VECTOR, is_possible, vector_bits};
+use super::geometry::{Geometry, LANES, turn_bits};
 use super::tail::Tail;
 use super::words::{self, Word};
 use super::{
     CHUNKS, CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PACKED, ROWS, TAILS, fits,
-    has_raw, nibbles, patch,
+    has_raw, nibbles, patch, turn,
 };
 use crate::layout::{DecodeError, Encoded};
 
@@ -18,7 +18,7 @@ pub(super) struct Parts<'a> {
     entries: Vec<ChunkEntry>,
     pub(super) geometry: Geometry,
     pub(super) lead_rows: u32,
-    pub(super) vector_bits: u32,
+    pub(super) turn_bits: u32,
 }
 
 /// One chunk's words.
@@ -69,8 +69,9 @@ impl<'a> Parts<'a> {
             return Err(DecodeError::Codebook { scheme: S::NAME, symbols, max_len, takes: CODEBOOKS });
         }
         let (value, lead) = (encoded.param(ELEMENTS_PER_LANE)?, encoded.param(LEAD_ROWS)?);
-        if !is_possible(value) {
-            return Err(DecodeError::Param { param: ELEMENTS_PER_LANE, value, range: S_RANGE });
+        let range = S::LENGTHS.range;
+        if !S::LENGTHS.has(value) {
+            return Err(DecodeError::Param { param: ELEMENTS_PER_LANE, value, range });
         }
         let lead_rows = u32::try_from(lead).ok().filter(|_| (1..=MAX_LEAD_ROWS).contains(&lead));
         let range = "from 1 to 64";
@@ -83,7 +84,7 @@ impl<'a> Parts<'a> {
             entries: Vec::new(),
             geometry,
             lead_rows,
-            vector_bits: u32::try_from(vector_bits::<S>(codebook)).unwrap_or(u32::MAX),
+            turn_bits: u32::try_from(turn_bits::<S>(codebook)).unwrap_or(u32::MAX),
         };
         parts.read_words(encoded)?;
         if has_raw::<S>() {
@@ -131,7 +132,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The words of one chunk, of which the lanes' lengths are possible.
-    pub(super) fn chunk(&self, index: usize) -> Result<Chunk<'a>, DecodeError> {
+    pub(super) fn chunk<S: LaneSymbols>(&self, index: usize) -> Result<Chunk<'a>, DecodeError> {
         let wrong = DecodeError::ChunkEntry { chunk: index as u64 };
         let [entry, next] =
             [index, index + 1].map(|entry| self.entries.get(entry).copied().unwrap_or_default());
@@ -145,7 +146,7 @@ impl<'a> Parts<'a> {
             // Two shifts, because a width of 0 would shift by all 32 bits.
             *extra = words::get(tails, lane as u64 * width) >> 1 >> (31 - entry.width);
             let bits = rows.len() as u64 + u64::from(*extra);
-            let end = vectors_of(elements, lane) as u64 * u64::from(self.vector_bits);
+            let end = turn::turns::<S>(elements, lane) as u64 * u64::from(self.turn_bits);
             if bits > end {
                 return Err(DecodeError::LaneEnd { chunk: index as u64, lane: lane as u64, end, bits });
             }
@@ -175,12 +176,6 @@ impl<'a> Parts<'a> {
 pub(super) fn check_length(encoded: &Encoded<'_>, out: &[u8]) -> Result<(), DecodeError> {
     let (expected, found) = (encoded.elements, out.len() as u64);
     if expected == found { Ok(()) } else { Err(DecodeError::OutputLength { expected, found }) }
-}
-
-/// Vectors of a lane in a chunk of so many elements.
-pub(super) fn vectors_of(elements: usize, lane: usize) -> usize {
-    let vectors = elements.div_ceil(VECTOR);
-    vectors / LANES + usize::from(lane < vectors % LANES)
 }
 
 fn check_part_length(part: &'static str, bytes: &[u8], expected: u64) -> Result<(), DecodeError> {

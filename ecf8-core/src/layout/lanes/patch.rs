@@ -11,9 +11,14 @@ use crate::symbols::SymbolKind;
 /// Elements that one patch is for.
 pub(super) const GROUP: usize = 2;
 
+/// How many elements of one symbol a patch is for, at most.
+pub(super) fn shared(kind: &SymbolKind) -> usize {
+    if kind.stride < GROUP { kind.elements.min(GROUP) } else { 1 }
+}
+
 /// The most patches that one symbol of a kind needs.
 pub(super) fn groups(kind: &SymbolKind) -> usize {
-    kind.elements.div_ceil(GROUP)
+    kind.elements.div_ceil(shared(kind))
 }
 
 /// The right bytes of two neighbours in a chunk.

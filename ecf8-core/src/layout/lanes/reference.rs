@@ -3,7 +3,8 @@
 use super::LaneSymbols;
 use super::geometry::{LANES, VECTOR};
 use super::measure::lead;
-use super::parts::{Chunk, Parts, check_length, vectors_of};
+use super::parts::{Chunk, Parts, check_length};
+use super::turn::turns;
 use crate::codebook::Codebook;
 use crate::format::E4M3;
 use crate::layout::{DecodeError, Encoded};
@@ -13,15 +14,14 @@ pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> R
     let parts = Parts::new::<S>(encoded)?;
     let code = Code::new(&encoded.codebook);
     for (index, out) in out.chunks_mut(parts.geometry.chunk).enumerate() {
-        let chunk = parts.chunk(index)?;
+        let chunk = parts.chunk::<S>(index)?;
         let mut starts: Vec<Vec<u32>> = Vec::new();
         for lane in 0..LANES {
             starts.push(decode_lane::<S>(&chunk, lane, &code, out)?);
         }
-        for vector in 0..vectors_of(chunk.elements, 0) {
-            let positions: Vec<u32> =
-                starts.iter().filter_map(|starts| starts.get(vector).copied()).collect();
-            parts.check_lead(index, lead(&positions, parts.vector_bits))?;
+        for turn in 0..turns::<S>(chunk.elements, 0) {
+            let positions: Vec<u32> = starts.iter().filter_map(|starts| starts.get(turn).copied()).collect();
+            parts.check_lead(index, lead(&positions, parts.turn_bits))?;
         }
     }
     if !parts.packed.is_empty() {
@@ -32,7 +32,7 @@ pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> R
         }
     }
     for (index, out) in out.chunks_mut(parts.geometry.chunk).enumerate() {
-        for word in parts.chunk(index)?.patches.iter().map(|word| u32::from_le_bytes(*word)) {
+        for word in parts.chunk::<S>(index)?.patches.iter().map(|word| u32::from_le_bytes(*word)) {
             let [first, second, ..] = word.to_le_bytes();
             let element = 2 * (word >> 16) as usize;
             out[element] = first;
@@ -44,7 +44,7 @@ pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> R
     Ok(())
 }
 
-/// Decodes the vectors of one lane into their places, raw bits zero; gives the bit at which each vector starts.
+/// Decodes the turns of one lane into their places, raw bits zero; gives the bit at which each starts.
 fn decode_lane<S: LaneSymbols>(
     chunk: &Chunk<'_>,
     lane: usize,
@@ -53,13 +53,15 @@ fn decode_lane<S: LaneSymbols>(
 ) -> Result<Vec<u32>, DecodeError> {
     let mut starts = Vec::new();
     let mut bit = 0;
-    for vector in 0..vectors_of(chunk.elements, lane) {
+    // From one element of a symbol to the next, and from one symbol to the next.
+    let (stride, step) = if S::VECTORS == 1 { (1, S::KIND.elements) } else { (LANES * VECTOR, 1) };
+    for turn in 0..turns::<S>(chunk.elements, lane) {
         starts.push(u32::try_from(bit).unwrap_or(u32::MAX));
-        let first = (vector * LANES + lane) * VECTOR;
-        for at in (first..first + VECTOR).step_by(S::KIND.elements) {
+        let first = (turn * S::VECTORS * LANES + lane) * VECTOR;
+        for at in (first..first + VECTOR).step_by(step) {
             let symbol = code.next_symbol(chunk, lane, &mut bit)?;
             for element in 0..S::KIND.elements {
-                if let Some(out) = out.get_mut(at + element) {
+                if let Some(out) = out.get_mut(at + element * stride) {
                     *out = S::KIND.element(symbol, element);
                 }
             }

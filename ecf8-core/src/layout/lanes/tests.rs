@@ -1,10 +1,11 @@
 //! The schemes against their definition, word for word, and against damage.
 
-use super::geometry::vector_bits;
+use super::geometry::turn_bits;
 use super::*;
 use crate::bits::BitWriter;
 use crate::corpus::{Tier, corpus};
 use crate::format::E4M3;
+use crate::symbols::TRIPLE;
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -23,6 +24,11 @@ fn book<S: LaneSymbols>(data: &[u8]) -> Codebook {
     S::scheme().codebook(&S::scheme().symbol_histogram(data))
 }
 
+/// For triples, the S that corresponds to one of others: three quarters.
+fn triples(s: u64) -> u64 {
+    (s / 4 * 3).max(96)
+}
+
 /// All parts, one symbol and one bit at a time, as FORMAT.md says, and `lead_rows`.
 fn by_definition<S: LaneSymbols>(data: &[u8], codebook: &Codebook, s: usize) -> (Vec<Vec<u8>>, u64) {
     let (width, codewords) = (S::KIND.elements, codebook.codewords());
@@ -37,22 +43,30 @@ fn by_definition<S: LaneSymbols>(data: &[u8], codebook: &Codebook, s: usize) -> 
     for chunk in data.chunks(32 * s) {
         let mut lanes = vec![Vec::new(); 32];
         let mut starts = vec![Vec::new(); 32];
-        let mut decoded = Vec::new();
-        for (index, vector) in chunk.chunks(16).enumerate() {
-            let lane: &mut Vec<bool> = &mut lanes[index % 32];
-            starts[index % 32].push(lane.len() as u64);
-            for at in (0..16).step_by(width) {
-                let known = &vector[at.min(vector.len())..(at + width).min(vector.len())];
-                let symbol = shortest(S::KIND.beginning_with(known));
-                let symbol = symbol.or_else(|| shortest(0..codewords.len())).unwrap();
-                decoded.extend((0..width).map(|element| S::KIND.element(symbol, element)));
-                let (code, len) = codewords[symbol];
-                lane.extend((0..len).rev().map(|bit| code >> bit & 1 == 1));
+        // What elements decode to, those included that do not exist.
+        let mut decoded = vec![0; chunk.len().next_multiple_of(512 * S::VECTORS)];
+        // Vectors of a turn, elements of a symbol that are neighbours, and from one to the next of those that are not.
+        let (vectors, near, stride) = if S::KIND == TRIPLE { (3, 1, 512) } else { (1, width, 1) };
+        for (index, turn) in (0..chunk.len()).step_by(512 * vectors).enumerate() {
+            for first in (turn..chunk.len().min(turn + 512)).step_by(16) {
+                let lane: &mut Vec<bool> = &mut lanes[first / 16 % 32];
+                starts[first / 16 % 32].push(lane.len() as u64);
+                assert_eq!(starts[first / 16 % 32].len(), index + 1);
+                for at in (first..first + 16).step_by(near) {
+                    let places: Vec<usize> = (0..width).map(|element| at + element * stride).collect();
+                    let known: Vec<u8> = places.iter().map_while(|at| chunk.get(*at).copied()).collect();
+                    let symbol = shortest(S::KIND.beginning_with(&known));
+                    let symbol = symbol.or_else(|| shortest(0..codewords.len())).unwrap();
+                    let elements = places.into_iter().enumerate();
+                    elements.for_each(|(element, at)| decoded[at] = S::KIND.element(symbol, element));
+                    let (code, len) = codewords[symbol];
+                    lane.extend((0..len).rev().map(|bit| code >> bit & 1 == 1));
+                }
             }
         }
-        for vector in 0..starts[0].len() {
-            let at: Vec<u64> = starts.iter().filter_map(|starts| starts.get(vector)).copied().collect();
-            let reach = (at.iter().max().unwrap() + vector_bits::<S>(codebook)).div_ceil(32);
+        for turn in 0..starts[0].len() {
+            let at: Vec<u64> = starts.iter().filter_map(|starts| starts.get(turn)).copied().collect();
+            let reach = (at.iter().max().unwrap() + turn_bits::<S>(codebook)).div_ceil(32);
             lead = lead.max(reach - at.iter().min().unwrap() / 32);
         }
         let shared = lanes.iter().map(|lane| lane.len() / 32).min().unwrap();
@@ -103,12 +117,12 @@ fn parts(encoded: &Encoded<'_>) -> Vec<Vec<u8>> {
 
 fn assert_bounds_hold<S: LaneSymbols>(scheme: &Lanes<S>, data: &[u8], encoded: &Encoded<'_>) {
     let histogram = scheme.symbol_histogram(data);
-    let bounds = scheme.part_bytes(&histogram, &encoded.codebook);
+    let bounds = scheme.part_bytes(encoded.elements, &histogram, &encoded.codebook);
     assert_eq!(bounds.len(), encoded.parts.len());
     for (part, bound) in encoded.parts.iter().zip(bounds) {
         assert!(part.bytes.len() as u64 <= bound, "{} has {}, bound {bound}", part.name, part.bytes.len());
     }
-    assert!(scheme.encoded_bytes(&histogram, &encoded.codebook) <= encoded.bytes());
+    assert!(scheme.encoded_bytes(encoded.elements, &histogram, &encoded.codebook) <= encoded.bytes());
     for (name, largest) in scheme.largest_params() {
         assert!(encoded.params[*name] <= *largest);
     }
@@ -132,6 +146,7 @@ proptest! {
     fn parts_are_as_defined(len in 0..9000usize, seed: u64, s in 6..=12u32) {
         let data = data(len, seed);
         assert_as_defined::<Quad>(&data, &book::<Quad>(&data), 1 << s);
+        assert_as_defined::<Triple>(&data, &book::<Triple>(&data), triples(1 << s));
         assert_as_defined::<Pair>(&data, &book::<Pair>(&data), 1 << s);
         assert_as_defined::<Byte>(&data, &book::<Byte>(&data), 1 << s);
     }
@@ -142,6 +157,7 @@ proptest! {
         let data = data(len, seed);
         let few = &data[..of.min(len)];
         assert_as_defined::<Quad>(&data, &book::<Quad>(few), 1 << s);
+        assert_as_defined::<Triple>(&data, &book::<Triple>(few), triples(1 << s));
         assert_as_defined::<Pair>(&data, &book::<Pair>(few), 1 << s);
         assert_as_defined::<Byte>(&data, &book::<Byte>(few), 1 << s);
     }
@@ -151,16 +167,19 @@ proptest! {
         len in 1..6000usize, seed: u64, part in 0..3usize, place: prop::sample::Index, bit in 0..8u32, cut: bool
     ) {
         let data = data(len, seed);
-        let mut encoded = Lanes::<Byte>::new(Some(64)).encode(&data, &book::<Byte>(&data[len / 2..])).unwrap();
-        let bytes = encoded.parts[part].bytes.to_mut();
-        if !bytes.is_empty() {
-            let place = place.index(bytes.len());
-            if cut { bytes.truncate(place) } else { bytes[place] ^= 1 << bit }
-            let [fast, plain] = [encoded.decode(), encoded.decode_reference()];
-            prop_assert_eq!(fast.is_ok(), plain.is_ok());
-            // Codewords that stand for nothing may change; entries may not.
-            if let (Ok(fast), Ok(plain)) = (fast, plain) {
-                prop_assert!(part < 2 && fast == plain);
+        let bytes = Lanes::<Byte>::new(Some(64)).encode(&data, &book::<Byte>(&data[len / 2..])).unwrap();
+        let triples = Lanes::<Triple>::new(Some(96)).encode(&data, &book::<Triple>(&data[len / 2..])).unwrap();
+        for mut encoded in [bytes, triples] {
+            let bytes = encoded.parts[part].bytes.to_mut();
+            if !bytes.is_empty() {
+                let place = place.index(bytes.len());
+                if cut { bytes.truncate(place) } else { bytes[place] ^= 1 << bit }
+                let [fast, plain] = [encoded.decode(), encoded.decode_reference()];
+                prop_assert_eq!(fast.is_ok(), plain.is_ok());
+                // Codewords that stand for nothing may change; entries may not.
+                if let (Ok(fast), Ok(plain)) = (fast, plain) {
+                    prop_assert!(part < 2 && fast == plain);
+                }
             }
         }
     }
@@ -180,6 +199,7 @@ proptest! {
         for decoded in with(ELEMENTS_PER_LANE, s) {
             prop_assert!(decoded.is_err() || decoded == Ok(data.clone()));
         }
+        prop_assert_eq!(Triple::LENGTHS.has(s), [96, 192, 384, 768, 1536, 3072].contains(&s));
         for decoded in with(LEAD_ROWS, lead) {
             prop_assert_eq!(decoded.is_ok(), (right..=MAX_LEAD_ROWS).contains(&lead));
         }
@@ -195,6 +215,7 @@ fn the_corpus_is_coded_as_defined_by_all_schemes() {
     for case in corpus(Tier::Quick) {
         for s in [64, 256, 1024] {
             assert_as_defined::<Quad>(&case.bytes, &case.codebook(Quad::scheme()), s);
+            assert_as_defined::<Triple>(&case.bytes, &case.codebook(Triple::scheme()), triples(s));
             assert_as_defined::<Pair>(&case.bytes, &case.codebook(Pair::scheme()), s);
             assert_as_defined::<Byte>(&case.bytes, &case.codebook(Byte::scheme()), s);
         }
@@ -207,8 +228,43 @@ fn lengths_around_vectors_rounds_and_chunks_are_coded_as_defined() {
         for len in [boundary - 1, boundary, boundary + 1, boundary + 15, boundary + 17] {
             let data = data(len, len as u64);
             assert_as_defined::<Quad>(&data, &book::<Quad>(&data), 64);
+            assert_as_defined::<Triple>(&data, &book::<Triple>(&data), 96);
             assert_as_defined::<Pair>(&data, &book::<Pair>(&data), 64);
             assert_as_defined::<Byte>(&data, &book::<Byte>(&data), 64);
+        }
+    }
+}
+
+#[test]
+fn triples_that_lack_elements_are_coded_as_defined() {
+    let data = data(3 * 3072, 8);
+    // A codebook of all, and one that lacks most symbols.
+    for codebook in [book::<Triple>(&data), book::<Triple>(&data[..40])] {
+        for boundary in [0_usize, 16, 48, 512, 1024, 1536, 2048, 2560, 3072, 4608, 6144, 9184] {
+            for len in [-17, -16, -15, -2, -1, 0, 1, 2, 15, 16, 17] {
+                let Some(len) = boundary.checked_add_signed(len) else { continue };
+                assert_as_defined::<Triple>(&data[..len], &codebook, 96);
+            }
+        }
+    }
+}
+
+#[test]
+fn any_element_of_a_triple_is_patched() {
+    let codebook = book::<Triple>(&[0x38; 1536]);
+    let tails = |data: &[u8]| {
+        let encoded = Lanes::<Triple>::new(Some(96)).encode(data, &codebook).unwrap();
+        encoded.part(TAILS).unwrap().len() / 4
+    };
+    for place in [0, 1, 2, 511, 512, 513, 1023, 1024, 1025, 1534, 1535, 1536, 2047, 2048, 3071, 3072, 4999] {
+        for count in [1, 2, 3, 600] {
+            let mut data = vec![0x38; 5000];
+            data.iter_mut().skip(place).take(count).for_each(|byte| *byte = 0x42);
+            assert_as_defined::<Triple>(&data, &codebook, 96);
+            assert_as_defined::<Triple>(&data[..=place], &codebook, 96);
+            let patches = tails(&data) - tails(&[0x38; 5000]);
+            let last = (place + count).min(5000);
+            assert_eq!(patches, last.div_ceil(2) - place / 2, "{place}, {count}");
         }
     }
 }
@@ -227,6 +283,7 @@ fn lanes_that_run_apart_make_chunks_smaller() {
     assert!(encoded.param(ELEMENTS_PER_LANE).unwrap() < 4096);
     assert!(encoded.param(LEAD_ROWS).unwrap() <= MAX_LEAD_ROWS);
     assert_as_defined::<Byte>(&data, &codebook, 4096);
+    assert_as_defined::<Triple>(&data, &book::<Triple>(&data), 3072);
 }
 
 #[test]
@@ -254,7 +311,7 @@ impl Tap for Vec<u8> {}
 
 #[test]
 fn no_elements_give_one_empty_entry() {
-    for scheme in [&QUAD_LANES as &dyn Scheme, &PAIR_LANES, &BYTE_LANES] {
+    for scheme in [&QUAD_LANES as &dyn Scheme, &TRIPLE_LANES, &PAIR_LANES, &BYTE_LANES] {
         let encoded = scheme.encode(&[], &scheme.codebook(&scheme.symbol_histogram(&[]))).unwrap();
         let mut expected = vec![vec![]; scheme.part_specs().len()];
         expected[2] = vec![0; 8];
@@ -268,6 +325,7 @@ fn a_codebook_made_for_other_data_round_trips() {
     let codebook = Codebook::from_lengths(&[8; 256]).unwrap();
     assert_as_defined::<Byte>(&data(5000, 3), &codebook, 64);
     assert_as_defined::<Pair>(&data(5001, 3), &codebook, 128);
+    assert_as_defined::<Triple>(&data(5003, 3), &Codebook::from_lengths(&[12; 4096]).unwrap(), 192);
 }
 
 #[test]
@@ -326,6 +384,10 @@ fn requests_that_cannot_be_met_name_what_is_wrong() {
             other => panic!("{other:?}"),
         }
     }
+    for s in [0, 48, 64, 128, 256, 288, 3071, 6144] {
+        let refused = Lanes::<Triple>::new(Some(s)).encode(&[0x38], &book::<Triple>(&[0x38]));
+        assert!(matches!(refused, Err(EncodeError::Param { param: ELEMENTS_PER_LANE, .. })), "{s}");
+    }
     let exponents = Codebook::from_lengths(&[4; 16]).unwrap();
     assert!(matches!(PAIR_LANES.encode(&[1], &exponents), Err(EncodeError::Codebook { symbols: 16, .. })));
     let mut long = vec![0; 256];
@@ -380,8 +442,15 @@ fn the_examples_of_format_md_hold() {
 
 #[test]
 fn large_tensors_have_long_lanes_and_small_ones_few_chunks() {
-    let chosen = |elements: u64| elements_per_lane(elements);
+    let chosen = elements_per_lane::<Pair>;
     assert_eq!([8 << 20, 1 << 30].map(chosen), [1024, 1024]);
     assert_eq!([(8 << 20) - 1, 1 << 20, 65_536].map(chosen), [512, 512, 512]);
     assert_eq!([65_535, 32_768, 32_767, 4096, 1, 0].map(chosen), [256, 256, 128, 128, 128, 128]);
+    let chosen = elements_per_lane::<Triple>;
+    assert_eq!(
+        [6 << 20, (6 << 20) - 1, 49_152, 49_151, 24_576, 24_575].map(chosen),
+        [768, 384, 384, 192, 192, 96]
+    );
+    assert_eq!(TRIPLE_LANES.default_params(), [(ELEMENTS_PER_LANE, 768), (LEAD_ROWS, 64)]);
+    assert_eq!(TRIPLE_LANES.largest_params(), [(ELEMENTS_PER_LANE, 3072), (LEAD_ROWS, 64)]);
 }
