@@ -40,7 +40,7 @@ pub(super) static QUAD: LanesRingStrategy =
 
 /// Scheme `triple-lanes`.
 pub(super) static TRIPLE: LanesRingStrategy =
-    LanesRingStrategy { name: "lanes-triple", scheme: &["pair-lanes"], symbol: Symbol::Triple };
+    LanesRingStrategy { name: "lanes-triple", scheme: &["triple-lanes"], symbol: Symbol::Triple };
 
 /// Scheme `pair-lanes`.
 pub(super) static PAIR: LanesRingStrategy =

@@ -31,9 +31,9 @@ static STRATEGIES: [&dyn Strategy; 7] = [
     &gap_onepass::GapOnepassStrategy,
     &gap_cascade::GapCascadeStrategy,
     &lanes_ring::QUAD,
+    &lanes_ring::TRIPLE,
     &lanes_ring::PAIR,
     &lanes_ring::BYTE,
-    &lanes_ring::TRIPLE,
 ];
 
 /// All strategies. The first that takes a scheme is that scheme's default: the one that is predicted to be fastest.

@@ -7,6 +7,7 @@ use crate::strategy::lanes_ring::LanesRing;
 use crate::strategy::{ALIGNMENT, Arg, Launch, StrategyError, batch_offsets, widest_codebook};
 use ecf8_core::layout::lanes::{
     BYTE_LANES, CHUNKS, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, PAIR_LANES, QUAD_LANES, ROWS, TAILS,
+    TRIPLE_LANES,
 };
 use ecf8_core::{Codebook, Encoded};
 use std::borrow::Cow;
@@ -27,7 +28,7 @@ pub(in super::super) fn launch<'a>(
         // Kernels believe what the parts say.
         match symbol {
             Symbol::Quad => QUAD_LANES.check(encoded)?,
-            Symbol::Triple => PAIR_LANES.check(encoded)?, // TODO
+            Symbol::Triple => TRIPLE_LANES.check(encoded)?,
             Symbol::Pair => PAIR_LANES.check(encoded)?,
             Symbol::Byte => BYTE_LANES.check(encoded)?,
         }

@@ -13,8 +13,8 @@ use super::held::Held;
 use super::jobs::Job;
 use super::tail::{Tail, WORD, bits_at};
 use crate::lang::{
-    Global, IntoV, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, sync_warp, thread_idx,
-    warp_idx,
+    Global, IntoV, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, sync_warp,
+    thread_idx, warp_idx,
 };
 
 /// Rows that are staged at once.
