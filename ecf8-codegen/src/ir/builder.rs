@@ -263,15 +263,8 @@ impl Builder {
             }
             _ => {}
         }
-        self.kernel.memories.push(Memory { name: name.to_owned(), ty, space, streaming_stores: false });
+        self.kernel.memories.push(Memory { name: name.to_owned(), ty, space });
         id
-    }
-
-    /// Vectors that are stored to this memory make room in the caches first.
-    pub fn streaming_stores(&mut self, memory: MemoryId) {
-        if let Some(memory) = self.kernel.memories.get_mut(memory.0) {
-            memory.streaming_stores = true;
-        }
     }
 
     /// Declares a scalar parameter.

@@ -115,8 +115,6 @@ pub struct Memory {
     pub ty: Ty,
     /// Where it lives.
     pub space: Space,
-    /// Whether what vectors store to it makes room in the caches first, because nothing reads it soon.
-    pub streaming_stores: bool,
 }
 
 /// Where a memory lives, who may write it, and how long it is.

@@ -114,14 +114,6 @@ memories! {
     Table;
 }
 
-impl<T: Scalar> GlobalMut<T> {
-    /// Vectors that the kernel stores to this buffer make room in the caches before others do: for what nobody reads soon.
-    #[track_caller]
-    pub fn streaming_stores(self) {
-        with_builder(|b| b.streaming_stores(self.id));
-    }
-}
-
 /// Memories that may be written.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be written to",

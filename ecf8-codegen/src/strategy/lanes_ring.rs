@@ -3,7 +3,6 @@
 
 use super::lanes::arguments;
 use super::lanes::decode::lanes_ring;
-use super::lanes::stores::Stores;
 use super::lanes::table::{Placement, Symbol};
 use super::{DecodeStrategy, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
@@ -11,6 +10,7 @@ use ecf8_core::{Codebook, Encoded};
 
 /// What a GPU may like differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
+#[tunables(require(self.batches_ahead == 1 || self.warps_per_block != 8, "registers spill on sm_120"))]
 pub(super) struct LanesRing {
     /// Warps in a block, which share a decode table.
     #[tunable(values = [4, 8, 16], default = 16)]
@@ -21,9 +21,6 @@ pub(super) struct LanesRing {
     /// Four rows of words at a time are loaded ahead: so many times.
     #[tunable(values = [1, 2], default = 1)]
     pub(super) batches_ahead: u32,
-    /// Whether decoded bytes stay in the caches.
-    #[tunable(values = [Stores::Cached, Stores::Streaming], default = Stores::Cached)]
-    pub(super) stores: Stores,
 }
 
 /// The strategy for one kind of symbol.

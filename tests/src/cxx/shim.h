@@ -69,11 +69,6 @@ inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
 inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
 inline ulonglong2 make_ulonglong2(unsigned long long x, unsigned long long y) { return {x, y}; }
 
-template <typename T>
-void __stcs(T* place, T value) {
-    *place = value;
-}
-
 namespace shim {
 
 [[noreturn]] inline void fail(const char* what) {

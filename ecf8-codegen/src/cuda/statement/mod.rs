@@ -276,14 +276,8 @@ impl<'k> Writer<'k> {
                     values.iter().map(|value| self.take(*value).0.converted()).collect();
                 let ty = vector_type(element, values.len());
                 self.settle(&Effect::of(&stmt.kind));
-                let value = format!("make_{ty}({})", values.join(", "));
-                let memory = self.kernel.memory(*memory);
-                let name = &memory.name;
-                self.line(if memory.streaming_stores {
-                    format!("__stcs((({ty}*){name}) + ({index}), {value});")
-                } else {
-                    format!("(({ty}*){name})[{index}] = {value};")
-                });
+                let name = &self.kernel.memory(*memory).name;
+                self.line(format!("(({ty}*){name})[{index}] = make_{ty}({});", values.join(", ")));
             }
             StmtKind::Choose { result, condition, then, otherwise } => {
                 let condition = self.take(*condition);

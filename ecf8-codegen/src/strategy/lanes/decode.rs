@@ -9,7 +9,7 @@ use super::tail::{entries_of, open_tail};
 use super::vector::{VECTOR, assemble, look_up_turn, reach};
 use crate::lang::{
     Global, GlobalMut, IntoV, Shared, V, WARP, barrier, block_idx, device, dynamic_shared, kernel, lane_idx,
-    rolled, select, warp_idx,
+    warp_idx,
 };
 use crate::strategy::lanes_ring::LanesRing;
 use ecf8_core::Codebook;
@@ -27,7 +27,6 @@ pub(in super::super) fn lanes_ring(
     ring_rows: V<u32>,
     chunks_per_block: V<u32>,
 ) {
-    t.stores.apply(output);
     let job_number = block_jobs[block_idx()];
     let memory = dynamic_shared::<u32>();
     let decoder = copy_table(t, symbol, codebook, model, table_of(jobs, job_number), memory);
@@ -113,42 +112,20 @@ impl Warp<'_> {
                 let words: Vec<_> = (0..self.symbol.vectors())
                     .map(|j| raw.put_to(assemble(self.symbol, &outputs, j), j))
                     .collect();
-                // Where a turn has several vectors, registers are scarce until they are stored.
-                if self.symbol.vectors() == 1 {
-                    raw.fetch(at, round, left);
-                }
+                raw.fetch(at, round, left);
                 if left > (1 + 2 * (round - WARP)) as i32 {
                     for (j, words) in (0u32..).zip(&words) {
                         let place = self.job.output + at + ((WARP * j) as u64);
                         self.output.view::<u32>().store4(place, [words[0], words[1], words[2], words[3]]);
                     }
                 } else {
-                    self.last_turn(&words, at);
-                }
-                if self.symbol.vectors() > 1 {
-                    raw.fetch(at, round, left);
+                    for (j, words) in (0u32..).zip(&words) {
+                        self.part_of_vector(words, at + ((WARP * j) as u64));
+                    }
                 }
             }
             at += round as u64;
             left -= (2 * round) as i32;
-        }
-    }
-
-    /// Stores those bytes of a turn that the tensor has; the first of its vectors is vector `at`.
-    #[device]
-    fn last_turn(&self, vectors: &[Vec<V<u32>>], at: V<u64>) {
-        if self.symbol.vectors() == 1 {
-            self.part_of_vector(&vectors[0], at);
-        } else {
-            #[unroll(1)]
-            for j in rolled(0..self.symbol.vectors()) {
-                #[host]
-                let mut own = vectors[0].clone();
-                for (k, vector) in (0u32..).zip(vectors).skip(1) {
-                    own = own.iter().zip(vector).map(|(own, word)| select(j == k, *word, *own)).collect();
-                }
-                self.part_of_vector(&own, at + ((j * WARP) as u64));
-            }
         }
     }
 

@@ -10,7 +10,6 @@
 //! - `jobs`: the tensors of a launch, as the kernel finds them.
 //! - `vector`: the symbols of a turn looked up, and put together.
 //! - `decode`: the kernel, for any kind of symbol.
-//! - `stores`: how decoded bytes go to memory.
 //! - `arguments`: what a launch passes.
 
 pub(super) mod arguments;
@@ -21,7 +20,6 @@ pub(super) mod jobs;
 pub(super) mod nibbles;
 pub(super) mod patches;
 pub(super) mod raw;
-pub(super) mod stores;
 pub(super) mod table;
 pub(super) mod tail;
 pub(super) mod vector;
