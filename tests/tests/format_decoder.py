@@ -212,23 +212,23 @@ def stream_of(words):
 def decode_lanes(elements, codebook, params, parts, width_of_symbol):
     """§3.3."""
     rows, tails = stream_of(parts[0]), stream_of(parts[1])
-    per_lane, lead_rows = params.get("elements_per_lane", 1024), params.get("lead_rows", 64)
-    codes = codewords(codebook, 65536 if width_of_symbol == 4 else 256)
+    vectors_of_turn = 3 if width_of_symbol == 3 else 1
+    per_lane, lead_rows = params.get("elements_per_lane", 768 if vectors_of_turn == 3 else 1024), params.get("lead_rows", 64)
+    possible = [3 << i for i in range(5, 11)] if vectors_of_turn == 3 else [1 << i for i in range(6, 13)]
+    require(per_lane in possible and 1 <= lead_rows <= 64, "a parameter has another value")
+    codes = codewords(codebook, 256 if width_of_symbol == 1 else 16**width_of_symbol)
     require(len(codes) <= 4096, "there are too many codewords")
     shortest, longest = min(map(len, codes), default=0), max(map(len, codes), default=0)
     require(longest <= 13, "a codeword is too long")
-    per_vector, nothing = 16 // width_of_symbol, object()
+    per_turn, round_of = 16 * vectors_of_turn // width_of_symbol, 512 * vectors_of_turn
 
     places = [(e & 0xFFFFFFFF, e >> 32 & 0x7FFFFFF, e >> 59) for (e,) in struct.iter_unpack("<Q", parts[2])]
     require(len(places) == -(-elements // (32 * per_lane)) + 1, "chunks have another length")
     require(places[0][:2] == (0, 0), "the first chunk does not start at 0")
     require(places[-1] == (len(rows) // 1024, len(tails) // 32, 0), "the last chunk does not end where the parts do")
 
-    symbols = [nothing] * (-(-elements // 16) * per_vector)
-    patched = {}
+    coded, patched = {}, {}
     for chunk, ((row, word, width), (next_row, next_word, _)) in enumerate(zip(places, places[1:])):
-        first_vector = chunk * 2 * per_lane
-        vectors = min(2 * per_lane, -(-elements // 16) - first_vector)
         at = 32 * word + 32 * width
         extras = [int(tails[32 * word + width * lane :][:width] or "0", 2) for lane in range(32)]
         require(width == max(extras).bit_length(), "the numbers of extra bits are too wide")
@@ -254,34 +254,37 @@ def decode_lanes(elements, codebook, params, parts, width_of_symbol):
         starts = {}
         for lane, stream in enumerate(streams):
             at = 0
-            for k, vector in enumerate(range(lane, vectors, 32)):
+            for k, start in enumerate(range(first + 16 * lane, first + size, round_of)):
                 starts.setdefault(k, []).append(at)
-                for i in range(per_vector):
+                for i in range(per_turn):
                     end = at + shortest
                     while stream[at:end] not in codes:
                         end += 1
                         require(end <= len(stream), "a lane ends early")
-                    symbol = (first_vector + vector) * per_vector + i
-                    symbols[symbol] = codes[stream[at:end]]
-                    needed = symbol * 16 // per_vector < elements
-                    require(needed or end - at == shortest, "a symbol for nothing is longer than need be")
+                    # Where the elements of the symbol are, as far as they exist.
+                    if vectors_of_turn == 3:
+                        places = [start + i + 512 * vector for vector in range(3)]
+                    else:
+                        places = range(start + i * width_of_symbol, start + (i + 1) * width_of_symbol)
+                    require(places[0] < elements or end - at == shortest, "a symbol for nothing is longer than need be")
+                    for after, place in enumerate(reversed(places)):
+                        coded[place] = codes[stream[at:end]] >> 4 * after & (255 if width_of_symbol == 1 else 15)
                     at = end
             require(at == len(stream), "a lane goes on after its last codeword")
         for k, positions in starts.items():
-            most = -(-(max(positions) + longest * per_vector) // 32)
+            most = -(-(max(positions) + longest * per_turn) // 32)
             require(most - min(positions) // 32 <= lead_rows, "lanes run further apart than lead_rows")
-    require(nothing not in symbols, "a symbol is missing")
+    require(all(i in coded for i in range(elements)), "an element is missing")
 
     if width_of_symbol == 1:
-        return bytes(patched.get(i, symbols[i]) for i in range(elements))
+        return bytes(patched.get(i, coded[i]) for i in range(elements))
     packed = parts[3]
     require(len(packed) == (elements + 7) // 8 * 4, "packed has another length")
     raws = [(packed[i // 8 * 4 + i % 4] >> 4, packed[i // 8 * 4 + i % 4] & 15)[i % 8 // 4] for i in range(2 * len(packed))]
     require(not any(raws[elements:]), "a nibble after the last element is not 0")
     out = bytearray()
     for i in range(elements):
-        exponent = symbols[i // width_of_symbol] >> 4 * (width_of_symbol - 1 - i % width_of_symbol) & 15
-        out.append(patched.get(i, (raws[i] & 8) << 4 | exponent << 3 | raws[i] & 7))
+        out.append(patched.get(i, (raws[i] & 8) << 4 | coded[i] << 3 | raws[i] & 7))
     return bytes(out)
 
 
@@ -289,6 +292,7 @@ LANES = ["rows", "tails", "chunks"], ["U32", "U32", "U64"]
 SCHEMES = {
     "exponent-gap": (["encoded", "packed", "gaps", "output_positions"], ["U8", "U8", "U8", "U64"], decode_exponent_gap),
     "quad-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 4)),
+    "triple-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 3)),
     "pair-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 2)),
     "byte-lanes": (*LANES, lambda *told: decode_lanes(*told, 1)),
 }

@@ -82,7 +82,7 @@ mod tests {
                 for first in 0..round.len().min(512) {
                     match (round.get(first + 512), round.get(first + 1024)) {
                         (Some(second), Some(third)) => {
-                            whole[TRIPLE.symbol(&[round[first], *second, *third])] += 1
+                            whole[TRIPLE.symbol(&[round[first], *second, *third])] += 1;
                         }
                         _ => incomplete += 1,
                     }

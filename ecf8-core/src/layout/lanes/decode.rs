@@ -95,7 +95,7 @@ fn decode_streams<S: LaneSymbols>(
         let round = if is_whole { &mut *out } else { &mut last[..] };
         let streams = streams.chunks_exact(stride).zip(&mut positions).take(lanes);
         for (lane, (stream, position)) in streams.enumerate() {
-            table.turn::<S>(stream, position, turn::of_mut::<S>(round, lane));
+            table.turn::<S>(stream, position, lane, round);
         }
         if !is_whole {
             out.copy_from_slice(&last[..out.len()]);
@@ -182,15 +182,16 @@ impl Table {
         if is_small::<S>() { entry.number() } else { self.symbols[entry.number()] }
     }
 
-    /// One turn of a lane's stream, raw bits zero, from bit `position` on, which then is where it ends. It is written in
+    /// A lane's turn of a round, raw bits zero, from bit `position` of its stream on, which then is where the turn ends. It is written in
     /// place, byte by byte: a vector that is returned would be read back whole before its bytes have left the store buffer.
     #[inline]
-    fn turn<S: LaneSymbols>(&self, stream: &[u8], position: &mut u32, turn: &mut [u8]) {
+    fn turn<S: LaneSymbols>(&self, stream: &[u8], position: &mut u32, lane: usize, round: &mut [u8]) {
         const { assert!(turn::symbols::<S>().is_multiple_of(PER_WINDOW)) };
+        let turn = turn::of_mut::<S>(round, lane);
         let mut bit = *position;
-        for first in (0..turn::symbols::<S>()).step_by(PER_WINDOW) {
+        for windows in 0..turn::symbols::<S>() / PER_WINDOW {
             let mut window = bits::window(stream, u64::from(bit));
-            for number in first..first + PER_WINDOW {
+            for number in windows * PER_WINDOW..(windows + 1) * PER_WINDOW {
                 let entry = self.entries[int::index(window >> (64 - MAX_LEN))];
                 let symbol = self.symbol::<S>(entry);
                 for index in 0..S::KIND.elements {

@@ -438,6 +438,20 @@ fn the_examples_of_format_md_hold() {
     let chunks = [&zeros(7)[..], &[0x20], &zeros(4), &[6, 0, 0, 0]].concat();
     assert_eq!(parts(&encoded), [vec![], tails, chunks, vec![0x00, 0x70, 0x80, 0x00]]);
     assert_eq!(encoded.decode().unwrap(), data);
+
+    let codebook = book::<Triple>(&data);
+    let mut lengths = vec![0; 4096];
+    (lengths[1792], lengths[2048]) = (1, 1);
+    assert_eq!(codebook.lengths(), lengths);
+    let encoded = TRIPLE_LANES.encode(&data, &codebook).unwrap();
+    let tails = [&[0, 0, 0, 0x80][..], &zeros(16), &[0, 0, 0, 0x10]].concat();
+    let chunks = [&zeros(7)[..], &[0x28], &zeros(4), &[6, 0, 0, 0]].concat();
+    assert_eq!(parts(&encoded), [vec![], tails, chunks, vec![0x00, 0x70, 0x80, 0x00]]);
+    assert_eq!(encoded.param(LEAD_ROWS), Ok(1));
+    let after = [&[0x38; 512][..], &data].concat();
+    assert_as_defined::<Triple>(&after, &book::<Triple>(&after), 768);
+    let known = [0, 1, 2, 3, 4, 5].map(|symbol| TRIPLE.symbol(&TRIPLE.known(&after, symbol)));
+    assert_eq!(known, [0x77, 0x77, 0x77, 0x78, 0x77, 7]);
 }
 
 #[test]
