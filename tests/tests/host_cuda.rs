@@ -58,7 +58,7 @@ fn run(compiler: &Compiler, trials: &[Trial<'_>]) -> Result<(usize, usize), Stri
                 kernels.push(kernel);
                 kernels.len() - 1
             });
-            launches.push((number, strategy.launch(params, &case.encoded).map_err(failed)?));
+            launches.push((number, strategy.launch(params, &[&case.encoded]).map_err(failed)?));
             wanted.push((what, case));
         }
     }

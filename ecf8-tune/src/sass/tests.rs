@@ -35,7 +35,7 @@ fn counts(nvrtc: &Nvrtc, disassembler: &Disassembler, strategy: &dyn Strategy) -
     let encoded = scheme.encode(&weights, &codebook).unwrap();
     let params = strategy.params(&[]).unwrap();
     let kernel = strategy.kernel(&params, &encoded.codebook).unwrap();
-    let profile = profile(&kernel, &strategy.launch(&params, &encoded).unwrap(), None).unwrap();
+    let profile = profile(&kernel, &strategy.launch(&params, &[&encoded]).unwrap(), None).unwrap();
     let (source, map) = cuda::source_with_map(&kernel);
     let arch = "sm_90".parse().unwrap();
     let request = CompileRequest { name: "k.cu", source: &source, arch, options: &["-lineinfo"] };
