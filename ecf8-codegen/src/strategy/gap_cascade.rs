@@ -193,7 +193,7 @@ impl DecodeStrategy for GapCascadeStrategy {
 
     fn launch<'a>(&self, t: &GapCascade, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
         let batch = Batch::new(batch, t.bytes_per_thread, t.threads_per_block, None)?;
-        let (staged, encoded_bytes) = (batch.most_in_block, batch.encoded.len() as u64);
+        let (staged, encoded_bytes) = (batch.most_in_block, batch.encoded_bytes() as u64);
         batch.launch(false, staged, Arg::U64(encoded_bytes))
     }
 }

@@ -12,6 +12,7 @@ mod lanes;
 mod lanes_ring;
 mod launch;
 mod params;
+mod parts;
 mod prove;
 mod tunables;
 
