@@ -7,7 +7,7 @@ mod gap_simple;
 mod mistakes;
 
 use ecf8_codegen::cuda;
-use ecf8_codegen::emulator::EmulatorError;
+use ecf8_codegen::emulator::{EmulatorError, FaultKind};
 use ecf8_codegen::profile::{Profile, profile};
 use ecf8_codegen::strategy::{Params, Strategy, StrategyError};
 use ecf8_core::{Codebook, Scheme, scheme, synthetic};
@@ -75,8 +75,9 @@ fn the_guide_quotes_what_is_said_of_wrong_parameters() {
 #[test]
 fn the_guide_quotes_what_the_emulator_says_of_a_forgotten_barrier() {
     let EmulatorError::Fault(mut fault) = mistakes::forgotten_barrier() else { panic!("no fault") };
+    let FaultKind::Race { other_at, .. } = &mut fault.kind else { panic!("{fault}") };
     // The lines that are named, found again in the strategy.
-    for place in fault.at.iter_mut().chain(&mut fault.callers) {
+    for place in fault.at.iter_mut().chain(&mut fault.callers).chain(other_at) {
         let named = include_str!("mistakes.rs").lines().nth(place.line as usize - 1).unwrap();
         let places: Vec<usize> =
             (1..).zip(CODE.lines()).filter(|(_, line)| *line == named).map(|(n, _)| n).collect();
