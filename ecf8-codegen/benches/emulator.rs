@@ -16,7 +16,7 @@ fn decode(criterion: &mut Criterion) {
     let strategy = strategy("gap-cascade").unwrap();
     let params = strategy.params(&[]).unwrap();
     let kernel = strategy.kernel(&params, &codebook).unwrap();
-    let launch = strategy.launch(&params, &encoded).unwrap();
+    let launch = strategy.launch(&params, &[&encoded]).unwrap();
     assert!(emulator::run(&kernel, &launch, Checks::Full).unwrap() == data);
 
     let mut group = criterion.benchmark_group("emulator gap-cascade");

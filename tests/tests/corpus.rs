@@ -27,7 +27,7 @@ fn assert_decodes(cases: &[Case]) {
         .filter_map(|(case, strategy, params)| {
             let what = || format!("{} {params} on {}", strategy.name(), case.name);
             let kernel = strategy.kernel(params, &case.encoded.codebook).unwrap();
-            let launch = strategy.launch(params, &case.encoded).unwrap();
+            let launch = strategy.launch(params, &[&case.encoded]).unwrap();
             match emulator::run(&kernel, &launch, Checks::Full) {
                 Ok(decoded) if decoded == case.data => None,
                 Ok(decoded) => {

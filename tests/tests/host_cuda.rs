@@ -10,11 +10,12 @@
 
 use ecf8_codegen::cuda;
 use ecf8_codegen::ir::Kernel;
-use ecf8_codegen::strategy::{Launch, Params, Strategy, strategies};
+use ecf8_codegen::strategy::{Inlined, Launch, Params, Strategy, batch_offsets, strategies, widest_codebook};
+use ecf8_core::Encoded;
 use ecf8_tests::corpus::{self, Case};
 use ecf8_tests::cxx::{Compiler, Program};
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Variants that share a program: what the compiler takes for the shim is then paid once for all of them.
 const VARIANTS_PER_PROGRAM: usize = 8;
@@ -43,23 +44,49 @@ fn trials(cases: &[Case]) -> Vec<Trial<'_>> {
     trials
 }
 
-/// Compiles the kernels of some trials into one program, runs every case, and returns how many kernels and bytes that was.
-fn run(compiler: &Compiler, trials: &[Trial<'_>]) -> Result<(usize, usize), String> {
+/// What a trial decodes by one launch: each case alone and, if the strategy takes several, those that one kernel serves. All
+/// these kernels are those of single cases, so several at once cost no compilation.
+fn batches<'a>((strategy, params, cases): &Trial<'a>) -> Vec<Vec<&'a Case>> {
+    let mut batches: Vec<Vec<&Case>> = cases.iter().map(|case| vec![*case]).collect();
+    if !strategy.takes_several() {
+        return batches;
+    }
+    let mut together: BTreeMap<_, Vec<&Case>> = BTreeMap::new();
+    let inlines_codebook = strategy.inlined(params).unwrap() == Inlined::Codebook;
+    for case in cases {
+        let codebook = inlines_codebook.then_some(&case.encoded.codebook);
+        together.entry((case.encoded.scheme.name(), codebook)).or_default().push(case);
+    }
+    together.retain(|_, cases| cases.len() > 1);
+    match cases.first() {
+        Some(case) if together.is_empty() => batches.push(vec![case, case]),
+        _ => batches.extend(together.into_values()),
+    }
+    batches
+}
+
+/// Compiles the kernels of some trials into one program, runs every case, and returns how many kernels, launches of several
+/// tensors and bytes that was.
+fn run(compiler: &Compiler, trials: &[Trial<'_>]) -> Result<[usize; 3], String> {
     let mut kernels: Vec<Kernel> = Vec::new();
     let mut known: HashMap<u64, usize> = HashMap::new();
     let mut launches: Vec<(usize, Launch<'_>)> = Vec::new();
-    let mut wanted: Vec<(String, &Case)> = Vec::new();
-    for (strategy, params, cases) in trials {
-        for case in cases {
-            let what = format!("{} {params} on {}", strategy.name(), case.name);
+    let mut wanted: Vec<(String, Vec<(usize, &Case)>)> = Vec::new();
+    for trial in trials {
+        let (strategy, params, _) = trial;
+        for cases in batches(trial) {
+            let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+            let what = format!("{} {params} on {}", strategy.name(), names.join(" and "));
             let failed = |error| format!("{what}: {error}");
-            let kernel = strategy.kernel(params, &case.encoded.codebook).map_err(failed)?;
+            let batch: Vec<&Encoded<'_>> = cases.iter().map(|case| &case.encoded).collect();
+            let kernel = strategy.kernel(params, widest_codebook(&batch).unwrap()).map_err(failed)?;
             let number = *known.entry(cuda::source_hash(&kernel)).or_insert_with(|| {
                 kernels.push(kernel);
                 kernels.len() - 1
             });
-            launches.push((number, strategy.launch(params, &case.encoded).map_err(failed)?));
-            wanted.push((what, case));
+            launches.push((number, strategy.launch(params, &batch).map_err(failed)?));
+            let starts = batch_offsets(&batch).into_iter().map(|start| usize::try_from(start).unwrap());
+            wanted.push((what, starts.zip(cases).collect()));
         }
     }
     let first = wanted.first().map_or("", |(what, _)| what);
@@ -67,13 +94,21 @@ fn run(compiler: &Compiler, trials: &[Trial<'_>]) -> Result<(usize, usize), Stri
         Program::new(compiler, &kernels).map_err(|error| format!("{first} and following: {error}"))?;
     let borrowed: Vec<_> = launches.iter().map(|(number, launch)| (*number, launch)).collect();
     let outputs = program.run(&borrowed).map_err(|error| format!("{first} and following: {error}"))?;
-    for ((what, case), output) in wanted.iter().zip(outputs) {
-        if output != case.data {
-            let place = output.iter().zip(&case.data).position(|(a, b)| a != b);
-            return Err(format!("{what}: differs at {place:?}, {} bytes", output.len()));
+    for ((what, cases), output) in wanted.iter().zip(outputs) {
+        let end = cases.last().map_or(0, |(start, case)| start + case.data.len());
+        if output.len() != end {
+            return Err(format!("{what}: {} bytes instead of {end}", output.len()));
+        }
+        for (start, case) in cases {
+            let found = &output[*start..start + case.data.len()];
+            if let Some(place) = found.iter().zip(&case.data).position(|(a, b)| a != b) {
+                return Err(format!("{what}: differs at byte {place} of {}", case.name));
+            }
         }
     }
-    Ok((kernels.len(), wanted.iter().map(|(_, case)| case.data.len()).sum()))
+    let several = wanted.iter().filter(|(_, cases)| cases.len() > 1).count();
+    let bytes = wanted.iter().flat_map(|(_, cases)| cases).map(|(_, case)| case.data.len()).sum();
+    Ok([kernels.len(), several, bytes])
 }
 
 fn assert_decodes(cases: &[Case]) {
@@ -91,10 +126,10 @@ fn assert_decodes(cases: &[Case]) {
         failures.join("\n")
     );
     let decodings: usize = trials.iter().map(|(_, _, cases)| cases.len()).sum();
-    let (kernels, bytes) =
-        results.iter().flatten().fold((0, 0), |(k, b), (more, bytes)| (k + more, b + bytes));
+    let [kernels, several, bytes] =
+        results.iter().flatten().fold([0; 3], |sum, more| [0, 1, 2].map(|i| sum[i] + more[i]));
     println!(
-        "{} variants, {decodings} decodings of {} tensors, {kernels} sources compiled, {bytes} bytes",
+        "{} variants, {decodings} decodings of {} tensors and {several} of several, {kernels} sources compiled, {bytes} bytes",
         trials.len(),
         cases.len()
     );

@@ -34,6 +34,8 @@ pub enum FaultKind {
         other_access: &'static str,
         /// The other thread.
         other_thread: u32,
+        /// The line of Rust of what it did, if that is known.
+        other_at: Option<Location>,
     },
     /// A write where another block has written.
     Overlap {
@@ -95,11 +97,18 @@ impl fmt::Display for FaultKind {
             Self::Uninitialised { what, index: None } => {
                 write!(f, "variable `{what}` is read before it is assigned")
             }
-            Self::Race { memory, index, access, other_access, other_thread } => write!(
-                f,
-                "race: this thread {access} {memory}[{index}], which thread {other_thread} {other_access} since the last \
-                 barrier: put a `barrier()` in between, or a `sync_warp()` within one warp"
-            ),
+            Self::Race { memory, index, access, other_access, other_thread, other_at } => {
+                write!(
+                    f,
+                    "race: this thread {access} {memory}[{index}], which thread {other_thread} {other_access} "
+                )?;
+                if let Some(at) = other_at {
+                    write!(f, "at {at} ")?;
+                }
+                f.write_str(
+                    "since the last barrier: put a `barrier()` in between, or a `sync_warp()` within one warp",
+                )
+            }
             Self::Overlap { memory, index, other_block } => {
                 write!(f, "{memory}[{index}] is written, but block {other_block} has written it too")
             }

@@ -1,6 +1,7 @@
 //! Global, shared and constant memory, with what is known about who wrote what.
 
 use super::fault::FaultKind;
+use crate::ir::Location;
 use crate::strategy::ALIGNMENT;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
@@ -36,22 +37,37 @@ pub(super) enum Global<'a> {
     Output(&'a Output),
 }
 
+/// Who touched the same place.
+pub(super) struct Other {
+    thread: u32,
+    /// The number of the statement, if it is known.
+    statement: Option<u32>,
+}
+
 /// What a thread can do wrong at a memory, short of names.
 pub(super) enum Wrong {
     OutOfBounds,
     Uninitialised,
-    Race { access: &'static str, other_access: &'static str, other_thread: u32 },
+    Race { access: &'static str, other_access: &'static str, other: Other },
     Overlap { other_block: u32 },
 }
 
 impl Wrong {
-    pub(super) fn named(self, memory: &str, index: u64, elements: u64) -> FaultKind {
+    /// With names. `at` gives where the statement with a number was written.
+    pub(super) fn named(
+        self,
+        memory: &str,
+        index: u64,
+        elements: u64,
+        at: impl Fn(u32) -> Option<Location>,
+    ) -> FaultKind {
         let memory = memory.to_owned();
         match self {
             Wrong::OutOfBounds => FaultKind::OutOfBounds { memory, index, elements },
             Wrong::Uninitialised => FaultKind::Uninitialised { what: memory, index: Some(index) },
-            Wrong::Race { access, other_access, other_thread } => {
-                FaultKind::Race { memory, index, access, other_access, other_thread }
+            Wrong::Race { access, other_access, other } => {
+                let (other_thread, other_at) = (other.thread, other.statement.and_then(at));
+                FaultKind::Race { memory, index, access, other_access, other_thread, other_at }
             }
             Wrong::Overlap { other_block } => FaultKind::Overlap { memory, index, other_block },
         }
@@ -141,6 +157,8 @@ pub(super) struct Moment {
     pub(super) epoch: u32,
     /// Barriers of its warp passed.
     pub(super) warp_epoch: u32,
+    /// The number of the statement.
+    pub(super) statement: u32,
 }
 
 /// Who touched a byte of shared memory last.
@@ -149,7 +167,8 @@ struct Touch {
     /// 0 if nobody did.
     epoch: u32,
     warp_epoch: u32,
-    thread: u32,
+    statement: u32,
+    thread: u16,
     /// Whether other threads of the warp, or of other warps, did so too since the last barrier.
     by: By,
 }
@@ -164,30 +183,35 @@ enum By {
 
 impl Touch {
     /// Another thread that touched it with no barrier between then and now.
-    fn conflict(&self, now: Moment) -> Option<u32> {
+    fn conflict(&self, now: Moment) -> Option<Other> {
         if self.epoch != now.epoch {
             return None;
         }
-        let another = if self.thread == now.thread { now.thread ^ 1 } else { self.thread };
-        let same_warp = self.thread / 32 == now.thread / 32;
-        let alone = self.by == By::One && self.thread == now.thread;
-        match self.by {
-            By::Many => Some(another),
-            _ if !same_warp => Some(self.thread),
-            _ if alone || self.warp_epoch < now.warp_epoch => None,
-            _ => Some(another),
+        let thread = u32::from(self.thread);
+        let same_warp = thread / 32 == now.thread / 32;
+        let alone = self.by == By::One && thread == now.thread;
+        let ordered = same_warp && (alone || self.warp_epoch < now.warp_epoch);
+        if self.by != By::Many && ordered {
+            return None;
         }
+        // Of several only the last is known.
+        Some(if thread == now.thread {
+            Other { thread: thread ^ 1, statement: None }
+        } else {
+            Other { thread, statement: Some(self.statement) }
+        })
     }
 
     /// The record of this touch and those before it that still matter.
     fn and(self, now: Moment) -> Self {
-        let Moment { thread, epoch, warp_epoch } = now;
+        let Moment { thread, epoch, warp_epoch, statement } = now;
         let by = match self.conflict(now) {
             None => By::One,
-            Some(_) if self.by == By::Many || self.thread / 32 != thread / 32 => By::Many,
+            Some(_) if self.by == By::Many || u32::from(self.thread) / 32 != thread / 32 => By::Many,
             Some(_) => By::Warp,
         };
-        Self { epoch, warp_epoch, thread, by }
+        // A block has at most 1024 threads.
+        Self { epoch, warp_epoch, statement, thread: u16::try_from(thread).unwrap_or(u16::MAX), by }
     }
 }
 
@@ -220,8 +244,8 @@ impl SharedArray {
                 if written.epoch == 0 {
                     return Err(Wrong::Uninitialised);
                 }
-                if let Some(other_thread) = written.conflict(now) {
-                    return Err(Wrong::Race { access: "reads", other_access: "wrote", other_thread });
+                if let Some(other) = written.conflict(now) {
+                    return Err(Wrong::Race { access: "reads", other_access: "wrote", other });
                 }
                 *read = read.and(now);
             }
@@ -235,8 +259,8 @@ impl SharedArray {
         if let Some(touches) = self.touches.get_mut(start..start + width) {
             for (written, read) in touches {
                 for (touch, other_access) in [(&*written, "wrote"), (&*read, "read")] {
-                    if let Some(other_thread) = touch.conflict(now) {
-                        return Err(Wrong::Race { access: "writes", other_access, other_thread });
+                    if let Some(other) = touch.conflict(now) {
+                        return Err(Wrong::Race { access: "writes", other_access, other });
                     }
                 }
                 *written = written.and(now);

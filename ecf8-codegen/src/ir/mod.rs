@@ -289,6 +289,20 @@ impl Kernel {
     pub fn callers(&self, at: Location) -> Vec<Location> {
         callers(&self.calls, at)
     }
+    /// Where the statement with this number was written, counted from 0 in the order of the text, those inside another after
+    /// it.
+    pub fn place_of_statement(&self, number: usize) -> Option<Location> {
+        fn find(block: &Block, left: &mut usize) -> Option<Location> {
+            block.iter().find_map(|stmt| {
+                if *left == 0 {
+                    return Some(stmt.at);
+                }
+                *left -= 1;
+                stmt.kind.blocks().into_iter().find_map(|(inner, _)| find(inner, left))
+            })
+        }
+        find(&self.body, &mut { number })
+    }
     /// The value's type and name.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0]

@@ -26,14 +26,6 @@ pub(super) struct GapCascade {
     threads_per_block: u32,
 }
 
-impl GapCascade {
-    fn launch<'a>(&self, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
-        let batch = Batch::new(batch, self.bytes_per_thread, self.threads_per_block, None)?;
-        let (staged, encoded_bytes) = (batch.most_in_block, batch.encoded.len() as u64);
-        batch.launch(false, staged, Arg::U64(encoded_bytes))
-    }
-}
-
 /// Bytes beyond its window in which a thread's last codeword may end.
 const LOOKAHEAD: u32 = 2;
 
@@ -195,19 +187,13 @@ impl DecodeStrategy for GapCascadeStrategy {
         Ok(gap_cascade(tunables, &CascadeTables::new(codebook)?)?)
     }
 
-    fn launch<'a>(
-        &self,
-        tunables: &GapCascade,
-        encoded: &'a Encoded<'a>,
-    ) -> Result<Launch<'a>, StrategyError> {
-        tunables.launch(&[encoded])
+    fn takes_several(&self) -> bool {
+        true
     }
 
-    fn launch_batch<'a>(
-        &self,
-        tunables: &GapCascade,
-        batch: &[&'a Encoded<'a>],
-    ) -> Option<Result<Launch<'a>, StrategyError>> {
-        Some(tunables.launch(batch))
+    fn launch<'a>(&self, t: &GapCascade, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
+        let batch = Batch::new(batch, t.bytes_per_thread, t.threads_per_block, None)?;
+        let (staged, encoded_bytes) = (batch.most_in_block, batch.encoded_bytes() as u64);
+        batch.launch(false, staged, Arg::U64(encoded_bytes))
     }
 }

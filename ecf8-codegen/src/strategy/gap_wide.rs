@@ -31,13 +31,6 @@ pub(super) struct GapWide {
     table: Placement,
 }
 
-impl GapWide {
-    fn launch<'a>(&self, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
-        let table_bits = (self.table == Placement::Argument).then_some(self.index_bits);
-        arguments::launch(batch, self.bytes_per_thread, self.threads_per_block, table_bits)
-    }
-}
-
 /// Decodes tensors of scheme `exponent-gap`, several symbols at a time.
 #[kernel(threads = t.threads_per_block)]
 fn gap_wide(
@@ -120,15 +113,12 @@ impl DecodeStrategy for GapWideStrategy {
         tunables.table.inlined()
     }
 
-    fn launch<'a>(&self, tunables: &GapWide, encoded: &'a Encoded<'a>) -> Result<Launch<'a>, StrategyError> {
-        tunables.launch(&[encoded])
+    fn takes_several(&self) -> bool {
+        true
     }
 
-    fn launch_batch<'a>(
-        &self,
-        tunables: &GapWide,
-        batch: &[&'a Encoded<'a>],
-    ) -> Option<Result<Launch<'a>, StrategyError>> {
-        Some(tunables.launch(batch))
+    fn launch<'a>(&self, t: &GapWide, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
+        let table_bits = (t.table == Placement::Argument).then_some(t.index_bits);
+        arguments::launch(batch, t.bytes_per_thread, t.threads_per_block, table_bits)
     }
 }

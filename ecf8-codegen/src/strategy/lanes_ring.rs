@@ -66,23 +66,19 @@ impl DecodeStrategy for LanesRingStrategy {
         Ok(lanes_ring(tunables, self.symbol, codebook)?)
     }
 
-    fn launch<'a>(
-        &self,
-        tunables: &LanesRing,
-        encoded: &'a Encoded<'a>,
-    ) -> Result<Launch<'a>, StrategyError> {
-        arguments::launch(tunables, self.symbol, &[encoded])
-    }
-
     fn inlined(&self, tunables: &LanesRing) -> Inlined {
         tunables.table.inlined()
     }
 
-    fn launch_batch<'a>(
+    fn takes_several(&self) -> bool {
+        true
+    }
+
+    fn launch<'a>(
         &self,
         tunables: &LanesRing,
         batch: &[&'a Encoded<'a>],
-    ) -> Option<Result<Launch<'a>, StrategyError>> {
-        Some(arguments::launch(tunables, self.symbol, batch))
+    ) -> Result<Launch<'a>, StrategyError> {
+        arguments::launch(tunables, self.symbol, batch)
     }
 }

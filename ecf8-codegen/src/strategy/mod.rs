@@ -3,6 +3,7 @@
 //! Adding one is a file here that implements [`DecodeStrategy`], and its line in [`strategies`]. From there it is listed,
 //! emulated, proven against the reference over the corpus, compiled for every architecture and benchmarked.
 
+mod batch;
 mod gap;
 mod gap_cascade;
 mod gap_onepass;
@@ -11,9 +12,11 @@ mod lanes;
 mod lanes_ring;
 mod launch;
 mod params;
+mod parts;
 mod prove;
 mod tunables;
 
+pub use batch::{BATCH_ALIGNMENT, batch_offsets, only, widest_codebook};
 pub use ecf8_macros::Tunables;
 pub use launch::{ALIGNMENT, Arg, Launch};
 pub use params::{Params, ParamsError};
@@ -88,6 +91,12 @@ pub enum StrategyError {
         /// The scheme of the tensor.
         scheme: &'static str,
     },
+    /// Other than one tensor, for a strategy that decodes one per launch.
+    #[error("the strategy decodes one tensor per launch, not {tensors}: launch it once for each")]
+    OneByOne {
+        /// How many there are.
+        tensors: usize,
+    },
     /// A batch of tensors whose codebooks differ, for a kernel that has one compiled in.
     #[error(
         "strategy {strategy}: this variant has a codebook compiled in, but the tensors of the batch have several"
@@ -124,25 +133,21 @@ pub trait DecodeStrategy: Sync + Debug + 'static {
         Inlined::Codebook
     }
 
-    /// How to launch that kernel on one tensor.
+    /// Whether one launch may decode several tensors.
+    fn takes_several(&self) -> bool {
+        false
+    }
+
+    /// How to launch the kernel for [`widest_codebook`] on these tensors, whose bytes then stand in the output where
+    /// [`batch_offsets`] says. It is [`only`] one tensor unless the strategy takes several.
     ///
     /// # Errors
-    /// If the parts of `encoded` are inconsistent, or too large for one launch.
+    /// If the parts of a tensor are inconsistent, or too large for one launch.
     fn launch<'a>(
         &self,
         tunables: &Self::Tunables,
-        encoded: &'a Encoded<'a>,
+        batch: &[&'a Encoded<'a>],
     ) -> Result<Launch<'a>, StrategyError>;
-
-    /// How to launch the kernel for [`widest_codebook`] on all these tensors at once, whose bytes then stand in the output
-    /// where [`batch_offsets`] says. `None` if the strategy decodes one tensor per launch.
-    fn launch_batch<'a>(
-        &self,
-        _tunables: &Self::Tunables,
-        _batch: &[&'a Encoded<'a>],
-    ) -> Option<Result<Launch<'a>, StrategyError>> {
-        None
-    }
 }
 
 /// What of a codebook is compiled into a kernel, and so which tensors it can decode.
@@ -153,29 +158,6 @@ pub enum Inlined {
     /// The length of the longest codeword: the kernel is given its tables, and decodes tensors whose codewords are as long
     /// or shorter.
     MaxLen,
-}
-
-/// What the tensors of a batch start at in its output, in bytes.
-pub const BATCH_ALIGNMENT: u64 = 256;
-
-/// Where each tensor of a batch starts in the output, and where the output ends, in bytes.
-#[must_use]
-pub fn batch_offsets(batch: &[&Encoded<'_>]) -> Vec<u64> {
-    let mut end = 0u64;
-    let starts = batch.iter().map(|encoded| {
-        let start = end.checked_next_multiple_of(BATCH_ALIGNMENT).unwrap_or(u64::MAX);
-        end = start.saturating_add(encoded.elements);
-        start
-    });
-    let mut offsets: Vec<u64> = starts.collect();
-    offsets.push(end);
-    offsets
-}
-
-/// The codebook of a batch with the longest codewords, for which its kernel is made.
-#[must_use]
-pub fn widest_codebook<'a>(batch: &[&'a Encoded<'_>]) -> Option<&'a Codebook> {
-    batch.iter().map(|encoded| &encoded.codebook).max_by_key(|codebook| codebook.max_len())
 }
 
 /// A strategy as the rest of the world uses it: parameters by name. Implemented for every [`DecodeStrategy`].
@@ -217,28 +199,22 @@ pub trait Strategy: Sync + Debug {
     /// If the parameters are not valid, or the codebook does not fit the strategy.
     fn kernel(&self, params: &Params, codebook: &Codebook) -> Result<Kernel, StrategyError>;
 
-    /// How to launch that kernel on one tensor.
-    ///
-    /// # Errors
-    /// If the parts of `encoded` are inconsistent, or too large for one launch.
-    fn launch<'a>(&self, params: &Params, encoded: &'a Encoded<'a>) -> Result<Launch<'a>, StrategyError>;
-
     /// What of a codebook is compiled into the kernel of a variant.
     ///
     /// # Errors
     /// If the parameters are not valid.
     fn inlined(&self, params: &Params) -> Result<Inlined, StrategyError>;
 
-    /// How to launch the kernel for [`widest_codebook`] on all these tensors at once, whose bytes then stand in the output
-    /// where [`batch_offsets`] says. `None` if the strategy decodes one tensor per launch.
+    /// Whether one launch may decode several tensors.
+    fn takes_several(&self) -> bool;
+
+    /// How to launch the kernel for [`widest_codebook`] on these tensors, whose bytes then stand in the output where
+    /// [`batch_offsets`] says.
     ///
     /// # Errors
-    /// As [`Strategy::launch`], and if the kernel has a codebook compiled in that is not every tensor's.
-    fn launch_batch<'a>(
-        &self,
-        params: &Params,
-        batch: &[&'a Encoded<'a>],
-    ) -> Result<Option<Launch<'a>>, StrategyError>;
+    /// If the parts of a tensor are inconsistent, or too large for one launch; if there are several and the strategy does not
+    /// take several, or the kernel has a codebook compiled in that is not every tensor's.
+    fn launch<'a>(&self, params: &Params, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError>;
 }
 
 impl<S: DecodeStrategy> Strategy for S {
@@ -288,28 +264,26 @@ impl<S: DecodeStrategy> Strategy for S {
         Ok(kernel)
     }
 
-    fn launch<'a>(&self, params: &Params, encoded: &'a Encoded<'a>) -> Result<Launch<'a>, StrategyError> {
-        check_scheme(self, encoded)?;
-        DecodeStrategy::launch(self, &tunables::checked::<S::Tunables>(params)?, encoded)
-    }
-
     fn inlined(&self, params: &Params) -> Result<Inlined, StrategyError> {
         Ok(DecodeStrategy::inlined(self, &tunables::checked::<S::Tunables>(params)?))
     }
 
-    fn launch_batch<'a>(
-        &self,
-        params: &Params,
-        batch: &[&'a Encoded<'a>],
-    ) -> Result<Option<Launch<'a>>, StrategyError> {
+    fn takes_several(&self) -> bool {
+        DecodeStrategy::takes_several(self)
+    }
+
+    fn launch<'a>(&self, params: &Params, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
         let tunables = tunables::checked::<S::Tunables>(params)?;
         batch.iter().try_for_each(|encoded| check_scheme(self, encoded))?;
+        if !DecodeStrategy::takes_several(self) {
+            only(batch)?;
+        }
         if DecodeStrategy::inlined(self, &tunables) == Inlined::Codebook
             && batch.windows(2).any(|pair| pair[0].codebook != pair[1].codebook)
         {
             return Err(StrategyError::Codebooks { strategy: DecodeStrategy::name(self) });
         }
-        DecodeStrategy::launch_batch(self, &tunables, batch).transpose()
+        DecodeStrategy::launch(self, &tunables, batch)
     }
 }
 

@@ -216,11 +216,6 @@ fn batches<'a>(strategy: &dyn Strategy, tensors: &'a [Tensor<'a>], variants: &'a
         by_scheme.entry(scheme).or_default().push(tensor);
         by_codebook.entry((scheme, &tensor.encoded.codebook)).or_default().push(tensor);
     }
-    let can = |variant: &&Params| {
-        tensors
-            .first()
-            .is_some_and(|tensor| !matches!(strategy.launch_batch(variant, &[&tensor.encoded]), Ok(None)))
-    };
     let of = |variant| {
         let groups: Vec<_> = match strategy.inlined(variant) {
             Ok(Inlined::MaxLen) => by_scheme.values().collect(),
@@ -229,7 +224,7 @@ fn batches<'a>(strategy: &dyn Strategy, tensors: &'a [Tensor<'a>], variants: &'a
         let several = groups.into_iter().filter(|tensors| tensors.len() > 1);
         several.map(move |tensors| Run { tensors: tensors.clone(), variant }).collect::<Vec<_>>()
     };
-    variants.iter().filter(can).flat_map(of).collect()
+    variants.iter().filter(|_| strategy.takes_several()).flat_map(of).collect()
 }
 
 /// The case under a scheme, once the reference decoder has brought it back.
@@ -245,12 +240,9 @@ fn decode(strategy: &dyn Strategy, run: &Run<'_>) -> Result<(), String> {
     let batch: Vec<&Encoded<'_>> = run.tensors.iter().map(|tensor| &tensor.encoded).collect();
     let Some(codebook) = widest_codebook(&batch) else { return Ok(()) };
     let kernel = strategy.kernel(run.variant, codebook).map_err(|error| format!("kernel: {error}"))?;
-    let (launch, checks) = match batch[..] {
-        [encoded] => (strategy.launch(run.variant, encoded).map(Some), Checks::Full),
-        // Between tensors there are bytes that nobody writes.
-        _ => (strategy.launch_batch(run.variant, &batch), Checks::Basic),
-    };
-    let launch = launch.map_err(|error| format!("launch: {error}"))?.ok_or("launch: there is none")?;
+    let launch = strategy.launch(run.variant, &batch).map_err(|error| format!("launch: {error}"))?;
+    // Between tensors there are bytes that nobody writes.
+    let checks = if batch.len() == 1 { Checks::Full } else { Checks::Basic };
     let decoded = emulator::run(&kernel, &launch, checks).map_err(|error| error.to_string())?;
     for (tensor, start) in run.tensors.iter().zip(batch_offsets(&batch)) {
         let bytes = &tensor.case.bytes;
@@ -335,8 +327,16 @@ mod tests {
             right().kernel(params, codebook)
         }
 
-        fn launch<'a>(&self, params: &Params, encoded: &'a Encoded<'a>) -> Result<Launch<'a>, StrategyError> {
-            let mut launch = right().launch(params, encoded)?;
+        fn takes_several(&self) -> bool {
+            right().takes_several()
+        }
+
+        fn launch<'a>(
+            &self,
+            params: &Params,
+            batch: &[&'a Encoded<'a>],
+        ) -> Result<Launch<'a>, StrategyError> {
+            let mut launch = right().launch(params, batch)?;
             if *self == Self::ForgetsTheLastBlock {
                 launch.grid = launch.grid.saturating_sub(1);
             }
@@ -345,14 +345,6 @@ mod tests {
 
         fn inlined(&self, params: &Params) -> Result<Inlined, StrategyError> {
             right().inlined(params)
-        }
-
-        fn launch_batch<'a>(
-            &self,
-            params: &Params,
-            batch: &[&'a Encoded<'a>],
-        ) -> Result<Option<Launch<'a>>, StrategyError> {
-            right().launch_batch(params, batch)
         }
     }
 

@@ -5,7 +5,7 @@ use ecf8_codegen::lang::{
     Global, GlobalMut, Shared, Table, V, WARP, barrier, block_idx, byte_permute, device, funnel_left, kernel,
     lane_idx, shared, shuffle_up, table, thread_idx, warp_idx,
 };
-use ecf8_codegen::strategy::{ALIGNMENT, Arg, DecodeStrategy, Launch, StrategyError, Tunables};
+use ecf8_codegen::strategy::{ALIGNMENT, Arg, DecodeStrategy, Launch, StrategyError, Tunables, only};
 use ecf8_core::layout::exponent_gap::{self, ENCODED, MAX_LEN, PACKED};
 use ecf8_core::{Codebook, Encoded};
 use std::borrow::Cow;
@@ -186,7 +186,8 @@ impl DecodeStrategy for GapSimpleStrategy {
         Ok(gap_simple(t, &Canonical::new(codebook))?)
     }
 
-    fn launch<'a>(&self, t: &GapSimple, encoded: &'a Encoded<'a>) -> Result<Launch<'a>, StrategyError> {
+    fn launch<'a>(&self, t: &GapSimple, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
+        let encoded = only(batch)?;
         let (b, threads) = (u64::from(t.bytes_per_thread), u64::from(t.threads_per_block));
         let (gaps, positions) = exponent_gap::resync(encoded, b, threads)?;
         let stream = encoded.part(ENCODED)?;

@@ -7,9 +7,9 @@ mod gap_simple;
 mod mistakes;
 
 use ecf8_codegen::cuda;
-use ecf8_codegen::emulator::EmulatorError;
+use ecf8_codegen::emulator::{EmulatorError, FaultKind};
 use ecf8_codegen::profile::{Profile, profile};
-use ecf8_codegen::strategy::{Params, Strategy};
+use ecf8_codegen::strategy::{Params, Strategy, StrategyError};
 use ecf8_core::{Codebook, Scheme, scheme, synthetic};
 
 const GUIDE: &str = include_str!("../../README.md");
@@ -54,6 +54,15 @@ fn the_cuda_of_the_guide_is_what_is_emitted() {
 }
 
 #[test]
+fn the_strategy_of_the_guide_is_never_given_several_tensors() {
+    let scheme: &dyn Scheme = scheme("exponent-gap").unwrap();
+    let encoded = scheme.encode(&[56; 100], &scheme.codebook(&scheme.symbol_histogram(&[56; 100]))).unwrap();
+    let error = strategy().launch(&default_variant(), &[&encoded, &encoded]).unwrap_err();
+    assert_eq!(error, StrategyError::OneByOne { tensors: 2 });
+    assert!(strategy().launch(&default_variant(), &[&encoded]).is_ok());
+}
+
+#[test]
 fn the_guide_quotes_what_is_said_of_wrong_parameters() {
     let said = |set: &[(&str, &str)]| {
         let set: Vec<_> = set.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -66,8 +75,9 @@ fn the_guide_quotes_what_is_said_of_wrong_parameters() {
 #[test]
 fn the_guide_quotes_what_the_emulator_says_of_a_forgotten_barrier() {
     let EmulatorError::Fault(mut fault) = mistakes::forgotten_barrier() else { panic!("no fault") };
+    let FaultKind::Race { other_at, .. } = &mut fault.kind else { panic!("{fault}") };
     // The lines that are named, found again in the strategy.
-    for place in fault.at.iter_mut().chain(&mut fault.callers) {
+    for place in fault.at.iter_mut().chain(&mut fault.callers).chain(other_at) {
         let named = include_str!("mistakes.rs").lines().nth(place.line as usize - 1).unwrap();
         let places: Vec<usize> =
             (1..).zip(CODE.lines()).filter(|(_, line)| *line == named).map(|(n, _)| n).collect();
@@ -93,7 +103,7 @@ fn profiled() -> Profile {
     let codebook = scheme.codebook(&scheme.symbol_histogram(&weights));
     let encoded = scheme.encode(&weights, &codebook).unwrap();
     let kernel = strategy().kernel(&default_variant(), &codebook).unwrap();
-    profile(&kernel, &strategy().launch(&default_variant(), &encoded).unwrap(), Some(64)).unwrap()
+    profile(&kernel, &strategy().launch(&default_variant(), &[&encoded]).unwrap(), Some(64)).unwrap()
 }
 
 #[test]

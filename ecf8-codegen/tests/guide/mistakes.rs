@@ -10,8 +10,9 @@ use ecf8_codegen::strategy::{Arg, Launch};
 #[device]
 fn sum_before(count: V<u32>, sums: Shared<u32>) -> V<u32> {
     let warp = warp_idx();
+    let sum = count;
     if lane_idx() == WARP - 1 {
-        sums[warp] = count;
+        sums[warp] = sum;
     }
     let mut before: u32 = 0;
     for w in 0_u32..warp {

@@ -11,7 +11,7 @@ pub(super) fn decode<T: Target>(
     encoded: &Encoded<'_>,
 ) -> Result<Vec<u8>, ExecutorError> {
     let kernel = strategy.kernel(params, &encoded.codebook)?;
-    let launch = strategy.launch(params, encoded)?;
+    let launch = strategy.launch(params, &[encoded])?;
     let mut bytes = vec![0; launch.output_bytes];
     if launch.grid == 0 || bytes.is_empty() {
         return Ok(bytes);

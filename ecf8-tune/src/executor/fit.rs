@@ -81,7 +81,7 @@ impl Limits {
         encoded: &Encoded<'_>,
     ) -> Result<(), ExecutorError> {
         let kernel = strategy.kernel(params, &encoded.codebook)?;
-        let launch = strategy.launch(params, encoded)?;
+        let launch = strategy.launch(params, &[encoded])?;
         Ok(self.check(&BlockNeeds::of(&kernel, None), &launch)?)
     }
 }

@@ -87,6 +87,9 @@ pub trait Executor {
     /// Where its times would come from.
     fn timing(&self) -> Timing;
 
+    /// What a launch can have.
+    fn limits(&self) -> Limits;
+
     /// Decodes a tensor by one variant of a strategy.
     ///
     /// # Errors
@@ -111,6 +114,10 @@ impl<T: Target> Executor for T {
 
     fn timing(&self) -> Timing {
         Target::timing(self)
+    }
+
+    fn limits(&self) -> Limits {
+        Target::limits(self)
     }
 
     fn decode(

@@ -74,7 +74,8 @@ impl Trial<'_> {
     fn check(&self, scheme: &str, strategy: &dyn Strategy, params: &Params) -> Result<(), String> {
         let tensors: Vec<&Encoded<'_>> =
             self.tensors.iter().filter(|tensor| tensor.scheme.name() == scheme).collect();
-        if let Ok(Some(launch)) = strategy.launch_batch(params, &tensors)
+        if strategy.takes_several()
+            && let Ok(launch) = strategy.launch(params, &tensors)
             && let Some(codebook) = widest_codebook(&tensors)
         {
             let kernel = strategy.kernel(params, codebook).map_err(|error| error.to_string())?;

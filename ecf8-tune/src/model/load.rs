@@ -227,9 +227,9 @@ impl<T: Target> LoadedModel<'_, T> {
         // The kernel is the one for the longest codewords among the tensors'.
         let widest = plans.iter().zip(&batch).max_by_key(|(_, encoded)| encoded.codebook.max_len());
         let Some((plan, _)) = widest else { return Ok(()) };
-        if batch.len() > 1 {
-            match plan.strategy.launch_batch(&plan.params, &batch) {
-                Ok(Some(launch)) => {
+        if batch.len() > 1 && plan.strategy.takes_several() {
+            match plan.strategy.launch(&plan.params, &batch) {
+                Ok(launch) => {
                     let offsets = batch_offsets(&batch);
                     let what = || format!("layer `{}`", model.layers()[index].name);
                     let prepared = self.prepare(plan, &launch, what, offsets.last().copied())?;
@@ -239,7 +239,6 @@ impl<T: Target> LoadedModel<'_, T> {
                     layer.add(Work::Launch(prepared), plan.variant(), &sizes);
                     return Ok(());
                 }
-                Ok(None) => {}
                 Err(error) => {
                     let name = &model.layers()[index].name;
                     self.notes.push(format!(
@@ -267,7 +266,7 @@ impl<T: Target> LoadedModel<'_, T> {
             let source = NoPlan::NoStrategy { scheme: encoded.scheme.name().to_owned() };
             return Err(ModelError::NoPlan { tensor: self.model.tensors()[tensor].name.clone(), source });
         };
-        let launch = plan.strategy.launch(&plan.params, encoded);
+        let launch = plan.strategy.launch(&plan.params, &[encoded]);
         let launch = launch.map_err(|error| self.failed(tensor, error.into()))?;
         let model = self.model;
         let what = || format!("tensor `{}`", model.tensors()[tensor].name);

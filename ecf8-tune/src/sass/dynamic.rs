@@ -13,21 +13,20 @@
 //! - *gone*: the instruction is in no loop that belongs to the kernel's, which is written out in full, or the instruction was
 //!   moved out of it. It is executed once where the loop is entered: a written-out loop has a copy for each round.
 //!
-//! What this cannot see is checked in the end: the accesses to memory counted like that against those that the emulator saw
-//! ([`DynamicCount::accesses`]).
+//! What this cannot see is checked in the end, and where something cannot be right there is no count ([`Unmapped`]).
 
 use super::flow::Flow;
 use super::listing::{Instruction, Listing};
 use super::outline::{Entry, outline};
+use super::unmapped::{self, Unmapped};
 use ecf8_codegen::emulator::Trace;
 use ecf8_codegen::ir::Kernel;
+use ecf8_codegen::profile::Profile;
 use std::collections::{BTreeMap, HashMap};
 
 /// Instructions issued by a launch, or by the blocks of it that were traced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DynamicCount {
-    /// Instructions in the machine code.
-    pub static_instructions: usize,
     /// Instructions issued, each by one warp.
     pub issued: f64,
     /// Lane-instructions per byte of output.
@@ -53,11 +52,22 @@ pub struct HotLoop {
     pub mix: BTreeMap<String, usize>,
 }
 
-/// Counts the instructions that `kernel` issues. `map` gives the statement behind each line of the source, `trace` what the
+/// Counts the instructions that `kernel` issues. `map` gives the statement behind each line of the source, `profile` what the
 /// emulator saw.
-#[must_use]
-pub fn count(kernel: &Kernel, trace: &Trace, map: &[Option<usize>], listing: &Listing) -> DynamicCount {
+///
+/// # Errors
+/// If the count cannot be right.
+pub fn count(
+    kernel: &Kernel,
+    profile: &Profile,
+    map: &[Option<usize>],
+    listing: &Listing,
+) -> Result<DynamicCount, Unmapped> {
+    let trace = &profile.trace;
     let counter = Counter::new(kernel, trace, map, listing);
+    if let Some(lost) = counter.most_lost() {
+        return Err(lost);
+    }
     let mut executions = Vec::new();
     for block in 0..counter.flow.blocks.len() {
         let is_reachable = counter.flow.blocks[block].is_reachable;
@@ -76,14 +86,11 @@ pub fn count(kernel: &Kernel, trace: &Trace, map: &[Option<usize>], listing: &Li
     }
     let seen: u64 = trace.statements.iter().map(|statement| statement.memory.accesses).sum();
     let bytes = trace.output_bytes as f64;
-    DynamicCount {
-        static_instructions: listing.instructions.len(),
-        issued,
-        instructions_per_byte: if bytes == 0.0 { 0.0 } else { issued * 32.0 / bytes },
-        accesses: (accesses, seen as f64),
-        hot_loop: counter.hot_loop(&executions, issued),
-        lines,
-    }
+    let instructions_per_byte = if bytes == 0.0 { 0.0 } else { issued * 32.0 / bytes };
+    let accesses = (accesses, seen as f64);
+    unmapped::check(accesses, (instructions_per_byte, profile.instructions_per_byte()))?;
+    let hot_loop = counter.hot_loop(&executions, issued);
+    Ok(DynamicCount { issued, instructions_per_byte, accesses, hot_loop, lines })
 }
 
 /// Whether it reads or writes memory that the kernel declares. `LDC` also fetches parameters, which nobody counts.
@@ -100,7 +107,12 @@ struct Counter<'a> {
     matched: Vec<Option<(usize, f64)>>,
     /// Per loop of the kernel with copies in no loop of the machine code: how often each is executed when it is entered.
     outside: HashMap<usize, f64>,
+    /// Per loop of the kernel of which rounds are nowhere: which part of all.
+    lost: HashMap<usize, f64>,
 }
+
+/// The part of all that is executed which may be lost.
+const NEGLIGIBLE: f64 = 0.05;
 
 impl<'a> Counter<'a> {
     fn new(kernel: &Kernel, trace: &Trace, map: &'a [Option<usize>], listing: &'a Listing) -> Self {
@@ -111,6 +123,7 @@ impl<'a> Counter<'a> {
             flow: Flow::of(listing),
             matched: Vec::new(),
             outside: HashMap::new(),
+            lost: HashMap::new(),
         };
         let loops: Vec<Option<usize>> = (0..counter.flow.loops.len()).map(|n| counter.loop_of(n)).collect();
         let mut copies: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -191,6 +204,40 @@ impl<'a> Counter<'a> {
         if outside > 0.0 {
             self.outside.insert(of, (left / outside).min(1.0));
         }
+        // A body without an anchor has at most as many copies as one of its statements has instructions.
+        let held = match count {
+            0 if outside == 0.0 => self.most_instructions(of) as f64,
+            _ => outside,
+        };
+        let nowhere = if held > 0.0 { (left - held) / all } else { 0.0 };
+        if nowhere > 0.0 {
+            self.lost.insert(of, nowhere);
+        }
+    }
+
+    /// The most instructions that any one statement directly in the kernel's loop `of` has.
+    fn most_instructions(&self, of: usize) -> usize {
+        let mut found: HashMap<usize, usize> = HashMap::new();
+        for instruction in &self.listing.instructions {
+            let Some(statement) = self.statement(instruction) else { continue };
+            if self.statements[statement].loops.last() == Some(&of) {
+                *found.entry(statement).or_default() += 1;
+            }
+        }
+        found.into_values().max().unwrap_or(0)
+    }
+
+    /// The loop most of whose work is nowhere in the machine code, if that is not negligible.
+    fn most_lost(&self) -> Option<Unmapped> {
+        let work = |is_in: &dyn Fn(&Entry) -> bool| -> f64 {
+            self.statements.iter().filter(|entry| is_in(entry)).map(|entry| entry.executions).sum()
+        };
+        let all = work(&|_| true);
+        let lost = self.lost.iter().map(|(&of, part)| (of, part * work(&|entry| entry.loops.contains(&of))));
+        let (of, _) = lost.filter(|(_, lost)| *lost > NEGLIGIBLE * all).max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let line = self.map.iter().position(|statement| *statement == Some(of)).map_or(0, |line| line + 1);
+        let entry = &self.statements[of];
+        Some(Unmapped::Loop { line, rounds: entry.rounds / entry.entries })
     }
 
     fn is_in_any(&self, block: usize, machine_loops: &[usize]) -> bool {

@@ -8,6 +8,7 @@
 //! - `flow`: basic blocks and loops.
 //! - `outline`: the kernel's statements, their loops, and how often they are executed.
 //! - `dynamic`: how often each basic block is executed, and so how many instructions are issued per byte of output.
+//! - `unmapped`: whether that can be right.
 
 mod dynamic;
 mod find;
@@ -16,7 +17,9 @@ mod listing;
 mod outline;
 #[cfg(test)]
 mod tests;
+mod unmapped;
 
 pub use dynamic::{DynamicCount, HotLoop, count};
 pub use find::{Disassembler, DisassemblerError};
 pub use listing::{Instruction, Listing};
+pub use unmapped::Unmapped;

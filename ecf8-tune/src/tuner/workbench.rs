@@ -108,7 +108,7 @@ impl<'a, T: Target> Workbench<'a, T> {
             return Err(rejected("it is not compiled"));
         };
         let Candidate { strategy, params, .. } = &self.candidates[candidate];
-        let launch = strategy.launch(params, self.encoded).map_err(rejected)?;
+        let launch = strategy.launch(params, &[self.encoded]).map_err(rejected)?;
         if launch.output_bytes != self.expected.len() {
             let (found, wanted) = (launch.output_bytes, self.expected.len());
             return Err(rejected(format!("it decodes {found} bytes instead of {wanted}")));

@@ -35,7 +35,7 @@ impl<O: Observer> Machine<'_, O> {
             for (part, register) in to.iter().enumerate() {
                 let mut values = [0; LANES];
                 let mut wrong = None;
-                let (epoch, warp_epoch) = (self.epoch, self.warp_epochs[warp]);
+                let now = self.now(statement, warp);
                 let place = &mut self.places[memory.index()];
                 for lane in active(word) {
                     let i = element(indices[lane], part, to.len());
@@ -45,7 +45,7 @@ impl<O: Observer> Machine<'_, O> {
                         Place::Global(Global::Output(output)) => output.load(i, width),
                         Place::Shared(array) => {
                             let thread = thread_number(warp, lane);
-                            array.load(i, width, Moment { thread, epoch, warp_epoch })
+                            array.load(i, width, Moment { thread, ..now })
                         }
                     };
                     match loaded {
@@ -91,14 +91,14 @@ impl<O: Observer> Machine<'_, O> {
             for (part, register) in from.iter().enumerate() {
                 let values = *self.get(*register, warp);
                 let mut wrong = None;
-                let (epoch, warp_epoch, block) = (self.epoch, self.warp_epochs[warp], self.block);
+                let (now, block) = (self.now(statement, warp), self.block);
                 let place = &mut self.places[memory.index()];
                 for lane in active(word) {
                     let (i, value) = (element(indices[lane], part, from.len()), values[lane]);
                     let stored = match place {
                         Place::Shared(array) => {
                             let thread = thread_number(warp, lane);
-                            array.store(i, width, value, Moment { thread, epoch, warp_epoch })
+                            array.store(i, width, value, Moment { thread, ..now })
                         }
                         Place::Global(Global::Output(output)) => output.store(i, width, value, block),
                         // Not writable by type: the language has no store to these.
@@ -117,7 +117,17 @@ impl<O: Observer> Machine<'_, O> {
         Ok(())
     }
 
-    pub(super) fn wrong(
+    /// Now, for the threads of a warp.
+    fn now(&self, statement: usize, warp: usize) -> Moment {
+        Moment {
+            thread: 0,
+            epoch: self.epoch,
+            warp_epoch: self.warp_epochs[warp],
+            statement: u32::try_from(statement).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn wrong(
         &self,
         at: Location,
         (memory, width): (MemoryId, usize),
@@ -133,7 +143,8 @@ impl<O: Observer> Machine<'_, O> {
             Place::Shared(array) => array.len(),
         };
         let elements = (bytes / width) as u64;
-        self.fault(at, Some(thread), wrong.named(&declared.name, index, elements))
+        let place = |statement: u32| self.program.kernel.place_of_statement(usize::try_from(statement).ok()?);
+        self.fault(at, Some(thread), wrong.named(&declared.name, index, elements, place))
     }
 }
 

@@ -23,7 +23,7 @@ pub(in super::super) fn launch<'a>(
     let staged = (MAX_LEAD + batch.most_in_block + 8 * u64::from(bytes_per_thread)).next_multiple_of(16);
     let words = counted(
         "the number of words of the bitstreams",
-        batch.encoded.len().next_multiple_of(ALIGNMENT) as u64 / 4,
+        batch.encoded_bytes().next_multiple_of(ALIGNMENT) as u64 / 4,
     )?;
     counted("the number of threads", batch.blocks() * u64::from(threads_per_block))?;
     batch.launch(true, staged, Arg::U32(words))

@@ -2,10 +2,10 @@
 
 use super::jobs::JobRecord;
 use super::table;
+use crate::strategy::parts::{Parts, Tables, numbers};
 use crate::strategy::{ALIGNMENT, Arg, BATCH_ALIGNMENT, Launch, StrategyError, batch_offsets};
+use ecf8_core::Encoded;
 use ecf8_core::layout::exponent_gap::{self, ENCODED, PACKED};
-use ecf8_core::{Codebook, Encoded};
-use std::borrow::Cow;
 
 /// What packed parts start at: a byte for two numbers, so that they are half as far into their buffer as their numbers into
 /// the output.
@@ -16,9 +16,9 @@ const _: () = assert!(2 * PACKED_ALIGNMENT as u64 == BATCH_ALIGNMENT);
 #[derive(Debug)]
 pub(in super::super) struct Batch<'a> {
     /// The bitstreams, each aligned.
-    pub(in super::super) encoded: Cow<'a, [u8]>,
+    encoded: Parts<'a>,
     /// Signs and mantissas, those of a number at half the index that it has in the output.
-    packed: Cow<'a, [u8]>,
+    packed: Parts<'a>,
     gaps: Vec<u8>,
     /// For each tensor, the first element of each of its blocks, and its end.
     output_positions: Vec<u64>,
@@ -44,8 +44,8 @@ impl<'a> Batch<'a> {
         let (b, t) = (u64::from(bytes_per_thread), u64::from(threads_per_block));
         let offsets = batch_offsets(tensors);
         let mut batch = Self {
-            encoded: Cow::default(),
-            packed: Cow::default(),
+            encoded: Parts::default(),
+            packed: Parts::default(),
             gaps: Vec::new(),
             output_positions: Vec::new(),
             tables: Vec::new(),
@@ -54,27 +54,23 @@ impl<'a> Batch<'a> {
             most_in_block: 0,
             output_bytes: offsets.last().copied().unwrap_or_default(),
         };
-        let mut known: Vec<(&Codebook, u64)> = Vec::new();
+        let mut tables = Tables::default();
         for (encoded, &output) in tensors.iter().zip(&offsets) {
             let (gaps, positions) = exponent_gap::resync(encoded, b, t)?;
             let stream = encoded.part(ENCODED)?;
-            let first_byte = put(&mut batch.encoded, ALIGNMENT, stream);
-            put(&mut batch.packed, PACKED_ALIGNMENT, encoded.part(PACKED)?);
+            let first_byte = batch.encoded.add(ALIGNMENT, stream);
+            batch.packed.add(PACKED_ALIGNMENT, encoded.part(PACKED)?);
             let first_block = batch.block_jobs.len() as u64;
             let number = Launch::checked_grid(batch.jobs.len() as u64)?;
             let blocks = Launch::checked_grid((stream.len() as u64).div_ceil(b * t))?;
             batch.block_jobs.resize(batch.block_jobs.len() + blocks as usize, number);
-            let table = match (table_bits, known.iter().find(|(codebook, _)| *codebook == &encoded.codebook))
-            {
-                (None, _) => 0,
-                (Some(_), Some((_, at))) => *at,
-                (Some(bits), None) => {
+            let table = table_bits.map_or(0, |bits| {
+                tables.place(&encoded.codebook, || {
                     let at = batch.tables.len() as u64 / u64::from(table::VECTOR);
                     batch.tables.extend(table::words(&encoded.codebook, bits));
-                    known.push((&encoded.codebook, at));
                     at
-                }
-            };
+                })
+            });
             batch.jobs.push(JobRecord { to_window: (first_byte / b).wrapping_sub(first_block * t), table });
             batch.gaps.extend(gaps);
             let in_block = positions.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
@@ -99,15 +95,19 @@ impl<'a> Batch<'a> {
             limit: usize::MAX as u64,
         };
         let jobs = self.jobs.iter().flat_map(JobRecord::words);
-        let tables = has_tables.then(|| bytes(self.tables, u32::to_le_bytes));
+        let tables = has_tables.then(|| Arg::Input(numbers(self.tables, u32::to_le_bytes)));
         let first = [
-            Arg::Input(self.encoded),
-            Arg::Input(self.packed),
-            Arg::Input(Cow::Owned(self.gaps)),
-            bytes(self.output_positions, u64::to_le_bytes),
+            self.encoded.into_arg(),
+            self.packed.into_arg(),
+            Arg::Input(self.gaps.into()),
+            Arg::Input(numbers(self.output_positions, u64::to_le_bytes)),
         ];
-        let rest =
-            [bytes(jobs, u64::to_le_bytes), bytes(self.block_jobs, u32::to_le_bytes), Arg::Output, last];
+        let rest = [
+            Arg::Input(numbers(jobs, u64::to_le_bytes)),
+            Arg::Input(numbers(self.block_jobs, u32::to_le_bytes)),
+            Arg::Output,
+            last,
+        ];
         Ok(Launch {
             grid,
             dynamic_shared_bytes: Launch::checked_shared(shared_bytes)?,
@@ -116,28 +116,15 @@ impl<'a> Batch<'a> {
         })
     }
 
+    /// Bytes of the bitstreams.
+    pub(in super::super) fn encoded_bytes(&self) -> usize {
+        self.encoded.bytes().len()
+    }
+
     /// Blocks of the launch.
     pub(in super::super) fn blocks(&self) -> u64 {
         self.block_jobs.len() as u64
     }
-}
-
-/// Puts a part at the next multiple of `alignment` of a buffer, which it gives. The first one is not copied.
-fn put<'a>(buffer: &mut Cow<'a, [u8]>, alignment: usize, part: &'a [u8]) -> u64 {
-    if buffer.is_empty() {
-        *buffer = Cow::Borrowed(part);
-        return 0;
-    }
-    let start = buffer.len().next_multiple_of(alignment);
-    let bytes = buffer.to_mut();
-    bytes.resize(start, 0);
-    bytes.extend_from_slice(part);
-    start as u64
-}
-
-/// A buffer of these numbers.
-fn bytes<'a, T, const N: usize>(numbers: impl IntoIterator<Item = T>, le: impl Fn(T) -> [u8; N]) -> Arg<'a> {
-    Arg::Input(Cow::Owned(numbers.into_iter().flat_map(le).collect()))
 }
 
 #[cfg(test)]
@@ -159,7 +146,8 @@ mod tests {
     fn parts_of_one_tensor_are_not_copied() {
         let one = encoded(&bytes(5000, 7));
         let batch = Batch::new(&[&one], 8, 64, Some(10)).unwrap();
-        assert!(matches!((&batch.encoded, &batch.packed), (Cow::Borrowed(_), Cow::Borrowed(_))));
+        let borrowed = [one.part(ENCODED).unwrap(), one.part(PACKED).unwrap()].map(<[u8]>::as_ptr);
+        assert_eq!([batch.encoded.bytes().as_ptr(), batch.packed.bytes().as_ptr()], borrowed);
         assert_eq!(batch.jobs.iter().map(JobRecord::words).collect::<Vec<_>>(), [[0, 0]]);
         assert!(batch.block_jobs.iter().all(|job| *job == 0));
         assert_eq!(batch.output_bytes, 5000);
@@ -183,13 +171,13 @@ mod tests {
             let first_window = batch.jobs[job].to_window.wrapping_add(first as u64 * 64);
             let at = usize::try_from(first_window).unwrap() * 16;
             assert_eq!(at % ALIGNMENT, 0);
-            assert_eq!(&batch.encoded[at..at + stream.len()], stream);
+            assert_eq!(&batch.encoded.bytes()[at..at + stream.len()], stream);
             assert_eq!(batch.output_positions[first + job], offsets[job]);
             let end = blocks.len() + first + job;
             assert_eq!(batch.output_positions[end], offsets[job] + encoded.elements);
             let at = usize::try_from(offsets[job] / 2).unwrap();
             let packed = encoded.part(PACKED).unwrap();
-            assert_eq!(&batch.packed[at..at + packed.len()], packed);
+            assert_eq!(&batch.packed.bytes()[at..at + packed.len()], packed);
         }
         let tables: Vec<u64> = batch.jobs.iter().map(|job| job.table).collect();
         assert_eq!(tables[0], tables[4], "a codebook's table is passed once");

@@ -4,13 +4,13 @@ use super::columns::BATCH;
 use super::jobs::JobRecord;
 use super::table::{self, Placement, Symbol};
 use crate::strategy::lanes_ring::LanesRing;
+use crate::strategy::parts::{Parts, Tables, numbers};
 use crate::strategy::{ALIGNMENT, Arg, Launch, StrategyError, batch_offsets, widest_codebook};
+use ecf8_core::Encoded;
 use ecf8_core::layout::lanes::{
     BYTE_LANES, CHUNKS, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, PAIR_LANES, QUAD_LANES, ROWS, TAILS,
     TRIPLE_LANES,
 };
-use ecf8_core::{Codebook, Encoded};
-use std::borrow::Cow;
 
 /// The launch that decodes tensors, a warp per chunk.
 pub(in super::super) fn launch<'a>(
@@ -21,8 +21,7 @@ pub(in super::super) fn launch<'a>(
     let bits = widest_codebook(batch).map_or(0, table::index_bits);
     let per_block = chunks_per_block(t, batch)?;
     let offsets = batch_offsets(batch);
-    let mut model = Model::default();
-    let mut tables: Vec<(&Codebook, u64)> = Vec::new();
+    let (mut model, mut tables) = (Parts::default(), Tables::default());
     let (mut jobs, mut block_jobs, mut lead_rows) = (Vec::new(), Vec::new(), 1);
     for (encoded, &output) in batch.iter().zip(&offsets) {
         // Kernels believe what the parts say.
@@ -35,27 +34,23 @@ pub(in super::super) fn launch<'a>(
         let chunk_entries = encoded.part(CHUNKS)?;
         let per_lane = encoded.param(ELEMENTS_PER_LANE)?;
         lead_rows = lead_rows.max(encoded.param(LEAD_ROWS)?);
-        let known = tables.iter().find(|(codebook, _)| *codebook == &encoded.codebook);
-        let table = match (t.table, known) {
-            (Placement::Inlined, _) => 0,
-            (Placement::Argument, Some((_, at))) => *at,
-            (Placement::Argument, None) => {
+        let table = match t.table {
+            Placement::Inlined => 0,
+            Placement::Argument => tables.place(&encoded.codebook, || {
                 let entries = table::entries(symbol, &encoded.codebook, bits);
-                let at = model.add(&entries.iter().flat_map(|entry| entry.to_le_bytes()).collect::<Vec<_>>());
-                tables.push((&encoded.codebook, at));
-                at
-            }
+                model.add(ALIGNMENT, numbers(entries, u32::to_le_bytes))
+            }),
         };
         let job = JobRecord {
             first_block: Launch::checked_grid(block_jobs.len() as u64)?,
             elements_per_lane: u32::try_from(per_lane)
                 .map_err(|_| too_large("the number of elements per lane", per_lane))?,
             elements: encoded.elements,
-            rows: model.add(encoded.part(ROWS)?),
+            rows: model.add(ALIGNMENT, encoded.part(ROWS)?),
             // Reading 32 bits across words touches the word after the last: what follows is another part.
-            tails: model.add(encoded.part(TAILS)?),
-            packed: if symbol.is_split() { model.add(encoded.part(PACKED)?) } else { 0 },
-            chunks: model.add(chunk_entries),
+            tails: model.add(ALIGNMENT, encoded.part(TAILS)?),
+            packed: if symbol.is_split() { model.add(ALIGNMENT, encoded.part(PACKED)?) } else { 0 },
+            chunks: model.add(ALIGNMENT, chunk_entries),
             table,
             output,
         };
@@ -73,11 +68,9 @@ pub(in super::super) fn launch<'a>(
         output_bytes: usize::try_from(output_bytes)
             .map_err(|_| too_large("the number of elements", output_bytes))?,
         args: vec![
-            Arg::Input(Cow::Owned(model.bytes)),
-            Arg::Input(Cow::Owned(
-                jobs.iter().flat_map(JobRecord::words).flat_map(u64::to_le_bytes).collect(),
-            )),
-            Arg::Input(Cow::Owned(block_jobs.into_iter().flat_map(u32::to_le_bytes).collect())),
+            model.into_arg(),
+            Arg::Input(numbers(jobs.iter().flat_map(JobRecord::words), u64::to_le_bytes)),
+            Arg::Input(numbers(block_jobs, u32::to_le_bytes)),
             Arg::Output,
             Arg::U32(ring_rows),
             Arg::U32(per_block),
@@ -110,20 +103,4 @@ fn ring_rows(lead_rows: u64) -> Result<u32, StrategyError> {
 
 fn too_large(what: &'static str, needed: u64) -> StrategyError {
     StrategyError::TooLarge { what, needed, limit: u32::MAX.into() }
-}
-
-/// The buffer with the parts of all tensors.
-#[derive(Default)]
-struct Model {
-    bytes: Vec<u8>,
-}
-
-impl Model {
-    /// Adds a part, aligned, and gives where it starts.
-    fn add(&mut self, part: &[u8]) -> u64 {
-        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT), 0);
-        let start = self.bytes.len() as u64;
-        self.bytes.extend_from_slice(part);
-        start
-    }
 }

@@ -4,7 +4,7 @@ use super::super::answer::table;
 use super::{Answer, DataArgs, Failure, VariantArgs};
 use crate::device::{Occupancy, occupancy};
 use crate::nvrtc::{Arch, CompileReport, CompileRequest, Nvrtc, NvrtcError};
-use crate::sass::{self, Disassembler, DynamicCount};
+use crate::sass::{self, Disassembler, DynamicCount, Unmapped};
 use clap::Args;
 use ecf8_codegen::cuda;
 use ecf8_codegen::ir::Kernel;
@@ -65,7 +65,13 @@ struct Row {
     report: CompileReport,
     cubin: Vec<u8>,
     occupancy: Option<Occupancy>,
-    sass: Option<DynamicCount>,
+    sass: Option<Sass>,
+}
+
+/// What is known of the machine code.
+struct Sass {
+    instructions: usize,
+    counted: Result<DynamicCount, Unmapped>,
 }
 
 impl Compile {
@@ -146,7 +152,7 @@ impl Compile {
 /// The kernel, its source, and what a launch of it does.
 fn job(strategy: &dyn Strategy, params: Params, encoded: &Encoded<'_>, traced: bool) -> Result<Job, Failure> {
     let kernel = strategy.kernel(&params, &encoded.codebook).map_err(Failure::request)?;
-    let launch = strategy.launch(&params, encoded).map_err(Failure::request)?;
+    let launch = strategy.launch(&params, &[encoded]).map_err(Failure::request)?;
     let profile =
         if traced { Some(profile(&kernel, &launch, Some(SAMPLE)).map_err(Failure::data)?) } else { None };
     let (source, map) = cuda::source_with_map(&kernel);
@@ -169,7 +175,10 @@ fn compile(
             let cubin = nvrtc.compile(&request)?.cubin;
             // A disassembler older than the architecture is no reason to withhold the rest.
             let listing = disassembler.list(&cubin, &job.kernel.name).ok();
-            listing.map(|listing| sass::count(&job.kernel, &profile.trace, &job.map, &listing))
+            listing.map(|listing| Sass {
+                instructions: listing.instructions.len(),
+                counted: sass::count(&job.kernel, profile, &job.map, &listing),
+            })
         }
         _ => None,
     };
@@ -202,8 +211,11 @@ fn line(row: &Row, job: &Job) -> Vec<String> {
         format!("{}+{}", report.shared_bytes, job.dynamic_shared_bytes),
         or_unknown(row.occupancy.map(|of| format!("{:.0} %", 100.0 * of.fraction()))),
         report.cubin_bytes.to_string(),
-        or_unknown(row.sass.as_ref().map(|sass| sass.static_instructions.to_string())),
-        or_unknown(row.sass.as_ref().map(|sass| format!("{:.1}", sass.instructions_per_byte))),
+        or_unknown(row.sass.as_ref().map(|sass| sass.instructions.to_string())),
+        or_unknown(row.sass.as_ref().map(|sass| match &sass.counted {
+            Ok(counted) => format!("{:.1}", counted.instructions_per_byte),
+            Err(_) => "cannot be mapped".to_owned(),
+        })),
     ]
 }
 
@@ -211,11 +223,18 @@ fn line(row: &Row, job: &Job) -> Vec<String> {
 fn hot_loops(rows: &[Row], jobs: &[Job]) -> String {
     let mut text = String::from("\nhottest loops (issued counts: machine code × emulated executions)\n");
     for row in rows {
-        let Some(hot) = row.sass.as_ref().and_then(|sass| sass.hot_loop.as_ref()) else { continue };
+        let variant = if jobs.len() > 1 { format!("{} ", jobs[row.job].params) } else { String::new() };
+        let hot = match row.sass.as_ref().map(|sass| &sass.counted) {
+            Some(Ok(DynamicCount { hot_loop: Some(hot), .. })) => hot,
+            Some(Err(why)) => {
+                text += &format!("{variant}{}: cannot be mapped: {why}\n", row.arch);
+                continue;
+            }
+            _ => continue,
+        };
         let mut mix: Vec<(&String, &usize)> = hot.mix.iter().collect();
         mix.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
         let mix: Vec<String> = mix.iter().map(|(opcode, count)| format!("{count} {opcode}")).collect();
-        let variant = if jobs.len() > 1 { format!("{} ", jobs[row.job].params) } else { String::new() };
         text += &format!(
             "{variant}{}: lines {} to {}, {} instructions, {:.0} % of those issued: {}\n",
             row.arch,
@@ -232,14 +251,16 @@ fn hot_loops(rows: &[Row], jobs: &[Job]) -> String {
 fn row_json(row: &Row, job: &Job) -> Value {
     let report = &row.report;
     let sass = row.sass.as_ref().map(|sass| {
+        let counted = sass.counted.as_ref().ok();
         json!({
-            "instructions": sass.static_instructions,
-            "issued_per_byte": sass.instructions_per_byte,
+            "instructions": sass.instructions,
+            "unmapped": sass.counted.as_ref().err().map(ToString::to_string),
+            "issued_per_byte": counted.map(|counted| counted.instructions_per_byte),
             "emulator_issued_per_byte": job.profile.as_ref().map(Profile::instructions_per_byte),
-            "lines": by_line(sass, job),
-            "accesses_counted": sass.accesses.0,
-            "accesses_emulated": sass.accesses.1,
-            "hot_loop": sass.hot_loop.as_ref().map(|hot| json!({
+            "lines": counted.map(|counted| by_line(counted, job)),
+            "accesses_counted": counted.map(|counted| counted.accesses.0),
+            "accesses_emulated": counted.map(|counted| counted.accesses.1),
+            "hot_loop": counted.and_then(|counted| counted.hot_loop.as_ref()).map(|hot| json!({
                 "first_line": hot.lines.0,
                 "last_line": hot.lines.1,
                 "instructions": hot.instructions,
@@ -269,7 +290,7 @@ fn row_json(row: &Row, job: &Job) -> Value {
 }
 
 /// Lane-instructions per output byte that each line of the source issues, by the machine code and by the emulator.
-fn by_line(sass: &DynamicCount, job: &Job) -> Vec<Value> {
+fn by_line(counted: &DynamicCount, job: &Job) -> Vec<Value> {
     let Some(profile) = &job.profile else { return Vec::new() };
     let per_byte = |issued: f64| issued * 32.0 / (profile.trace.output_bytes as f64).max(1.0);
     let mut emulated: BTreeMap<usize, f64> = BTreeMap::new();
@@ -284,9 +305,9 @@ fn by_line(sass: &DynamicCount, job: &Job) -> Vec<Value> {
         let line = lines.range(statement..).next().map_or(0, |(_, &line)| line);
         *emulated.entry(line).or_default() += counts.total();
     }
-    let all: BTreeSet<usize> = sass.lines.keys().chain(emulated.keys()).copied().collect();
+    let all: BTreeSet<usize> = counted.lines.keys().chain(emulated.keys()).copied().collect();
     let of = |counts: &BTreeMap<usize, f64>, line| per_byte(counts.get(&line).copied().unwrap_or(0.0));
     all.into_iter()
-        .map(|line| json!({ "line": line, "machine_code": of(&sass.lines, line), "emulator": of(&emulated, line) }))
+        .map(|line| json!({ "line": line, "machine_code": of(&counted.lines, line), "emulator": of(&emulated, line) }))
         .collect()
 }

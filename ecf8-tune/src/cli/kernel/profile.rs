@@ -101,7 +101,7 @@ impl ProfileCommand {
         let mut rows = Vec::new();
         for params in variants {
             let kernel = strategy.kernel(&params, &encoded.codebook).map_err(Failure::request)?;
-            let launch = strategy.launch(&params, encoded).map_err(Failure::request)?;
+            let launch = strategy.launch(&params, &[encoded]).map_err(Failure::request)?;
             let profile = profile(&kernel, &launch, sample).map_err(Failure::data)?;
             let predictions = predictions(&profile);
             rows.push(Row { params, profile, predictions });

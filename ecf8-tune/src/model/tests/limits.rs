@@ -14,7 +14,7 @@ fn needed(model: &Model, warps: u32) -> u32 {
     let tensors = 0..model.tensors().len();
     let encoded: Vec<_> = tensors.filter_map(|index| Some(model.compressed(index)?.encoded())).collect();
     let batch: Vec<_> = encoded.iter().collect();
-    lanes.launch_batch(&params, &batch).unwrap().unwrap().dynamic_shared_bytes
+    lanes.launch(&params, &batch).unwrap().dynamic_shared_bytes
 }
 
 fn warps(params: &Params) -> &str {

@@ -1,0 +1,38 @@
+//! The tensors of a launch: which codebook its kernel is made for, and where each of them goes.
+
+use super::StrategyError;
+use ecf8_core::{Codebook, Encoded};
+
+/// What the tensors of a batch start at in its output, in bytes.
+pub const BATCH_ALIGNMENT: u64 = 256;
+
+/// Where each tensor of a batch starts in the output, and where the output ends, in bytes.
+#[must_use]
+pub fn batch_offsets(batch: &[&Encoded<'_>]) -> Vec<u64> {
+    let mut end = 0u64;
+    let starts = batch.iter().map(|encoded| {
+        let start = end.checked_next_multiple_of(BATCH_ALIGNMENT).unwrap_or(u64::MAX);
+        end = start.saturating_add(encoded.elements);
+        start
+    });
+    let mut offsets: Vec<u64> = starts.collect();
+    offsets.push(end);
+    offsets
+}
+
+/// The codebook of a batch with the longest codewords, for which its kernel is made.
+#[must_use]
+pub fn widest_codebook<'a>(batch: &[&'a Encoded<'_>]) -> Option<&'a Codebook> {
+    batch.iter().map(|encoded| &encoded.codebook).max_by_key(|codebook| codebook.max_len())
+}
+
+/// The tensor of a launch that decodes one.
+///
+/// # Errors
+/// If there is another number of them.
+pub fn only<'a>(batch: &[&'a Encoded<'a>]) -> Result<&'a Encoded<'a>, StrategyError> {
+    match batch {
+        [encoded] => Ok(encoded),
+        _ => Err(StrategyError::OneByOne { tensors: batch.len() }),
+    }
+}
