@@ -84,21 +84,16 @@ fn decode_streams<S: LaneSymbols>(
 ) -> Result<(), DecodeError> {
     let stride = gather(chunk, streams);
     let mut positions = [0u32; LANES];
-    let mut last = Vec::new();
     for out in out.chunks_mut(turn::round::<S>()) {
         let lanes = turn::lanes(out.len());
         parts.check_lead(chunk.index, lead(&positions[..lanes], parts.turn_bits))?;
-        let is_whole = out.len() == turn::round::<S>();
-        if !is_whole {
-            last.resize(turn::round::<S>(), 0);
-        }
-        let round = if is_whole { &mut *out } else { &mut last[..] };
-        let streams = streams.chunks_exact(stride).zip(&mut positions).take(lanes);
-        for (lane, (stream, position)) in streams.enumerate() {
-            table.turn::<S>(stream, position, lane, round);
-        }
-        if !is_whole {
-            out.copy_from_slice(&last[..out.len()]);
+        let lanes = streams.chunks_exact(stride).zip(&mut positions).take(lanes);
+        if out.len() == turn::round::<S>() {
+            table.round::<S>(lanes, out);
+        } else {
+            let mut round = vec![0; turn::round::<S>()];
+            table.round::<S>(lanes, &mut round);
+            out.copy_from_slice(&round[..out.len()]);
         }
     }
     (0..LANES).try_for_each(|lane| chunk.check_end(lane, u64::from(positions[lane])))
@@ -180,6 +175,18 @@ impl Table {
     #[inline]
     fn symbol<S: LaneSymbols>(&self, entry: Entry) -> usize {
         if is_small::<S>() { entry.number() } else { self.symbols[entry.number()] }
+    }
+
+    /// A round of lanes with these streams and positions.
+    #[inline(never)]
+    fn round<'a, S: LaneSymbols>(
+        &self,
+        lanes: impl Iterator<Item = (&'a [u8], &'a mut u32)>,
+        round: &mut [u8],
+    ) {
+        for (lane, (stream, position)) in lanes.enumerate() {
+            self.turn::<S>(stream, position, lane, round);
+        }
     }
 
     /// A lane's turn of a round, raw bits zero, from bit `position` of its stream on, which then is where the turn ends. It is written in
