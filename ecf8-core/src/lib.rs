@@ -25,4 +25,4 @@ pub use codebook::{Codebook, cascade::CascadeTables};
 pub use container::{CompressedFile, Model, Progress};
 pub use error::{Error, Result};
 pub use histogram::Histogram;
-pub use layout::{Encoded, Scheme, scheme, schemes};
+pub use layout::{Aim, Encoded, Scheme, scheme, schemes};

@@ -213,7 +213,7 @@ def decode_lanes(elements, codebook, params, parts, width_of_symbol):
     """§3.3."""
     rows, tails = stream_of(parts[0]), stream_of(parts[1])
     vectors_of_turn = 3 if width_of_symbol == 3 else 1
-    per_lane, lead_rows = params.get("elements_per_lane", 768 if vectors_of_turn == 3 else 1024), params.get("lead_rows", 64)
+    per_lane, lead_rows = params.get("elements_per_lane", 1536 if vectors_of_turn == 3 else 1024), params.get("lead_rows", 64)
     possible = [3 << i for i in range(5, 11)] if vectors_of_turn == 3 else [1 << i for i in range(6, 13)]
     require(per_lane in possible and 1 <= lead_rows <= 64, "a parameter has another value")
     codes = codewords(codebook, 256 if width_of_symbol == 1 else 16**width_of_symbol)

@@ -10,7 +10,7 @@
     reason = "that is how a test fails, also in its helpers"
 )]
 
-use ecf8_core::container::{self, CompressOptions, Progress, SchemeChoice};
+use ecf8_core::container::{self, CompressOptions, Progress};
 use ecf8_core::synthetic::{self, SyntheticTensor};
 use ecf8_tests::cli::{Scratch, file, program, weights};
 use ecf8_tune::cache::{self, Loaded, Record};
@@ -51,10 +51,7 @@ impl Place {
             .collect();
         let input = place.folder.path().join("m.safetensors");
         fs::write(&input, synthetic::safetensors_bytes(&[], &tensors).unwrap()).unwrap();
-        let options = CompressOptions {
-            scheme: SchemeChoice::Only(ecf8_core::scheme("exponent-gap").unwrap()),
-            ..Default::default()
-        };
+        let options = CompressOptions { scheme: ecf8_core::scheme("exponent-gap"), ..Default::default() };
         container::compress(&input, &place.model(), &options, &Silent).unwrap();
         fs::remove_file(input).unwrap();
         let model = container::Model::open(&place.model()).unwrap();

@@ -1,20 +1,18 @@
 //! Which scheme a tensor is compressed with.
 
-use crate::layout::{Scheme, lanes};
+use super::CompressOptions;
+use crate::layout::{Aim, Scheme, lanes};
 
-/// What decides between schemes.
-#[derive(Debug, Clone, Copy, Default)]
-pub enum SchemeChoice {
-    /// One scheme for all tensors of its float format.
-    Only(&'static dyn Scheme),
-    /// For each tensor, the smallest result.
-    Size,
-    /// For each tensor, the smaller result of the schemes that decode faster than others can be: those of exponents only.
-    Speed,
-    /// For all tensors of a file, so that one launch decodes a layer, the scheme with the smallest result, unless one that
-    /// decodes faster takes at most a quarter of a percent of their size more.
-    #[default]
-    Balanced,
+/// What decides between schemes: the only one there may be; or an aim.
+///
+/// - For size, each tensor has the smallest result.
+/// - For speed, each tensor has the smallest result of the schemes that decode faster than others can: those of exponents only.
+/// - Else all tensors of a file have one scheme, so that one launch decodes a layer: the one with the smallest result, unless one
+///   that decodes faster takes at most a quarter of a percent of their size more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SchemeChoice {
+    only: Option<&'static dyn Scheme>,
+    aim: Aim,
 }
 
 /// The schemes to choose from, the one that decodes fastest first: that takes the fewest instructions per byte
@@ -29,26 +27,27 @@ const BOUND_BY_MEMORY: usize = 3;
 const BALANCE: u64 = 400;
 
 impl SchemeChoice {
+    pub(super) fn new(options: &CompressOptions) -> Self {
+        Self { only: options.scheme, aim: options.aim }
+    }
+
     /// The schemes that come into question, the one that decodes fastest first.
     pub(super) fn schemes(self) -> Vec<&'static dyn Scheme> {
-        match self {
-            Self::Only(scheme) => vec![scheme],
-            Self::Speed => FASTEST_FIRST[..BOUND_BY_MEMORY].to_vec(),
-            Self::Size | Self::Balanced => FASTEST_FIRST.to_vec(),
+        match (self.only, self.aim) {
+            (Some(only), _) => vec![only],
+            (None, Aim::Speed) => FASTEST_FIRST[..BOUND_BY_MEMORY].to_vec(),
+            (None, Aim::Size | Aim::Balanced) => FASTEST_FIRST.to_vec(),
         }
     }
 
     /// Whether all tensors of a file have one scheme.
     pub(super) fn is_for_all(self) -> bool {
-        matches!(self, Self::Balanced)
+        self.only.is_none() && self.aim == Aim::Balanced
     }
 
     /// How many bytes a result may have, where the smallest has `least`, for `original` bytes.
     pub(super) fn accepted(self, original: u64, least: u64) -> u64 {
-        match self {
-            Self::Only(_) | Self::Speed | Self::Size => least,
-            Self::Balanced => least.saturating_add(original / BALANCE),
-        }
+        if self.is_for_all() { least.saturating_add(original / BALANCE) } else { least }
     }
 
     /// Which of several results to take, by their bytes, the one that decodes fastest first, for `original` bytes.
@@ -64,11 +63,12 @@ mod tests {
 
     #[test]
     fn a_quarter_of_a_percent_is_given_for_speed_unless_size_is_asked_for() {
-        let pick = |choice: SchemeChoice, bytes: [u64; 2]| choice.pick(2000, &bytes);
-        assert_eq!([SchemeChoice::Size, SchemeChoice::Balanced].map(|c| pick(c, [805, 800])), [1, 0]);
-        assert_eq!([SchemeChoice::Size, SchemeChoice::Balanced].map(|c| pick(c, [806, 800])), [1, 1]);
-        assert_eq!([SchemeChoice::Size, SchemeChoice::Balanced].map(|c| pick(c, [800, 801])), [0, 0]);
-        let names: Vec<&str> = SchemeChoice::Speed.schemes().iter().map(|scheme| scheme.name()).collect();
+        let choice = |aim| SchemeChoice { only: None, aim };
+        let pick = |aim: Aim, bytes: [u64; 2]| choice(aim).pick(2000, &bytes);
+        assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [805, 800])), [1, 0]);
+        assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [806, 800])), [1, 1]);
+        assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [800, 801])), [0, 0]);
+        let names: Vec<&str> = choice(Aim::Speed).schemes().iter().map(|scheme| scheme.name()).collect();
         assert_eq!(names, ["quad-lanes", "triple-lanes", "pair-lanes"]);
     }
 }

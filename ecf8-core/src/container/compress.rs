@@ -13,6 +13,7 @@ use crate::checksum::{Checksum, checksum};
 use crate::error::{Error, IoContext, Result};
 use crate::header::{Header, TensorRecord};
 use crate::int;
+use crate::layout::Aim;
 use crate::map::MappedFile;
 use rayon::prelude::*;
 use std::io::{Seek, SeekFrom, Write};
@@ -75,7 +76,7 @@ impl<'a> Writer<'a> {
         let mut pool = Checksum::default();
         for batch in batches(&plan.tensors, BATCH_BYTES, |planned| planned.record.bytes()) {
             let ready: Result<Vec<Option<Ready>>> =
-                batch.par_iter().map(|planned| self.encode(planned)).collect();
+                batch.par_iter().map(|planned| self.encode(planned, plan.aim)).collect();
             for (ready, planned) in ready?.into_iter().zip(batch) {
                 progress.advance(planned.record.bytes());
                 let Some(Ready { entry, parts }) = ready else {
@@ -115,11 +116,11 @@ impl<'a> Writer<'a> {
     }
 
     /// Encodes a tensor and proves that it comes back; gives `None` if it takes more than it did.
-    fn encode(&self, planned: &Planned) -> Result<Option<Ready>> {
+    fn encode(&self, planned: &Planned, aim: Aim) -> Result<Option<Ready>> {
         let Planned { record, scheme, codebook, entry } = planned;
         let (path, tensor) = (self.input.path().to_owned(), record.name.clone());
         let data = self.data(record);
-        let encoded = match scheme.encode(data, codebook) {
+        let encoded = match scheme.encode_for(data, codebook, aim) {
             Ok(encoded) => encoded,
             Err(source) => return Err(Error::Encode { path, tensor, source }),
         };

@@ -1,6 +1,5 @@
 //! Files and folders of shards: every `.safetensors` file is worked on, every other file copied as it is.
 
-use super::choice::SchemeChoice;
 use super::compress::compress_file;
 use super::decompress::decompress_file;
 use super::model::{list_files, require_shards};
@@ -8,6 +7,7 @@ use super::output::{self, PendingDir, PendingFile};
 use super::progress::Progress;
 use super::tuning_cache;
 use crate::error::{Error, IoContext, Result};
+use crate::layout::{Aim, Scheme};
 use serde::Serialize;
 use std::fs;
 use std::path::Path;
@@ -15,12 +15,14 @@ use std::path::Path;
 /// How to compress.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CompressOptions {
-    /// The scheme for tensors of its float format.
-    pub scheme: SchemeChoice,
-    /// The most codebooks in a file for each scheme, where the scheme [shares](crate::layout::Scheme::shares) them. Without a
+    /// The scheme for all tensors of its float format. Without one, what they are compressed with is chosen.
+    pub scheme: Option<&'static dyn Scheme>,
+    /// What schemes are chosen for, and how their results are laid out.
+    pub aim: Aim,
+    /// The most codebooks in a file for each scheme, where the scheme [shares](Scheme::shares) them. Without a
     /// number, there are as few as cost less than 0.1 % of the codewords.
     pub codebooks: Option<usize>,
-    /// The most bits of a codeword, as far as a scheme lets one choose ([`Scheme::code_bits`](crate::layout::Scheme::code_bits)).
+    /// The most bits of a codeword, as far as a scheme lets one choose ([`Scheme::code_bits`]).
     /// Without a number, each codebook has the best by its scheme's own judgement.
     pub code_bits: Option<u8>,
     /// Whether an existing output may be replaced.

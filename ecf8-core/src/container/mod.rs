@@ -35,7 +35,6 @@ mod unfinished;
 mod validate;
 
 pub use against::verify_against;
-pub use choice::SchemeChoice;
 pub use costs::{CodeCost, code_costs};
 pub use directory::{CompressOptions, FileReport, Report, compress, decompress};
 pub use inspect::{CodebookComparison, Inspection, TensorInspection, inspect};

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
 use crate::histogram::Histogram;
 use crate::int;
-use crate::layout::{EncodeError, Scheme};
+use crate::layout::{Aim, EncodeError, Scheme};
 use crate::map::MappedFile;
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -35,6 +35,8 @@ pub(super) struct Plan<'a> {
     pub(super) prefix: String,
     /// The original header.
     pub(super) json: &'a [u8],
+    /// What the layout is for.
+    pub(super) aim: Aim,
 }
 
 /// A tensor to be compressed.
@@ -101,10 +103,10 @@ impl Candidate {
 
     /// Encodes a small tensor to know its parts' lengths. What is in the pool has no names in the header, which could make
     /// room for one that were kept after all.
-    fn try_out(&mut self, data: &[u8]) -> Result<(), EncodeError> {
+    fn try_out(&mut self, data: &[u8], aim: Aim) -> Result<(), EncodeError> {
         let Planned { scheme, codebook, entry, .. } = &mut self.planned;
         if entry.pooled && self.least.is_some() {
-            let encoded = scheme.encode(data, codebook)?;
+            let encoded = scheme.encode_for(data, codebook, aim)?;
             entry.describe(&encoded);
             self.least = None;
         }
@@ -130,7 +132,8 @@ pub(super) fn plan<'a>(
     if header.metadata(MANIFEST_KEY).is_some_and(is_manifest) {
         return Err(Error::AlreadyCompressed { path: input.path().to_owned() });
     }
-    let schemes = options.scheme.schemes();
+    let choice = SchemeChoice::new(options);
+    let schemes = choice.schemes();
     let shares = schemes.iter().any(|scheme| scheme.shares());
     let mut taken: HashSet<String> = header.tensors.iter().map(|tensor| tensor.name.clone()).collect();
     let own_names: &[&str] =
@@ -142,6 +145,7 @@ pub(super) fn plan<'a>(
         kept: Vec::new(),
         codebooks: Vec::new(),
         prefix,
+        aim: options.aim,
         json: &input[int::index(LENGTH_BYTES)..int::index(header.data_start())],
     };
 
@@ -160,12 +164,12 @@ pub(super) fn plan<'a>(
     }
     if schemes.len() > 1 {
         // Codebooks of tuples are large, but many tensors may share one.
-        drop_hopeless(&mut candidates, options.scheme);
+        drop_hopeless(&mut candidates, choice);
         for scheme in &schemes {
             share_codebooks(candidates.iter_mut().flatten(), *scheme, options);
         }
     }
-    let mut candidates = choose(candidates, options.scheme);
+    let mut candidates = choose(candidates, choice);
     if shares {
         // Sharing costs little, so whether a tensor gains at all is known before.
         let (worthwhile, others): (Vec<Candidate>, Vec<Candidate>) =
@@ -177,7 +181,7 @@ pub(super) fn plan<'a>(
         }
         let try_out = |candidate: &mut Candidate| {
             let record = candidate.planned.record.clone();
-            let tried = candidate.try_out(data(input, header, &record));
+            let tried = candidate.try_out(data(input, header, &record), options.aim);
             let (path, tensor) = (input.path().to_owned(), record.name);
             tried.map_err(|source| Error::Encode { path, tensor, source })
         };

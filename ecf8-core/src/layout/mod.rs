@@ -18,6 +18,18 @@ use crate::symbols::{self, SymbolKind};
 use std::fmt::Debug;
 use std::ops::{Range, RangeInclusive};
 
+/// What an encoding is for, where there is a choice: small chunks are work for more threads, large ones take fewer bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Aim {
+    /// The smallest result.
+    Size,
+    /// A small result that decodes fast together with others.
+    #[default]
+    Balanced,
+    /// The fastest decoding, of single tensors, too.
+    Speed,
+}
+
 /// One way to compress a tensor: which symbols are coded, and how the result is laid out.
 pub trait Scheme: Sync + Debug {
     /// The name in containers and on the command line, for example `exponent-gap`.
@@ -82,6 +94,19 @@ pub trait Scheme: Sync + Debug {
     /// # Errors
     /// If the codebook lacks a symbol of the data or has another alphabet, or if the data end within an element.
     fn encode(&self, data: &[u8], codebook: &Codebook) -> Result<Encoded<'static>, EncodeError>;
+
+    /// The same with an aim; schemes without a choice have none.
+    ///
+    /// # Errors
+    /// As [`Scheme::encode`].
+    fn encode_for(
+        &self,
+        data: &[u8],
+        codebook: &Codebook,
+        _aim: Aim,
+    ) -> Result<Encoded<'static>, EncodeError> {
+        self.encode(data, codebook)
+    }
 
     /// Decodes into `out` (`elements` × bytes per element), fast and in parallel.
     ///

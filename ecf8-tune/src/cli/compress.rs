@@ -4,7 +4,8 @@ use super::answer::{Answer, Failure, grouped};
 use super::interrupt;
 use super::progress::Bars;
 use clap::Args;
-use ecf8_core::container::{self, CompressOptions, SchemeChoice};
+use ecf8_core::Aim;
+use ecf8_core::container::{self, CompressOptions};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -24,10 +25,10 @@ pub(super) struct Compress {
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     /// Compress all tensors by this scheme
-    #[arg(long, value_name = "NAME", value_parser = scheme_names(), conflicts_with = "optimize")]
+    #[arg(long, value_name = "NAME", value_parser = scheme_names())]
     scheme: Option<String>,
-    /// Choose schemes for one goal only (default: for all tensors the one with the smallest result, unless one that decodes
-    /// faster takes at most a quarter of a percent more)
+    /// Choose schemes and chunks for one goal only (default: for all tensors the scheme with the smallest result, unless one that
+    /// decodes faster takes at most a quarter of a percent more)
     #[arg(long, value_name = "GOAL")]
     optimize: Option<Goal>,
     /// The most codebooks that tensors share, for each scheme (default: as few as cost less than 0.1 % of the codewords)
@@ -48,13 +49,22 @@ pub(super) struct Compress {
     pub(super) json: bool,
 }
 
-/// What a scheme is chosen for.
+/// What schemes and chunks are chosen for.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Goal {
     /// The smallest output
     Size,
     /// The fastest decoding
     Speed,
+}
+
+impl Goal {
+    fn aim(self) -> Aim {
+        match self {
+            Self::Size => Aim::Size,
+            Self::Speed => Aim::Speed,
+        }
+    }
 }
 
 /// Restore the original file or folder, byte for byte
@@ -90,20 +100,12 @@ fn use_threads(threads: Option<u16>) -> Result<(), Failure> {
 }
 
 impl Compress {
-    fn choice(&self) -> SchemeChoice {
-        match (self.scheme.as_deref().and_then(ecf8_core::scheme), self.optimize) {
-            (Some(scheme), _) => SchemeChoice::Only(scheme),
-            (None, Some(Goal::Size)) => SchemeChoice::Size,
-            (None, Some(Goal::Speed)) => SchemeChoice::Speed,
-            (None, None) => SchemeChoice::default(),
-        }
-    }
-
     pub(super) fn run(&self) -> Result<Answer, Failure> {
         use_threads(self.threads)?;
         interrupt::clean_up(None);
         let options = CompressOptions {
-            scheme: self.choice(),
+            scheme: self.scheme.as_deref().and_then(ecf8_core::scheme),
+            aim: self.optimize.map_or(Aim::default(), Goal::aim),
             codebooks: self.codebooks.map(|most| most as usize),
             code_bits: self.code_bits,
             overwrite: self.force,

@@ -312,7 +312,7 @@ fn executor_name(device: Device) -> String {
 mod tests {
     use super::*;
     use crate::executor::logged::Logged;
-    use ecf8_core::container::{CompressOptions, SchemeChoice};
+    use ecf8_core::container::CompressOptions;
     use ecf8_core::synthetic;
 
     #[test]
@@ -321,7 +321,7 @@ mod tests {
         let [input, output] = ["m.safetensors", "m.ecf8.safetensors"].map(|name| folder.path().join(name));
         let model = synthetic::demo_model(1, 1, 64);
         std::fs::write(&input, synthetic::safetensors_bytes(&[], &model).unwrap()).unwrap();
-        let scheme = SchemeChoice::Only(ecf8_core::scheme("pair-lanes").unwrap());
+        let scheme = ecf8_core::scheme("pair-lanes");
         container::compress(&input, &output, &CompressOptions { scheme, ..Default::default() }, &()).unwrap();
         let verify = Verify {
             input: output.clone(),

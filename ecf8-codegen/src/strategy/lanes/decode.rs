@@ -8,7 +8,7 @@ use super::table::{Decoder, Symbol, copy_table};
 use super::tail::{entries_of, open_tail};
 use super::vector::{VECTOR, assemble, look_up_turn, reach};
 use crate::lang::{
-    Global, GlobalMut, IntoV, Shared, V, WARP, barrier, block_idx, device, dynamic_shared, kernel, lane_idx,
+    Global, GlobalMut, Shared, V, WARP, barrier, block_idx, device, dynamic_shared, kernel, lane_idx,
     warp_idx,
 };
 use crate::strategy::lanes_ring::LanesRing;

@@ -65,7 +65,7 @@ fn compressed_with(folder: &Path, file: &[u8], options: CompressOptions) -> Path
 }
 
 fn by(scheme: &'static dyn Scheme) -> CompressOptions {
-    CompressOptions { scheme: SchemeChoice::Only(scheme), ..CompressOptions::default() }
+    CompressOptions { scheme: Some(scheme), ..CompressOptions::default() }
 }
 
 /// Compresses, checks, compares, restores, by every scheme; the restored bytes must be `file`. Gives what there is to say

@@ -1,6 +1,7 @@
 //! What schemes that share do: one codebook for several tensors, small tensors' parts in a pool, the manifest deflated.
 
 use super::*;
+use crate::layout::Aim;
 use crate::synthetic::{cast, gaussian, noise};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
@@ -160,13 +161,13 @@ fn one_scheme_is_chosen_for_a_file_and_the_smallest_for_each_tensor_on_request()
     let regular: Vec<u8> = (0..120_000u32).map(|i| 0x30 + (i % 8) as u8).collect();
     let file = safetensors_bytes(&[], &[fp8("noisy", &[40_000], noisy), fp8("regular", &[120_000], regular)])
         .unwrap();
-    let schemes = |scheme| {
-        let options = CompressOptions { scheme, ..CompressOptions::default() };
+    let schemes = |aim| {
+        let options = CompressOptions { aim, ..CompressOptions::default() };
         let inspection = assert_comes_back_with(&file, options);
         let tensors = inspection.tensors.iter().map(|tensor| (tensor.name.clone(), tensor.scheme));
         tensors.collect::<BTreeMap<_, _>>().into_values().collect::<Vec<_>>()
     };
-    assert_eq!(schemes(SchemeChoice::Balanced), ["byte-lanes", "byte-lanes"]);
-    assert_eq!(schemes(SchemeChoice::Size), ["pair-lanes", "byte-lanes"]);
-    assert_eq!(schemes(SchemeChoice::Speed), ["pair-lanes", "quad-lanes"]);
+    assert_eq!(schemes(Aim::Balanced), ["byte-lanes", "byte-lanes"]);
+    assert_eq!(schemes(Aim::Size), ["pair-lanes", "byte-lanes"]);
+    assert_eq!(schemes(Aim::Speed), ["pair-lanes", "quad-lanes"]);
 }

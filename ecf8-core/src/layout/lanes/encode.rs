@@ -1,7 +1,7 @@
 //! Encoding, in parallel over chunks, in two passes: streams are measured first, so each chunk knows its place.
 
 use super::chunk::ChunkEntry;
-use super::geometry::{Geometry, LANES, VECTOR, elements_per_lane, turn_bits};
+use super::geometry::{Geometry, LANES, VECTOR, turn_bits};
 use super::measure::{Measure, Measured};
 use super::tail::Tail;
 use super::words::{self, Word};
@@ -17,7 +17,7 @@ use std::borrow::Cow;
 pub(super) fn encode<S: LaneSymbols>(
     data: &[u8],
     codebook: &Codebook,
-    elements_per_lane: Option<u64>,
+    elements_per_lane: u64,
 ) -> Result<Encoded<'static>, EncodeError> {
     if !fits::<S>(codebook) {
         let (symbols, max_len) = (codebook.symbols(), codebook.max_len());
@@ -84,11 +84,10 @@ impl Plan {
         data: &[u8],
         codebook: &Codebook,
         measure: &Measure,
-        wanted: Option<u64>,
+        mut elements_per_lane: u64,
     ) -> Result<Self, EncodeError> {
         const { assert!(least_fits::<S>()) };
         let elements = data.len() as u64;
-        let mut elements_per_lane = wanted.unwrap_or_else(|| self::elements_per_lane::<S>(elements));
         if !S::LENGTHS.has(elements_per_lane) {
             return Err(EncodeError::Param {
                 param: ELEMENTS_PER_LANE,

@@ -5,6 +5,7 @@ use super::{LaneSymbols, MAX_LEN, code, has_raw, nibbles, turn};
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;
 use crate::int;
+use crate::layout::Aim;
 
 /// Streams side by side: the threads of a warp.
 pub const LANES: usize = 32;
@@ -40,15 +41,14 @@ impl LaneLengths {
     }
 }
 
-/// Elements of one lane in a whole chunk where a whole number of turns is nearest to `elements` or below, a power of two: so many
-/// or, where three vectors are a turn, three quarters.
-pub(super) const fn nearest<S: LaneSymbols>(elements: u64) -> u64 {
+/// The S with which a lane of triples has as many symbols as one of pairs with this S: half more. For other symbols, this one.
+pub(super) const fn as_for_pairs<S: LaneSymbols>(elements_per_lane: u64) -> u64 {
     let vectors = S::VECTORS as u64;
-    elements / vectors.next_power_of_two() * vectors
+    (elements_per_lane >> vectors.ilog2()) * vectors
 }
 
 /// S for a tensor of this many elements: 1024 where that leaves 256 chunks, which is a tensor of 8 MiB; else the largest
-/// of 512, 256 and 128 that leaves four; else 128. For triples three quarters of these.
+/// of 512, 256 and 128 that leaves four; else 128. For triples half more.
 ///
 /// A chunk costs about 38 bytes of metadata, which are 0.7 % of the codewords for S = 256 and 0.17 % for S = 1024.
 /// Against that, each chunk is work for one warp, and a lane's symbols are decoded one after the other, some twenty
@@ -56,14 +56,20 @@ pub(super) const fn nearest<S: LaneSymbols>(elements: u64) -> u64 {
 /// schedulers of the largest GPUs, and the memory is busy. Smaller tensors do not fill a GPU whatever S is: they are
 /// decoded many in one launch, where others fill the gaps, so what matters is that the longest lane is not long, and
 /// that a file of hundreds of them stays small.
+///
+/// Who aims at speed gets 1024 only where that leaves 512 chunks, so that a single tensor keeps a GPU busy, too. Who aims at size
+/// gets 4096 or 2048 where that leaves 64.
 #[must_use]
-pub fn elements_per_lane<S: LaneSymbols>(elements: u64) -> u64 {
-    let [most, middle, fewer, fewest] = [1024, 512, 256, 128].map(nearest::<S>);
-    let leaves = |s: &u64| elements / (LANES as u64 * s);
-    if leaves(&most) >= 256 {
-        return most;
-    }
-    [middle, fewer].into_iter().find(|s| leaves(s) >= 4).unwrap_or(fewest)
+pub fn elements_per_lane<S: LaneSymbols>(elements: u64, aim: Aim) -> u64 {
+    let candidates: &[(u64, u64)] = match aim {
+        Aim::Size => &[(4096, 64), (2048, 64), (1024, 256), (512, 4), (256, 4)],
+        Aim::Balanced => &[(1024, 256), (512, 4), (256, 4)],
+        Aim::Speed => &[(1024, 512), (512, 4), (256, 4)],
+    };
+    let mut candidates =
+        candidates.iter().map(|(s, chunks)| (as_for_pairs::<S>(*s).min(S::LENGTHS.most), chunks));
+    let found = candidates.find(|(s, chunks)| elements / (LANES as u64 * s) >= **chunks);
+    found.map_or(as_for_pairs::<S>(128), |(s, _)| s)
 }
 
 /// How a tensor is cut.

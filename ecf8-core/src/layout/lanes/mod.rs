@@ -29,7 +29,7 @@ mod words;
 pub use chunk::ChunkEntry;
 pub use geometry::{LANES, LaneLengths, VECTOR, elements_per_lane};
 
-use super::{DecodeError, EncodeError, Encoded, PartSpec, PartType, Scheme};
+use super::{Aim, DecodeError, EncodeError, Encoded, PartSpec, PartType, Scheme};
 use crate::codebook::Codebook;
 use crate::format::FloatFormat;
 use crate::histogram::Histogram;
@@ -198,7 +198,7 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
     }
 
     fn default_params(&self) -> &'static [(&'static str, u64)] {
-        const { &[(ELEMENTS_PER_LANE, geometry::nearest::<S>(1024)), (LEAD_ROWS, MAX_LEAD_ROWS)] }
+        const { &[(ELEMENTS_PER_LANE, geometry::as_for_pairs::<S>(1024)), (LEAD_ROWS, MAX_LEAD_ROWS)] }
     }
 
     fn largest_params(&self) -> &'static [(&'static str, u64)] {
@@ -238,7 +238,17 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
     }
 
     fn encode(&self, data: &[u8], codebook: &Codebook) -> Result<Encoded<'static>, EncodeError> {
-        encode::encode::<S>(data, codebook, self.elements_per_lane)
+        self.encode_for(data, codebook, Aim::default())
+    }
+
+    fn encode_for(
+        &self,
+        data: &[u8],
+        codebook: &Codebook,
+        aim: Aim,
+    ) -> Result<Encoded<'static>, EncodeError> {
+        let chosen = elements_per_lane::<S>(data.len() as u64, aim);
+        encode::encode::<S>(data, codebook, self.elements_per_lane.unwrap_or(chosen))
     }
 
     fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {

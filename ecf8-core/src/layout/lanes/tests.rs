@@ -24,9 +24,9 @@ fn book<S: LaneSymbols>(data: &[u8]) -> Codebook {
     S::scheme().codebook(&S::scheme().symbol_histogram(data))
 }
 
-/// For triples, the S that corresponds to one of others: three quarters.
+/// For triples, the S that corresponds to one of others: half more.
 fn triples(s: u64) -> u64 {
-    (s / 4 * 3).max(96)
+    (s / 2 * 3).min(3072)
 }
 
 /// All parts, one symbol and one bit at a time, as FORMAT.md says, and `lead_rows`.
@@ -456,15 +456,36 @@ fn the_examples_of_format_md_hold() {
 
 #[test]
 fn large_tensors_have_long_lanes_and_small_ones_few_chunks() {
-    let chosen = elements_per_lane::<Pair>;
+    let chosen = |elements| elements_per_lane::<Pair>(elements, Aim::Balanced);
     assert_eq!([8 << 20, 1 << 30].map(chosen), [1024, 1024]);
     assert_eq!([(8 << 20) - 1, 1 << 20, 65_536].map(chosen), [512, 512, 512]);
     assert_eq!([65_535, 32_768, 32_767, 4096, 1, 0].map(chosen), [256, 256, 128, 128, 128, 128]);
-    let chosen = elements_per_lane::<Triple>;
+    let chosen = |elements| elements_per_lane::<Triple>(elements, Aim::Balanced);
     assert_eq!(
-        [6 << 20, (6 << 20) - 1, 49_152, 49_151, 24_576, 24_575].map(chosen),
-        [768, 384, 384, 192, 192, 96]
+        [12 << 20, (12 << 20) - 1, 98_304, 98_303, 49_152, 49_151].map(chosen),
+        [1536, 768, 768, 384, 384, 192]
     );
-    assert_eq!(TRIPLE_LANES.default_params(), [(ELEMENTS_PER_LANE, 768), (LEAD_ROWS, 64)]);
+    assert_eq!(TRIPLE_LANES.default_params(), [(ELEMENTS_PER_LANE, 1536), (LEAD_ROWS, 64)]);
     assert_eq!(TRIPLE_LANES.largest_params(), [(ELEMENTS_PER_LANE, 3072), (LEAD_ROWS, 64)]);
+}
+
+#[test]
+fn who_aims_at_speed_gets_more_chunks_and_who_aims_at_size_fewer() {
+    let chosen =
+        |elements| [Aim::Speed, Aim::Balanced, Aim::Size].map(|aim| elements_per_lane::<Pair>(elements, aim));
+    assert_eq!(chosen(16 << 20), [1024, 1024, 4096]);
+    assert_eq!(chosen(8 << 20), [512, 1024, 4096]);
+    assert_eq!(chosen((8 << 20) - 1), [512, 512, 2048]);
+    assert_eq!(chosen((4 << 20) - 1), [512, 512, 512]);
+    assert_eq!(elements_per_lane::<Triple>(1 << 30, Aim::Size), 3072);
+
+    // The same bytes come back whatever the aim, and the parameter says what it was.
+    let data = data(8 << 20, 1);
+    let codebook = book::<Pair>(&data);
+    let encoded = [Aim::Speed, Aim::Balanced, Aim::Size]
+        .map(|aim| PAIR_LANES.encode_for(&data, &codebook, aim).unwrap());
+    assert_eq!(encoded.each_ref().map(|one| one.param(ELEMENTS_PER_LANE).unwrap()), [512, 1024, 4096]);
+    let sizes = encoded.each_ref().map(Encoded::bytes);
+    assert!(sizes[0] > sizes[1] && sizes[1] > sizes[2], "{sizes:?}");
+    encoded.iter().for_each(|one| assert_eq!(one.decode().unwrap(), data));
 }

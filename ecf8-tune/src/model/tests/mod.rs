@@ -12,7 +12,7 @@ mod small;
 use super::*;
 use crate::executor::EmulatorExecutor;
 use ecf8_codegen::emulator::Checks;
-use ecf8_core::container::{self, CompressOptions, SchemeChoice};
+use ecf8_core::container::{self, CompressOptions};
 use ecf8_core::synthetic::{self, SyntheticTensor};
 use safetensors::Dtype;
 use std::fs;
@@ -48,8 +48,8 @@ impl Made {
         let made = Self { folder: tempfile::tempdir().unwrap() };
         let input = made.folder.path().join("m.safetensors");
         fs::write(&input, synthetic::safetensors_bytes(&[], tensors).unwrap()).unwrap();
-        let scheme = SchemeChoice::Only(ecf8_core::scheme(scheme).unwrap());
-        let options = CompressOptions { scheme, ..Default::default() };
+        let options =
+            CompressOptions { scheme: Some(ecf8_core::scheme(scheme).unwrap()), ..Default::default() };
         container::compress(&input, &made.path(), &options, &()).unwrap();
         fs::remove_file(input).unwrap();
         made
