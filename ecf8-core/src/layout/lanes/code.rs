@@ -36,32 +36,16 @@ pub(super) fn stream_bits(histogram: &Histogram, codebook: &Codebook) -> u64 {
 pub(super) fn patches(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
     let stand_in = codebook.first_symbol().unwrap_or(0);
     let missing = histogram.present().iter().filter(|(symbol, _)| codebook.length(*symbol) == 0);
-    let patches = missing.map(|&(symbol, count)| {
-        let differs = |element: &usize| kind.element(symbol, *element) != kind.element(stand_in, *element);
-        let elements: Vec<usize> = (0..kind.elements).collect();
-        let groups = elements.chunks(patch::shared(kind)).filter(|group| group.iter().any(differs)).count();
-        count.saturating_mul(groups as u64)
-    });
+    let patches = missing.map(|&(symbol, count)| count.saturating_mul(patches_of(kind, symbol, stand_in)));
     patches.fold(0, u64::saturating_add)
 }
 
-/// How many bits a symbol that lacks elements may take less than the one that it counts as, see
-/// [`histogram`](crate::symbols::histogram): none, if the codebook is made for these symbols.
-pub(super) fn most_saved(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
-    let (lengths, min_len) = (codebook.lengths(), codebook.min_len());
-    let most = (1..kind.elements).flat_map(|known| {
-        let free = kind.coded_bits() * u32::try_from(kind.elements - known).unwrap_or(0);
-        let alike = histogram.present().chunk_by(move |(one, _), (other, _)| one >> free == other >> free);
-        let lengths = &lengths;
-        alike.filter_map(move |alike| {
-            let (likely, _) = alike.iter().rev().max_by_key(|(_, count)| *count)?;
-            let beginning = likely >> free;
-            let candidates = lengths.get(beginning << free..(beginning + 1) << free)?;
-            let shortest = candidates.iter().copied().filter(|length| *length > 0).min().unwrap_or(min_len);
-            Some(codebook.length(*likely).max(min_len).saturating_sub(shortest))
-        })
-    });
-    most.max().unwrap_or(0).into()
+/// Patches that a symbol needs where another stands in for it.
+fn patches_of(kind: &SymbolKind, symbol: usize, stand_in: usize) -> u64 {
+    let differs = |element: usize| kind.element(symbol, element) != kind.element(stand_in, element);
+    let shared = patch::shared(kind);
+    let groups = (0..kind.elements).step_by(shared);
+    groups.filter(|first| (*first..kind.elements.min(first + shared)).any(differs)).count() as u64
 }
 
 /// The cheapest code found whose limit is the shortest, of 10 to 13 bits, that costs at most 0.05 % more than the longest.
@@ -92,10 +76,13 @@ pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Cho
         Choice { bits: cost_bits(kind, histogram, &codebook), codebook }
     };
     let most = by_count.len().min(MAX_CODEWORDS).min(1 << limit);
-    let counts: Vec<u64> = by_count.iter().map(|(_, count)| *count).collect();
-    let patch_bits = 32.0 * f64::from(u32::try_from(patch::groups(kind)).unwrap_or(1));
+    let stand_in = by_count.first().map_or(0, |(symbol, _)| *symbol);
+    let counts: Vec<(u64, u64)> = by_count
+        .iter()
+        .map(|&(symbol, count)| (count, count.saturating_mul(patches_of(kind, symbol, stand_in))))
+        .collect();
     let all = keep(most);
-    let number = seemingly_best(&counts, most, limit, patch_bits);
+    let number = seemingly_best(&counts, most, limit);
     if number == most {
         return all;
     }
@@ -103,17 +90,19 @@ pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Cho
     if fewer.bits < all.bits { fewer } else { all }
 }
 
-/// How many of the symbols, whose counts fall, should have codewords, at most `most` of them. Codewords are estimated as long as
+/// How many of the symbols, whose counts fall, should have codewords, at most `most` of them; beside its count stands how many
+/// patches a symbol needs without one. Codewords are estimated as long as
 /// information theory has it, but for those that would be above the limit: they take the limit, and all others are a
 /// little longer for it.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn seemingly_best(counts: &[u64], most: usize, limit: u8, patch_bits: f64) -> usize {
-    let total: f64 = counts.iter().map(|count| *count as f64).sum();
+fn seemingly_best(counts: &[(u64, u64)], most: usize, limit: u8) -> usize {
+    let total: f64 = counts.iter().map(|(count, _)| *count as f64).sum();
+    let mut patches: f64 = counts.iter().map(|(_, patches)| *patches as f64).sum();
     let limit = f64::from(limit);
     let least_share = (-limit).exp2();
     // Sums over the symbols before each: counts, and counts times their logarithms.
     let sums: Vec<(f64, f64)> = std::iter::once((0.0, 0.0))
-        .chain(counts[..most].iter().scan((0.0, 0.0), |(sum, logs), count| {
+        .chain(counts[..most].iter().scan((0.0, 0.0), |(sum, logs), (count, _)| {
             let count = *count as f64;
             *sum += count;
             *logs += count * count.log2();
@@ -124,19 +113,20 @@ fn seemingly_best(counts: &[u64], most: usize, limit: u8, patch_bits: f64) -> us
     // Symbols whose codewords are below the limit.
     let mut free = 0;
     for number in 1..=most {
+        patches -= counts[number - 1].1 as f64;
         if free + 1 == number {
             free = number;
         }
         let share_of_all = |free: usize| sums[free].0 / (1.0 - (number - free) as f64 * least_share);
-        while free > 0 && (counts[free - 1] as f64) < share_of_all(free) * least_share {
+        while free > 0 && (counts[free - 1].0 as f64) < share_of_all(free) * least_share {
             free -= 1;
         }
         let (sum, logs) = sums[free];
         let whole = share_of_all(free);
-        let shortest = (whole / counts[0] as f64).log2().max(1.0);
+        let shortest = (whole / counts[0].0 as f64).log2().max(1.0);
         let coded = if free > 0 { sum * whole.log2() - logs } else { 0.0 };
         let at_limit = limit * (sums[number].0 - sum);
-        let cost = coded + at_limit + (total - sums[number].0) * (patch_bits + shortest);
+        let cost = coded + at_limit + (total - sums[number].0) * shortest + 32.0 * patches;
         if cost < best.0 {
             best = (cost, number);
         }

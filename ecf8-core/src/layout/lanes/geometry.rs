@@ -131,19 +131,10 @@ pub(super) fn part_bounds<S: LaneSymbols>(
     bounds
 }
 
-/// What the parts take at least: codewords, patches, raw bits, and the fewest chunks' entries.
-pub(super) fn least_bytes<S: LaneSymbols>(elements: u64, histogram: &Histogram, codebook: &Codebook) -> u64 {
+/// What the parts are likely to take: codewords, patches, raw bits, and the fewest chunks' entries. Where patches are for elements
+/// of several symbols, some may be counted twice.
+pub(super) fn likely_bytes<S: LaneSymbols>(elements: u64, histogram: &Histogram, codebook: &Codebook) -> u64 {
     let raw = if has_raw::<S>() { nibbles::packed_bytes(elements) } else { 0 };
     let chunks = elements.div_ceil(LANES as u64 * S::LENGTHS.most).saturating_add(1).saturating_mul(8);
-    // Symbols that lack elements may have shorter codewords than those which they count as, and do without patches.
-    let incomplete = incomplete::<S>(elements);
-    let saved = if incomplete > 0 { code::most_saved(&S::KIND, histogram, codebook) * incomplete } else { 0 };
-    let spared = patch::groups(&S::KIND) as u64 * incomplete;
-    // All elements of a patch may be of other symbols.
-    let patches = code::patches(&S::KIND, histogram, codebook).saturating_sub(spared);
-    let patches = patches.saturating_mul(patch::shared(&S::KIND) as u64) / GROUP as u64;
-    (code::stream_bits(histogram, codebook).saturating_sub(saved) / 8)
-        .saturating_add(raw)
-        .saturating_add(chunks)
-        .saturating_add(patches.saturating_mul(4))
+    (code::cost_bits(&S::KIND, histogram, codebook) / 8).saturating_add(raw).saturating_add(chunks)
 }
