@@ -173,6 +173,9 @@ struct Touch {
     by: By,
 }
 
+/// There are two for each byte of shared memory.
+const _: () = assert!(size_of::<Touch>() == 16);
+
 #[derive(Clone, Copy, Default, PartialEq)]
 enum By {
     #[default]

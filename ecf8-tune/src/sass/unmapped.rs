@@ -40,9 +40,9 @@ pub enum Unmapped {
 /// part, which the emulator does not see.
 const ACCESSES: std::ops::Range<f64> = 0.8..2.0;
 
-/// Instructions by the mapping for each that the emulator counted: three to one are joined, or there is one for each and
-/// another for addresses.
-const INSTRUCTIONS: std::ops::Range<f64> = 0.5..2.5;
+/// Instructions by the mapping for each that the emulator counted: some are joined, and there are others for addresses. 0.78 to
+/// 1.33 is usual, over variants of all strategies and sm_75 to sm_120.
+const INSTRUCTIONS: std::ops::Range<f64> = 0.6..2.0;
 
 /// Compares what was counted of accesses and of instructions per byte with the emulator's.
 pub(super) fn check(accesses: (f64, f64), instructions: (f64, f64)) -> Result<(), Unmapped> {
