@@ -77,8 +77,8 @@ pub(super) fn data<'a>(file: &'a MappedFile, header: &Header, record: &TensorRec
 struct Candidate {
     planned: Planned,
     symbols: Histogram,
-    /// What all parts take at least, where their lengths are bounds from above.
-    least: Option<u64>,
+    /// What all parts are likely to take, where their lengths are bounds from above.
+    likely: Option<u64>,
     /// Its share of what its codebook takes, in bytes.
     codebook_bytes: u64,
 }
@@ -89,13 +89,14 @@ impl Candidate {
         let (scheme, elements, symbols) = (self.planned.scheme, self.planned.elements(), &self.symbols);
         let lengths = scheme.part_bytes(elements, symbols, &codebook);
         let bound = lengths.iter().fold(0, |sum: u64, length| sum.saturating_add(*length));
-        self.least = Some(scheme.encoded_bytes(elements, symbols, &codebook)).filter(|least| *least != bound);
+        self.likely =
+            Some(scheme.encoded_bytes(elements, symbols, &codebook)).filter(|likely| *likely != bound);
         self.planned.entry.lengths = lengths;
         self.planned.codebook = codebook;
     }
 
-    /// What all parts take at least, with its share of the codebook.
-    fn least_bytes(&self) -> u64 {
+    /// What all parts are likely to take, with its share of the codebook.
+    fn likely_bytes(&self) -> u64 {
         let Planned { scheme, codebook, .. } = &self.planned;
         let parts = scheme.encoded_bytes(self.planned.elements(), &self.symbols, codebook);
         parts.saturating_add(self.codebook_bytes)
@@ -105,10 +106,10 @@ impl Candidate {
     /// room for one that were kept after all.
     fn try_out(&mut self, data: &[u8], aim: Aim) -> Result<(), EncodeError> {
         let Planned { scheme, codebook, entry, .. } = &mut self.planned;
-        if entry.pooled && self.least.is_some() {
+        if entry.pooled && self.likely.is_some() {
             let encoded = scheme.encode_for(data, codebook, aim)?;
             entry.describe(&encoded);
-            self.least = None;
+            self.likely = None;
         }
         Ok(())
     }
@@ -117,7 +118,7 @@ impl Candidate {
     fn may_be_worthwhile(&self, codebook_is_shared: bool) -> bool {
         let Planned { scheme, codebook, entry, record } = &self.planned;
         let codebook = if codebook_is_shared { 0 } else { codebook.to_text().len() as u64 + 6 };
-        let compressed = file_header::compressed_bytes(*scheme, entry, self.least).saturating_add(codebook);
+        let compressed = file_header::compressed_bytes(*scheme, entry, self.likely).saturating_add(codebook);
         compressed < file_header::stored_bytes(&file_header::kept_entry(record))
     }
 }
@@ -235,11 +236,11 @@ fn drop_hopeless(candidates: &mut [Vec<Candidate>], choice: SchemeChoice) {
     let hopeless = |all: &[&[Candidate]]| -> Vec<&'static str> {
         let mut sums: BTreeMap<&'static str, (u64, u64, u64)> = BTreeMap::new();
         for one in all.iter().copied().flatten() {
-            let least = one.least_bytes();
+            let likely = one.likely_bytes();
             let (sum, with_codebooks, original) = sums.entry(one.planned.scheme.name()).or_default();
-            *sum = sum.saturating_add(least);
+            *sum = sum.saturating_add(likely);
             let codebook = sharing::stored_bytes(&one.planned.codebook);
-            *with_codebooks = with_codebooks.saturating_add(least).saturating_add(codebook);
+            *with_codebooks = with_codebooks.saturating_add(likely).saturating_add(codebook);
             *original = original.saturating_add(one.planned.record.bytes());
         }
         let accepted = sums.values().map(|(_, most, original)| choice.accepted(*original, *most)).min();
@@ -267,7 +268,7 @@ fn choose(mut candidates: Vec<Vec<Candidate>>, choice: SchemeChoice) -> Vec<Cand
     if choice.is_for_all() && !schemes.is_empty() {
         let total = |scheme: &&dyn Scheme| {
             let of_scheme = candidates.iter().flatten().filter(|one| is_by(one, *scheme));
-            of_scheme.map(|one| one.least_bytes().min(bytes(one))).fold(0, u64::saturating_add)
+            of_scheme.map(|one| one.likely_bytes().min(bytes(one))).fold(0, u64::saturating_add)
         };
         let totals: Vec<u64> = schemes.iter().map(total).collect();
         let original =
@@ -280,8 +281,8 @@ fn choose(mut candidates: Vec<Vec<Candidate>>, choice: SchemeChoice) -> Vec<Cand
         }
     }
     let pick = |mut all: Vec<Candidate>| {
-        let least: Vec<u64> = all.iter().map(Candidate::least_bytes).collect();
-        let picked = choice.pick(all.first().map_or(0, bytes), &least);
+        let likely: Vec<u64> = all.iter().map(Candidate::likely_bytes).collect();
+        let picked = choice.pick(all.first().map_or(0, bytes), &likely);
         (picked < all.len()).then(|| all.swap_remove(picked))
     };
     candidates.into_iter().filter_map(pick).collect()
@@ -326,7 +327,7 @@ fn consider(
     };
     let codebook = sharing::codebook(scheme, &symbols, code_bits);
     let planned = Planned { record: record.clone(), scheme, codebook: codebook.clone(), entry };
-    let mut candidate = Candidate { planned, symbols, least: None, codebook_bytes: 0 };
+    let mut candidate = Candidate { planned, symbols, likely: None, codebook_bytes: 0 };
     candidate.assign(codebook);
     candidate
 }

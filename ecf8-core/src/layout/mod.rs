@@ -84,7 +84,8 @@ pub trait Scheme: Sync + Debug {
     /// `codebook`: exact or upper bounds, each for itself, and without a container's padding.
     fn part_bytes(&self, elements: u64, histogram: &Histogram, codebook: &Codebook) -> Vec<u64>;
 
-    /// Bytes of all parts together: exact, which is the sum of [`Scheme::part_bytes`], or a lower bound.
+    /// Bytes of all parts together: exact, which is the sum of [`Scheme::part_bytes`], or what is likely, but for what chunks
+    /// cost.
     fn encoded_bytes(&self, elements: u64, histogram: &Histogram, codebook: &Codebook) -> u64 {
         self.part_bytes(elements, histogram, codebook).into_iter().fold(0, u64::saturating_add)
     }

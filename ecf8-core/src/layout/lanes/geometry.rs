@@ -1,6 +1,5 @@
 //! Chunks and lanes: how many there are, how long, and how large parts can become.
 
-use super::patch::{self, GROUP};
 use super::{LaneSymbols, MAX_LEN, code, has_raw, nibbles, turn};
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;

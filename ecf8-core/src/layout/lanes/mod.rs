@@ -234,7 +234,7 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
     }
 
     fn encoded_bytes(&self, elements: u64, histogram: &Histogram, codebook: &Codebook) -> u64 {
-        geometry::least_bytes::<S>(elements, histogram, codebook)
+        geometry::likely_bytes::<S>(elements, histogram, codebook)
     }
 
     fn encode(&self, data: &[u8], codebook: &Codebook) -> Result<Encoded<'static>, EncodeError> {

@@ -16,11 +16,6 @@ pub(super) fn shared(kind: &SymbolKind) -> usize {
     if kind.stride < GROUP { kind.elements.min(GROUP) } else { 1 }
 }
 
-/// The most patches that one symbol of a kind needs.
-pub(super) fn groups(kind: &SymbolKind) -> usize {
-    kind.elements.div_ceil(shared(kind))
-}
-
 /// The right bytes of two neighbours in a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Patch {

@@ -122,7 +122,10 @@ fn assert_bounds_hold<S: LaneSymbols>(scheme: &Lanes<S>, data: &[u8], encoded: &
     for (part, bound) in encoded.parts.iter().zip(bounds) {
         assert!(part.bytes.len() as u64 <= bound, "{} has {}, bound {bound}", part.name, part.bytes.len());
     }
-    assert!(scheme.encoded_bytes(encoded.elements, &histogram, &encoded.codebook) <= encoded.bytes());
+    let likely = scheme.encoded_bytes(encoded.elements, &histogram, &encoded.codebook);
+    if encoded.codebook.uncovered(&histogram) == 0 && data.len().is_multiple_of(S::KIND.block()) {
+        assert!(likely <= encoded.bytes(), "{likely} {}", encoded.bytes());
+    }
     for (name, largest) in scheme.largest_params() {
         assert!(encoded.params[*name] <= *largest);
     }
