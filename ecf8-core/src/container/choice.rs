@@ -15,7 +15,7 @@ pub(super) struct SchemeChoice {
     aim: Aim,
 }
 
-/// The schemes to choose from, the one that decodes fastest first: that takes the fewest instructions per byte
+/// The schemes to choose from, the one that decodes fastest first: with the fewest look-ups per byte, which wait for each other
 /// (`ecf8-codegen/OPTIMIZATION.md`).
 static FASTEST_FIRST: [&dyn Scheme; 4] =
     [&lanes::QUAD_LANES, &lanes::TRIPLE_LANES, &lanes::PAIR_LANES, &lanes::BYTE_LANES];
