@@ -1,6 +1,7 @@
 //! `ecf8 bench`: how fast every strategy decodes here, with the raw samples.
 
 use super::answer::{Answer, Failure, table};
+use super::compress::Goal;
 use super::steps::Steps;
 use super::verify::Device;
 use crate::device::CopyBandwidth;
@@ -9,7 +10,7 @@ use crate::tuner::{self, Budget, Candidate, Known, Outcome, Settings, Stop, Summ
 use clap::Args;
 use ecf8_codegen::emulator::Checks;
 use ecf8_codegen::strategy::{Params, strategies, strategies_for};
-use ecf8_core::{Encoded, schemes, synthetic};
+use ecf8_core::{Aim, Encoded, schemes, synthetic};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,6 +22,9 @@ const COLUMNS: usize = 4096;
 /// Bytes of the largest tensor that variants are chosen on; what is best there is timed at the other sizes.
 const CHOSEN_AT: u64 = 64 << 20;
 
+/// Tensors of a layer that is decoded by one launch, for a row of its own: as many bytes together as variants are chosen on.
+const LAYER: usize = 8;
+
 /// Elements of tensors on the emulator, unless others are asked for.
 const EMULATED: &str = "256K";
 
@@ -30,7 +34,8 @@ const EMULATED: &str = "256K";
     ecf8 bench --sizes 8M,64M --strategies gap-cascade,gap-wide --budget 30s\n  \
     ecf8 bench --device emulator\n\n\
     Weights are generated: Gaussian, scaled in 128x128 blocks, and cast as they are at two deviations. For each strategy the\n\
-    fastest variant is looked for first. The emulator gives predictions, under other names.")]
+    fastest variant is looked for first. At one size, 64M if it is among them, there is also a row for eight tensors of an\n\
+    eighth of it by one launch. The emulator gives predictions, under other names.")]
 pub(super) struct Bench {
     /// Where to measure: a GPU as cuda:N, or emulator to predict
     #[arg(long, value_name = "DEVICE", default_value = "cuda:0")]
@@ -42,6 +47,9 @@ pub(super) struct Bench {
     /// Only these strategies
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = names())]
     strategies: Vec<String>,
+    /// Lay tensors out for one goal, as `ecf8 compress --optimize` does
+    #[arg(long, value_name = "GOAL")]
+    optimize: Option<Goal>,
     /// Runs that are timed of each row
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
@@ -100,6 +108,8 @@ struct Row {
     data: &'static str,
     scheme: &'static str,
     candidate: Candidate,
+    /// Tensors that the launch decodes.
+    tensors: usize,
     output_bytes: u64,
     encoded_bytes: u64,
     outcome: Result<Vec<u64>, String>,
@@ -143,6 +153,10 @@ impl Bench {
         }
     }
 
+    fn aim(&self) -> Aim {
+        self.optimize.map_or(Aim::default(), Goal::aim)
+    }
+
     fn sizes(&self, timing: Timing) -> Vec<u64> {
         let usual: &[&str] = match timing {
             Timing::Measured => &["8M", "64M", "512M", "1G"],
@@ -173,7 +187,7 @@ impl Bench {
                 let bytes = data.bytes(size)?;
                 for scheme in schemes() {
                     let codebook = scheme.codebook(&scheme.symbol_histogram(&bytes));
-                    let encoded = scheme.encode(&bytes, &codebook).map_err(Failure::data)?;
+                    let encoded = scheme.encode_for(&bytes, &codebook, self.aim()).map_err(Failure::data)?;
                     for name in self.chosen(scheme.name()) {
                         if interrupt.load(std::sync::atomic::Ordering::Relaxed) {
                             return Err(Failure::request("interrupted"));
@@ -187,7 +201,10 @@ impl Bench {
                                 *of == scheme.name() && choice.strategy.name() == name
                             };
                             if let Some((_, choice)) = choices.iter().find(wanted) {
-                                rows.push(self.row(target, &encoded, &bytes, data.name, choice));
+                                rows.push(self.row(target, &[&encoded], &[&bytes], data.name, choice));
+                                if Some(size) == at && choice.strategy.takes_several() {
+                                    rows.extend(self.layer(target, &encoded, &bytes, data.name, choice)?);
+                                }
                             }
                         }
                         done += 1;
@@ -208,17 +225,40 @@ impl Bench {
             .collect()
     }
 
-    /// Verifies and times one variant.
+    /// Verifies and times one variant on the bytes of a tensor, cut into several that one launch decodes; nothing, if there are too
+    /// few.
+    fn layer<T: Target>(
+        &self,
+        target: &mut T,
+        whole: &Encoded<'_>,
+        bytes: &[u8],
+        data: &'static str,
+        candidate: &Candidate,
+    ) -> Result<Option<Row>, Failure> {
+        let one = bytes.len() / LAYER;
+        if one == 0 {
+            return Ok(None);
+        }
+        let pieces: Vec<&[u8]> = bytes.chunks_exact(one).take(LAYER).collect();
+        let encode = |bytes: &&[u8]| {
+            whole.scheme.encode_for(bytes, &whole.codebook, self.aim()).map_err(Failure::data)
+        };
+        let encoded = pieces.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+        let batch: Vec<&Encoded<'_>> = encoded.iter().collect();
+        Ok(Some(self.row(target, &batch, &pieces, data, candidate)))
+    }
+
+    /// Verifies and times one variant on tensors that one launch decodes.
     fn row<T: Target>(
         &self,
         target: &mut T,
-        encoded: &Encoded<'_>,
-        bytes: &[u8],
+        batch: &[&Encoded<'_>],
+        bytes: &[&[u8]],
         data: &'static str,
         candidate: &Candidate,
     ) -> Row {
         let one = std::slice::from_ref(candidate);
-        let mut bench = Workbench::expecting(target, encoded, one, bytes.to_vec());
+        let mut bench = Workbench::expecting(target, batch, one, bytes);
         let compiled = bench.compile(&[0]).pop().unwrap_or(Ok(()));
         let timed = compiled.and_then(|()| bench.verify(0)).and_then(|()| {
             let warm_up = bench.time(0, 3)?;
@@ -229,10 +269,11 @@ impl Bench {
         });
         Row {
             data,
-            scheme: encoded.scheme.name(),
+            scheme: batch.first().map_or("", |encoded| encoded.scheme.name()),
             candidate: candidate.clone(),
-            output_bytes: bytes.len() as u64,
-            encoded_bytes: encoded.bytes(),
+            tensors: batch.len(),
+            output_bytes: bytes.iter().map(|bytes| bytes.len() as u64).sum(),
+            encoded_bytes: batch.iter().map(|encoded| encoded.bytes()).sum(),
             outcome: timed.map_err(|error| error.to_string()),
         }
     }
@@ -259,7 +300,9 @@ impl Bench {
             Timing::Measured => "GB/s",
             Timing::Predicted => "GB/s, predicted",
         };
-        let head = ["data", "bytes", "ratio", "scheme", "strategy", "variant", rate, "p20-p80", "of copy"];
+        let head = [
+            "data", "bytes", "tensors", "ratio", "scheme", "strategy", "variant", rate, "p20-p80", "of copy",
+        ];
         let copy =
             about.copy_gb_per_s().map_or_else(String::new, |rate| format!("; copies at {rate:.0} GB/s"));
         let graphs = super::answer::one_by_one(about.one_by_one.as_deref());
@@ -286,7 +329,7 @@ fn choose<T: Target>(
     let default = space.iter().find(|candidate| tuner::is_default(candidate)).or(space.first());
     let nothing = || Failure::request(format!("strategy {strategy} has no variant for scheme {scheme}"));
     let default = default.cloned().ok_or_else(nothing)?;
-    let mut bench = Workbench::expecting(target, encoded, &space, bytes.to_vec());
+    let mut bench = Workbench::expecting(target, &[encoded], &space, &[bytes]);
     let mut searcher = tuner::searcher(&space, Vec::new());
     let (known, settings) = (Known::default(), Settings::default());
     let tuned = tuner::tune(&mut bench, &space, &mut *searcher, &known, budget, &settings, |_| ());
@@ -333,6 +376,7 @@ impl Row {
             "scheme": self.scheme,
             "strategy": self.candidate.strategy.name(),
             "params": self.candidate.params,
+            "tensors": self.tensors,
             "output_bytes": self.output_bytes,
             "encoded_bytes": self.encoded_bytes,
             "ratio": self.encoded_bytes as f64 / self.output_bytes as f64,
@@ -367,6 +411,7 @@ impl Row {
         vec![
             self.data.to_owned(),
             super::answer::grouped(self.output_bytes),
+            self.tensors.to_string(),
             format!("{:.4}", self.encoded_bytes as f64 / self.output_bytes as f64),
             self.scheme.to_owned(),
             self.candidate.strategy.name().to_owned(),
@@ -396,7 +441,7 @@ mod tests {
     fn bench(sizes: Vec<u64>) -> Bench {
         let strategies = vec!["lanes-pair".to_owned()];
         let (device, budget) = (Device::Emulator, Duration::ZERO);
-        Bench { device, sizes, strategies, runs: 1, budget, json: true }
+        Bench { device, sizes, strategies, optimize: None, runs: 1, budget, json: true }
     }
 
     #[test]
@@ -424,7 +469,28 @@ mod tests {
         let answer = bench(vec![4096]).bench(&mut Logged::new(), None).unwrap();
         assert!(answer.json["one_by_one"].is_null() && answer.json["copy_samples_ms"].is_null());
         assert!(!answer.text.contains("graph"), "{}", answer.text);
-        assert_eq!(answer.json["rows"].as_array().unwrap().len(), DATA.len());
+        // A tensor of each kind of data, and eight of an eighth.
+        assert_eq!(answer.json["rows"].as_array().unwrap().len(), 2 * DATA.len());
+    }
+
+    #[test]
+    fn a_layer_of_eight_tensors_is_one_launch_also_where_they_leave_gaps() {
+        // Tensors start at multiples of 256 bytes in the output.
+        let strategies: Vec<String> =
+            strategies().iter().map(|strategy| strategy.name().to_owned()).collect();
+        let bench = Bench { strategies, ..bench(vec![5000, 8192, 7]) };
+        let answer = bench.bench(&mut EmulatorExecutor { checks: Checks::Full }, None).unwrap();
+        let rows = answer.json["rows"].as_array().unwrap();
+        assert!(rows.iter().all(|row| row["failed"].is_null()), "{}", answer.text);
+        let layers: Vec<&Value> = rows.iter().filter(|row| row["tensors"] == 8).collect();
+        assert_eq!((layers.len(), rows.len()), (7 * DATA.len(), 4 * 7 * DATA.len()));
+        assert!(layers.iter().all(|row| row["output_bytes"] == 8192));
+
+        let answer =
+            Bench { sizes: vec![5000], ..bench }.bench(&mut EmulatorExecutor { checks: Checks::Full }, None);
+        let rows = answer.unwrap().json["rows"].as_array().unwrap().clone();
+        assert!(rows.iter().all(|row| row["failed"].is_null()), "{rows:?}");
+        assert_eq!(rows.iter().filter(|row| row["tensors"] == 8).count(), 7 * DATA.len());
     }
 
     #[test]

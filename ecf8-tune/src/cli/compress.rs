@@ -51,7 +51,7 @@ pub(super) struct Compress {
 
 /// What schemes and chunks are chosen for.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Goal {
+pub(super) enum Goal {
     /// The smallest output
     Size,
     /// The fastest decoding
@@ -59,7 +59,7 @@ enum Goal {
 }
 
 impl Goal {
-    fn aim(self) -> Aim {
+    pub(super) fn aim(self) -> Aim {
         match self {
             Self::Size => Aim::Size,
             Self::Speed => Aim::Speed,

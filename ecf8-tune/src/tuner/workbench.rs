@@ -1,4 +1,4 @@
-//! The candidates of one tensor on a [`Target`].
+//! The candidates of a tensor, or of several by one launch, on a [`Target`].
 
 use super::Candidate;
 use super::trials::{TrialError, Trials};
@@ -6,12 +6,13 @@ use crate::device::DeviceError;
 use crate::executor::{BlockNeeds, Dispatch, ExecutorError, Limits, Target, TargetArg, Timing};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::ir;
-use ecf8_codegen::strategy::{Arg, Launch};
+use ecf8_codegen::strategy::{Arg, Launch, batch_offsets, widest_codebook};
 use ecf8_core::Encoded;
 use ecf8_core::checksum::checksum;
 use ecf8_core::layout::DecodeError;
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// How many times the L2 the buffers of successive launches fill, so that none finds what an earlier one left.
 const TIMES_L2: u64 = 3;
@@ -29,13 +30,15 @@ const MOST_LAUNCHES: u64 = 100;
 /// A buffer's length and checksum: candidates share buffers with the same bytes.
 type Content = (usize, u64);
 
-/// One tensor and the candidates to decode it with, on one target.
+/// A tensor, or several of one scheme, and the candidates to decode them with by one launch, on one target.
 pub struct Workbench<'a, T: Target> {
     target: &'a mut T,
-    encoded: &'a Encoded<'a>,
+    batch: Vec<&'a Encoded<'a>>,
     candidates: &'a [Candidate],
-    /// What the reference decoder says.
+    /// The output that is right; between tensors, anything.
     expected: Vec<u8>,
+    /// What is between tensors.
+    gaps: Vec<Range<usize>>,
     /// Compiled, with what the compiler said.
     kernels: HashMap<usize, (ir::Kernel, Option<CompileReport>)>,
     ready: HashMap<usize, Ready<T::Kernel>>,
@@ -75,22 +78,32 @@ impl<'a, T: Target> Workbench<'a, T> {
         encoded: &'a Encoded<'a>,
         candidates: &'a [Candidate],
     ) -> Result<Self, DecodeError> {
-        Ok(Self::expecting(target, encoded, candidates, encoded.decode_reference()?))
+        Ok(Self::expecting(target, &[encoded], candidates, &[&encoded.decode_reference()?]))
     }
 
-    /// The same where the bytes that `encoded` was made from are at hand.
+    /// The same for several tensors, where the bytes that each was made from are at hand.
     #[must_use]
     pub fn expecting(
         target: &'a mut T,
-        encoded: &'a Encoded<'a>,
+        batch: &[&'a Encoded<'a>],
         candidates: &'a [Candidate],
-        expected: Vec<u8>,
+        bytes: &[&[u8]],
     ) -> Self {
+        let (mut expected, mut gaps) = (Vec::new(), Vec::new());
+        for (start, bytes) in batch_offsets(batch).into_iter().zip(bytes) {
+            let (end, start) = (expected.len(), usize::try_from(start).unwrap_or(usize::MAX));
+            if end < start {
+                gaps.push(end..start);
+                expected.resize(start, 0);
+            }
+            expected.extend_from_slice(bytes);
+        }
         Self {
             target,
-            encoded,
+            batch: batch.to_vec(),
             candidates,
             expected,
+            gaps,
             kernels: HashMap::new(),
             ready: HashMap::new(),
             inputs: HashMap::new(),
@@ -108,7 +121,7 @@ impl<'a, T: Target> Workbench<'a, T> {
             return Err(rejected("it is not compiled"));
         };
         let Candidate { strategy, params, .. } = &self.candidates[candidate];
-        let launch = strategy.launch(params, &[self.encoded]).map_err(rejected)?;
+        let launch = strategy.launch(params, &self.batch).map_err(rejected)?;
         if launch.output_bytes != self.expected.len() {
             let (found, wanted) = (launch.output_bytes, self.expected.len());
             return Err(rejected(format!("it decodes {found} bytes instead of {wanted}")));
@@ -171,6 +184,7 @@ fn dispatch<'b, K, B>(
     ready: &'b Ready<K>,
     inputs: &'b HashMap<Content, Vec<B>>,
     outputs: &'b [B],
+    gaps: &'b [Range<usize>],
     copy: usize,
 ) -> Dispatch<'b, K, B> {
     let args = ready.args.iter().filter_map(|arg| match arg {
@@ -188,7 +202,7 @@ fn dispatch<'b, K, B>(
         threads: ready.threads,
         dynamic_shared_bytes: ready.dynamic_shared_bytes,
         args: args.collect(),
-        gaps: &[],
+        gaps,
     }
 }
 
@@ -219,11 +233,12 @@ impl<T: Target> Trials for Workbench<'_, T> {
     }
 
     fn compile(&mut self, candidates: &[usize]) -> Vec<Result<(), TrialError>> {
-        let (all, codebook) = (self.candidates, &self.encoded.codebook);
+        let (all, codebook) = (self.candidates, widest_codebook(&self.batch));
         let built: Vec<_> = candidates
             .par_iter()
             .map(|&index| {
                 let candidate = all.get(index).ok_or_else(|| rejected("there is no such candidate"))?;
+                let codebook = codebook.ok_or_else(|| rejected("there is no tensor"))?;
                 candidate.strategy.kernel(&candidate.params, codebook).map_err(rejected)
             })
             .collect();
@@ -249,9 +264,12 @@ impl<T: Target> Trials for Workbench<'_, T> {
             if let Some(output) = self.outputs.first_mut() {
                 self.target.fill(output, filling).map_err(sort)?;
             }
-            self.target.launch(&dispatch(ready, &self.inputs, &self.outputs, 0)).map_err(sort)?;
+            self.target.launch(&dispatch(ready, &self.inputs, &self.outputs, &self.gaps, 0)).map_err(sort)?;
             let Some(output) = self.outputs.first() else { return Err(rejected("it has no output")) };
             self.target.download(output, &mut bytes).map_err(sort)?;
+            for gap in &self.gaps {
+                bytes[gap.clone()].fill(0);
+            }
             if let Some(byte) = bytes.iter().zip(&self.expected).position(|(found, wanted)| found != wanted) {
                 return Err(rejected(format!(
                     "it decodes byte {byte} as {:#04x} instead of {:#04x}",
@@ -270,8 +288,9 @@ impl<T: Target> Trials for Workbench<'_, T> {
         let times = {
             // No more than there are launches.
             let taken = copies.min(runs.saturating_mul(ready.launches).max(1));
-            let dispatches: Vec<_> =
-                (0..taken).map(|copy| dispatch(ready, &self.inputs, &self.outputs, turn + copy)).collect();
+            let dispatches: Vec<_> = (0..taken)
+                .map(|copy| dispatch(ready, &self.inputs, &self.outputs, &self.gaps, turn + copy))
+                .collect();
             self.target.time(&dispatches, runs, ready.launches).map_err(sort)?
         };
         if let Some(&time) = times.last() {
