@@ -3,6 +3,7 @@
 use super::columns::BATCH;
 use super::jobs::JobRecord;
 use super::table::{self, Placement, Symbol};
+use super::vector::symbols;
 use crate::strategy::lanes_ring::LanesRing;
 use crate::strategy::parts::{Parts, Tables, numbers};
 use crate::strategy::{ALIGNMENT, Arg, Launch, StrategyError, batch_offsets, widest_codebook};
@@ -33,7 +34,7 @@ pub(in super::super) fn launch<'a>(
         }
         let chunk_entries = encoded.part(CHUNKS)?;
         let per_lane = encoded.param(ELEMENTS_PER_LANE)?;
-        lead_rows = lead_rows.max(encoded.param(LEAD_ROWS)?);
+        lead_rows = lead_rows.max(lead_of(symbol, encoded, bits)?);
         let table = match t.table {
             Placement::Inlined => 0,
             Placement::Argument => tables.place(&encoded.codebook, || {
@@ -93,6 +94,15 @@ fn chunks(encoded: &Encoded<'_>) -> Result<u64, StrategyError> {
     Ok((encoded.part(CHUNKS)?.len() as u64 / 8).saturating_sub(1))
 }
 
+/// Rows of a tensor that are in use at once where the kernel's table is indexed by so many bits: what its `lead_rows` says, and more
+/// if its own codewords are shorter, because a kernel stages what symbols may take at most under the longest codewords of a
+/// launch.
+fn lead_of(symbol: Symbol, encoded: &Encoded<'_>, bits: u32) -> Result<u64, StrategyError> {
+    let own = u32::from(encoded.codebook.max_len());
+    let more = u64::from(bits.saturating_sub(own)) * u64::from(symbols(symbol));
+    Ok(encoded.param(LEAD_ROWS)?.saturating_add(more.div_ceil(32)))
+}
+
 /// Rows of a ring. While a vector is decoded, `lead_rows` are in use and one more may be touched; staging whole batches puts
 /// up to three beyond.
 fn ring_rows(lead_rows: u64) -> Result<u32, StrategyError> {
@@ -103,4 +113,51 @@ fn ring_rows(lead_rows: u64) -> Result<u32, StrategyError> {
 
 fn too_large(what: &'static str, needed: u64) -> StrategyError {
     StrategyError::TooLarge { what, needed, limit: u32::MAX.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emulator::{self, Checks};
+    use crate::strategy::lanes_ring::BYTE;
+    use crate::strategy::{Strategy, batch_offsets};
+    use ecf8_core::Codebook;
+    use ecf8_core::layout::Scheme;
+
+    /// Bytes of which lane 0 takes 5 bits each and the others 2, so many of each lane.
+    fn apart(per_lane: usize, codebook: &Codebook) -> Encoded<'static> {
+        let byte = |place: usize| if place / 16 % 32 == 0 { 4 } else { 1 };
+        let data: Vec<u8> = (0..32 * per_lane).map(byte).collect();
+        ecf8_core::layout::lanes::Lanes::<ecf8_core::symbols::Byte>::new(Some(1024))
+            .encode(&data, codebook)
+            .unwrap()
+    }
+
+    #[test]
+    fn lanes_that_run_apart_beside_longer_codewords_have_room() {
+        let book = |lengths: &[u8]| {
+            Codebook::from_lengths(&[lengths, &vec![0; 256 - lengths.len()]].concat()).unwrap()
+        };
+        let short = book(&[1, 2, 3, 4, 5, 5]);
+        let long = book(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 13]);
+        let other = BYTE_LANES.encode(&[0, 13, 5, 12], &long).unwrap();
+        let params = Strategy::params(&BYTE, &[("warps_per_block".to_owned(), "4".to_owned())]).unwrap();
+        // The ring is full where the rows in use and those staged at once are a power of two.
+        let full = (1..64).map(|vectors| apart(16 * vectors, &short)).filter(|encoded| {
+            let rows = encoded.param(LEAD_ROWS).unwrap() + u64::from(BATCH);
+            rows.is_power_of_two() && rows >= 16
+        });
+        let full: Vec<Encoded<'_>> = full.collect();
+        assert!(full.len() >= 2, "{}", full.len());
+        for encoded in &full {
+            let batch = [encoded, &other];
+            let kernel = Strategy::kernel(&BYTE, &params, &long).unwrap();
+            let launch = Strategy::launch(&BYTE, &params, &batch).unwrap();
+            let output = emulator::run(&kernel, &launch, Checks::Full).unwrap();
+            for (start, encoded) in batch_offsets(&batch).into_iter().zip(batch) {
+                let bytes = encoded.decode().unwrap();
+                assert!(output[start as usize..][..bytes.len()] == bytes);
+            }
+        }
+    }
 }

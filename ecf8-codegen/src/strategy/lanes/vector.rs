@@ -11,7 +11,7 @@ pub(super) const VECTOR: u32 = 16;
 const EXPONENTS: u32 = 0x7878_7878;
 
 /// Symbols of a turn.
-fn symbols(symbol: Symbol) -> u32 {
+pub(super) fn symbols(symbol: Symbol) -> u32 {
     VECTOR * symbol.vectors() / symbol.elements()
 }
 
