@@ -126,7 +126,7 @@ mod tests {
 
     /// Bytes of which lane 0 takes 5 bits each and the others 2, so many of each lane.
     fn apart(per_lane: usize, codebook: &Codebook) -> Encoded<'static> {
-        let byte = |place: usize| if place / 16 % 32 == 0 { 4 } else { 1 };
+        let byte = |place: usize| if (place / 16).is_multiple_of(32) { 4 } else { 1 };
         let data: Vec<u8> = (0..32 * per_lane).map(byte).collect();
         ecf8_core::layout::lanes::Lanes::<ecf8_core::symbols::Byte>::new(Some(1024))
             .encode(&data, codebook)
@@ -156,7 +156,8 @@ mod tests {
             let output = emulator::run(&kernel, &launch, Checks::Full).unwrap();
             for (start, encoded) in batch_offsets(&batch).into_iter().zip(batch) {
                 let bytes = encoded.decode().unwrap();
-                assert!(output[start as usize..][..bytes.len()] == bytes);
+                let start = usize::try_from(start).unwrap();
+                assert!(output[start..][..bytes.len()] == bytes);
             }
         }
     }
