@@ -6,12 +6,13 @@ use super::verify::Device;
 use crate::executor::{CudaExecutor, Executor, ExecutorError, Target};
 use crate::kernel_cache::{Compiler, KernelCache};
 use crate::nvrtc::Nvrtc;
+use crate::tuner::{self, Candidate, TrialError, Trials, Workbench};
 use clap::Args;
-use ecf8_codegen::strategy::{Params, Strategy, prove, strategies, strategies_for};
+use ecf8_codegen::strategy::{Inlined, Params, Strategy, prove, strategies, strategies_for};
 use ecf8_core::corpus::{Case, Tier, corpus};
-use ecf8_core::{Encoded, Scheme, schemes};
+use ecf8_core::{Codebook, Encoded, Scheme, schemes};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -144,7 +145,7 @@ fn on_gpu(ordinal: u32, chosen: &[&'static dyn Strategy], tier: Tier) -> Result<
         report.strategies.insert(strategy.name(), tally);
     }
     let cases = corpus(tier);
-    let steps = Steps::start("tensors of the corpus", (cases.len() * schemes().len()) as u64);
+    let steps = Steps::start("tensors of the corpus", ((cases.len() + 1) * schemes().len()) as u64);
     let mut done = 0;
     for case in &cases {
         for &scheme in schemes() {
@@ -160,8 +161,72 @@ fn on_gpu(ordinal: u32, chosen: &[&'static dyn Strategy], tier: Tier) -> Result<
             steps.at(done);
         }
     }
+    for &scheme in schemes() {
+        let mut executor = open().map_err(|error| without(&error))?;
+        try_together(&mut executor, &cases, scheme, chosen, &mut report)?;
+        done += 1;
+        steps.at(done);
+    }
     steps.finish();
     Ok((device, report))
+}
+
+/// The tensors of the corpus under one scheme by one launch, all of them or those with the same codebook, by all variants of the
+/// strategies that take several.
+fn try_together<T: Target>(
+    target: &mut T,
+    cases: &[Case],
+    scheme: &'static dyn Scheme,
+    chosen: &[&'static dyn Strategy],
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let is_chosen = |strategy: &dyn Strategy| chosen.iter().any(|one| one.name() == strategy.name());
+    let variants = tuner::candidates(scheme.name())
+        .into_iter()
+        .filter(|one| one.strategy.takes_several() && is_chosen(one.strategy));
+    let has_table = |one: &Candidate| one.strategy.inlined(&one.params) == Ok(Inlined::MaxLen);
+    let (any_codebook, one_codebook): (Vec<Candidate>, Vec<Candidate>) = variants.partition(has_table);
+    let encode = |case: &Case| {
+        let broken =
+            |error| Failure::data(format!("{} ({}): {error}; report this", case.name, scheme.name()));
+        scheme.encode(&case.bytes, &case.codebook(scheme)).map_err(broken)
+    };
+    let encoded = cases.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+    let all: Vec<(&Case, &Encoded<'_>)> = cases.iter().zip(&encoded).collect();
+    let mut alike: HashMap<&Codebook, Vec<(&Case, &Encoded<'_>)>> = HashMap::new();
+    all.iter().for_each(|&(case, encoded)| alike.entry(&encoded.codebook).or_default().push((case, encoded)));
+    let alike =
+        alike.into_values().filter(|tensors| tensors.len() > 1).map(|tensors| (tensors, &one_codebook));
+    for (tensors, variants) in alike.chain([(all.clone(), &any_codebook)]) {
+        let batch: Vec<&Encoded<'_>> = tensors.iter().map(|(_, encoded)| *encoded).collect();
+        let bytes: Vec<&[u8]> = tensors.iter().map(|(case, _)| &case.bytes[..]).collect();
+        if bytes.iter().all(|bytes| bytes.is_empty()) {
+            continue;
+        }
+        let mut bench = Workbench::expecting(target, &batch, variants, &bytes);
+        let indices: Vec<usize> = (0..variants.len()).collect();
+        let compiled = bench.compile(&indices);
+        for (index, (Candidate { strategy, params, .. }, compiled)) in
+            variants.iter().zip(compiled).enumerate()
+        {
+            if let Some(tally) = report.strategies.get_mut(strategy.name()) {
+                tally.runs += 1;
+                tally.bytes += bytes.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
+            }
+            let of = format!(
+                "{} {params}, {} tensors by one launch ({})",
+                strategy.name(),
+                batch.len(),
+                scheme.name()
+            );
+            match compiled.and_then(|()| bench.verify(index)) {
+                Ok(()) => {}
+                Err(TrialError::Fatal(error)) => return Err(Failure::data(format!("{of}: {error}"))),
+                Err(error) => report.fail(format!("{of}: {error}")),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One tensor under one scheme, by all variants.
@@ -259,4 +324,30 @@ fn answer(device: &str, tier: Tier, report: &Report) -> Answer {
     });
     let message = || format!("{} failures on {device}; report them", report.failed);
     Answer { text, json, failure: (!exact).then(|| Failure::data(message())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::EmulatorExecutor;
+    use ecf8_codegen::emulator::Checks;
+
+    #[test]
+    fn tensors_with_several_codebooks_are_tried_together() {
+        let cases: Vec<Case> =
+            corpus(Tier::Quick).into_iter().filter(|case| case.bytes.len() < 5000).collect();
+        let chosen: Vec<&'static dyn Strategy> =
+            strategies().iter().copied().filter(|strategy| strategy.name().starts_with("lanes-")).collect();
+        let mut report = Report::default();
+        chosen.iter().for_each(|strategy| {
+            report.strategies.insert(strategy.name(), Tally::default());
+        });
+        let mut target = EmulatorExecutor { checks: Checks::Basic };
+        for scheme in schemes() {
+            try_together(&mut target, &cases, *scheme, &chosen, &mut report).map_err(|_| "a fault").unwrap();
+        }
+        assert_eq!((report.failed, &report.failures[..]), (0, &[][..]));
+        let runs: Vec<usize> = report.strategies.values().map(|tally| tally.runs).collect();
+        assert!(runs.iter().all(|runs| *runs >= 10), "{runs:?}");
+    }
 }
