@@ -51,9 +51,17 @@ mod tests {
         }
         let lanes = ecf8_codegen::strategy::strategy("lanes-pair").unwrap();
         let order = nearest_first(lanes, &lanes.params(&[]).unwrap());
-        let first: Vec<_> =
-            order.iter().map(|one| (one.get("warps_per_block"), one.get("table"))).take(4).collect();
-        let expected = [("16", "argument"), ("8", "argument"), ("16", "inlined"), ("4", "argument")];
-        assert_eq!(first, expected.map(|(warps, table)| (Some(warps), Some(table))));
+        let of = |one: &Params| {
+            ["warps_per_block", "table", "batches_ahead"].map(|name| one.get(name).map(str::to_owned))
+        };
+        let expected = [
+            ["16", "argument", "1"],
+            ["8", "argument", "1"],
+            ["16", "inlined", "1"],
+            ["16", "argument", "2"],
+            ["4", "argument", "1"],
+        ];
+        let first: Vec<_> = order.iter().map(of).take(expected.len()).collect();
+        assert_eq!(first, expected.map(|values| values.map(|value| Some(value.to_owned()))));
     }
 }

@@ -98,7 +98,11 @@ int cuFuncGetAttribute(int *value, int attribute, void *function) {
     *value = values[attribute];
     return function != handle;
 }
-int cuFuncSetAttribute(void *function, int attribute, int value) { largest_shared = value; return attribute != 8 || function != handle; }
+/* Its functions are one, which may have as much as any of them was allowed. */
+int cuFuncSetAttribute(void *function, int attribute, int value) {
+    if ((size_t)value > largest_shared) largest_shared = value;
+    return attribute != 8 || function != handle;
+}
 int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned x, unsigned y, unsigned z, unsigned shared,
                    void *stream, void **params, void **extra) {
     launch l = {0, 0, 0, 0, 0, NOTHING};
