@@ -1,5 +1,5 @@
-//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-byte`: decode a scheme of layout `lanes` once, a chunk per warp, one symbol per look-up. What
-//! a symbol is makes the difference.
+//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-byte`: decode a scheme of layout `lanes` once, a chunk per warp, one
+//! symbol per look-up. What a symbol is makes the difference.
 
 use super::lanes::arguments;
 use super::lanes::decode::lanes_ring;
