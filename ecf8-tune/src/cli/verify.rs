@@ -158,23 +158,27 @@ impl Verify {
         expected: &[u8],
         tally: &mut Tally,
     ) -> Result<(), Failure> {
-        let (limits, encoded) = (executor.limits(), tensor.encoded());
-        let fits = &mut |strategy: &'static dyn Strategy, params: &Params| match limits
-            .check_variant(strategy, params, &encoded)
-        {
-            Err(ExecutorError::Misfit(misfit)) => Err(misfit.to_string()),
-            // What else is wrong, decoding will say.
-            _ => Ok(()),
-        };
-        let plan = planner.and_then(|planner| planner.plan(tensor, fits)).transpose();
-        if let Some(plan) = plan.map_err(Failure::request)? {
+        let mut unfit: BTreeMap<String, String> = BTreeMap::new();
+        loop {
+            let fits = &mut |strategy: &'static dyn Strategy, params: &Params| match unfit
+                .get(&name(strategy, params))
+            {
+                Some(why) => Err(why.clone()),
+                None => Ok(()),
+            };
+            let plan = planner.and_then(|planner| planner.plan(tensor, fits)).transpose();
+            let Some(plan) = plan.map_err(Failure::request)? else { break };
+            let decoded = executor.decode(plan.strategy, &plan.params, &tensor.encoded());
+            if let Err(ExecutorError::Misfit(misfit)) = decoded {
+                unfit.insert(name(plan.strategy, &plan.params), misfit.to_string());
+                continue;
+            }
             *tally.rungs.entry(plan.rung).or_default() += 1;
             tally.ignored.extend(plan.ignored);
-            let decoded = executor.decode(plan.strategy, &plan.params, &encoded);
             return self.compare(decoded, tensor, plan.strategy, &plan.params, expected, tally);
         }
         for (strategy, params) in self.variants(tensor)? {
-            let decoded = executor.decode(strategy, &params, &encoded);
+            let decoded = executor.decode(strategy, &params, &tensor.encoded());
             self.compare(decoded, tensor, strategy, &params, expected, tally)?;
         }
         Ok(())

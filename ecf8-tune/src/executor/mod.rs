@@ -87,9 +87,6 @@ pub trait Executor {
     /// Where its times would come from.
     fn timing(&self) -> Timing;
 
-    /// What a launch can have.
-    fn limits(&self) -> Limits;
-
     /// Decodes a tensor by one variant of a strategy.
     ///
     /// # Errors
@@ -114,10 +111,6 @@ impl<T: Target> Executor for T {
 
     fn timing(&self) -> Timing {
         Target::timing(self)
-    }
-
-    fn limits(&self) -> Limits {
-        Target::limits(self)
     }
 
     fn decode(
