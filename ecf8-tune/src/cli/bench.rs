@@ -1,17 +1,20 @@
 //! `ecf8 bench`: how fast every strategy decodes here, with the raw samples.
 
+mod row;
+
+use self::row::{About, Row};
 use super::answer::{Answer, Failure, table};
 use super::compress::Goal;
 use super::steps::Steps;
 use super::verify::Device;
 use crate::device::CopyBandwidth;
 use crate::executor::{CudaExecutor, EmulatorExecutor, Target, Timing};
-use crate::tuner::{self, Budget, Candidate, Known, Outcome, Settings, Stop, Summary, Trials, Workbench};
+use crate::tuner::{self, Budget, Candidate, Known, Outcome, Settings, Stop, Trials, Workbench};
 use clap::Args;
 use ecf8_codegen::emulator::Checks;
 use ecf8_codegen::strategy::{Params, strategies, strategies_for};
-use ecf8_core::{Aim, Encoded, schemes, synthetic};
-use serde_json::{Value, json};
+use ecf8_core::{Encoded, schemes, synthetic};
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
@@ -103,34 +106,6 @@ impl Data {
     }
 }
 
-/// One strategy at one size.
-struct Row {
-    data: &'static str,
-    scheme: &'static str,
-    candidate: Candidate,
-    /// Tensors that the launch decodes.
-    tensors: usize,
-    output_bytes: u64,
-    encoded_bytes: u64,
-    outcome: Result<Vec<u64>, String>,
-}
-
-/// What is fixed for all rows.
-struct About {
-    device: String,
-    timing: Timing,
-    /// Copies within the GPU's memory, to compare with.
-    copy: Option<CopyBandwidth>,
-    /// Why launches were not replayed as a graph.
-    one_by_one: Option<String>,
-}
-
-impl About {
-    fn copy_gb_per_s(&self) -> Option<f64> {
-        self.copy.as_ref().and_then(CopyBandwidth::gb_per_s)
-    }
-}
-
 impl Bench {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
         match self.device {
@@ -151,10 +126,6 @@ impl Bench {
                 answer
             }
         }
-    }
-
-    fn aim(&self) -> Aim {
-        self.optimize.map_or(Aim::default(), Goal::aim)
     }
 
     fn sizes(&self, timing: Timing) -> Vec<u64> {
@@ -187,7 +158,9 @@ impl Bench {
                 let bytes = data.bytes(size)?;
                 for scheme in schemes() {
                     let codebook = scheme.codebook(&scheme.symbol_histogram(&bytes));
-                    let encoded = scheme.encode_for(&bytes, &codebook, self.aim()).map_err(Failure::data)?;
+                    let encoded = scheme
+                        .encode_for(&bytes, &codebook, Goal::aim(self.optimize))
+                        .map_err(Failure::data)?;
                     for name in self.chosen(scheme.name()) {
                         if interrupt.load(std::sync::atomic::Ordering::Relaxed) {
                             return Err(Failure::request("interrupted"));
@@ -241,7 +214,7 @@ impl Bench {
         }
         let pieces: Vec<&[u8]> = bytes.chunks_exact(one).take(LAYER).collect();
         let encode = |bytes: &&[u8]| {
-            whole.scheme.encode_for(bytes, &whole.codebook, self.aim()).map_err(Failure::data)
+            whole.scheme.encode_for(bytes, &whole.codebook, Goal::aim(self.optimize)).map_err(Failure::data)
         };
         let encoded = pieces.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let batch: Vec<&Encoded<'_>> = encoded.iter().collect();
@@ -355,80 +328,11 @@ fn choose<T: Target>(
     Ok(near.iter().find_map(is_possible).unwrap_or(default))
 }
 
-impl Row {
-    fn summary(&self) -> Option<Summary> {
-        self.outcome.as_ref().ok().and_then(|samples| Summary::of(samples))
-    }
-
-    fn rate(&self, time_ns: f64) -> f64 {
-        self.output_bytes as f64 / time_ns
-    }
-
-    /// Bytes that a decoder has to move, as a part of what a copy moves in the same time.
-    fn share_of_copy(&self, about: &About, time_ns: f64) -> Option<f64> {
-        let moved = (self.output_bytes + self.encoded_bytes) as f64 / time_ns;
-        about.copy_gb_per_s().map(|copy| moved / copy)
-    }
-
-    fn json(&self, about: &About) -> Value {
-        let mut row = json!({
-            "data": self.data,
-            "scheme": self.scheme,
-            "strategy": self.candidate.strategy.name(),
-            "params": self.candidate.params,
-            "tensors": self.tensors,
-            "output_bytes": self.output_bytes,
-            "encoded_bytes": self.encoded_bytes,
-            "ratio": self.encoded_bytes as f64 / self.output_bytes as f64,
-        });
-        match (&self.outcome, self.summary(), about.timing) {
-            (Err(reason), ..) => row["failed"] = json!(reason),
-            (Ok(samples), Some(summary), Timing::Measured) => {
-                row["gb_per_s"] = json!({
-                    "median": self.rate(summary.median_ns),
-                    "p20": self.rate(summary.p80_ns),
-                    "p80": self.rate(summary.p20_ns),
-                });
-                row["share_of_copy"] = json!(self.share_of_copy(about, summary.median_ns));
-                row["samples_ms"] = samples.iter().map(|&sample| json!(sample as f64 / 1e6)).collect();
-            }
-            (Ok(_), Some(summary), Timing::Predicted) => {
-                row["predicted_gb_per_s"] = json!(self.rate(summary.median_ns));
-            }
-            (Ok(_), None, _) => {}
-        }
-        row
-    }
-
-    fn cells(&self, about: &About) -> Vec<String> {
-        let summary = self.summary();
-        let or_reason = |text: Option<String>| match (&self.outcome, text) {
-            (Err(reason), _) => format!("failed: {reason}"),
-            (Ok(_), text) => text.unwrap_or_default(),
-        };
-        let spread = summary.filter(|_| about.timing == Timing::Measured);
-        let share = summary.and_then(|summary| self.share_of_copy(about, summary.median_ns));
-        vec![
-            self.data.to_owned(),
-            super::answer::grouped(self.output_bytes),
-            self.tensors.to_string(),
-            format!("{:.4}", self.encoded_bytes as f64 / self.output_bytes as f64),
-            self.scheme.to_owned(),
-            self.candidate.strategy.name().to_owned(),
-            self.candidate.params.to_string(),
-            or_reason(summary.map(|summary| format!("{:.0}", self.rate(summary.median_ns)))),
-            spread.map_or_else(String::new, |summary| {
-                format!("{:.0}-{:.0}", self.rate(summary.p80_ns), self.rate(summary.p20_ns))
-            }),
-            share.map_or_else(String::new, |share| format!("{:.0} %", 100.0 * share)),
-        ]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::executor::logged::Logged;
+    use serde_json::Value;
 
     #[test]
     fn sizes_are_read_in_powers_of_1024() {

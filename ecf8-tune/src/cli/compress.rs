@@ -59,10 +59,12 @@ pub(super) enum Goal {
 }
 
 impl Goal {
-    pub(super) fn aim(self) -> Aim {
-        match self {
-            Self::Size => Aim::Size,
-            Self::Speed => Aim::Speed,
+    /// What to aim at, with a goal or without one.
+    pub(super) fn aim(goal: Option<Self>) -> Aim {
+        match goal {
+            Some(Self::Size) => Aim::Size,
+            Some(Self::Speed) => Aim::Speed,
+            None => Aim::default(),
         }
     }
 }
@@ -105,7 +107,7 @@ impl Compress {
         interrupt::clean_up(None);
         let options = CompressOptions {
             scheme: self.scheme.as_deref().and_then(ecf8_core::scheme),
-            aim: self.optimize.map_or(Aim::default(), Goal::aim),
+            aim: Goal::aim(self.optimize),
             codebooks: self.codebooks.map(|most| most as usize),
             code_bits: self.code_bits,
             overwrite: self.force,

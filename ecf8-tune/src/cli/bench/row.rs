@@ -1,0 +1,105 @@
+//! A row of `ecf8 bench`: one strategy at one size, as a line of a table and as JSON.
+
+use crate::cli::answer::grouped;
+use crate::device::CopyBandwidth;
+use crate::executor::Timing;
+use crate::tuner::{Candidate, Summary};
+use serde_json::{Value, json};
+
+/// One strategy at one size.
+pub(super) struct Row {
+    pub(super) data: &'static str,
+    pub(super) scheme: &'static str,
+    pub(super) candidate: Candidate,
+    /// Tensors that the launch decodes.
+    pub(super) tensors: usize,
+    pub(super) output_bytes: u64,
+    pub(super) encoded_bytes: u64,
+    pub(super) outcome: Result<Vec<u64>, String>,
+}
+
+/// What is fixed for all rows.
+pub(super) struct About {
+    pub(super) device: String,
+    pub(super) timing: Timing,
+    /// Copies within the GPU's memory, to compare with.
+    pub(super) copy: Option<CopyBandwidth>,
+    /// Why launches were not replayed as a graph.
+    pub(super) one_by_one: Option<String>,
+}
+
+impl About {
+    pub(super) fn copy_gb_per_s(&self) -> Option<f64> {
+        self.copy.as_ref().and_then(CopyBandwidth::gb_per_s)
+    }
+}
+
+impl Row {
+    fn summary(&self) -> Option<Summary> {
+        self.outcome.as_ref().ok().and_then(|samples| Summary::of(samples))
+    }
+
+    fn rate(&self, time_ns: f64) -> f64 {
+        self.output_bytes as f64 / time_ns
+    }
+
+    /// Bytes that a decoder has to move, as a part of what a copy moves in the same time.
+    fn share_of_copy(&self, about: &About, time_ns: f64) -> Option<f64> {
+        let moved = (self.output_bytes + self.encoded_bytes) as f64 / time_ns;
+        about.copy_gb_per_s().map(|copy| moved / copy)
+    }
+
+    pub(super) fn json(&self, about: &About) -> Value {
+        let mut row = json!({
+            "data": self.data,
+            "scheme": self.scheme,
+            "strategy": self.candidate.strategy.name(),
+            "params": self.candidate.params,
+            "tensors": self.tensors,
+            "output_bytes": self.output_bytes,
+            "encoded_bytes": self.encoded_bytes,
+            "ratio": self.encoded_bytes as f64 / self.output_bytes as f64,
+        });
+        match (&self.outcome, self.summary(), about.timing) {
+            (Err(reason), ..) => row["failed"] = json!(reason),
+            (Ok(samples), Some(summary), Timing::Measured) => {
+                row["gb_per_s"] = json!({
+                    "median": self.rate(summary.median_ns),
+                    "p20": self.rate(summary.p80_ns),
+                    "p80": self.rate(summary.p20_ns),
+                });
+                row["share_of_copy"] = json!(self.share_of_copy(about, summary.median_ns));
+                row["samples_ms"] = samples.iter().map(|&sample| json!(sample as f64 / 1e6)).collect();
+            }
+            (Ok(_), Some(summary), Timing::Predicted) => {
+                row["predicted_gb_per_s"] = json!(self.rate(summary.median_ns));
+            }
+            (Ok(_), None, _) => {}
+        }
+        row
+    }
+
+    pub(super) fn cells(&self, about: &About) -> Vec<String> {
+        let summary = self.summary();
+        let or_reason = |text: Option<String>| match (&self.outcome, text) {
+            (Err(reason), _) => format!("failed: {reason}"),
+            (Ok(_), text) => text.unwrap_or_default(),
+        };
+        let spread = summary.filter(|_| about.timing == Timing::Measured);
+        let share = summary.and_then(|summary| self.share_of_copy(about, summary.median_ns));
+        vec![
+            self.data.to_owned(),
+            grouped(self.output_bytes),
+            self.tensors.to_string(),
+            format!("{:.4}", self.encoded_bytes as f64 / self.output_bytes as f64),
+            self.scheme.to_owned(),
+            self.candidate.strategy.name().to_owned(),
+            self.candidate.params.to_string(),
+            or_reason(summary.map(|summary| format!("{:.0}", self.rate(summary.median_ns)))),
+            spread.map_or_else(String::new, |summary| {
+                format!("{:.0}-{:.0}", self.rate(summary.p80_ns), self.rate(summary.p20_ns))
+            }),
+            share.map_or_else(String::new, |share| format!("{:.0} %", 100.0 * share)),
+        ]
+    }
+}
