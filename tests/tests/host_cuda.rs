@@ -10,7 +10,7 @@
 
 use ecf8_codegen::cuda;
 use ecf8_codegen::ir::Kernel;
-use ecf8_codegen::strategy::{Inlined, Launch, Params, Strategy, batch_offsets, strategies, widest_codebook};
+use ecf8_codegen::strategy::{Launch, Params, Strategy, batch_offsets, strategies, widest_codebook};
 use ecf8_core::Encoded;
 use ecf8_tests::corpus::{self, Case};
 use ecf8_tests::cxx::{Compiler, Program};
@@ -52,10 +52,10 @@ fn batches<'a>((strategy, params, cases): &Trial<'a>) -> Vec<Vec<&'a Case>> {
         return batches;
     }
     let mut together: BTreeMap<_, Vec<&Case>> = BTreeMap::new();
-    let inlines_codebook = strategy.inlined(params).unwrap() == Inlined::Codebook;
+    let inlined = strategy.inlined(params).unwrap();
     for case in cases {
-        let codebook = inlines_codebook.then_some(&case.encoded.codebook);
-        together.entry((case.encoded.scheme.name(), codebook)).or_default().push(case);
+        let key = inlined.in_common(case.encoded.scheme, &case.encoded.codebook);
+        together.entry(key).or_default().push(case);
     }
     together.retain(|_, cases| cases.len() > 1);
     match cases.first() {

@@ -1,7 +1,8 @@
-//! The tensors of a launch: which codebook its kernel is made for, and where each of them goes.
+//! The tensors of a launch: which go together, which codebook its kernel is made for, and where each of them goes.
 
-use super::StrategyError;
-use ecf8_core::{Codebook, Encoded};
+use super::{Inlined, StrategyError};
+use ecf8_core::{Codebook, Encoded, Scheme};
+use std::ops::Range;
 
 /// What the tensors of a batch start at in its output, in bytes.
 pub const BATCH_ALIGNMENT: u64 = 256;
@@ -18,6 +19,28 @@ pub fn batch_offsets(batch: &[&Encoded<'_>]) -> Vec<u64> {
     let mut offsets: Vec<u64> = starts.collect();
     offsets.push(end);
     offsets
+}
+
+/// What of a batch's output lies between its tensors, in bytes. Nobody writes it.
+#[must_use]
+pub fn batch_gaps(batch: &[&Encoded<'_>]) -> Vec<Range<usize>> {
+    let offsets = batch_offsets(batch);
+    let index = |byte: u64| usize::try_from(byte).unwrap_or(usize::MAX);
+    let ends = batch.iter().zip(&offsets).map(|(encoded, start)| start.saturating_add(encoded.elements));
+    let gaps = ends.zip(&offsets[1..]).map(|(end, next)| index(end)..index(*next));
+    gaps.filter(|gap| !gap.is_empty()).collect()
+}
+
+impl Inlined {
+    /// What tensors have in common that one launch of a variant can decode: their scheme, and the codebook if it is compiled in.
+    #[must_use]
+    pub fn in_common<'a>(
+        self,
+        scheme: &dyn Scheme,
+        codebook: &'a Codebook,
+    ) -> (&'static str, Option<&'a Codebook>) {
+        (scheme.name(), (self == Self::Codebook).then_some(codebook))
+    }
 }
 
 /// The codebook of a batch with the longest codewords, for which its kernel is made.

@@ -16,7 +16,7 @@ mod parts;
 mod prove;
 mod tunables;
 
-pub use batch::{BATCH_ALIGNMENT, batch_offsets, only, widest_codebook};
+pub use batch::{BATCH_ALIGNMENT, batch_gaps, batch_offsets, only, widest_codebook};
 pub use ecf8_macros::Tunables;
 pub use launch::{ALIGNMENT, Arg, Launch};
 pub use params::{Params, ParamsError};

@@ -5,7 +5,7 @@
 use super::{Inlined, Params, Strategy, TunableError, batch_offsets, widest_codebook};
 use crate::emulator::{self, Checks};
 use ecf8_core::corpus::{self, Tier, corpus};
-use ecf8_core::{Codebook, Encoded, Scheme, scheme};
+use ecf8_core::{Encoded, Scheme, scheme};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -209,20 +209,15 @@ fn schemes_of(strategy: &dyn Strategy) -> Result<Vec<&'static dyn Scheme>, Dispr
 /// Tensors of a scheme in one launch, for the strategies that can: all of them for a variant that serves any codebook, else
 /// those that share one.
 fn batches<'a>(strategy: &dyn Strategy, tensors: &'a [Tensor<'a>], variants: &'a [Params]) -> Vec<Run<'a>> {
-    let mut by_scheme: BTreeMap<&str, Vec<&Tensor<'_>>> = BTreeMap::new();
-    let mut by_codebook: BTreeMap<(&str, &Codebook), Vec<&Tensor<'_>>> = BTreeMap::new();
-    for tensor in tensors {
-        let scheme = tensor.encoded.scheme.name();
-        by_scheme.entry(scheme).or_default().push(tensor);
-        by_codebook.entry((scheme, &tensor.encoded.codebook)).or_default().push(tensor);
-    }
     let of = |variant| {
-        let groups: Vec<_> = match strategy.inlined(variant) {
-            Ok(Inlined::MaxLen) => by_scheme.values().collect(),
-            _ => by_codebook.values().collect(),
-        };
-        let several = groups.into_iter().filter(|tensors| tensors.len() > 1);
-        several.map(move |tensors| Run { tensors: tensors.clone(), variant }).collect::<Vec<_>>()
+        let inlined = strategy.inlined(variant).unwrap_or(Inlined::Codebook);
+        let mut together: BTreeMap<_, Vec<&Tensor<'_>>> = BTreeMap::new();
+        for tensor in tensors {
+            let key = inlined.in_common(tensor.encoded.scheme, &tensor.encoded.codebook);
+            together.entry(key).or_default().push(tensor);
+        }
+        let several = together.into_values().filter(|tensors| tensors.len() > 1);
+        several.map(move |tensors| Run { tensors, variant }).collect::<Vec<_>>()
     };
     variants.iter().filter(|_| strategy.takes_several()).flat_map(of).collect()
 }

@@ -10,9 +10,9 @@ use crate::tuner::{self, Candidate, TrialError, Trials, Workbench};
 use clap::Args;
 use ecf8_codegen::strategy::{Inlined, Params, Strategy, prove, strategies, strategies_for};
 use ecf8_core::corpus::{Case, Tier, corpus};
-use ecf8_core::{Codebook, Encoded, Scheme, schemes};
+use ecf8_core::{Encoded, Scheme, schemes};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -180,50 +180,55 @@ fn try_together<T: Target>(
     chosen: &[&'static dyn Strategy],
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let is_chosen = |strategy: &dyn Strategy| chosen.iter().any(|one| one.name() == strategy.name());
-    let variants = tuner::candidates(scheme.name())
-        .into_iter()
-        .filter(|one| one.strategy.takes_several() && is_chosen(one.strategy));
-    let has_table = |one: &Candidate| one.strategy.inlined(&one.params) == Ok(Inlined::MaxLen);
-    let (any_codebook, one_codebook): (Vec<Candidate>, Vec<Candidate>) = variants.partition(has_table);
     let encode = |case: &Case| {
         let broken =
             |error| Failure::data(format!("{} ({}): {error}; report this", case.name, scheme.name()));
         scheme.encode(&case.bytes, &case.codebook(scheme)).map_err(broken)
     };
     let encoded = cases.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
-    let all: Vec<(&Case, &Encoded<'_>)> = cases.iter().zip(&encoded).collect();
-    let mut alike: HashMap<&Codebook, Vec<(&Case, &Encoded<'_>)>> = HashMap::new();
-    all.iter().for_each(|&(case, encoded)| alike.entry(&encoded.codebook).or_default().push((case, encoded)));
-    let alike =
-        alike.into_values().filter(|tensors| tensors.len() > 1).map(|tensors| (tensors, &one_codebook));
-    for (tensors, variants) in alike.chain([(all.clone(), &any_codebook)]) {
-        let batch: Vec<&Encoded<'_>> = tensors.iter().map(|(_, encoded)| *encoded).collect();
-        let bytes: Vec<&[u8]> = tensors.iter().map(|(case, _)| &case.bytes[..]).collect();
-        if bytes.iter().all(|bytes| bytes.is_empty()) {
-            continue;
+    let is_chosen = |strategy: &dyn Strategy| chosen.iter().any(|one| one.name() == strategy.name());
+    let mut variants = tuner::candidates(scheme.name());
+    variants.retain(|one| one.strategy.takes_several() && is_chosen(one.strategy));
+    for inlined in [Inlined::Codebook, Inlined::MaxLen] {
+        let mut together: BTreeMap<_, Vec<(&Case, &Encoded<'_>)>> = BTreeMap::new();
+        for (case, encoded) in cases.iter().zip(&encoded) {
+            together.entry(inlined.in_common(scheme, &encoded.codebook)).or_default().push((case, encoded));
         }
-        let mut bench = Workbench::expecting(target, &batch, variants, &bytes);
-        let indices: Vec<usize> = (0..variants.len()).collect();
-        let compiled = bench.compile(&indices);
-        for (index, (Candidate { strategy, params, .. }, compiled)) in
-            variants.iter().zip(compiled).enumerate()
-        {
-            if let Some(tally) = report.strategies.get_mut(strategy.name()) {
-                tally.runs += 1;
-                tally.bytes += bytes.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
-            }
-            let of = format!(
-                "{} {params}, {} tensors by one launch ({})",
-                strategy.name(),
-                batch.len(),
-                scheme.name()
-            );
-            match compiled.and_then(|()| bench.verify(index)) {
-                Ok(()) => {}
-                Err(TrialError::Fatal(error)) => return Err(Failure::data(format!("{of}: {error}"))),
-                Err(error) => report.fail(format!("{of}: {error}")),
-            }
+        // Nothing is launched for tensors without elements.
+        together
+            .retain(|_, tensors| tensors.len() > 1 && tensors.iter().any(|(case, _)| !case.bytes.is_empty()));
+        let variants: Vec<Candidate> =
+            variants.iter().filter(|one| one.strategy.inlined(&one.params) == Ok(inlined)).cloned().collect();
+        for tensors in together.values() {
+            try_batch(target, tensors, &variants, report)?;
+        }
+    }
+    Ok(())
+}
+
+/// Tensors by one launch, by these variants.
+fn try_batch<T: Target>(
+    target: &mut T,
+    tensors: &[(&Case, &Encoded<'_>)],
+    variants: &[Candidate],
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let batch: Vec<&Encoded<'_>> = tensors.iter().map(|(_, encoded)| *encoded).collect();
+    let bytes: Vec<&[u8]> = tensors.iter().map(|(case, _)| &case.bytes[..]).collect();
+    let mut bench = Workbench::expecting(target, &batch, variants, &bytes);
+    let indices: Vec<usize> = (0..variants.len()).collect();
+    let compiled = bench.compile(&indices);
+    for ((index, compiled), Candidate { strategy, params, .. }) in indices.iter().zip(compiled).zip(variants)
+    {
+        if let Some(tally) = report.strategies.get_mut(strategy.name()) {
+            tally.runs += 1;
+            tally.bytes += bytes.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
+        }
+        let of = || format!("{} {params}, {} tensors by one launch", strategy.name(), batch.len());
+        match compiled.and_then(|()| bench.verify(*index)) {
+            Ok(()) => {}
+            Err(TrialError::Fatal(error)) => return Err(Failure::data(format!("{}: {error}", of()))),
+            Err(error) => report.fail(format!("{}: {error}", of())),
         }
     }
     Ok(())

@@ -3,10 +3,9 @@
 use super::{Model, ModelError, Plan, TensorPlan};
 use crate::cache::NoPlan;
 use crate::executor::{BlockNeeds, ExecutorError, Prepared, Target};
-use ecf8_codegen::strategy::{BATCH_ALIGNMENT, Inlined, Launch, batch_offsets};
+use ecf8_codegen::strategy::{BATCH_ALIGNMENT, Launch, batch_gaps, batch_offsets};
 use ecf8_core::Encoded;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
 
 /// Bytes of a layer beyond which a damaged file is more likely than a buffer that large. Places in a layer fit a `usize`.
 const LARGEST: u64 = if usize::BITS < 64 { 1 << 30 } else { 1 << 46 };
@@ -202,9 +201,8 @@ impl<T: Target> LoadedModel<'_, T> {
             else {
                 continue;
             };
-            let inlined = (plan.inlined() == Inlined::Codebook).then(|| tensor.codebook());
-            let key = (plan.variant(), tensor.scheme().name(), inlined);
-            groups.entry(key).or_default().push(index);
+            let key = plan.inlined().in_common(tensor.scheme(), tensor.codebook());
+            groups.entry((plan.variant(), key)).or_default().push(index);
         }
         groups.into_values().collect()
     }
@@ -235,7 +233,7 @@ impl<T: Target> LoadedModel<'_, T> {
                     let prepared = self.prepare(plan, &launch, what, offsets.last().copied())?;
                     let sizes: Vec<_> =
                         group.iter().zip(&batch).map(|(&tensor, encoded)| (tensor, size(encoded))).collect();
-                    let prepared = prepared.with_gaps(gaps(&sizes));
+                    let prepared = prepared.with_gaps(batch_gaps(&batch));
                     layer.add(Work::Launch(prepared), plan.variant(), &sizes);
                     return Ok(());
                 }
@@ -318,17 +316,6 @@ impl<T: Target> LoadedLayer<T> {
         let tensors = tensors.iter().map(|(tensor, _)| *tensor).collect();
         self.steps.push(Step { work, tensors, start, variant });
     }
-}
-
-/// What lies between tensors of these sizes, each of which starts at a multiple of the alignment.
-fn gaps(tensors: &[(usize, usize)]) -> Vec<Range<usize>> {
-    let mut start = 0;
-    let gaps = tensors.iter().map(|(_, bytes)| {
-        let end = start + bytes;
-        start = end.next_multiple_of(alignment());
-        end..start
-    });
-    gaps.collect()
 }
 
 /// Bytes of a decoded tensor, at most [`LARGEST`].

@@ -6,7 +6,7 @@ use crate::device::DeviceError;
 use crate::executor::{BlockNeeds, Dispatch, ExecutorError, Limits, Target, TargetArg, Timing};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::ir;
-use ecf8_codegen::strategy::{Arg, Launch, batch_offsets, widest_codebook};
+use ecf8_codegen::strategy::{Arg, Launch, batch_gaps, batch_offsets, widest_codebook};
 use ecf8_core::Encoded;
 use ecf8_core::checksum::checksum;
 use ecf8_core::layout::DecodeError;
@@ -89,13 +89,9 @@ impl<'a, T: Target> Workbench<'a, T> {
         candidates: &'a [Candidate],
         bytes: &[&[u8]],
     ) -> Self {
-        let (mut expected, mut gaps) = (Vec::new(), Vec::new());
+        let (gaps, mut expected) = (batch_gaps(batch), Vec::new());
         for (start, bytes) in batch_offsets(batch).into_iter().zip(bytes) {
-            let (end, start) = (expected.len(), usize::try_from(start).unwrap_or(usize::MAX));
-            if end < start {
-                gaps.push(end..start);
-                expected.resize(start, 0);
-            }
+            expected.resize(usize::try_from(start).unwrap_or(usize::MAX), 0);
             expected.extend_from_slice(bytes);
         }
         Self {
