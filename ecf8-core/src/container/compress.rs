@@ -33,7 +33,6 @@ pub(super) fn compress_file(
     let plan = plan::plan(&input, &header, options, progress)?;
     let mut writer = Writer { output, input: &input, header: &header, checksums: vec![0], written: 0 };
     let (output_bytes, outcome) = writer.write(&plan, progress)?;
-    writer.output.finish(options.overwrite)?;
     progress.finish();
     Ok(FileReport {
         name: String::new(),
@@ -42,6 +41,17 @@ pub(super) fn compress_file(
         compressed_tensors: outcome.tensors.len(),
         kept_tensors: outcome.kept.len(),
     })
+}
+
+/// Bytes that the result of compressing a file has at least, as its header tells: what is kept, and half of what is not.
+pub(super) fn least_bytes(input: &Path) -> Result<u64> {
+    let input = MappedFile::open(input)?;
+    let header =
+        Header::of_file(&input).map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
+    plan::require_plain(&input, &header)?;
+    let least =
+        |record: &TensorRecord| if plan::is_takable(record) { record.bytes() / 2 } else { record.bytes() };
+    Ok(header.tensors.iter().map(least).sum())
 }
 
 struct Writer<'a> {

@@ -15,7 +15,6 @@ use std::path::Path;
 pub(super) fn decompress_file(
     input: &Path,
     mut output: PendingFile,
-    overwrite: bool,
     progress: &dyn Progress,
 ) -> Result<FileReport> {
     let input = CompressedFile::open(input)?;
@@ -36,7 +35,6 @@ pub(super) fn decompress_file(
     }
     writer.flush().at(&target, "write")?;
     drop(writer);
-    output.finish(overwrite)?;
     progress.finish();
     Ok(FileReport {
         name: String::new(),

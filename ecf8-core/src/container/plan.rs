@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
 use crate::histogram::Histogram;
 use crate::int;
-use crate::layout::{Aim, EncodeError, Scheme};
+use crate::layout::{self, Aim, EncodeError, Scheme};
 use crate::map::MappedFile;
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -123,6 +123,19 @@ impl Candidate {
     }
 }
 
+/// Refuses a file that is compressed.
+pub(super) fn require_plain(input: &MappedFile, header: &Header) -> Result<()> {
+    if header.metadata(MANIFEST_KEY).is_some_and(is_manifest) {
+        return Err(Error::AlreadyCompressed { path: input.path().to_owned() });
+    }
+    Ok(())
+}
+
+/// Whether some scheme takes tensors of this one's dtype.
+pub(super) fn is_takable(tensor: &TensorRecord) -> bool {
+    layout::schemes().iter().any(|scheme| takes(*scheme, tensor))
+}
+
 /// Reads every tensor which the scheme could take, and decides.
 pub(super) fn plan<'a>(
     input: &'a MappedFile,
@@ -130,9 +143,7 @@ pub(super) fn plan<'a>(
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<Plan<'a>> {
-    if header.metadata(MANIFEST_KEY).is_some_and(is_manifest) {
-        return Err(Error::AlreadyCompressed { path: input.path().to_owned() });
-    }
+    require_plain(input, header)?;
     let choice = SchemeChoice::new(options);
     let schemes = choice.schemes();
     let shares = schemes.iter().any(|scheme| scheme.shares());

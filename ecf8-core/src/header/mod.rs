@@ -4,6 +4,7 @@
 
 mod entries;
 mod error;
+mod recognise;
 mod write;
 
 pub use error::HeaderError;
@@ -100,10 +101,10 @@ impl Header {
 /// The header of a file as bytes, if its length makes sense.
 fn split(file: &[u8]) -> Result<&[u8], HeaderError> {
     let Some((length, rest)) = file.split_first_chunk::<8>() else {
-        return Err(HeaderError::NotSafetensors { why: "it has fewer than 8 bytes" });
+        return Err(recognise::something_else(file, "it has fewer than 8 bytes"));
     };
     if rest.first().is_some_and(|first| *first != b'{') {
-        return Err(HeaderError::NotSafetensors { why: "no header starts after its first 8 bytes" });
+        return Err(recognise::something_else(file, "no header starts after its first 8 bytes"));
     }
     let (claimed, available) = (u64::from_le_bytes(*length), rest.len() as u64);
     if claimed > available {
