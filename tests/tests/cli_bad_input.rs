@@ -29,9 +29,22 @@ fn one(entry: &str, data_bytes: usize) -> Vec<u8> {
 }
 
 #[test]
+fn downloads_that_brought_something_else_than_weights_are_named() {
+    refused(
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n",
+        1,
+        &["Git LFS", "git lfs pull"],
+    );
+    refused(b"<!DOCTYPE html><html></html>", 1, &["a web page", "fetch the weights again"]);
+    refused(b"", 1, &["not a safetensors file", "empty", "fetch the weights again"]);
+    refused(b"PK\x03\x04 and so on", 1, &["a zip archive", "convert it"]);
+    refused(&[0; 10_000], 1, &["zeros where its header should be"]);
+}
+
+#[test]
 fn files_of_other_kinds_are_requests_gone_wrong() {
-    let kinds: [&[u8]; 6] =
-        [b"", b"short", b"#!/bin/sh\necho hello\n", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", &[0; 64], &[0xff; 64]];
+    let kinds: [&[u8]; 5] =
+        [b"short", b"#!/bin/sh\necho hello\n", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", &[0; 64], &[0xff; 64]];
     for bytes in kinds {
         refused(bytes, 2, &["not a safetensors file", "give a .safetensors file"]);
     }

@@ -47,8 +47,9 @@ fn clear(folder: &Path, path: &Path, progress: &dyn Progress) {
                     home.display()
                 )),
                 Err(_) => {
-                    return progress
-                        .note(&format!("{shown} holds what an interrupted run was to replace; move it back"));
+                    return progress.note(&format!(
+                        "{shown} holds what an interrupted run was to replace; move it back"
+                    ));
                 }
             }
         }
