@@ -114,6 +114,24 @@ pub enum Error {
         /// The scheme.
         scheme: &'static str,
     },
+    /// An input that is not what it was when it was opened.
+    #[error("{} changed while it was read ({how}); wait until its download or writer has ended and run it again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What tells.
+        how: String,
+    },
+    /// A tensor that takes more memory than there is.
+    #[error("{}: there is no memory for the {bytes} bytes that working on tensor `{tensor}` takes at once; free some, or allow more (`ulimit -v`)", path.display())]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// What was asked for in vain.
+        bytes: u64,
+    },
     /// No tensor of this name.
     #[error("{} has no tensor `{tensor}`; `ecf8 inspect` lists them", path.display())]
     NoTensor {
@@ -191,6 +209,7 @@ impl Error {
             | Self::Encode { .. }
             | Self::NotLossless { .. }
             | Self::Promise { .. }
+            | Self::Changed { .. }
             | Self::Differs { .. }
             | Self::MissingShard { .. }
             | Self::Index { .. } => true,
@@ -199,6 +218,7 @@ impl Error {
             | Self::AlreadyCompressed { .. }
             | Self::NotCompressed { .. }
             | Self::Version { .. }
+            | Self::Memory { .. }
             | Self::NoTensor { .. }
             | Self::OutputExists { .. }
             | Self::OutputIsInput { .. }
