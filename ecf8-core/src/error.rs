@@ -198,6 +198,22 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// That a tensor cannot be decoded, for want of memory or for what is wrong with it.
+    pub(crate) fn of_decoding(path: PathBuf, tensor: String, source: DecodeError) -> Self {
+        match source {
+            DecodeError::Memory { bytes } => Self::Memory { path, tensor, bytes },
+            source => Self::Decode { path, tensor, source },
+        }
+    }
+
+    /// That a tensor cannot be encoded, for want of memory or for what is wrong with it.
+    pub(crate) fn of_encoding(path: PathBuf, tensor: String, source: EncodeError) -> Self {
+        match source {
+            EncodeError::Memory { bytes } => Self::Memory { path, tensor, bytes },
+            source => Self::Encode { path, tensor, source },
+        }
+    }
+
     /// Whether the data are wrong (exit status 1) rather than the request (exit status 2).
     #[must_use]
     pub fn is_data_error(&self) -> bool {

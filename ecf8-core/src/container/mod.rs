@@ -9,6 +9,7 @@
 //! | `output`, `unfinished` | temporary names until whole, never half an output, also when interrupted |
 //! | `directory` | the same for a folder of shards |
 //! | `reader`, `validate` | a container opened, its manifest checked against its header |
+//! | `pieces` | a tensor's original bytes, in little memory however large it is |
 //! | `integrity`, `against` | checksums of what is stored; comparison with an original |
 //! | `tuning_cache` | what lies beside containers and is no part of them |
 //! | `model`, `inspect`, `costs` | one file or many as a whole; sizes and entropies; what other codes would cost |
@@ -26,6 +27,7 @@ mod integrity;
 mod manifest;
 mod model;
 mod output;
+mod pieces;
 mod plan;
 mod progress;
 mod reader;

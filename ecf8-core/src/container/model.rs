@@ -36,6 +36,14 @@ impl Model {
         if files.is_empty() { Err(Error::NoModel { path: root }) } else { Ok(Self { root, files }) }
     }
 
+    /// Checks that no file has changed since it was opened, see [`CompressedFile::check_unchanged`].
+    ///
+    /// # Errors
+    /// [`Error::Changed`] naming one that has.
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.files.iter().try_for_each(CompressedFile::check_unchanged)
+    }
+
     /// A file's path within the model's folder; its name if the model is one file.
     #[must_use]
     pub fn name_of<'a>(&self, file: &'a CompressedFile) -> &'a Path {
