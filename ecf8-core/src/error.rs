@@ -114,6 +114,24 @@ pub enum Error {
         /// The scheme.
         scheme: &'static str,
     },
+    /// An input that is not what it was when it was opened.
+    #[error("{} changed while it was read ({how}); wait until its download or writer has ended and run it again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What tells.
+        how: String,
+    },
+    /// A tensor that takes more memory than there is.
+    #[error("{}: there is no memory for the {bytes} bytes that working on tensor `{tensor}` takes at once; free some, or allow more (`ulimit -v`)", path.display())]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// What was asked for in vain.
+        bytes: u64,
+    },
     /// No tensor of this name.
     #[error("{} has no tensor `{tensor}`; `ecf8 inspect` lists them", path.display())]
     NoTensor {
@@ -264,6 +282,22 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// That a tensor cannot be decoded, for want of memory or for what is wrong with it.
+    pub(crate) fn of_decoding(path: PathBuf, tensor: String, source: DecodeError) -> Self {
+        match source {
+            DecodeError::Memory { bytes } => Self::Memory { path, tensor, bytes },
+            source => Self::Decode { path, tensor, source },
+        }
+    }
+
+    /// That a tensor cannot be encoded, for want of memory or for what is wrong with it.
+    pub(crate) fn of_encoding(path: PathBuf, tensor: String, source: EncodeError) -> Self {
+        match source {
+            EncodeError::Memory { bytes } => Self::Memory { path, tensor, bytes },
+            source => Self::Encode { path, tensor, source },
+        }
+    }
+
     /// Whether the data are wrong (exit status 1) rather than the request (exit status 2).
     #[must_use]
     pub fn is_data_error(&self) -> bool {
@@ -275,6 +309,7 @@ impl Error {
             | Self::Encode { .. }
             | Self::NotLossless { .. }
             | Self::Promise { .. }
+            | Self::Changed { .. }
             | Self::Differs { .. }
             | Self::MissingShard { .. }
             | Self::MissingFile { .. }
@@ -286,6 +321,7 @@ impl Error {
             | Self::AlreadyCompressed { .. }
             | Self::NotCompressed { .. }
             | Self::Version { .. }
+            | Self::Memory { .. }
             | Self::NoTensor { .. }
             | Self::OutputExists { .. }
             | Self::OutputIsInput { .. }

@@ -54,13 +54,23 @@ pub fn verify_against(model: &Model, original: &Path, progress: &dyn Progress) -
 }
 
 fn compare(file: &CompressedFile, original: &Path, progress: &dyn Progress) -> Result<()> {
-    let differs =
-        |place: String| Error::Differs { path: file.path().to_owned(), original: original.to_owned(), place };
     let bytes = MappedFile::open(original)?;
+    let compared = compare_opened(file, &bytes, progress);
+    bytes.or_changed(file.map.or_changed(compared))?;
+    bytes.check_unchanged()?;
+    file.check_unchanged()
+}
+
+fn compare_opened(file: &CompressedFile, bytes: &MappedFile, progress: &dyn Progress) -> Result<()> {
+    let differs = |place: String| Error::Differs {
+        path: file.path().to_owned(),
+        original: bytes.path().to_owned(),
+        place,
+    };
     let (json, header) = original_layout(file)?;
     let mut front = (json.len() as u64).to_le_bytes().to_vec();
     front.extend(json);
-    if let Some(offset) = first_difference(&front, bytes.get(..front.len()).unwrap_or(&bytes)) {
+    if let Some(offset) = first_difference(&front, bytes.get(..front.len()).unwrap_or(bytes)) {
         return Err(differs(format!("the header, from byte {offset} of the file on")));
     }
     progress.start(&format!("comparing {}", file.path().display()), header.data_bytes());
@@ -68,10 +78,18 @@ fn compare(file: &CompressedFile, original: &Path, progress: &dyn Progress) -> R
     for record in &header.tensors {
         let range = int::index(record.begin)..int::index(record.end).min(data.len());
         let theirs = data.get(range).unwrap_or_default();
-        if let Some(offset) = first_difference(&file.read_tensor(&record.name)?, theirs) {
+        let (mut compared, mut difference) = (0, None);
+        file.read_pieces(&record.name, &mut |piece| {
+            let theirs = theirs.get(compared..).unwrap_or_default();
+            let theirs = &theirs[..piece.len().min(theirs.len())];
+            difference = difference.or_else(|| Some(compared + first_difference(piece, theirs)?));
+            compared += piece.len();
+            progress.advance(piece.len() as u64);
+            Ok(())
+        })?;
+        if let Some(offset) = difference {
             return Err(differs(format!("tensor `{}`, from its byte {offset} on", record.name)));
         }
-        progress.advance(record.bytes());
     }
     progress.finish();
     let end = LENGTH_BYTES + header.length + header.data_bytes();

@@ -10,6 +10,7 @@
 //! | `folder` | what a model's folder holds: weights, indices, links, and the list of what was copied |
 //! | `directory` | both directions for a folder of shards |
 //! | `reader`, `validate` | a container opened, its manifest checked against its header |
+//! | `pieces` | a tensor's original bytes, in little memory however large it is |
 //! | `integrity`, `against` | checksums of what is stored; comparison with an original |
 //! | `tuning_cache` | what lies beside containers and is no part of them |
 //! | `model`, `inspect`, `costs` | one file or many as a whole; sizes and entropies; what other codes would cost |
@@ -28,6 +29,7 @@ mod integrity;
 mod manifest;
 mod model;
 mod output;
+mod pieces;
 mod plan;
 mod progress;
 mod reader;

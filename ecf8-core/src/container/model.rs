@@ -56,6 +56,14 @@ impl Model {
         Ok(Self { root, files, others, notes, empty_folders, list })
     }
 
+    /// Checks that no file has changed since it was opened, see [`CompressedFile::check_unchanged`].
+    ///
+    /// # Errors
+    /// [`Error::Changed`] naming one that has.
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.files.iter().try_for_each(CompressedFile::check_unchanged)
+    }
+
     /// A file's path within the model's folder; its name if the model is one file.
     #[must_use]
     pub fn name_of<'a>(&self, file: &'a CompressedFile) -> &'a Path {

@@ -195,7 +195,7 @@ pub(super) fn plan<'a>(
             let record = candidate.planned.record.clone();
             let tried = candidate.try_out(data(input, header, &record), options.aim);
             let (path, tensor) = (input.path().to_owned(), record.name);
-            tried.map_err(|source| Error::Encode { path, tensor, source })
+            tried.map_err(|source| Error::of_encoding(path, tensor, source))
         };
         candidates.par_iter_mut().try_for_each(try_out)?;
     }

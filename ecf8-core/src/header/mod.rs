@@ -59,10 +59,15 @@ impl Header {
     /// # Errors
     /// Whatever is wrong with it, as precisely as can be told.
     pub fn of_file(file: &[u8]) -> Result<Self, HeaderError> {
-        let json = split(file)?;
-        let header = Self::of_json(json, file.len() as u64 - LENGTH_BYTES - json.len() as u64)?;
-        match safetensors::SafeTensors::read_metadata(file) {
-            Ok(_) => Ok(header),
+        Self::copied_from(file).map(|(header, _)| header)
+    }
+
+    /// As [`Header::of_file`], with the JSON that was read: a copy, because a mapped file may change at any time.
+    pub(crate) fn copied_from(file: &[u8]) -> Result<(Self, Vec<u8>), HeaderError> {
+        let json = split(file)?.to_vec();
+        let header = Self::of_json(&json, file.len() as u64 - LENGTH_BYTES - json.len() as u64)?;
+        match serde_json::from_slice::<safetensors::tensor::Metadata>(&json) {
+            Ok(_) => Ok((header, json)),
             Err(error) => Err(HeaderError::Json { why: error.to_string() }),
         }
     }

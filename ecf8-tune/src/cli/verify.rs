@@ -143,9 +143,14 @@ impl Verify {
         bars.start("decoding", tensors().fold(0, |sum, tensor| sum.saturating_add(tensor.original_bytes())));
         for tensor in tensors() {
             // The CPU's result is compared with the checksum of the original; the kernels' with the CPU's.
-            let expected = tensor.decode()?;
             if let Some(executor) = &mut executor {
-                self.decode_tensor(&mut **executor, planner.as_ref(), &tensor, &expected, &mut tally)?;
+                let expected = tensor.decode()?;
+                let decoded =
+                    self.decode_tensor(&mut **executor, planner.as_ref(), &tensor, &expected, &mut tally);
+                // A kernel is not to blame for a file that changes.
+                decoded.map_err(|failure| model.check_unchanged().err().map_or(failure, Failure::from))?;
+            } else {
+                tensor.check_decoding()?;
             }
             tally.tensors += 1;
             tally.bytes += tensor.original_bytes();
@@ -157,6 +162,7 @@ impl Verify {
         }
         tally.others = model.verify_other_files(&bars)?;
         tally.kept = model.files.iter().map(|file| file.kept().len()).sum();
+        model.check_unchanged()?;
         Ok(self.answer(&executor.map_or_else(|| "cpu".to_owned(), |executor| executor.describe()), &tally))
     }
 

@@ -5,10 +5,11 @@ use super::list::Found;
 use crate::checksum::{Checksum, from_hex, to_hex};
 use crate::container::output::PendingFile;
 use crate::error::{Error, IoContext, Result};
+use crate::map::Seen;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
 use std::path::{Component, Path, PathBuf};
 
@@ -205,13 +206,14 @@ fn os_string(bytes: Vec<u8>) -> Option<OsString> {
 /// Copies a file, or only reads it if there is no output; gives its entry for the list, from the bytes that were written.
 ///
 /// # Errors
-/// If it cannot be read or written.
+/// If it cannot be read or written, or changes meanwhile.
 pub(in crate::container) fn copy_file(
     from: &Path,
     name: &Path,
     mut output: Option<PendingFile>,
 ) -> Result<Copied> {
-    let mut input = File::open(from).at(from, "copy")?;
+    let seen = Seen::open(from)?;
+    let Some(mut input) = seen.file() else { return Err(Error::NotAFile { path: from.to_owned() }) };
     let (mut piece, mut sum, mut bytes) = (vec![0; PIECE], Checksum::default(), 0u64);
     loop {
         let read = match input.read(&mut piece) {
@@ -219,6 +221,7 @@ pub(in crate::container) fn copy_file(
             read => read.at(from, "copy")?,
         };
         if read == 0 {
+            seen.check()?;
             return Ok(Copied { name: name.to_owned(), bytes, checksum: sum.finish() });
         }
         sum.add(&piece[..read]);
