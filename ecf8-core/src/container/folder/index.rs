@@ -172,7 +172,9 @@ mod tests {
 
     #[test]
     fn gaps_in_the_numbers_of_shards_are_told() {
-        let names = |names: &[&'static str]| names.iter().map(Path::new).collect::<BTreeSet<_>>();
+        fn names<'a>(names: &[&'a str]) -> BTreeSet<&'a Path> {
+            names.iter().map(|name| Path::new(*name)).collect()
+        }
         let whole = names(&["a-00001-of-00002.safetensors", "a-00002-of-00002.safetensors", "b.safetensors"]);
         assert!(gaps_in_numbering(&whole).is_empty());
         let gaps =
