@@ -29,8 +29,10 @@ pub(super) fn compress_file(
     let input = MappedFile::open(input)?;
     let header =
         Header::of_file(&input).map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
-    progress.start(&format!("compressing {}", input.path().display()), 2 * header.data_bytes());
+    let compressing = format!("compressing {}", input.path().display());
+    progress.start(&compressing, 2 * header.data_bytes() + plan::sharing_steps(header.data_bytes()));
     let plan = plan::plan(&input, &header, options, progress)?;
+    progress.stage(&compressing);
     let mut writer = Writer { output, input: &input, header: &header, checksums: vec![0], written: 0 };
     let (output_bytes, outcome) = writer.write(&plan, progress)?;
     writer.output.finish(options.overwrite)?;
@@ -117,7 +119,7 @@ impl<'a> Writer<'a> {
 
     /// Encodes a tensor and proves that it comes back; gives `None` if it takes more than it did.
     fn encode(&self, planned: &Planned, aim: Aim) -> Result<Option<Ready>> {
-        let Planned { record, scheme, codebook, entry } = planned;
+        let Planned { record, scheme, codebook, entry, .. } = planned;
         let (path, tensor) = (self.input.path().to_owned(), record.name.clone());
         let data = self.data(record);
         let encoded = match scheme.encode_for(data, codebook, aim) {
@@ -180,7 +182,7 @@ impl<'a> Writer<'a> {
 }
 
 /// The longest parts that the planned tensors may have, none shorter than what keeping the tensor takes.
-fn at_most(plan: &Plan<'_>) -> Outcome {
+pub(super) fn at_most(plan: &Plan<'_>) -> Outcome {
     let tensors = plan.tensors.iter().map(|planned| {
         let mut entry = planned.entry.clone();
         if let Some(first) = entry.lengths.first_mut().filter(|_| planned.scheme.shares()) {

@@ -3,7 +3,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `manifest` | the JSON entry that describes the compressed tensors |
-//! | `plan`, `sharing` | read an input once and decide what becomes of each tensor, and which tensors share a codebook |
+//! | `plan`, `predict` | what becomes of each tensor, and what the container will take |
+//! | `subject`, `candidates`, `choice`, `sharing` | a tensor read once; by which scheme, and which tensors share a codebook |
 //! | `file_header` | the header of the output, from the plan |
 //! | `compress`, `decompress` | one file, streamed to its output |
 //! | `output`, `unfinished` | temporary names until whole, never half an output, also when interrupted |
@@ -15,6 +16,7 @@
 
 mod against;
 mod batch;
+mod candidates;
 mod choice;
 mod compress;
 mod costs;
@@ -27,9 +29,11 @@ mod manifest;
 mod model;
 mod output;
 mod plan;
+mod predict;
 mod progress;
 mod reader;
 mod sharing;
+mod subject;
 mod tuning_cache;
 mod unfinished;
 mod validate;
