@@ -61,6 +61,14 @@ impl Plan<'_> {
         OriginalHeader { length: self.json.len() as u64, deflated: 0, checksum: to_hex(checksum(self.json)) }
     }
 
+    /// Puts all parts into the pool, which takes the least room in the header.
+    pub(super) fn pool_all(&mut self) {
+        for planned in &mut self.tensors {
+            planned.entry.pooled = true;
+            planned.entry.prefix = None;
+        }
+    }
+
     /// Whether some tensors' parts are in the pool.
     pub(super) fn has_pool(&self) -> bool {
         self.tensors.iter().any(|planned| planned.entry.pooled)
@@ -137,9 +145,7 @@ pub(super) fn plan<'a>(
     let schemes = choice.schemes();
     let shares = schemes.iter().any(|scheme| scheme.shares());
     let mut taken: HashSet<String> = header.tensors.iter().map(|tensor| tensor.name.clone()).collect();
-    let own_names: &[&str] =
-        if shares { &[OWN_HEADER, OWN_CHECKSUMS, OWN_POOL] } else { &[OWN_HEADER, OWN_CHECKSUMS] };
-    let prefix = claim_prefix(OWN_PREFIX, own_names, &mut taken);
+    let prefix = claim_prefix(OWN_PREFIX, &[OWN_HEADER, OWN_CHECKSUMS, OWN_POOL], &mut taken);
     let mut plan = Plan {
         metadata: header.metadata.iter().filter(|(key, _)| key != MANIFEST_KEY).cloned().collect(),
         tensors: Vec::new(),
