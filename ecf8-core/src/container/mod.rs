@@ -6,6 +6,7 @@
 //! | `plan`, `predict` | what becomes of each tensor, and what the container will take |
 //! | `subject`, `candidates`, `choice`, `sharing` | a tensor read once; by which scheme, and which tensors share a codebook |
 //! | `file_header` | the header of the output, from the plan |
+//! | `limits` | what readers accept at most, and how a container is made to keep within it |
 //! | `compress`, `decompress` | one file, streamed to its output |
 //! | `output`, `unfinished` | temporary names until whole, never half an output, also when interrupted |
 //! | `directory` | the same for a folder of shards |
@@ -25,6 +26,7 @@ mod directory;
 mod file_header;
 mod inspect;
 mod integrity;
+mod limits;
 mod manifest;
 mod model;
 mod output;
@@ -65,6 +67,12 @@ const OWN_POOL: &str = "pool";
 
 /// After the prefix: the checksums of everything stored.
 const OWN_CHECKSUMS: &str = "checksums";
+
+/// The dtype of the guard: an entry under the name of the first compressed tensor, there to be refused.
+const GUARD_DTYPE: safetensors::Dtype = safetensors::Dtype::U8;
+
+/// Its shape, which is that of no tensor worth compressing.
+const GUARD_SHAPE: [u64; 1] = [0];
 
 /// What every part starts at and fills multiples of, in bytes: the width of a memory transaction on a GPU.
 const ALIGNMENT: u64 = 32;

@@ -92,6 +92,11 @@ impl PendingFile {
         &self.target
     }
 
+    /// Where it is until then.
+    pub(super) fn path(&self) -> &Path {
+        self.temporary.path()
+    }
+
     /// Writes everything through to the disk and gives the file its name.
     pub(super) fn finish(self, overwrite: bool) -> Result<()> {
         let Self { temporary, unfinished, target } = self;

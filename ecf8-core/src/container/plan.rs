@@ -67,6 +67,14 @@ impl Plan<'_> {
         OriginalHeader { length: self.json.len() as u64, deflated: 0, checksum: to_hex(checksum(self.json)) }
     }
 
+    /// Puts all parts into the pool, which takes the least room in the header.
+    pub(super) fn pool_all(&mut self) {
+        for planned in &mut self.tensors {
+            planned.entry.pooled = true;
+            planned.entry.prefix = None;
+        }
+    }
+
     /// Whether some tensors' parts are in the pool.
     pub(super) fn has_pool(&self) -> bool {
         self.tensors.iter().any(|planned| planned.entry.pooled)
@@ -186,15 +194,6 @@ impl<'a, 'h> Planner<'a, 'h> {
         self.header.tensors.iter().map(|tensor| tensor.name.clone()).collect()
     }
 
-    /// The names of the container's own tensors, after their prefix.
-    fn own_names(&self) -> &'static [&'static str] {
-        if self.schemes.iter().any(|scheme| scheme.shares()) {
-            &[OWN_HEADER, OWN_CHECKSUMS, OWN_POOL]
-        } else {
-            &[OWN_HEADER, OWN_CHECKSUMS]
-        }
-    }
-
     /// A plan in which no scheme takes anything.
     fn empty(&self, aim: Aim) -> Plan<'a> {
         let (tensors, subjects) = (self.header.tensors.iter(), self.subjects);
@@ -206,7 +205,7 @@ impl<'a, 'h> Planner<'a, 'h> {
             tensors: Vec::new(),
             kept: tensors.filter(is_other).cloned().collect(),
             codebooks: Vec::new(),
-            prefix: claim_prefix(OWN_PREFIX, self.own_names(), &mut self.taken()),
+            prefix: claim_prefix(OWN_PREFIX, &[OWN_HEADER, OWN_CHECKSUMS, OWN_POOL], &mut self.taken()),
             aim,
             json: &self.input[int::index(LENGTH_BYTES)..int::index(self.header.data_start())],
             comparisons: 0,

@@ -116,17 +116,21 @@ impl Compress {
         let ratio = ratio(report.output_bytes(), report.input_bytes());
         let compressed: usize = report.files.iter().map(|file| file.compressed_tensors).sum();
         let kept: usize = report.files.iter().map(|file| file.kept_tensors).sum();
-        let text = format!(
+        let mut text = format!(
             "{}: {} -> {} bytes ({ratio:.4}); {compressed} tensors compressed, {kept} kept as they are\n",
             self.output.display(),
             grouped(report.input_bytes()),
             grouped(report.output_bytes()),
         );
+        if compressed > 0 {
+            text += "Frameworks need ecf8 to load it: loaders that do not know ecf8 refuse it.\n";
+        }
         let json = json!({
             "output": self.output.display().to_string(),
             "input_bytes": report.input_bytes(),
             "output_bytes": report.output_bytes(),
             "ratio": ratio,
+            "needs_ecf8": compressed > 0,
             "files": report.files,
             "copied": report.copied,
             "compressed_tensors": compressed,
