@@ -132,6 +132,28 @@ pub enum Error {
         /// What was asked for in vain.
         bytes: u64,
     },
+    /// A container that would be over a limit which readers enforce.
+    #[error("{}: {what} would take {bytes} bytes, {} more than the {most} that readers accept, so nothing is written; {remedy}", path.display(), bytes.saturating_sub(*most))]
+    OverLimit {
+        /// The input.
+        path: PathBuf,
+        /// What of the container.
+        what: &'static str,
+        /// Bytes that it would take.
+        bytes: u64,
+        /// Bytes that it may take.
+        most: u64,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A finished container that the reader refuses.
+    #[error("{}: the container that was made from it cannot be opened again, so it is not kept; please report this: {source}", path.display())]
+    Unreadable {
+        /// The input.
+        path: PathBuf,
+        /// What the reader says.
+        source: Box<Error>,
+    },
     /// No tensor of this name.
     #[error("{} has no tensor `{tensor}`; `ecf8 inspect` lists them", path.display())]
     NoTensor {
@@ -310,6 +332,7 @@ impl Error {
             | Self::NotLossless { .. }
             | Self::Promise { .. }
             | Self::Changed { .. }
+            | Self::Unreadable { .. }
             | Self::Differs { .. }
             | Self::MissingShard { .. }
             | Self::MissingFile { .. }
@@ -322,6 +345,7 @@ impl Error {
             | Self::NotCompressed { .. }
             | Self::Version { .. }
             | Self::Memory { .. }
+            | Self::OverLimit { .. }
             | Self::NoTensor { .. }
             | Self::OutputExists { .. }
             | Self::OutputIsInput { .. }

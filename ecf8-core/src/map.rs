@@ -31,15 +31,28 @@ pub struct MappedFile {
 }
 
 impl MappedFile {
-    /// Maps the file at `path`. Waits a moment if the file was written to just now, see [`Seen::of`].
+    /// Maps the file at `path`.
     ///
     /// # Errors
     /// If it cannot be opened or mapped, or is not a regular file.
     pub fn open(path: &Path) -> Result<Self> {
-        let seen = Seen::open(path)?;
+        Self::of(Seen::at_once(path)?)
+    }
+
+    /// The same for a file without checksums of its own. Waits a moment if the file was written to just now, see
+    /// [`Seen::of`], so that [`MappedFile::check_unchanged`] notices every write that comes later.
+    ///
+    /// # Errors
+    /// As [`MappedFile::open`].
+    pub fn open_settled(path: &Path) -> Result<Self> {
+        Self::of(Seen::open(path)?)
+    }
+
+    fn of(seen: Seen) -> Result<Self> {
+        let path = seen.path().to_owned();
         let map = match (seen.file(), seen.bytes()) {
             (_, 0) | (None, _) => None,
-            (Some(file), bytes) => Some(map(file, crate::int::index(bytes)).at(path, "map")?),
+            (Some(file), bytes) => Some(map(file, crate::int::index(bytes)).at(&path, "map")?),
         };
         let watch = Watch::new(map.as_deref().unwrap_or_default());
         Ok(Self { seen, watch, map })

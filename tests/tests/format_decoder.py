@@ -360,6 +360,11 @@ def restore(data):
         codebooks, entries = codebooks + more["codebooks"], entries + more["tensors"]
         pool = Pool(file.claim(f"{own}.pool", "U8"))
     require(continued or not rest, "something follows the original header")
+    if manifest.get("guard"):
+        require(entries, "a guard without a compressed tensor")
+        guard = entries[0]["name"]
+        file.claim(guard, "U8")
+        require(file.tensors[guard]["shape"] == [0], "the guard has another shape")
     decoded = {entry["name"]: decode(file, entry, codebooks, pool) for entry in entries}
     require(pool.at == len(pool.data), "the pool is not filled by its parts")
 

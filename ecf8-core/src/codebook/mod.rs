@@ -9,6 +9,7 @@ mod package_merge;
 mod text;
 
 use crate::histogram::Histogram;
+use std::sync::Arc;
 
 /// The longest codeword that a codebook may have, in bits.
 pub const MAX_CODE_LEN: u8 = 32;
@@ -20,11 +21,11 @@ pub const MAX_ALPHABET: usize = 1 << 16;
 ///
 /// Valid codebooks are: none of the symbols (for data with no elements), one symbol with a codeword of one bit, or
 /// a complete code (Kraft sum exactly 1), so that every long enough sequence of bits decodes to something.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Codebook {
     alphabet: usize,
-    /// Symbols that have a codeword, in order, and its length.
-    present: Vec<(u16, u8)>,
+    /// Symbols that have a codeword, in order, and its length. Many tensors may have one codebook, which is in memory once.
+    present: Arc<[(u16, u8)]>,
 }
 
 /// What is wrong with a codebook.
@@ -86,7 +87,7 @@ impl Codebook {
     #[must_use]
     pub fn huffman(histogram: &Histogram, max_len: u8) -> Self {
         let present = package_merge::code_lengths(histogram, max_len.min(MAX_CODE_LEN));
-        Self { alphabet: histogram.alphabet(), present }
+        Self { alphabet: histogram.alphabet(), present: present.into() }
     }
 
     /// From code lengths, one per symbol, checked to be a valid codebook (see [`Codebook`]).
@@ -252,7 +253,7 @@ impl Builder {
             std::cmp::Ordering::Less => return Err(CodebookError::Incomplete),
             std::cmp::Ordering::Greater => return Err(CodebookError::Oversubscribed),
         }
-        Ok(Codebook { alphabet, present })
+        Ok(Codebook { alphabet, present: present.into() })
     }
 }
 

@@ -45,7 +45,8 @@ pub fn verify_against(model: &Model, original: &Path, progress: &dyn Progress) -
         compare(file, &folder.root.join(model.name_of(file)), progress)?;
     }
     for (name, _) in model.others.iter().filter(|(name, _)| ours.contains(name.as_path())) {
-        let [copy, source] = [&model.root, &folder.root].map(|root| MappedFile::open(&root.join(name)));
+        let [copy, source] =
+            [&model.root, &folder.root].map(|root| MappedFile::open_settled(&root.join(name)));
         if let Some(offset) = first_difference(&copy?, &source?) {
             return differs(format!("{} from its byte {offset} on", name.display()));
         }
@@ -54,7 +55,7 @@ pub fn verify_against(model: &Model, original: &Path, progress: &dyn Progress) -
 }
 
 fn compare(file: &CompressedFile, original: &Path, progress: &dyn Progress) -> Result<()> {
-    let bytes = MappedFile::open(original)?;
+    let bytes = MappedFile::open_settled(original)?;
     let compared = compare_opened(file, &bytes, progress);
     bytes.or_changed(file.map.or_changed(compared))?;
     bytes.check_unchanged()?;

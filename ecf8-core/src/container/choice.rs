@@ -1,6 +1,8 @@
 //! Which scheme a tensor is compressed with.
 
 use super::CompressOptions;
+use super::candidates::Variant;
+use super::sharing::{Code, Rules, TOLERANCE};
 use crate::layout::{Aim, Scheme, lanes};
 
 /// What decides between schemes: the only one there may be; or an aim.
@@ -40,6 +42,11 @@ impl SchemeChoice {
         }
     }
 
+    /// Whether a scheme comes into question.
+    pub(super) fn has(self, scheme: &dyn Scheme) -> bool {
+        self.schemes().iter().any(|one| one.name() == scheme.name())
+    }
+
     /// Whether all tensors of a file have one scheme.
     pub(super) fn is_for_all(self) -> bool {
         self.only.is_none() && self.aim == Aim::Balanced
@@ -55,6 +62,36 @@ impl SchemeChoice {
         let accepted = self.accepted(original, bytes.iter().copied().min().unwrap_or(0));
         bytes.iter().position(|bytes| *bytes <= accepted).unwrap_or(0)
     }
+}
+
+/// The ways to decide that the options leave open, of which the smallest result is taken.
+///
+/// For size these are, with what else the options say: the smallest for each tensor; one scheme for all; and what would be
+/// decided without an aim, with each limit of codewords. So no result is larger than what other options give.
+pub(super) fn variants(options: &CompressOptions) -> Vec<Variant> {
+    let choice = SchemeChoice::new(options);
+    let code = Code::new(options);
+    let rules = |code, tolerance| Rules { code, tolerance, most: options.codebooks };
+    if options.aim != Aim::Size {
+        return vec![Variant { choice, rules: rules(code, TOLERANCE), aim: options.aim }];
+    }
+    let codes: Vec<Code> = match code {
+        Code::Within(_) => vec![code],
+        _ => [Code::Judged].into_iter().chain((10..=13).rev().map(Code::Within)).collect(),
+    };
+    let closest = if code == Code::Judged { Code::Smallest } else { code };
+    let one = |only: &'static dyn Scheme| SchemeChoice { only: Some(only), aim: Aim::Size };
+    let balanced = SchemeChoice { aim: Aim::Balanced, ..choice };
+    let mut variants = vec![Variant { choice, rules: rules(closest, 0.0), aim: Aim::Size }];
+    if options.scheme.is_none() {
+        let each = choice.schemes().into_iter().map(one);
+        variants.extend(each.map(|choice| Variant { choice, rules: rules(closest, 0.0), aim: Aim::Size }));
+    }
+    for aim in [Aim::Size, Aim::Balanced] {
+        let each = codes.iter().map(|code| Variant { choice: balanced, rules: rules(*code, TOLERANCE), aim });
+        variants.extend(each);
+    }
+    variants
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::directory::FileReport;
 use super::file_header::{
     Description, Outcome, compressed_bytes, data_start, framed, kept_entry, padded, stored_bytes,
 };
+use super::limits;
 use super::manifest::TensorEntry;
 use super::output::PendingFile;
 use super::plan::{self, Plan, Planned};
@@ -28,7 +29,7 @@ pub(super) fn compress_file(
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<FileReport> {
-    let input = MappedFile::open(input)?;
+    let input = MappedFile::open_settled(input)?;
     input.or_changed(compress_mapped(&input, output, options, progress))
 }
 
@@ -40,12 +41,16 @@ fn compress_mapped(
 ) -> Result<FileReport> {
     let copied = Header::copied_from(input);
     let (header, json) = copied.map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
-    progress.start(&format!("compressing {}", input.path().display()), 2 * header.data_bytes());
-    let plan = Plan { json: &json, ..plan::plan(input, &header, options, progress)? };
+    let compressing = format!("compressing {}", input.path().display());
+    progress.start(&compressing, 2 * header.data_bytes() + plan::sharing_steps(header.data_bytes()));
+    let mut plan = Plan { json: &json, ..plan::plan(input, &header, options, progress)? };
+    let room = limits::fit(&mut plan, input.path())?;
+    progress.stage(&compressing);
     let mut writer = Writer { output, input, header: &header, checksums: vec![0], written: 0 };
-    let (output_bytes, outcome) = writer.write(&plan, progress)?;
+    let (output_bytes, outcome) = writer.write(&plan, &room, progress)?;
     // What was read at different times is one file only if nobody wrote to it.
     input.check_unchanged()?;
+    limits::prove_readable(&writer.output, input.path())?;
     progress.finish();
     Ok(FileReport {
         name: String::new(),
@@ -91,14 +96,15 @@ static PADDING: [u8; int::index(ALIGNMENT)] = [0; int::index(ALIGNMENT)];
 /// Bytes of a kept tensor that are copied at once.
 const COPIED: usize = 1 << 20;
 
-/// Room in the header for what only the end tells: six numbers about the deflated header and manifest.
-const SLACK: u64 = 16;
-
 impl<'a> Writer<'a> {
     /// Writes the whole file; gives its length and what it holds.
-    fn write(&mut self, plan: &Plan<'_>, progress: &dyn Progress) -> Result<(u64, Outcome)> {
-        let room = self.describe(plan, &at_most(plan))?;
-        let data_start = data_start(&room.json, if plan.has_pool() { SLACK } else { 0 });
+    fn write(
+        &mut self,
+        plan: &Plan<'_>,
+        room: &Description,
+        progress: &dyn Progress,
+    ) -> Result<(u64, Outcome)> {
+        let data_start = data_start(plan, &room.json);
         self.seek(data_start)?;
 
         let mut outcome = Outcome { tensors: Vec::new(), kept: plan.kept.clone() };
@@ -130,11 +136,16 @@ impl<'a> Writer<'a> {
         if plan.has_pool() {
             self.checksums.push(pool.finish());
         }
+        if !outcome.tensors.is_empty() {
+            self.checksums.insert(1, checksum(&[])); // of the guard, which comes before all
+        }
         plan::sort_kept(&mut outcome.kept);
         for record in &outcome.kept {
             self.keep(record, progress)?;
         }
-        let Description { json, own_header } = self.describe(plan, &outcome)?;
+        let described = Description::new(plan, &outcome);
+        let Description { json, own_header, .. } =
+            described.at(self.output.target(), "write the header of")?;
         self.checksums.push(checksum(&own_header));
         self.put(&own_header)?;
 
@@ -165,7 +176,7 @@ impl<'a> Writer<'a> {
 
     /// Encodes a tensor and proves that it comes back; gives `None` if it takes more than it did.
     fn encode(&self, planned: &Planned, aim: Aim) -> Result<Option<Ready>> {
-        let Planned { record, scheme, codebook, entry } = planned;
+        let Planned { record, scheme, codebook, entry, .. } = planned;
         let encoded = scheme.encode_for(self.data(record), codebook, aim);
         let (path, tensor) = (self.input.path().to_owned(), record.name.clone());
         let encoded = encoded.map_err(|source| Error::of_encoding(path, tensor, source))?;
@@ -178,7 +189,9 @@ impl<'a> Writer<'a> {
         {
             return Err(self.broken_promise(Some(planned)));
         }
-        if compressed_bytes(*scheme, &described, None) >= stored_bytes(&kept_entry(record)) {
+        // What is in the pool has no entry in the header, so there may be no room for one of a kept tensor.
+        let is_certain = described.pooled;
+        if !is_certain && compressed_bytes(*scheme, &described, None) >= stored_bytes(&kept_entry(record)) {
             return Ok(None);
         }
         let parts = encoded.parts.into_iter().map(|part| part.bytes.into_owned());
@@ -222,10 +235,6 @@ impl<'a> Writer<'a> {
         plan::data(self.input, self.header, record)
     }
 
-    fn describe(&self, plan: &Plan<'_>, outcome: &Outcome) -> Result<Description> {
-        Description::new(plan, outcome).at(self.output.target(), "write the header of")
-    }
-
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         self.written += bytes.len() as u64;
         let written = self.output.file().write_all(bytes);
@@ -244,16 +253,4 @@ impl<'a> Writer<'a> {
             scheme: planned.map_or("", |planned| planned.scheme.name()),
         }
     }
-}
-
-/// The longest parts that the planned tensors may have, none shorter than what keeping the tensor takes.
-fn at_most(plan: &Plan<'_>) -> Outcome {
-    let tensors = plan.tensors.iter().map(|planned| {
-        let mut entry = planned.entry.clone();
-        if let Some(first) = entry.lengths.first_mut().filter(|_| planned.scheme.shares()) {
-            *first = (*first).max(planned.record.bytes());
-        }
-        (planned.scheme, entry)
-    });
-    Outcome { tensors: tensors.collect(), kept: plan.kept.clone() }
 }

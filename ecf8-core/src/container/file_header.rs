@@ -2,9 +2,12 @@
 
 use super::manifest::{Continuation, Lists, Manifest, TensorEntry};
 use super::plan::Plan;
-use super::{ALIGNMENT, FORMAT_VERSION, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL, OWN_PREFIX};
+use super::{
+    ALIGNMENT, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL,
+    OWN_PREFIX,
+};
 use crate::checksum::{checksum, to_hex};
-use crate::header::{Entry, LENGTH_BYTES, TensorRecord, entry_json_len, header_json};
+use crate::header::{Entry, LENGTH_BYTES, TensorRecord, entry_json_len, header_json, name_json_len};
 use crate::int;
 use crate::layout::{PartType, Scheme};
 use flate2::Compression;
@@ -58,6 +61,11 @@ pub(super) fn kept_entry(record: &TensorRecord) -> Entry {
     }
 }
 
+/// The entry under the name of the first compressed tensor, which no loader can take for that tensor.
+fn guard_entry(name: &str) -> Entry {
+    Entry { name: name.to_owned(), dtype: GUARD_DTYPE, shape: GUARD_SHAPE.to_vec(), bytes: 0 }
+}
+
 /// What storing a tensor takes: data, header entry and checksum.
 pub(super) fn stored_bytes(entry: &Entry) -> u64 {
     entry.bytes.saturating_add(entry_json_len(entry) + CHECKSUM_BYTES)
@@ -88,28 +96,58 @@ pub(super) struct Outcome {
     pub(super) kept: Vec<TensorRecord>,
 }
 
+impl Outcome {
+    /// The most that may become of a plan: the longest parts that the planned tensors may have, none shorter than what keeping
+    /// the tensor takes.
+    pub(super) fn at_most(plan: &Plan<'_>) -> Self {
+        let tensors = plan.tensors.iter().map(|planned| {
+            let mut entry = planned.entry.clone();
+            if let Some(first) = entry.lengths.first_mut().filter(|_| planned.scheme.shares()) {
+                *first = (*first).max(planned.record.bytes());
+            }
+            (planned.scheme, entry)
+        });
+        Self { tensors: tensors.collect(), kept: plan.kept.clone() }
+    }
+}
+
 /// Everything of a container that is not a tensor's data.
 pub(super) struct Description {
     /// The JSON of the file's header, not yet padded.
     pub(super) json: Vec<u8>,
     /// The container's own tensor with the original header, padded so that what follows is aligned to 8 bytes.
     pub(super) own_header: Vec<u8>,
+    /// Bytes of the lists of the manifest that are deflated behind the original header.
+    pub(super) continuation: u64,
 }
 
 impl Description {
     /// Describes an outcome of a plan.
     pub(super) fn new(plan: &Plan<'_>, outcome: &Outcome) -> io::Result<Self> {
+        let guard = outcome.tensors.first().map(|(_, entry)| entry.name.as_str());
+        Self::guarded_by(guard, plan, outcome)
+    }
+
+    /// Describes the most that may become of a plan. Whichever tensors are kept after all, the guard takes no more than here.
+    pub(super) fn at_most(plan: &Plan<'_>) -> io::Result<Self> {
+        let names = plan.tensors.iter().map(|planned| planned.record.name.as_str());
+        Self::guarded_by(names.max_by_key(|name| name_json_len(name)), plan, &Outcome::at_most(plan))
+    }
+
+    fn guarded_by(guard: Option<&str>, plan: &Plan<'_>, outcome: &Outcome) -> io::Result<Self> {
         let (codebooks, tensors) = used(&plan.codebooks, &outcome.tensors);
         let mut manifest = Manifest {
             format_version: FORMAT_VERSION,
             prefix: Some(plan.prefix.clone()).filter(|prefix| prefix != OWN_PREFIX),
             header: plan.original(),
+            guard: guard.is_some(),
             continued: None,
             codebooks,
             tensors,
         };
         let mut deflated = DeflateEncoder::new(Vec::new(), Compression::best());
         deflated.write_all(plan.json)?;
+        let mut continuation = 0;
         if plan.has_pool() {
             let lists = Lists {
                 codebooks: std::mem::take(&mut manifest.codebooks),
@@ -117,13 +155,15 @@ impl Description {
             };
             let lists = serde_json::to_vec(&lists)?;
             deflated.write_all(&lists)?;
-            let continued = Continuation { length: lists.len() as u64, checksum: to_hex(checksum(&lists)) };
+            continuation = lists.len() as u64;
+            let continued = Continuation { length: continuation, checksum: to_hex(checksum(&lists)) };
             manifest.continued = Some(continued);
         }
         let mut own_header = deflated.finish()?;
         manifest.header.deflated = own_header.len() as u64;
 
-        let mut entries = stored_entries(plan, outcome);
+        let mut entries: Vec<Entry> = guard.map(guard_entry).into_iter().collect();
+        entries.extend(stored_entries(plan, outcome));
         let begin: u64 = entries.iter().map(|entry| entry.bytes).sum();
         let bytes = (begin + own_header.len() as u64).next_multiple_of(CHECKSUM_BYTES) - begin;
         own_header.resize(int::index(bytes), 0);
@@ -138,7 +178,7 @@ impl Description {
         entries.push(own(OWN_CHECKSUMS, Dtype::U64, count, count * CHECKSUM_BYTES));
         let mut metadata = plan.metadata.clone();
         metadata.push((MANIFEST_KEY.to_owned(), serde_json::to_string(&manifest)?));
-        Ok(Self { json: header_json(&metadata, &entries)?, own_header })
+        Ok(Self { json: header_json(&metadata, &entries)?, own_header, continuation })
     }
 }
 
@@ -177,8 +217,10 @@ fn used(
     (codebooks, tensors.iter().map(renumbered).collect())
 }
 
-/// Bytes from the file's start to its data, for a header with this much JSON.
-pub(super) fn data_start(json: &[u8], slack: u64) -> u64 {
+/// Bytes from the file's start to its data, for a plan whose header has at most this JSON.
+pub(super) fn data_start(plan: &Plan<'_>, json: &[u8]) -> u64 {
+    // Room for what only the end tells: six numbers about the deflated header and manifest.
+    let slack = if plan.has_pool() { 16 } else { 0 };
     padded(LENGTH_BYTES + json.len() as u64 + slack)
 }
 

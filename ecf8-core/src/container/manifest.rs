@@ -13,6 +13,10 @@ pub(super) struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) prefix: Option<String>,
     pub(super) header: OriginalHeader,
+    /// Whether the first compressed tensor also has an entry under its own name, which makes loaders that do not know the format
+    /// refuse the file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) guard: bool,
     /// Where `codebooks` and `tensors` are, if not here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) continued: Option<Continuation>,

@@ -3,8 +3,10 @@
 //! | file | what it does |
 //! |---|---|
 //! | `manifest` | the JSON entry that describes the compressed tensors |
-//! | `plan`, `sharing` | read an input once and decide what becomes of each tensor, and which tensors share a codebook |
+//! | `plan`, `predict` | what becomes of each tensor, and what the container will take |
+//! | `subject`, `candidates`, `choice`, `sharing` | a tensor read once; by which scheme, and which tensors share a codebook |
 //! | `file_header` | the header of the output, from the plan |
+//! | `limits` | what readers accept at most, and how a container is made to keep within it |
 //! | `compress`, `decompress` | one file, streamed to its output |
 //! | `output` | checked before the work, under temporary names until whole, never half an output, also when interrupted |
 //! | `folder` | what a model's folder holds: weights, indices, links, and the list of what was copied |
@@ -17,6 +19,7 @@
 
 mod against;
 mod batch;
+mod candidates;
 mod choice;
 mod compress;
 mod costs;
@@ -26,14 +29,17 @@ mod file_header;
 mod folder;
 mod inspect;
 mod integrity;
+mod limits;
 mod manifest;
 mod model;
 mod output;
 mod pieces;
 mod plan;
+mod predict;
 mod progress;
 mod reader;
 mod sharing;
+mod subject;
 mod tuning_cache;
 mod validate;
 
@@ -64,6 +70,12 @@ const OWN_POOL: &str = "pool";
 
 /// After the prefix: the checksums of everything stored.
 const OWN_CHECKSUMS: &str = "checksums";
+
+/// The dtype of the guard: an entry under the name of the first compressed tensor, there to be refused.
+const GUARD_DTYPE: safetensors::Dtype = safetensors::Dtype::U8;
+
+/// Its shape, which is that of no tensor worth compressing.
+const GUARD_SHAPE: [u64; 1] = [0];
 
 /// What every part starts at and fills multiples of, in bytes: the width of a memory transaction on a GPU.
 const ALIGNMENT: u64 = 32;

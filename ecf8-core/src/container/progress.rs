@@ -8,6 +8,9 @@ pub trait Progress: Sync {
     /// This many more bytes are done; may be called from any thread.
     fn advance(&self, bytes: u64);
 
+    /// The task goes on with something else, which a name tells; what is done and what there is to do stay as they are.
+    fn stage(&self, _what: &str) {}
+
     /// The task has ended.
     fn finish(&self);
 

@@ -1,14 +1,17 @@
 //! Codebooks for the tensors of a file: one each, or one for those that lose little by it.
 
 use super::CompressOptions;
+use super::subject::Subject;
 use crate::codebook::Codebook;
-use crate::codebook::cluster::{Sharing, share};
+use crate::codebook::cluster::{self, MOST, Sharing, share};
 use crate::histogram::Histogram;
 use crate::layout::Scheme;
 use rayon::prelude::*;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Which part of the codewords sharing may cost, where no number of codebooks is asked for.
-const TOLERANCE: f64 = 0.001;
+pub(super) const TOLERANCE: f64 = 0.001;
 
 /// What a character takes in a deflated list of codebooks, in bits.
 const CHARACTER_BITS: u64 = 3;
@@ -16,36 +19,165 @@ const CHARACTER_BITS: u64 = 3;
 /// Characters for a symbol of a large alphabet, of which most do not occur: a digit, and a number of zeros before it.
 const SPARSE_CHARACTERS: usize = 3;
 
+/// How codewords are bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    /// By the scheme's own judgement.
+    Judged,
+    /// To so many bits.
+    Within(u8),
+    /// To what takes the fewest bytes, those of the codebook included.
+    Smallest,
+}
+
+impl Code {
+    pub(super) fn new(options: &CompressOptions) -> Self {
+        options.code_bits.map_or(Self::Judged, Self::Within)
+    }
+}
+
+/// How codebooks are made and shared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) code: Code,
+    /// Which part of the codewords sharing may cost beyond what a codebook takes.
+    pub(super) tolerance: f64,
+    /// The most codebooks of a scheme.
+    pub(super) most: Option<usize>,
+}
+
+/// A codebook that tensors share.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SharedCodebook {
+    pub(super) codebook: Codebook,
+    /// Its text form.
+    pub(super) text: Arc<str>,
+    /// What storing it takes, for each of its tensors.
+    pub(super) bytes_each: u64,
+}
+
+/// The codebooks of some tensors.
+pub(super) struct Codebooks {
+    /// Which of them each tensor has.
+    pub(super) of: Vec<usize>,
+    pub(super) codebooks: Vec<SharedCodebook>,
+    /// Pairs of histograms that were compared to find them.
+    pub(super) comparisons: usize,
+}
+
 /// What a codebook takes in a deflated list of them.
 pub(super) fn stored_bytes(codebook: &Codebook) -> u64 {
-    (codebook.to_text().len() as u64).saturating_mul(CHARACTER_BITS) / 8
+    text_bytes(&codebook.to_text())
 }
 
-/// The best codebook for a histogram, within a limit if there is one.
-pub(super) fn codebook(scheme: &dyn Scheme, histogram: &Histogram, code_bits: Option<u8>) -> Codebook {
-    code_bits.map_or_else(|| scheme.codebook(histogram), |limit| scheme.codebook_within(histogram, limit))
+fn text_bytes(text: &str) -> u64 {
+    (text.len() as u64).saturating_mul(CHARACTER_BITS) / 8
 }
 
-/// One codebook per histogram, equal for those that share.
-pub(super) fn codebooks(
-    histograms: &[&Histogram],
-    scheme: &dyn Scheme,
-    options: &CompressOptions,
-) -> Vec<Codebook> {
-    let best = |histogram: &Histogram| codebook(scheme, histogram, options.code_bits);
-    if !scheme.shares() {
-        return histograms.par_iter().map(|histogram| best(histogram)).collect();
+/// The best codebook for a histogram.
+pub(super) fn codebook(scheme: &dyn Scheme, histogram: &Histogram, code: Code) -> Codebook {
+    match code {
+        Code::Judged => scheme.codebook(histogram),
+        Code::Within(limit) => scheme.codebook_within(histogram, limit),
+        Code::Smallest => {
+            let codebooks = scheme.code_bits().rev().map(|limit| scheme.codebook_within(histogram, limit));
+            let bytes = |codebook: &Codebook| {
+                scheme.encoded_bytes(0, histogram, codebook).saturating_add(stored_bytes(codebook))
+            };
+            codebooks.min_by_key(bytes).unwrap_or_else(|| scheme.codebook(histogram))
+        }
     }
-    let present = histograms.iter().map(|histogram| histogram.present().len()).max().unwrap_or(0);
+}
+
+/// Tells tensors apart that are too many to be compared one by one.
+pub(super) fn plant_seeds(subjects: &mut [Subject<'_>]) {
+    if subjects.len() > MOST {
+        let exponents: Vec<&Histogram> = subjects.iter().map(|subject| &subject.exponents).collect();
+        let seeds = cluster::seeds(&exponents);
+        subjects.iter_mut().zip(seeds).for_each(|(subject, seed)| subject.seed = seed);
+    }
+}
+
+/// Codebooks for tensors by scheme number `index` of those that come into question.
+///
+/// Up to [`MOST`] tensors are compared one by one, and more of them by the sums of those with one seed, of which there are fewer.
+/// So what is compared has a bound, and what is counted grows with the bytes.
+pub(super) fn codebooks(
+    subjects: &[&Subject<'_>],
+    index: usize,
+    scheme: &'static dyn Scheme,
+    rules: &Rules,
+) -> Codebooks {
+    let symbols = |subject: &&Subject<'_>| codebook(scheme, &subject.symbols(index, scheme), rules.code);
+    if !scheme.shares() {
+        let codebooks: Vec<Codebook> = subjects.par_iter().map(symbols).collect();
+        let of: Vec<usize> = (0..codebooks.len()).collect();
+        return Codebooks { codebooks: described(codebooks, &of), of, comparisons: 0 };
+    }
+    let (seeds, sums) = if subjects.len() <= MOST {
+        let histograms = subjects.par_iter().map(|subject| subject.symbols(index, scheme)).collect();
+        ((0..subjects.len()).collect(), histograms)
+    } else {
+        sums_by_seed(subjects, index, scheme)
+    };
+    let present = sums.iter().map(|sum| sum.present().len()).max().unwrap_or(0);
     let characters = scheme.symbols().alphabet().min(SPARSE_CHARACTERS * present);
     let characters = u32::try_from(characters).unwrap_or(u32::MAX);
     let codebook_bits = f64::from(characters) * CHARACTER_BITS as f64;
-    let sharing = Sharing { codebook_bits, tolerance: TOLERANCE, most: options.codebooks };
-    let groups = share(histograms, &sharing);
-    let mut sums = vec![Histogram::default(); groups.iter().max().map_or(0, |last| last + 1)];
-    for (histogram, group) in histograms.iter().zip(&groups) {
-        sums[*group].add(histogram);
+    let sharing = Sharing { codebook_bits, tolerance: rules.tolerance, most: rules.most };
+    let shared = share(&sums.iter().map(Cow::as_ref).collect::<Vec<_>>(), &sharing);
+    let count = shared.groups.iter().max().map_or(0, |last| last + 1);
+    let groups: Vec<Histogram> = (0..count)
+        .into_par_iter()
+        .map(|group| {
+            let members = sums.iter().zip(&shared.groups).filter(|(_, of)| **of == group);
+            sum(scheme, members.map(|(sum, _)| sum.as_ref()))
+        })
+        .collect();
+    let codebooks = groups.par_iter().map(|sum| codebook(scheme, sum, rules.code)).collect();
+    let of: Vec<usize> = seeds.into_iter().map(|seed: usize| shared.groups[seed]).collect();
+    Codebooks { codebooks: described(codebooks, &of), of, comparisons: shared.comparisons }
+}
+
+/// Which sum each tensor is part of, and the sums: of the tensors with one seed.
+fn sums_by_seed<'a>(
+    subjects: &[&Subject<'_>],
+    index: usize,
+    scheme: &'static dyn Scheme,
+) -> (Vec<usize>, Vec<Cow<'a, Histogram>>) {
+    let count = subjects.iter().map(|subject| subject.seed + 1).max().unwrap_or(0);
+    let mut members: Vec<Vec<&Subject<'_>>> = vec![Vec::new(); count];
+    subjects.iter().for_each(|subject| members[subject.seed].push(subject));
+    let sums = members.par_iter().map(|members| {
+        let mut counts = vec![0u64; scheme.symbols().alphabet()];
+        for subject in members {
+            add(&mut counts, &subject.symbols(index, scheme));
+        }
+        Cow::Owned(Histogram::from_counts(&counts))
+    });
+    (subjects.iter().map(|subject| subject.seed).collect(), sums.collect())
+}
+
+/// The sum of histograms, counter by counter: adding them to a growing list of symbols would take longer the longer it is.
+fn sum<'a>(scheme: &dyn Scheme, histograms: impl Iterator<Item = &'a Histogram>) -> Histogram {
+    let mut counts = vec![0u64; scheme.symbols().alphabet()];
+    histograms.for_each(|histogram| add(&mut counts, histogram));
+    Histogram::from_counts(&counts)
+}
+
+fn add(counts: &mut [u64], histogram: &Histogram) {
+    for &(symbol, count) in histogram.present() {
+        counts[symbol] = counts[symbol].saturating_add(count);
     }
-    let codebooks: Vec<Codebook> = sums.par_iter().map(best).collect();
-    groups.into_iter().map(|group| codebooks[group].clone()).collect()
+}
+
+/// Codebooks with what storing them takes, shared equally between the tensors that have them.
+fn described(codebooks: Vec<Codebook>, of: &[usize]) -> Vec<SharedCodebook> {
+    let mut sharers = vec![0u64; codebooks.len()];
+    of.iter().for_each(|codebook| sharers[*codebook] += 1);
+    let described = codebooks.into_par_iter().zip(sharers).map(|(codebook, sharers)| {
+        let text: Arc<str> = codebook.to_text().into();
+        SharedCodebook { bytes_each: text_bytes(&text) / sharers.max(1), text, codebook }
+    });
+    described.collect()
 }

@@ -1,9 +1,13 @@
 //! Checks of a manifest against the header that it came in, so that nothing later can be out of bounds.
 
 use super::file_header::{padded, stored_dtype};
+use super::limits;
 use super::manifest::{Continuation, Lists, Manifest, OriginalHeader, TensorEntry, inflate, is_manifest};
 use super::reader::{Stored, StoredPart};
-use super::{ALIGNMENT, FORMAT_VERSION, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL, OWN_PREFIX};
+use super::{
+    ALIGNMENT, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL,
+    OWN_PREFIX,
+};
 use crate::checksum::{checksum, from_hex};
 use crate::codebook::Codebook;
 use crate::error::{Error, Result};
@@ -102,6 +106,7 @@ impl Claims<'_> {
             self.stored(entry, &codebooks).map_err(|problem| format!("tensor `{name}`: {problem}"))
         });
         let stored = tensors.collect::<Result<Vec<_>, _>>()?;
+        let guarded = if manifest.guard { self.guard(stored.first()) } else { Ok(()) };
         if self.pool.is_some_and(|(pool, claimed)| claimed != self.header.tensors[pool].bytes()) {
             return Err("its pool holds more than the parts in it".to_owned());
         }
@@ -119,7 +124,19 @@ impl Claims<'_> {
         {
             return Err(format!("tensor `{twice}` is there twice"));
         }
+        guarded?;
         Ok(Validated { original, stored, codebooks, kept, own_header, own_checksums, is_continued })
+    }
+
+    /// The entry that stands where loaders look for the first compressed tensor, and is nothing.
+    fn guard(&mut self, first: Option<&Stored>) -> Result<(), String> {
+        let name = &first.ok_or("its manifest has a guard, but no compressed tensor")?.name;
+        let guard = self.claim(name, GUARD_DTYPE).map_err(|problem| format!("its guard: {problem}"))?;
+        let shape = &self.header.tensors[guard].shape;
+        if *shape != GUARD_SHAPE {
+            return Err(format!("its guard: `{name}` has shape {shape:?}, expected {GUARD_SHAPE:?}"));
+        }
+        Ok(())
     }
 
     /// The rest of the manifest, which is deflated behind the original header.
@@ -129,8 +146,9 @@ impl Claims<'_> {
         original: &OriginalHeader,
         Continuation { length, checksum: expected }: &Continuation,
     ) -> Result<Lists, String> {
-        if *length > MAX_HEADER {
-            return Err(format!("the length {length} of its manifest is over {MAX_HEADER}"));
+        let most = limits::most_continuation(self.map.len() as u64);
+        if *length > most {
+            return Err(format!("the length {length} of its manifest is over {most}"));
         }
         let begin = self.header.data_start() + self.header.tensors[own_header].begin;
         let deflated = &self.map[int::index(begin)..int::index(begin + original.deflated)];

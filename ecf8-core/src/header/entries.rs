@@ -1,22 +1,26 @@
 //! The JSON of a header as it stands: tensors in their order, duplicates noticed, nothing believed yet.
+//!
+//! It is read straight into what is needed, since a header of the largest size names a million tensors. Whatever spelling of an
+//! entry `safetensors` accepts is accepted here; [`super::spelling`] has those that nobody would expect.
 
 use super::HeaderError;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
+use super::spelling::{RawDtype, RawEntry, Texts};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use std::collections::HashSet;
 use std::fmt;
 
 /// The key under which safetensors keeps what is not a tensor.
-const METADATA: &str = "__metadata__";
+pub(super) const METADATA: &str = "__metadata__";
 
 pub(super) struct RawTensor {
     pub(super) name: String,
-    pub(super) dtype: String,
+    pub(super) dtype: RawDtype,
     pub(super) shape: Vec<u64>,
     pub(super) begin: u64,
     pub(super) end: u64,
 }
 
+#[derive(Default)]
 pub(super) struct RawHeader {
     pub(super) tensors: Vec<RawTensor>,
     pub(super) metadata: Vec<(String, String)>,
@@ -24,71 +28,76 @@ pub(super) struct RawHeader {
 
 impl RawHeader {
     pub(super) fn parse(json: &[u8]) -> Result<Self, HeaderError> {
-        let entries: Result<Ordered, _> = serde_json::from_slice(json);
-        let entries = entries.map_err(|error| HeaderError::Json { why: error.to_string() })?;
-        let mut header = Self { tensors: Vec::new(), metadata: Vec::new() };
-        let mut seen = HashSet::new();
-        for (name, value) in entries.0 {
-            if !seen.insert(name.clone()) {
-                return Err(HeaderError::Duplicate { name });
+        let mut reading = Reading::default();
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let read = Entries(&mut reading).deserialize(&mut deserializer).and_then(|()| deserializer.end());
+        match (reading.fault, read) {
+            (Some(fault), _) => return Err(fault),
+            (None, Ok(())) => {}
+            // What is JSON but not what an entry should be belongs to the tensor that was being read.
+            (None, Err(error)) => {
+                let why = error.to_string();
+                return Err(match reading.tensor.filter(|_| error.is_data()) {
+                    Some(tensor) => HeaderError::Entry { tensor, why },
+                    None => HeaderError::Json { why },
+                });
             }
+        }
+        let header = reading.header;
+        let mut seen = HashSet::with_capacity(header.tensors.len());
+        match header.tensors.iter().find(|tensor| !seen.insert(tensor.name.as_str())) {
+            // The reference takes one of the two and restores nothing; which one an application wants, nobody can tell.
+            Some(twice) => Err(HeaderError::Duplicate { name: twice.name.clone() }),
+            None => Ok(header),
+        }
+    }
+}
+
+/// A header that is being read.
+#[derive(Default)]
+struct Reading {
+    header: RawHeader,
+    has_metadata: bool,
+    /// Whose entry is being read.
+    tensor: Option<String>,
+    /// What was found out about it that JSON's own errors cannot tell.
+    fault: Option<HeaderError>,
+}
+
+/// Reads the entries of a header in their order.
+struct Entries<'a>(&'a mut Reading);
+
+impl<'de> DeserializeSeed<'de> for Entries<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entries<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let reading = self.0;
+        while let Some(name) = map.next_key::<String>()? {
             if name == METADATA {
-                header.metadata = metadata(value)?;
-            } else {
-                header.tensors.push(tensor(name, &value)?);
-            }
-        }
-        Ok(header)
-    }
-}
-
-fn not_texts() -> HeaderError {
-    HeaderError::Json { why: "__metadata__ must map texts to texts".to_owned() }
-}
-
-fn metadata(value: Value) -> Result<Vec<(String, String)>, HeaderError> {
-    let Value::Object(entries) = value else { return Err(not_texts()) };
-    let texts = entries.into_iter().map(|(key, value)| match value {
-        Value::String(text) => Ok((key, text)),
-        _ => Err(not_texts()),
-    });
-    texts.collect()
-}
-
-fn tensor(name: String, value: &Value) -> Result<RawTensor, HeaderError> {
-    let wrong = |why: &str| HeaderError::Entry { tensor: name.clone(), why: why.to_owned() };
-    let dtype =
-        value.get("dtype").and_then(Value::as_str).ok_or_else(|| wrong("it has no dtype"))?.to_owned();
-    let numbers =
-        |key: &str| value.get(key)?.as_array()?.iter().map(Value::as_u64).collect::<Option<Vec<_>>>();
-    let shape = numbers("shape").ok_or_else(|| wrong("its shape is not a list of whole numbers"))?;
-    match numbers("data_offsets").as_deref() {
-        Some(&[begin, end]) => Ok(RawTensor { name, dtype, shape, begin, end }),
-        _ => Err(wrong("its data_offsets are not two whole numbers")),
-    }
-}
-
-/// A JSON object in its order, with duplicate keys.
-struct Ordered(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Ordered {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Ordered;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object of tensors")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ordered, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
+                if std::mem::replace(&mut reading.has_metadata, true) {
+                    reading.fault = Some(HeaderError::Duplicate { name });
+                    return Err(A::Error::custom("a duplicate"));
                 }
-                Ok(Ordered(entries))
+                reading.header.metadata = map.next_value::<Texts>()?.0;
+                continue;
             }
+            reading.tensor = Some(name);
+            let RawEntry { dtype, shape, data_offsets: (begin, end) } = map.next_value()?;
+            let name = reading.tensor.take().unwrap_or_default();
+            reading.header.tensors.push(RawTensor { name, dtype, shape: shape.0, begin, end });
         }
-        deserializer.deserialize_map(Entries)
+        Ok(())
     }
 }

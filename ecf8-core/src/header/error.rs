@@ -28,9 +28,11 @@ pub enum HeaderError {
         available: u64,
     },
     /// A header above the format's limit.
-    #[error("the header claims {claimed} bytes, over the format's limit of 100,000,000; the file is damaged")]
+    #[error(
+        "the header has {claimed} bytes, over the limit of 100,000,000 that readers of safetensors have; write the file again with shorter metadata and names, or as several files"
+    )]
     TooLarge {
-        /// Bytes claimed.
+        /// Bytes that it has.
         claimed: u64,
     },
     /// A header that is not JSON of the right shape.

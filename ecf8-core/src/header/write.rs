@@ -32,11 +32,16 @@ pub(crate) fn header_json(
     serde_json::to_vec(&Ordered { metadata, entries })
 }
 
+/// Bytes that a name takes as JSON.
+pub(crate) fn name_json_len(name: &str) -> u64 {
+    serde_json::to_string(name).map_or(0, |name| name.len()) as u64
+}
+
 /// Bytes that an entry takes in a header, if its offsets have about as many digits as its length.
 pub(crate) fn entry_json_len(entry: &Entry) -> u64 {
-    let name = serde_json::to_string(&entry.name).map_or(0, |name| name.len());
+    let name = name_json_len(&entry.name);
     let info = serde_json::to_string(&entry.info(entry.bytes)).map_or(0, |info| info.len());
-    (name + info + 2) as u64
+    name + info as u64 + 2
 }
 
 struct Ordered<'a> {

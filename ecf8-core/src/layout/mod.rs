@@ -99,6 +99,17 @@ pub trait Scheme: Sync + Debug {
         self.part_bytes(elements, histogram, codebook).into_iter().fold(0, u64::saturating_add)
     }
 
+    /// The fewest bytes of each part, or fewer, that so many elements can take under any codebook; `byte_bits` are what their bytes
+    /// take at their entropy.
+    fn least_bytes(&self, _elements: u64, _byte_bits: u64) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// What chunks are likely to take beyond [`Scheme::encoded_bytes`] when [`Scheme::encode_for`] chooses their size.
+    fn chunk_bytes(&self, _elements: u64, _aim: Aim) -> u64 {
+        0
+    }
+
     /// Encodes a tensor's bytes, in parallel.
     ///
     /// # Errors

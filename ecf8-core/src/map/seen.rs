@@ -29,11 +29,14 @@ impl Seen {
     /// # Errors
     /// If it cannot be opened, or is not a regular file.
     pub fn open(path: &Path) -> Result<Self> {
-        // Looked at before it is opened, because opening a pipe would wait for its writer.
-        if !path.metadata().at(path, "open")?.is_file() {
-            return Err(Error::NotAFile { path: path.to_owned() });
-        }
-        Self::of(File::open(path).at(path, "open")?, path)
+        Self::of(open(path)?, path)
+    }
+
+    /// The same without waiting, for a file in which checksums tell what is amiss.
+    pub(super) fn at_once(path: &Path) -> Result<Self> {
+        let file = open(path)?;
+        let metadata = file.metadata().at(path, "examine")?;
+        Ok(Self { path: path.to_owned(), file: Some(file), metadata })
     }
 
     /// Looks at a file that was opened at `path`. If the file was written to just now, this waits until the next write would
@@ -98,6 +101,15 @@ impl Seen {
     fn changed(&self, how: String) -> Error {
         Error::Changed { path: self.path.clone(), how }
     }
+}
+
+/// Opens a regular file.
+fn open(path: &Path) -> Result<File> {
+    // Looked at before it is opened, because opening a pipe would wait for its writer.
+    if !path.metadata().at(path, "open")?.is_file() {
+        return Err(Error::NotAFile { path: path.to_owned() });
+    }
+    File::open(path).at(path, "open")
 }
 
 /// How long it takes until a write has another time than the last one, if that is not so now.

@@ -3,6 +3,7 @@
 use super::Symbols;
 use crate::histogram::Histogram;
 use rayon::prelude::*;
+use std::cmp::Reverse;
 
 /// Bytes that one task counts, about: few enough for 32-bit counters.
 const CHUNK: usize = 1 << 20;
@@ -10,10 +11,18 @@ const CHUNK: usize = 1 << 20;
 /// Counters that take turns, since equal neighbours would otherwise wait for each other's increments.
 const TURNS: usize = 4;
 
+/// Data are short that have fewer bytes than one for so many symbols of the alphabet.
+const FEW: usize = 4;
+
 /// How often each symbol occurs in `data`. A symbol at the end that lacks elements counts as the most frequent of those
 /// that begin like it.
 #[must_use]
 pub fn histogram<S: Symbols>(data: &[u8]) -> Histogram {
+    if data.len() < S::KIND.alphabet() / FEW { few::<S>(data) } else { many::<S>(data) }
+}
+
+/// How often each symbol occurs, with a counter for each.
+fn many<S: Symbols>(data: &[u8]) -> Histogram {
     let kind = S::KIND;
     let (whole, rest) = data.split_at(data.len() - data.len() % kind.block());
     let chunk = CHUNK - CHUNK % (kind.elements * at_once::<S>());
@@ -30,6 +39,29 @@ pub fn histogram<S: Symbols>(data: &[u8]) -> Histogram {
         likely.into_iter().for_each(|symbol| counts[symbol] += 1);
     }
     Histogram::from_counts(&counts)
+}
+
+/// The same, for data so short that most symbols do not occur: sorting them takes less than looking at a counter for each.
+fn few<S: Symbols>(data: &[u8]) -> Histogram {
+    let kind = S::KIND;
+    let (whole, rest) = data.split_at(data.len() - data.len() % kind.block());
+    let mut symbols: Vec<usize> =
+        (0..whole.len() / kind.elements).map(|number| kind.symbol_at(whole, number)).collect();
+    symbols.sort_unstable();
+    let runs = symbols.chunk_by(|a, b| a == b);
+    let mut present: Vec<(usize, u64)> = runs.map(|run| (run[0], run.len() as u64)).collect();
+    for number in 0..rest.len().min(kind.stride) {
+        let candidates = kind.beginning_with(&kind.known(rest, number));
+        let first = present.partition_point(|(symbol, _)| *symbol < candidates.start);
+        let those = present[first..].iter().take_while(|(symbol, _)| candidates.contains(symbol));
+        // Of several that are equally frequent, the first.
+        let likely = those.enumerate().min_by_key(|(_, (_, count))| Reverse(*count));
+        match likely.map(|(place, _)| first + place) {
+            Some(likely) => present[likely].1 += 1,
+            None => present.insert(first, (candidates.start, 1)),
+        }
+    }
+    Histogram::from_present(kind.alphabet(), present)
 }
 
 /// Symbols that are counted in one go: one for each of the counters, or all that interleave.
@@ -57,7 +89,7 @@ fn count<S: Symbols>(chunk: &[u8]) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::symbols::{Byte, PAIR, Pair, TRIPLE, Triple};
+    use crate::symbols::{Byte, PAIR, Pair, Quad, TRIPLE, Triple};
 
     #[test]
     fn whole_symbols_are_counted_and_a_last_one_completed_by_frequency() {
@@ -70,6 +102,17 @@ mod tests {
         assert_eq!((odd.counts()[0x72], odd.counts()[0x74]), (1, 3));
         assert_eq!(histogram::<Pair>(&[0x38]).counts()[0x70], 1);
         assert_eq!(histogram::<Pair>(&[]).total(), 0);
+    }
+
+    #[test]
+    fn few_symbols_are_counted_as_many_are() {
+        let data: Vec<u8> = (0..9000u32).map(|i| (i * i / 7 % 251 * (i % 3)).to_le_bytes()[0]).collect();
+        for len in [0, 1, 2, 3, 5, 64, 511, 513, 1023, 1025, 1536, 1600, 2600, 4099, 9000] {
+            let data = &data[..len];
+            assert_eq!(few::<Quad>(data), many::<Quad>(data), "{len}");
+            assert_eq!(few::<Triple>(data), many::<Triple>(data), "{len}");
+            assert_eq!(few::<Pair>(data), many::<Pair>(data), "{len}");
+        }
     }
 
     #[test]

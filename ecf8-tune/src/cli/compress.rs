@@ -127,12 +127,16 @@ impl Compress {
             grouped(report.input_bytes()),
             grouped(report.output_bytes()),
         );
+        if compressed > 0 {
+            text += "Frameworks need ecf8 to load it: loaders that do not know ecf8 refuse it.\n";
+        }
         text += &copied(&report);
         let json = json!({
             "output": self.output.display().to_string(),
             "input_bytes": report.input_bytes(),
             "output_bytes": report.output_bytes(),
             "ratio": ratio,
+            "needs_ecf8": compressed > 0,
             "files": report.files,
             "copied": report.copied,
             "copied_bytes": report.copied_bytes,

@@ -52,7 +52,7 @@ fn each_contradiction_is_told_in_one_line() {
         ("length 100000001 is over", |_, m| m["header"]["length"] = json!(100_000_001)),
         ("original header's checksum", |_, m| m["header"]["checksum"] = json!("")),
         ("tensor `noise` is there twice", |_, m| {
-            m["tensors"][0] = m["tensors"][0].renamed("noise", "a.weight");
+            m["tensors"][1] = m["tensors"][1].renamed("noise", "b.weight");
         }),
         ("has dtype I8, expected U8", |h, _| h["a.weight.packed"]["dtype"] = json!("I8")),
         ("manifest is not valid", |_, m| m["tensors"][0]["elements"] = m["tensors"][0].take()),

@@ -35,7 +35,7 @@ fn small_tensors_are_in_the_pool_and_large_ones_under_their_names() {
     let mut names = stored.names();
     names.sort_unstable();
     let own = ["__ecf8__.checksums", "__ecf8__.header", "__ecf8__.pool"];
-    assert_eq!(names, [&own[..], &["large.chunks", "large.rows", "large.tails"]].concat());
+    assert_eq!(names, [&own[..], &["large", "large.chunks", "large.rows", "large.tails"]].concat());
 }
 
 #[test]

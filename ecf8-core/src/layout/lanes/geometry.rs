@@ -137,3 +137,23 @@ pub(super) fn likely_bytes<S: LaneSymbols>(elements: u64, histogram: &Histogram,
     let chunks = elements.div_ceil(LANES as u64 * S::LENGTHS.most).saturating_add(1).saturating_mul(8);
     (code::cost_bits(&S::KIND, histogram, codebook) / 8).saturating_add(raw).saturating_add(chunks)
 }
+
+/// The fewest bytes of each part: a bit for each symbol, or what bytes take at their entropy where they are the symbols.
+pub(super) fn least_bytes<S: LaneSymbols>(elements: u64, byte_bits: u64) -> Vec<u64> {
+    let symbols = elements.div_ceil(S::KIND.elements as u64);
+    let bits = if has_raw::<S>() { symbols } else { symbols.max(byte_bits) };
+    let chunks = elements.div_ceil(LANES as u64 * S::LENGTHS.most).saturating_add(1).saturating_mul(8);
+    let mut least = vec![0, bits.div_ceil(8), chunks];
+    if has_raw::<S>() {
+        least.push(nibbles::packed_bytes(elements));
+    }
+    least
+}
+
+/// Bytes of a chunk beside its codewords: its entry, its lanes' lengths at seven bits each, and half a word.
+const CHUNK_BYTES: u64 = 8 + 28 + 2;
+
+/// What chunks of this length are likely to take.
+pub(super) fn chunk_bytes(elements: u64, elements_per_lane: u64) -> u64 {
+    elements.div_ceil(LANES as u64 * elements_per_lane.max(1)).saturating_mul(CHUNK_BYTES)
+}

@@ -237,6 +237,15 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         geometry::likely_bytes::<S>(elements, histogram, codebook)
     }
 
+    fn least_bytes(&self, elements: u64, byte_bits: u64) -> Vec<u64> {
+        geometry::least_bytes::<S>(elements, byte_bits)
+    }
+
+    fn chunk_bytes(&self, elements: u64, aim: Aim) -> u64 {
+        let chosen = self.elements_per_lane.unwrap_or_else(|| elements_per_lane::<S>(elements, aim));
+        geometry::chunk_bytes(elements, chosen)
+    }
+
     fn encode(&self, data: &[u8], codebook: &Codebook) -> Result<Encoded<'static>, EncodeError> {
         self.encode_for(data, codebook, Aim::default())
     }

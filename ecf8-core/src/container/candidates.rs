@@ -1,0 +1,277 @@
+//! From what is known of the tensors to what compressing each is likely to give: by which scheme, with which codebook.
+
+use super::choice::SchemeChoice;
+use super::file_header;
+use super::manifest::TensorEntry;
+use super::sharing::{self, Codebooks, Rules, SharedCodebook};
+use super::subject::Subject;
+use crate::checksum::to_hex;
+use crate::codebook::cluster::MOST;
+use crate::header::TensorRecord;
+use crate::layout::{Aim, EncodeError, Scheme};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// One way to decide.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Variant {
+    pub(super) choice: SchemeChoice,
+    pub(super) rules: Rules,
+    /// What chunks are for.
+    pub(super) aim: Aim,
+}
+
+/// A tensor that may be worth compressing, and how.
+pub(super) struct Candidate<'a> {
+    pub(super) subject: &'a Subject<'a>,
+    pub(super) scheme: &'static dyn Scheme,
+    pub(super) codebook: SharedCodebook,
+    /// Bounds for the parts' lengths, or exact.
+    lengths: Vec<u64>,
+    params: BTreeMap<String, u64>,
+    /// What all parts are likely to take, where their lengths are bounds from above.
+    pub(super) likely: Option<u64>,
+}
+
+/// What became of all tensors that a scheme takes.
+pub(super) struct Candidates<'a> {
+    pub(super) list: Vec<Candidate<'a>>,
+    pub(super) kept: Vec<&'a TensorRecord>,
+    /// Pairs of histograms that were compared to share codebooks.
+    pub(super) comparisons: usize,
+}
+
+impl<'a> Candidate<'a> {
+    fn new(
+        subject: &'a Subject<'a>,
+        (index, scheme): (usize, &'static dyn Scheme),
+        codebook: SharedCodebook,
+    ) -> Self {
+        let (elements, symbols) = (subject.record.bytes(), subject.symbols(index, scheme));
+        let lengths = scheme.part_bytes(elements, &symbols, &codebook.codebook);
+        let bound = lengths.iter().fold(0, |sum: u64, length| sum.saturating_add(*length));
+        let likely = scheme.encoded_bytes(elements, &symbols, &codebook.codebook);
+        Self {
+            subject,
+            scheme,
+            codebook,
+            lengths,
+            params: largest_params(scheme),
+            likely: Some(likely).filter(|likely| *likely != bound),
+        }
+    }
+
+    /// Its entry in the manifest, but for the codebook's number.
+    pub(super) fn entry(&self) -> TensorEntry {
+        let Subject { record, checksum, exponents, byte_entropy, .. } = self.subject;
+        TensorEntry {
+            name: record.name.clone(),
+            dtype: record.dtype.to_string(),
+            shape: record.shape.clone(),
+            scheme: self.scheme.name().to_owned(),
+            params: self.params.clone(),
+            codebook: 0,
+            prefix: None,
+            pooled: self.subject.is_pooled(self.scheme),
+            lengths: self.lengths.clone(),
+            checksum: to_hex(*checksum),
+            exponents: exponents.clone(),
+            byte_entropy: (byte_entropy * 1e6).round() / 1e6,
+        }
+    }
+
+    /// Encodes a tensor to know its parts' lengths: small ones, which are in the pool and so have no names in the header that
+    /// could make room for one that were kept after all; and others, if asked for.
+    pub(super) fn try_out(&mut self, aim: Aim, others: bool) -> Result<(), EncodeError> {
+        if self.likely.is_some() && (others || self.subject.is_pooled(self.scheme)) {
+            let encoded = self.scheme.encode_for(self.subject.data, &self.codebook.codebook, aim)?;
+            let mut entry = self.entry();
+            entry.describe(&encoded);
+            (self.lengths, self.params) = (entry.lengths, entry.params);
+            self.likely = None;
+        }
+        Ok(())
+    }
+
+    /// Whether compressing it may be worthwhile: certain, where lengths are exact, otherwise the writer decides again.
+    pub(super) fn may_be_worthwhile(&self, codebook_is_shared: bool) -> bool {
+        let codebook = if codebook_is_shared { 0 } else { self.codebook.text.len() as u64 + 6 };
+        let compressed = file_header::compressed_bytes(self.scheme, &self.entry(), self.likely);
+        compressed.saturating_add(codebook)
+            < file_header::stored_bytes(&file_header::kept_entry(self.subject.record))
+    }
+}
+
+/// Decides for all tensors, as far as can be told before they are encoded.
+pub(super) fn candidates<'a>(
+    subjects: &'a [Subject<'a>],
+    schemes: &[&'static dyn Scheme],
+    variant: &Variant,
+) -> Candidates<'a> {
+    let Variant { choice, rules, .. } = variant;
+    let shares = schemes.iter().any(|scheme| scheme.shares());
+    let mut comparisons = 0;
+    let mut share = |of: &[&'a Subject<'a>], index: usize| -> Codebooks {
+        let codebooks = sharing::codebooks(of, index, schemes[index], rules);
+        comparisons += codebooks.comparisons;
+        codebooks
+    };
+    let mut options: Vec<Options<'a>> =
+        subjects.iter().map(|subject| Options::new(subject, schemes, *choice)).collect();
+    if schemes.len() > 1 {
+        drop_hopeless(&mut options, schemes, *choice);
+    }
+    if schemes.len() > 1 || (shares && subjects.len() > MOST) {
+        // Codebooks of tuples are large, but many tensors may share one.
+        for (index, scheme) in schemes.iter().enumerate() {
+            let open: Vec<usize> =
+                (0..options.len()).filter(|one| options[*one].likely[index].is_some()).collect();
+            let those: Vec<&Subject<'_>> = open.iter().map(|one| options[*one].subject).collect();
+            let codebooks = share(&those, index);
+            let likely: Vec<u64> = those
+                .par_iter()
+                .zip(&codebooks.of)
+                .map(|(subject, of)| {
+                    let shared = &codebooks.codebooks[*of];
+                    let symbols = subject.symbols(index, *scheme);
+                    let parts = scheme.encoded_bytes(subject.record.bytes(), &symbols, &shared.codebook);
+                    parts.saturating_add(shared.bytes_each)
+                })
+                .collect();
+            for (one, likely) in open.into_iter().zip(likely) {
+                options[one].likely[index] = Some(likely);
+            }
+        }
+    }
+    let chosen = choose(&options, schemes, *choice);
+    let mut kept = Vec::new();
+    let mut by_scheme: Vec<Vec<(usize, &'a Subject<'a>)>> = vec![Vec::new(); schemes.len()];
+    for (place, (options, chosen)) in options.iter().zip(chosen).enumerate() {
+        // Sharing costs little, so whether a tensor gains at all is known before.
+        let chosen = chosen.filter(|index| !shares || options.may_be_worthwhile(*index, schemes[*index]));
+        match chosen {
+            Some(index) => by_scheme[index].push((place, options.subject)),
+            None => kept.push(options.subject.record),
+        }
+    }
+    let mut list: Vec<(usize, Candidate<'a>)> = Vec::new();
+    for (index, scheme) in schemes.iter().enumerate() {
+        let those: Vec<&Subject<'_>> = by_scheme[index].iter().map(|(_, subject)| *subject).collect();
+        let codebooks = share(&those, index);
+        let made = by_scheme[index].par_iter().zip(&codebooks.of).map(|((place, subject), of)| {
+            (*place, Candidate::new(subject, (index, *scheme), codebooks.codebooks[*of].clone()))
+        });
+        list.par_extend(made);
+    }
+    list.sort_by_key(|(place, _)| *place);
+    Candidates { list: list.into_iter().map(|(_, candidate)| candidate).collect(), kept, comparisons }
+}
+
+fn largest_params(scheme: &dyn Scheme) -> BTreeMap<String, u64> {
+    scheme.largest_params().iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+}
+
+/// What a tensor is likely to take by each scheme that comes into question.
+struct Options<'a> {
+    subject: &'a Subject<'a>,
+    likely: Vec<Option<u64>>,
+}
+
+impl<'a> Options<'a> {
+    /// Before anything is shared.
+    fn new(subject: &'a Subject<'a>, schemes: &[&'static dyn Scheme], choice: SchemeChoice) -> Self {
+        let likely = schemes
+            .iter()
+            .zip(&subject.alone)
+            .map(|(scheme, alone)| alone.as_ref().filter(|_| choice.has(*scheme)).map(|alone| alone.least));
+        Self { subject, likely: likely.collect() }
+    }
+
+    /// Whether compressing it by a scheme may be worthwhile.
+    fn may_be_worthwhile(&self, index: usize, scheme: &'static dyn Scheme) -> bool {
+        let Subject { record, .. } = self.subject;
+        let nothing = SharedCodebook::default();
+        let candidate = Candidate {
+            subject: self.subject,
+            scheme,
+            codebook: nothing,
+            // As many digits as the likely length has.
+            lengths: scheme.part_specs().iter().map(|_| record.bytes() / 2).collect(),
+            params: largest_params(scheme),
+            likely: self.likely[index],
+        };
+        candidate.may_be_worthwhile(true)
+    }
+}
+
+/// Drops options that sharing codebooks cannot save: another takes less, tolerance and a codebook of its own included, than
+/// they take without any. For all tensors of a file together where they are to have one scheme.
+fn drop_hopeless(options: &mut [Options<'_>], schemes: &[&'static dyn Scheme], choice: SchemeChoice) {
+    let hopeless = |all: &[Options<'_>]| -> Vec<bool> {
+        let mut sums = vec![(0u64, 0u64, 0u64); schemes.len()];
+        for one in all {
+            let bytes = one.subject.record.bytes();
+            for (index, (least, most, original)) in sums.iter_mut().enumerate() {
+                // Where a scheme cannot make a tensor smaller, it stays as it is.
+                let alone =
+                    one.subject.alone[index].as_ref().map_or((bytes, bytes), |one| (one.least, one.most));
+                *least = least.saturating_add(alone.0);
+                *most = most.saturating_add(alone.1);
+                *original = original.saturating_add(bytes);
+            }
+        }
+        let possible = sums.iter().zip(schemes).filter(|(_, scheme)| choice.has(**scheme));
+        let accepted = possible.map(|((_, most, original), _)| choice.accepted(*original, *most)).min();
+        let is_hopeless = |least: u64| accepted.is_some_and(|accepted| least > accepted);
+        sums.into_iter().map(|(least, ..)| is_hopeless(least)).collect()
+    };
+    let drop = |all: &mut [Options<'_>]| {
+        let hopeless = hopeless(all);
+        for one in all {
+            let dropped = one.likely.iter_mut().zip(&hopeless).filter(|(_, hopeless)| **hopeless);
+            dropped.for_each(|(likely, _)| *likely = None);
+        }
+    };
+    if choice.is_for_all() {
+        drop(options);
+    } else {
+        options.par_iter_mut().for_each(|one| drop(std::slice::from_mut(one)));
+    }
+}
+
+/// The scheme for each tensor, of those that come into question; `None` where none does.
+fn choose(
+    options: &[Options<'_>],
+    schemes: &[&'static dyn Scheme],
+    choice: SchemeChoice,
+) -> Vec<Option<usize>> {
+    let bytes = |one: &Options<'_>| one.subject.record.bytes();
+    let mut for_all = None;
+    if choice.is_for_all() {
+        let open: Vec<usize> = (0..schemes.len())
+            .filter(|index| options.iter().any(|one| one.likely[*index].is_some()))
+            .collect();
+        // Where a scheme cannot make a tensor smaller, it stays as it is.
+        let total = |index: &usize| {
+            let each = options.iter().map(|one| one.likely[*index].unwrap_or(u64::MAX).min(bytes(one)));
+            each.fold(0, u64::saturating_add)
+        };
+        let totals: Vec<u64> = open.iter().map(total).collect();
+        let original = options.iter().map(bytes).fold(0, u64::saturating_add);
+        for_all = open.get(choice.pick(original, &totals)).copied();
+    }
+    let pick = |one: &Options<'_>| -> Option<usize> {
+        if let Some(index) = for_all {
+            return one.likely[index].map(|_| index);
+        }
+        let open: Vec<(usize, u64)> = one
+            .likely
+            .iter()
+            .enumerate()
+            .filter_map(|(index, likely)| likely.map(|likely| (index, likely)))
+            .collect();
+        let likely: Vec<u64> = open.iter().map(|(_, likely)| *likely).collect();
+        open.get(choice.pick(bytes(one), &likely)).map(|(index, _)| *index)
+    };
+    options.iter().map(pick).collect()
+}

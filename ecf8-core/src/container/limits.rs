@@ -1,0 +1,66 @@
+//! The limits that readers of a container enforce, and how a writer keeps within them: before anything is encoded, and once
+//! more by opening what was written.
+//!
+//! | limit | where it is enforced | how it is kept |
+//! |---|---|---|
+//! | 100,000,000 bytes of header | every reader of safetensors | [`fit`] |
+//! | 100,000,000 bytes of original header | `validate` | the input was read under the same limit |
+//! | bytes of a manifest that goes on, see [`most_continuation`] | `validate` | [`fit`] |
+//! | names that differ; offsets without holes; alignment; numbers below 2^64 | `Header::of_file`, `validate` | by construction |
+//! | everything above, in what was really written | | [`prove_readable`] |
+
+use super::CompressedFile;
+use super::decompress::original_layout;
+use super::file_header::{Description, data_start};
+use super::output::PendingFile;
+use super::plan::Plan;
+use crate::error::{Error, IoContext, Result};
+use crate::header::{LENGTH_BYTES, MAX_HEADER};
+use std::path::Path;
+
+/// The most bytes that a manifest may take behind the original header, inflated.
+const MAX_CONTINUATION: u64 = 1_000_000_000;
+
+/// Bytes of such a manifest for each byte of the file, beyond what any file may have. A tensor in the pool takes over a hundred
+/// bytes there and some hundred in the manifest, so that a file which claims more than this is not one of ours.
+const CONTINUATION_PER_BYTE: u64 = 16;
+
+/// The most bytes that a manifest may take behind the original header of a container of this size. Readers inflate so much
+/// before they know more of a file, so a small file may not ask for much.
+pub(super) fn most_continuation(file_bytes: u64) -> u64 {
+    MAX_CONTINUATION.min(MAX_HEADER.saturating_add(file_bytes.saturating_mul(CONTINUATION_PER_BYTE)))
+}
+
+/// Changes a plan, if it must be, such that its container keeps within the limits; gives the most that its header may be.
+///
+/// The user's metadata go first: they are in the original header, too, which is stored deflated. Then the parts' names.
+pub(super) fn fit(plan: &mut Plan<'_>, input: &Path) -> Result<Description> {
+    let describe = |plan: &Plan<'_>| Description::at_most(plan).at(input, "describe what becomes of");
+    let header = |plan: &Plan<'_>, room: &Description| data_start(plan, &room.json) - LENGTH_BYTES;
+    let mut room = describe(plan)?;
+    if header(plan, &room) > MAX_HEADER && !plan.metadata.is_empty() {
+        plan.metadata.clear();
+        room = describe(plan)?;
+    }
+    if header(plan, &room) > MAX_HEADER && !plan.tensors.is_empty() {
+        plan.pool_all();
+        room = describe(plan)?;
+    }
+    let over = |what, bytes, most| {
+        let remedy = "save its tensors as several files, or under shorter names";
+        Err(Error::OverLimit { path: input.to_owned(), what, bytes, most, remedy })
+    };
+    if header(plan, &room) > MAX_HEADER {
+        return over("the header of its container", header(plan, &room), MAX_HEADER);
+    }
+    if room.continuation > MAX_CONTINUATION {
+        return over("the list of its compressed tensors", room.continuation, MAX_CONTINUATION);
+    }
+    Ok(room)
+}
+
+/// Opens a finished container before it gets its name. So none can ever be promised that our own reader refuses.
+pub(super) fn prove_readable(output: &PendingFile, input: &Path) -> Result<()> {
+    let proof = CompressedFile::open(output.path()).and_then(|file| original_layout(&file).map(|_| ()));
+    proof.map_err(|source| Error::Unreadable { path: input.to_owned(), source: Box::new(source) })
+}

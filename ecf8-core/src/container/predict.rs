@@ -1,0 +1,41 @@
+//! What a container will take, before it is written.
+
+use super::file_header::{Description, Outcome, data_start, padded};
+use super::plan::{Plan, Planned};
+
+/// Bytes of a checksum.
+const CHECKSUM_BYTES: u64 = 8;
+
+impl Plan<'_> {
+    /// What the whole container is likely to take, in bytes: within a few hundred where all compressed tensors are in the pool,
+    /// since those have been encoded; otherwise about what [`crate::layout::Scheme::encoded_bytes`] tells of the others.
+    pub(super) fn predicted_bytes(&self) -> u64 {
+        let outcome = Outcome::at_most(self);
+        let Ok(description) = Description::new(self, &outcome) else { return u64::MAX };
+        let parts = self.tensors.iter().map(|planned| self.part_bytes(planned));
+        let kept = self.kept.iter().map(|record| record.bytes());
+        let data = parts.chain(kept).fold(0, u64::saturating_add);
+        data_start(self, &description.json)
+            .saturating_add(data)
+            .saturating_add(description.own_header.len() as u64)
+            .saturating_add(self.checksums(&outcome).saturating_mul(CHECKSUM_BYTES))
+    }
+
+    fn part_bytes(&self, planned: &Planned) -> u64 {
+        let Planned { entry, scheme, record, likely, .. } = planned;
+        match likely {
+            Some(likely) => {
+                let padding = 16 * entry.lengths.len() as u64;
+                likely.saturating_add(scheme.chunk_bytes(record.bytes(), self.aim)).saturating_add(padding)
+            }
+            None => entry.lengths.iter().map(|length| padded(*length)).fold(0, u64::saturating_add),
+        }
+    }
+
+    /// Checksums of what is stored: one for each stored tensor, one for the header, one for the original's, and their own.
+    fn checksums(&self, outcome: &Outcome) -> u64 {
+        let parts = outcome.tensors.iter().filter(|(_, entry)| !entry.pooled);
+        let parts: u64 = parts.map(|(_, entry)| entry.lengths.len() as u64).sum();
+        parts + u64::from(self.has_pool()) + outcome.kept.len() as u64 + 3
+    }
+}

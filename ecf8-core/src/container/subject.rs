@@ -1,0 +1,135 @@
+//! What one reading of a tensor tells, before anything is decided.
+
+use super::SMALL_BYTES;
+use super::file_header::{kept_entry, padded, stored_bytes};
+use super::sharing::{self, Code};
+use crate::checksum::checksum;
+use crate::header::TensorRecord;
+use crate::histogram::Histogram;
+use crate::layout::Scheme;
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tensors of fewer bytes are counted anew whenever their symbols are needed: that takes less time than what they would be
+/// kept in takes memory.
+const HELD_FROM: u64 = 64 << 10;
+
+/// Bytes of histograms that are kept at most, over all tensors of a file; beyond, symbols are counted anew.
+const HELD_BYTES: u64 = 192 << 20;
+
+/// What the manifest says of a tensor takes at least so many bytes, deflated: its checksum alone is eight.
+const LEAST_DESCRIBED: u64 = 32;
+
+/// A tensor that some scheme takes.
+pub(super) struct Subject<'a> {
+    pub(super) record: &'a TensorRecord,
+    pub(super) data: &'a [u8],
+    /// Of its bytes.
+    pub(super) checksum: u64,
+    pub(super) exponents: Histogram,
+    /// In bits per byte.
+    pub(super) byte_entropy: f64,
+    /// What it takes by each scheme that comes into question; `None` where it cannot gain.
+    pub(super) alone: Vec<Option<Alone>>,
+    /// Which tensors it may share with without being compared one by one, see [`crate::codebook::cluster::seeds`].
+    pub(super) seed: usize,
+}
+
+/// What a tensor takes by a scheme, if it shares with no other.
+pub(super) struct Alone {
+    /// Bytes without a codebook, at least.
+    pub(super) least: u64,
+    /// Bytes with a codebook of its own, at most.
+    pub(super) most: u64,
+    symbols: Option<Histogram>,
+}
+
+/// How tensors are read.
+pub(super) struct Reading<'s> {
+    /// The schemes that come into question.
+    pub(super) schemes: &'s [&'static dyn Scheme],
+    pub(super) code: Code,
+    /// Whether even a small tensor's own codebooks are looked at: of many tensors, that would take longer than encoding them, and
+    /// says little, since they will share.
+    pub(super) is_thorough: bool,
+    /// Bytes of histograms that are kept so far.
+    pub(super) held: AtomicU64,
+}
+
+impl<'s> Reading<'s> {
+    pub(super) fn new(schemes: &'s [&'static dyn Scheme], code: Code, is_thorough: bool) -> Self {
+        Self { schemes, code, is_thorough, held: AtomicU64::new(0) }
+    }
+
+    pub(super) fn read<'a>(&self, record: &'a TensorRecord, data: &'a [u8]) -> Subject<'a> {
+        let bytes = Histogram::of_bytes(data);
+        let byte_entropy = bytes.entropy_bits();
+        let format = self.schemes.first().map_or(&crate::format::E4M3, |scheme| scheme.format());
+        let mut subject = Subject {
+            record,
+            data,
+            checksum: checksum(data),
+            exponents: bytes.exponents(format),
+            byte_entropy,
+            alone: Vec::new(),
+            seed: 0,
+        };
+        let alone = |scheme: &&'static dyn Scheme| {
+            let can_gain = takes(*scheme, record) && subject.can_gain(*scheme);
+            can_gain.then(|| self.alone(&subject, *scheme))
+        };
+        subject.alone = self.schemes.iter().map(alone).collect();
+        subject
+    }
+
+    fn alone(&self, subject: &Subject<'_>, scheme: &'static dyn Scheme) -> Alone {
+        let bytes = subject.record.bytes();
+        if !self.is_thorough && bytes < HELD_FROM && scheme.shares() {
+            let least = subject.least_parts(scheme).into_iter().fold(0, u64::saturating_add);
+            return Alone { least, most: bytes.max(least), symbols: None };
+        }
+        let symbols = scheme.symbol_histogram(subject.data);
+        let codebook = sharing::codebook(scheme, &symbols, self.code);
+        let least = scheme.encoded_bytes(bytes, &symbols, &codebook);
+        let most = least.saturating_add(sharing::stored_bytes(&codebook));
+        let size = size_of_val(symbols.present()) as u64;
+        let is_held = bytes >= HELD_FROM && self.held.fetch_add(size, Ordering::Relaxed) + size <= HELD_BYTES;
+        Alone { least, most, symbols: Some(symbols).filter(|_| is_held) }
+    }
+}
+
+impl Subject<'_> {
+    /// Its symbols by scheme number `index` of those that come into question.
+    pub(super) fn symbols(&self, index: usize, scheme: &dyn Scheme) -> Cow<'_, Histogram> {
+        let held = self.alone.get(index).and_then(|alone| alone.as_ref()?.symbols.as_ref());
+        held.map_or_else(|| Cow::Owned(scheme.symbol_histogram(self.data)), Cow::Borrowed)
+    }
+
+    /// Whether it is in the pool when compressed by a scheme.
+    pub(super) fn is_pooled(&self, scheme: &dyn Scheme) -> bool {
+        scheme.shares() && self.record.bytes() < SMALL_BYTES
+    }
+
+    /// Whether a scheme can make it smaller with any codebook.
+    fn can_gain(&self, scheme: &dyn Scheme) -> bool {
+        let parts = self.least_parts(scheme).into_iter().map(padded).fold(0, u64::saturating_add);
+        parts.saturating_add(LEAST_DESCRIBED) < stored_bytes(&kept_entry(self.record))
+    }
+
+    /// The fewest bytes of each part by a scheme.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "bits of a tensor"
+    )]
+    fn least_parts(&self, scheme: &dyn Scheme) -> Vec<u64> {
+        let elements = self.record.bytes();
+        scheme.least_bytes(elements, (self.byte_entropy * elements as f64) as u64)
+    }
+}
+
+/// Whether a tensor is one that a scheme is for.
+pub(super) fn takes(scheme: &dyn Scheme, tensor: &TensorRecord) -> bool {
+    tensor.dtype.to_string() == scheme.format().dtype && tensor.bytes() > 0
+}
