@@ -39,8 +39,7 @@ fn compress_mapped(
     progress: &dyn Progress,
 ) -> Result<FileReport> {
     let copied = Header::copied_from(input);
-    let (header, json) =
-        copied.map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
+    let (header, json) = copied.map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
     progress.start(&format!("compressing {}", input.path().display()), 2 * header.data_bytes());
     let plan = Plan { json: &json, ..plan::plan(input, &header, options, progress)? };
     let mut writer = Writer { output, input, header: &header, checksums: vec![0], written: 0 };

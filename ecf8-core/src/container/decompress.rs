@@ -36,7 +36,8 @@ fn decompress_opened(
     writer.write_all(&header.length.to_le_bytes()).at(&target, "write")?;
     writer.write_all(&json).at(&target, "write")?;
     for batch in batches(&header.tensors, BATCH_BYTES, TensorRecord::bytes) {
-        let decoded: Result<Vec<Option<Vec<u8>>>> = batch.par_iter().map(|record| whole(input, record)).collect();
+        let decoded: Result<Vec<Option<Vec<u8>>>> =
+            batch.par_iter().map(|record| whole(input, record)).collect();
         for (decoded, record) in decoded?.into_iter().zip(batch) {
             let mut put = |bytes: &[u8]| {
                 progress.advance(bytes.len() as u64);

@@ -92,7 +92,8 @@ impl CompressedFile {
         let map = MappedFile::open(path)?.without_handle();
         let read = Self::read(&map);
         let (header, validated) = map.or_changed(read)?;
-        let Validated { original, stored, codebooks, kept, own_header, own_checksums, is_continued } = validated;
+        let Validated { original, stored, codebooks, kept, own_header, own_checksums, is_continued } =
+            validated;
         let mut by_name = HashMap::new();
         by_name.extend(
             stored.iter().enumerate().map(|(index, stored)| (stored.name.clone(), Place::Stored(index))),

@@ -105,7 +105,8 @@ fn unsettled(metadata: &Metadata) -> Option<Duration> {
     /// What even a slow disk takes in a millisecond.
     const BYTES_PER_MS: u64 = 200_000;
     let modified = metadata.modified().ok()?;
-    let in_seconds = modified.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|time| time.subsec_nanos() == 0);
+    let in_seconds =
+        modified.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|time| time.subsec_nanos() == 0);
     let write = Duration::from_millis(metadata.len() / BYTES_PER_MS);
     let step = if in_seconds { COARSE_STEP } else { STEP + write }.min(PATIENCE);
     match SystemTime::now().duration_since(modified) {

@@ -197,7 +197,8 @@ fn decode_blocks(
     let mut rest = out;
     let mut blocks = Vec::new();
     for pair in parts.positions[first..].windows(2) {
-        let Some((block, after)) = std::mem::take(&mut rest).split_at_mut_checked(int::index(pair[1] - pair[0]))
+        let Some((block, after)) =
+            std::mem::take(&mut rest).split_at_mut_checked(int::index(pair[1] - pair[0]))
         else {
             break;
         };

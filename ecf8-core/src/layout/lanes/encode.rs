@@ -117,7 +117,8 @@ impl Plan {
         loop {
             let geometry = Geometry::new(elements, elements_per_lane);
             let chunks = data.par_chunks(geometry.chunk);
-            let measured = chunks.map_init(Vec::new, |copy, chunk| measure.chunk::<S>(copied(chunk, copy), turn_bits));
+            let measured =
+                chunks.map_init(Vec::new, |copy, chunk| measure.chunk::<S>(copied(chunk, copy), turn_bits));
             let measured: Vec<Measured> = measured.collect();
             let lead_rows = measured.iter().map(|chunk| chunk.lead_rows).max().unwrap_or(0);
             let lead_rows = u64::from(lead_rows.max(1));
