@@ -44,7 +44,7 @@ pub use model::Model;
 pub use progress::Progress;
 pub use reader::{CompressedFile, CompressedTensor, KeptTensor};
 pub use tuning_cache::tuning_cache_beside;
-pub use unfinished::abandon_outputs;
+pub use unfinished::{abandon_outputs, try_abandon_outputs};
 
 /// The version of the format that is written and read here.
 pub const FORMAT_VERSION: u64 = 1;

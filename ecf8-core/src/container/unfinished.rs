@@ -23,6 +23,20 @@ pub fn abandon_outputs() {
     std::mem::forget(unfinished);
 }
 
+/// As [`abandon_outputs`], for a thread that may stand anywhere, even within the making of an output: if another thread is at it,
+/// this gives up soon, and if this thread is, at once.
+pub fn try_abandon_outputs() {
+    const ATTEMPTS: u32 = 50;
+    for _ in 0..ATTEMPTS {
+        if let Ok(unfinished) = UNFINISHED.try_lock() {
+            unfinished.iter().for_each(|path| remove(path));
+            std::mem::forget(unfinished);
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
 fn remove(path: &Path) {
     // Another thread may be filling a folder while it is emptied, but not for long: files are begun under the lock.
     const ATTEMPTS: usize = 100;

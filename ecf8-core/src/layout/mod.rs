@@ -5,7 +5,6 @@
 mod error;
 pub mod exponent_gap;
 pub mod lanes;
-pub(crate) mod memory;
 mod nibbles;
 mod parts;
 

@@ -1,8 +1,8 @@
 //! An encoded tensor: named parts, a codebook and parameters.
 
-use super::memory::zeroed;
 use super::{DecodeError, Scheme, TakePiece};
 use crate::codebook::Codebook;
+use crate::memory::zeroed;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 

@@ -11,11 +11,14 @@ mod doctor;
 mod inspect;
 mod interrupt;
 mod kernel;
+mod memory;
 mod progress;
 mod selftest;
 mod steps;
 mod tune;
 mod verify;
+
+pub use memory::AllocatorWithLastWords;
 
 use answer::Failure;
 use clap::error::ErrorKind;

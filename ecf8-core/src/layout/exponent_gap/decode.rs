@@ -8,8 +8,8 @@ use super::{
 };
 use crate::bits;
 use crate::int;
-use crate::layout::memory::zeroed;
 use crate::layout::{DecodeError, Encoded, PIECE, Scheme, TakePiece, nibbles, range_of};
+use crate::memory::zeroed;
 use rayon::prelude::*;
 
 impl From<BadParam> for DecodeError {

@@ -5,8 +5,8 @@ use super::{BYTES_PER_THREAD, CODEBOOKS, EXPONENT_GAP, FORMAT, PARTS, THREADS_PE
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;
 use crate::int;
-use crate::layout::memory::{with_room, zeroed};
 use crate::layout::{EncodeError, Encoded, Part, Scheme, nibbles};
+use crate::memory::{with_room, zeroed};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;

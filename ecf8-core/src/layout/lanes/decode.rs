@@ -10,8 +10,8 @@ use super::{LaneSymbols, MAX_CODEWORDS, MAX_LEN, nibbles, patch, turn};
 use crate::bits;
 use crate::codebook::Codebook;
 use crate::int;
-use crate::layout::memory::zeroed;
 use crate::layout::{DecodeError, Encoded, PIECE, TakePiece, range_of};
+use crate::memory::zeroed;
 use rayon::prelude::*;
 
 /// Codewords that are read from one window: 4 of 13 bits out of at least 57.

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::codebook::Codebook;
 use crate::int;
-use crate::layout::memory::zeroed;
 use crate::layout::{EncodeError, Encoded, Part};
+use crate::memory::zeroed;
 use rayon::prelude::*;
 use std::borrow::Cow;
 
