@@ -74,7 +74,9 @@ fn a_header_over_the_limit_is_refused_even_if_it_is_there() {
     // Sparse: the rest of the header is zeros that no disk holds.
     std::fs::File::options().write(true).open(&path).unwrap().set_len(100_000_100).unwrap();
     for line in ["compress bad.safetensors -o out", "verify bad.safetensors"] {
-        scratch.ecf8(line).refuses(1, &["bad.safetensors", "100000001", "limit of 100,000,000", "or as several files"]);
+        scratch
+            .ecf8(line)
+            .refuses(1, &["bad.safetensors", "100000001", "limit of 100,000,000", "or as several files"]);
     }
     assert!(!scratch.path("out").exists());
 }

@@ -7,6 +7,7 @@
 //! | `file_header` | the header of the output, from the plan |
 //! | `limits` | what readers accept at most, and how a container is made to keep within it |
 //! | `compress`, `decompress` | one file, streamed to its output |
+//! | `verbatim` | a file in which nothing is compressed |
 //! | `output`, `unfinished` | temporary names until whole, never half an output, also when interrupted |
 //! | `directory` | the same for a folder of shards |
 //! | `reader`, `validate` | a container opened, its manifest checked against its header |
@@ -35,6 +36,7 @@ mod sharing;
 mod tuning_cache;
 mod unfinished;
 mod validate;
+mod verbatim;
 
 pub use against::verify_against;
 pub use costs::{CodeCost, code_costs};

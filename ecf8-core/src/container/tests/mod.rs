@@ -4,9 +4,11 @@ mod contradictions;
 mod costs;
 mod damage;
 mod folders;
+mod guard;
 mod outputs;
 mod round_trip;
 mod sharing;
+mod verbatim;
 mod weights;
 
 use super::*;
