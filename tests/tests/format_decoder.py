@@ -339,11 +339,34 @@ def decode(file, entry, codebooks, pool):
 # §2 and §5: the manifest, and the original.
 
 
+def restore_verbatim(file, manifest):
+    """§1, §4 and §5, where nothing is compressed."""
+    about, verbatim = manifest["header"], manifest["verbatim"]
+    require(not manifest["codebooks"] and not manifest["tensors"], "nothing is compressed, but something is")
+    require(not {"prefix", "guard", "continued"} & set(manifest) and "deflated" not in about, "a key belongs to another form")
+    header, body = file.data[8 : file.start], file.data[file.start :]
+    at, end = verbatim["at"], verbatim["at"] + verbatim["length"]
+    require(end <= len(header), "the text leaves the header")
+    header = header[:at] + verbatim.get("instead", "").encode() + header[end:]
+    header, spaces = header[: about["length"]], header[about["length"] :]
+    require(not spaces.strip(b" "), "something follows the original header")
+    require(len(header) == about["length"] and f"{xxh3(header):016x}" == about["checksum"], "the original header is wrong")
+    require(verbatim["piece"] >= 1 << 20 and verbatim["piece"].bit_count() == 1, "pieces of another number of bytes")
+    pieces = [body[at : at + verbatim["piece"]] for at in range(0, len(body), verbatim["piece"])]
+    require(verbatim["checksums"] == "".join(f"{xxh3(piece):016x}" for piece in pieces), "a checksum is wrong")
+    original = json.loads(header)
+    original.pop("__metadata__", None)
+    require(original == file.tensors, "the tensors are not those of the original")
+    return struct.pack("<Q", len(header)) + header + body
+
+
 def restore(data):
     file = File(data)
-    require(file.start % ALIGNMENT == 0, "the data section is not aligned")
     manifest = json.loads(file.metadata["ecf8"])
     require(manifest["format_version"] == 1, "another format version")
+    if "verbatim" in manifest:
+        return restore_verbatim(file, manifest)
+    require(file.start % ALIGNMENT == 0, "the data section is not aligned")
     own, about, continued = manifest.get("prefix", "__ecf8__"), manifest["header"], manifest.get("continued")
     deflated = file.claim(f"{own}.header", "U8")
     table = file.claim(f"{own}.checksums", "U64")

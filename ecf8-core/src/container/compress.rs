@@ -9,6 +9,7 @@ use super::limits;
 use super::manifest::TensorEntry;
 use super::output::PendingFile;
 use super::plan::{self, Plan, Planned};
+use super::verbatim;
 use super::{ALIGNMENT, BATCH_BYTES, CompressOptions, Progress};
 use crate::checksum::{Checksum, checksum, from_hex};
 use crate::error::{Error, IoContext, Result};
@@ -44,20 +45,19 @@ fn compress_mapped(
     let compressing = format!("compressing {}", input.path().display());
     progress.start(&compressing, 2 * header.data_bytes() + plan::sharing_steps(header.data_bytes()));
     let mut plan = Plan { json: &json, ..plan::plan(input, &header, options, progress)? };
-    let room = limits::fit(&mut plan, input.path())?;
     progress.stage(&compressing);
-    let mut writer = Writer { output, input, header: &header, checksums: vec![0], written: 0 };
-    let (output_bytes, outcome) = writer.write(&plan, &room, progress)?;
+    let (output, output_bytes, compressed_tensors) =
+        write_smallest(output, &mut plan, input, &header, progress)?;
     // What was read at different times is one file only if nobody wrote to it.
     input.check_unchanged()?;
-    limits::prove_readable(&writer.output, input.path())?;
+    limits::prove_readable(&output, input.path())?;
     progress.finish();
     Ok(FileReport {
         name: String::new(),
         input_bytes: input.len() as u64,
         output_bytes,
-        compressed_tensors: outcome.tensors.len(),
-        kept_tensors: outcome.kept.len(),
+        compressed_tensors,
+        kept_tensors: header.tensors.len() - compressed_tensors,
     })
 }
 
@@ -70,6 +70,31 @@ pub(super) fn least_bytes(input: &Path) -> Result<u64> {
     let least =
         |record: &TensorRecord| if plan::is_takable(record) { record.bytes() / 2 } else { record.bytes() };
     Ok(header.tensors.iter().map(least).sum())
+}
+
+/// Writes what was planned, or, where that would gain nothing, the original with a manifest in it. Gives the length and how many
+/// tensors are compressed.
+fn write_smallest(
+    mut output: PendingFile,
+    plan: &mut Plan<'_>,
+    input: &MappedFile,
+    header: &Header,
+    progress: &dyn Progress,
+) -> Result<(PendingFile, u64, usize)> {
+    let (json, data) = (plan.json, &input[int::index(header.data_start())..]);
+    let verbatim_bytes = verbatim::file_bytes(json, data).map_err(std::io::Error::from);
+    let verbatim_bytes = verbatim_bytes.at(output.target(), "write the header of")?;
+    if verbatim_bytes.is_none() || !plan.tensors.is_empty() {
+        let room = limits::fit(plan, input.path())?;
+        let mut writer = Writer { output, input, header, checksums: vec![0], written: 0 };
+        let (bytes, outcome) = writer.write(plan, &room, progress)?;
+        output = writer.output;
+        if verbatim_bytes.is_none_or(|verbatim| bytes <= verbatim) {
+            return Ok((output, bytes, outcome.tensors.len()));
+        }
+    }
+    verbatim::write(&mut output, json, data, progress)?;
+    Ok((output, verbatim_bytes.unwrap_or_default(), 0))
 }
 
 struct Writer<'a> {

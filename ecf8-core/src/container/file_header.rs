@@ -141,6 +141,7 @@ impl Description {
             prefix: Some(plan.prefix.clone()).filter(|prefix| prefix != OWN_PREFIX),
             header: plan.original(),
             guard: guard.is_some(),
+            verbatim: None,
             continued: None,
             codebooks,
             tensors,
@@ -160,7 +161,7 @@ impl Description {
             manifest.continued = Some(continued);
         }
         let mut own_header = deflated.finish()?;
-        manifest.header.deflated = own_header.len() as u64;
+        manifest.header.deflated = Some(own_header.len() as u64);
 
         let mut entries: Vec<Entry> = guard.map(guard_entry).into_iter().collect();
         entries.extend(stored_entries(plan, outcome));

@@ -64,7 +64,11 @@ pub(super) struct Planned {
 impl Plan<'_> {
     /// What the manifest says about the original header, but how long it is deflated.
     pub(super) fn original(&self) -> OriginalHeader {
-        OriginalHeader { length: self.json.len() as u64, deflated: 0, checksum: to_hex(checksum(self.json)) }
+        OriginalHeader {
+            length: self.json.len() as u64,
+            deflated: None,
+            checksum: to_hex(checksum(self.json)),
+        }
     }
 
     /// Puts all parts into the pool, which takes the least room in the header.

@@ -5,9 +5,11 @@ mod contradictions;
 mod costs;
 mod damage;
 mod folders;
+mod guard;
 mod outputs;
 mod round_trip;
 mod sharing;
+mod verbatim;
 mod weights;
 
 use super::*;
