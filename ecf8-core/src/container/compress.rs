@@ -3,7 +3,7 @@
 use super::batch::batches;
 use super::directory::FileReport;
 use super::file_header::{
-    Description, Outcome, compressed_bytes, data_start, framed, kept_entry, padded, stored_bytes,
+    Deflated, Description, Outcome, compressed_bytes, data_start, framed, kept_entry, padded, stored_bytes,
 };
 use super::limits;
 use super::manifest::TensorEntry;
@@ -153,7 +153,7 @@ impl<'a> Writer<'a> {
         }
         // What is in the pool has no entry in the header, so there may be no room for one of a kept tensor.
         let is_certain = described.pooled;
-        if !is_certain && compressed_bytes(*scheme, &described, None) >= stored_bytes(&kept_entry(record)) {
+        if !is_certain && compressed_bytes(*scheme, &described, None, Deflated::default()) >= stored_bytes(&kept_entry(record)) {
             return Ok(None);
         }
         let parts = encoded.parts.into_iter().map(|part| {

@@ -35,10 +35,17 @@ pub(super) struct Continuation {
 }
 
 /// What a continuation holds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Lists {
     pub(super) codebooks: Vec<String>,
     pub(super) tensors: Vec<TensorEntry>,
+}
+
+/// The same to be written.
+#[derive(Debug, Serialize)]
+pub(super) struct ListsOf<'a> {
+    pub(super) codebooks: &'a [&'a str],
+    pub(super) tensors: Vec<&'a TensorEntry>,
 }
 
 /// The original file's header, which is stored deflated.

@@ -29,6 +29,8 @@ pub(super) struct Subject<'a> {
     pub(super) exponents: Histogram,
     /// In bits per byte.
     pub(super) byte_entropy: f64,
+    /// What it takes where it is kept: data, header entry and checksum.
+    pub(super) kept_bytes: u64,
     /// What it takes by each scheme that comes into question; `None` where it cannot gain.
     pub(super) alone: Vec<Option<Alone>>,
     /// Which tensors it may share with without being compared one by one, see [`crate::codebook::cluster::seeds`].
@@ -71,6 +73,7 @@ impl<'s> Reading<'s> {
             checksum: checksum(data),
             exponents: bytes.exponents(format),
             byte_entropy,
+            kept_bytes: stored_bytes(&kept_entry(record)),
             alone: Vec::new(),
             seed: 0,
         };
@@ -113,7 +116,7 @@ impl Subject<'_> {
     /// Whether a scheme can make it smaller with any codebook.
     fn can_gain(&self, scheme: &dyn Scheme) -> bool {
         let parts = self.least_parts(scheme).into_iter().map(padded).fold(0, u64::saturating_add);
-        parts.saturating_add(LEAST_DESCRIBED) < stored_bytes(&kept_entry(self.record))
+        parts.saturating_add(LEAST_DESCRIBED) < self.kept_bytes
     }
 
     /// The fewest bytes of each part by a scheme.
