@@ -19,7 +19,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A folder or device where a file is needed.
-    #[error("{} is not a regular file; give a .safetensors file or a folder of them", path.display())]
+    #[error("{} is not a regular file; give a .safetensors file", path.display())]
     NotAFile {
         /// What it was.
         path: PathBuf,
@@ -114,6 +114,24 @@ pub enum Error {
         /// The scheme.
         scheme: &'static str,
     },
+    /// An input that is not what it was when it was opened.
+    #[error("{} changed while it was read ({how}); wait until its download or writer has ended and run it again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What tells.
+        how: String,
+    },
+    /// A tensor that takes more memory than there is.
+    #[error("{}: there is no memory for the {bytes} bytes that working on tensor `{tensor}` takes at once; free some, or allow more (`ulimit -v`)", path.display())]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// What was asked for in vain.
+        bytes: u64,
+    },
     /// A container that would be over a limit which readers enforce.
     #[error("{}: {what} would take {bytes} bytes, {} more than the {most} that readers accept, so nothing is written; {remedy}", path.display(), bytes.saturating_sub(*most))]
     OverLimit {
@@ -175,7 +193,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A shard that an index names and the folder lacks.
-    #[error("{} names the shard {shard}, which is not there; fetch it into the same folder", index.display())]
+    #[error("{} names the shard {shard}, which is not there; fetch it into the same folder, or compress what is there with --allow-missing-shards", index.display())]
     MissingShard {
         /// The index.
         index: PathBuf,
@@ -191,10 +209,94 @@ pub enum Error {
         why: String,
     },
     /// Something in a folder that is neither file nor folder.
-    #[error("{} is neither a file nor a folder; remove it from the model's folder", path.display())]
+    #[error("{} is {kind}; move it out of the model's folder", path.display())]
     Special {
         /// Where.
         path: PathBuf,
+        /// What it is, for example `a pipe`.
+        kind: &'static str,
+    },
+    /// A link in a folder that leads nowhere.
+    #[error("{} is a link to {}, which is not there; fetch that, or remove the link", path.display(), to.display())]
+    BrokenLink {
+        /// The link.
+        path: PathBuf,
+        /// What it leads to.
+        to: PathBuf,
+    },
+    /// A link in a folder to a folder that it lies in.
+    #[error("{} is a link to a folder that it lies in, {}; remove the link, or give a copy of the model without it", path.display(), to.display())]
+    LinkCircle {
+        /// The link.
+        path: PathBuf,
+        /// The folder.
+        to: PathBuf,
+    },
+    /// An entry of a hub's cache with several snapshots.
+    #[error("{} is an entry of a hub's cache with several snapshots or none; give one of those in {}", path.display(), snapshots.display())]
+    CacheEntry {
+        /// The entry.
+        path: PathBuf,
+        /// The folder of its snapshots.
+        snapshots: PathBuf,
+    },
+    /// A file for which the output names a folder that is not there.
+    #[error("the output {} names a folder, but the input is a file; give the output's own name", path.display())]
+    OutputIsFolder {
+        /// The output.
+        path: PathBuf,
+    },
+    /// A folder that is to be replaced and on which a disk is mounted.
+    #[error("a disk is mounted on {}, and there are files on it; empty it, or choose a folder in it as output", path.display())]
+    OutputIsMounted {
+        /// The output.
+        path: PathBuf,
+    },
+    /// A disk without room for the output.
+    #[error("cannot write {}: about {needed} bytes are needed and {free} are free; free some space or choose another disk", path.display())]
+    NoRoom {
+        /// The output.
+        path: PathBuf,
+        /// Bytes needed, about.
+        needed: u64,
+        /// Bytes free.
+        free: u64,
+    },
+    /// An output that is whole and could not get its name.
+    #[error("cannot give {} its name: {source}; it is whole, under the name {}: move it where you want it", path.display(), kept.display())]
+    Unnamed {
+        /// The output.
+        path: PathBuf,
+        /// Where it is.
+        kept: PathBuf,
+        /// Why it could not be renamed.
+        source: io::Error,
+    },
+    /// A file that a compressed folder had and lacks.
+    #[error("{} is missing, which was there when the model was compressed; fetch it again, or remove it from {}", path.display(), list.display())]
+    MissingFile {
+        /// Where it should be.
+        path: PathBuf,
+        /// The list that names it.
+        list: PathBuf,
+    },
+    /// A file of a compressed folder that is no container and has other bytes than when it was compressed.
+    #[error("{} is not what it was when the model was compressed (checksum {found:016x}, expected {expected:016x}); fetch it again, or if the change is wanted remove the folder's ecf8.files.json", path.display())]
+    OtherFile {
+        /// The file.
+        path: PathBuf,
+        /// The checksum of what is there.
+        found: u64,
+        /// The checksum recorded.
+        expected: u64,
+    },
+    /// A list of a compressed folder's files that cannot be read.
+    #[error("{} is not a list of files: {why}; fetch it again, or remove it to go without its checks", path.display())]
+    FileList {
+        /// The list.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
     },
 }
 
@@ -202,6 +304,22 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// That a tensor cannot be decoded, for want of memory or for what is wrong with it.
+    pub(crate) fn of_decoding(path: PathBuf, tensor: String, source: DecodeError) -> Self {
+        match source {
+            DecodeError::Memory { bytes } => Self::Memory { path, tensor, bytes },
+            source => Self::Decode { path, tensor, source },
+        }
+    }
+
+    /// That a tensor cannot be encoded, for want of memory or for what is wrong with it.
+    pub(crate) fn of_encoding(path: PathBuf, tensor: String, source: EncodeError) -> Self {
+        match source {
+            EncodeError::Memory { bytes } => Self::Memory { path, tensor, bytes },
+            source => Self::Encode { path, tensor, source },
+        }
+    }
+
     /// Whether the data are wrong (exit status 1) rather than the request (exit status 2).
     #[must_use]
     pub fn is_data_error(&self) -> bool {
@@ -213,20 +331,32 @@ impl Error {
             | Self::Encode { .. }
             | Self::NotLossless { .. }
             | Self::Promise { .. }
+            | Self::Changed { .. }
             | Self::Unreadable { .. }
             | Self::Differs { .. }
             | Self::MissingShard { .. }
+            | Self::MissingFile { .. }
+            | Self::OtherFile { .. }
+            | Self::FileList { .. }
             | Self::Index { .. } => true,
             Self::Io { .. }
             | Self::NotAFile { .. }
             | Self::AlreadyCompressed { .. }
             | Self::NotCompressed { .. }
             | Self::Version { .. }
+            | Self::Memory { .. }
             | Self::OverLimit { .. }
             | Self::NoTensor { .. }
             | Self::OutputExists { .. }
             | Self::OutputIsInput { .. }
+            | Self::OutputIsFolder { .. }
+            | Self::OutputIsMounted { .. }
+            | Self::NoRoom { .. }
+            | Self::Unnamed { .. }
             | Self::NoModel { .. }
+            | Self::BrokenLink { .. }
+            | Self::LinkCircle { .. }
+            | Self::CacheEntry { .. }
             | Self::Special { .. } => false,
         }
     }

@@ -29,9 +29,22 @@ fn one(entry: &str, data_bytes: usize) -> Vec<u8> {
 }
 
 #[test]
+fn downloads_that_brought_something_else_than_weights_are_named() {
+    refused(
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n",
+        1,
+        &["Git LFS", "git lfs pull"],
+    );
+    refused(b"<!DOCTYPE html><html></html>", 1, &["a web page", "fetch the weights again"]);
+    refused(b"", 1, &["not a safetensors file", "empty", "fetch the weights again"]);
+    refused(b"PK\x03\x04 and so on", 1, &["a zip archive", "convert it"]);
+    refused(&[0; 10_000], 1, &["zeros where its header should be"]);
+}
+
+#[test]
 fn files_of_other_kinds_are_requests_gone_wrong() {
-    let kinds: [&[u8]; 6] =
-        [b"", b"short", b"#!/bin/sh\necho hello\n", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", &[0; 64], &[0xff; 64]];
+    let kinds: [&[u8]; 5] =
+        [b"short", b"#!/bin/sh\necho hello\n", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", &[0; 64], &[0xff; 64]];
     for bytes in kinds {
         refused(bytes, 2, &["not a safetensors file", "give a .safetensors file"]);
     }
@@ -74,7 +87,9 @@ fn a_header_over_the_limit_is_refused_even_if_it_is_there() {
     // Sparse: the rest of the header is zeros that no disk holds.
     std::fs::File::options().write(true).open(&path).unwrap().set_len(100_000_100).unwrap();
     for line in ["compress bad.safetensors -o out", "verify bad.safetensors"] {
-        scratch.ecf8(line).refuses(1, &["bad.safetensors", "100000001", "limit of 100,000,000", "or as several files"]);
+        scratch
+            .ecf8(line)
+            .refuses(1, &["bad.safetensors", "100000001", "limit of 100,000,000", "or as several files"]);
     }
     assert!(!scratch.path("out").exists());
 }

@@ -43,7 +43,7 @@ fn a_sharded_model_comes_back_file_by_file() {
 
 #[test]
 #[cfg(unix)]
-fn linked_files_are_taken_as_in_a_hub_cache_and_linked_folders_refused() {
+fn links_to_files_and_folders_are_followed_unless_they_lead_nowhere_or_back() {
     use std::os::unix::fs::symlink;
     let scratch = sharded();
     scratch.write("blobs/shard", scratch.read(&format!("model/{}", SHARDS[0])));
@@ -54,11 +54,18 @@ fn linked_files_are_taken_as_in_a_hub_cache_and_linked_folders_refused() {
     assert!(scratch.read(&format!("back/{}", SHARDS[0])) == scratch.read("blobs/shard"));
     let _ = scratch.ecf8("verify packed --against model").answer();
 
+    // A linked folder is a part of the model like any other, unless it leads back.
+    scratch.write("shared/vocab.txt", "words");
+    symlink("../shared", scratch.path("model/vocabulary")).unwrap();
+    let _ = scratch.ecf8("compress model -o packed --force").answer();
+    assert_eq!(scratch.read("packed/vocabulary/vocab.txt"), b"words");
+    let _ = scratch.ecf8("verify packed --against model").answer();
+
     symlink("..", scratch.path("model/parent")).unwrap();
-    scratch.refuses("compress model -o other", 2, &["model/parent", "neither a file nor a folder"]);
+    scratch.refuses("compress model -o other", 2, &["model/parent", "link to a folder that it lies in"]);
     std::fs::remove_file(scratch.path("model/parent")).unwrap();
     symlink("nowhere", scratch.path("model/broken")).unwrap();
-    scratch.refuses("compress model -o other", 2, &["model/broken", "check the path"]);
+    scratch.refuses("compress model -o other", 2, &["model/broken", "a link to nowhere, which is not there"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use ecf8_tests::cli::{Scratch, file, weights};
+use ecf8_tests::cli::{Scratch, file, program, weights};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -32,7 +32,9 @@ fn top_level(scratch: &Scratch) -> Vec<std::path::PathBuf> {
 
 /// Starts the program, waits until it has begun its output, and sends it the signal.
 fn interrupted(scratch: &Scratch, line: &str, signal: &str) -> Output {
-    let mut command = scratch.command(line.split(' '));
+    // Whoever runs the tests may have had signals ignored, as `nohup` does, which is inherited.
+    let mut command = Command::new("env");
+    command.arg("--default-signal").arg(program()).args(line.split(' ')).current_dir(scratch.path("."));
     let mut child: Child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while !top_level(scratch).iter().any(|name| is_temporary(name)) {
         assert!(child.try_wait().unwrap().is_none(), "{line} ended before it could be interrupted");
@@ -48,7 +50,9 @@ fn interrupts_leave_nothing_and_end_the_process_as_signals_do() {
     let scratch = scratch();
     let before = scratch.contents();
     for line in ["compress in -o out", "compress model -o out"] {
-        for (signal, number) in [("INT", 2), ("TERM", 15)] {
+        for (signal, number) in
+            [("INT", 2), ("TERM", 15), ("HUP", 1), ("QUIT", 3), ("XCPU", 24), ("ALRM", 14), ("USR1", 10)]
+        {
             let output = interrupted(&scratch, line, signal);
             assert_eq!(output.status.signal(), Some(number), "{line}: {output:?}");
             assert_eq!(output.stdout, b"");
@@ -87,4 +91,19 @@ fn what_is_to_be_replaced_stays_until_its_replacement_is_whole() {
     let before = scratch.contents();
     let _ = interrupted(&scratch, "compress model -o out --force", "INT");
     scratch.assert_unchanged(&before, "replacing a folder");
+}
+
+#[test]
+fn the_end_of_a_terminal_that_is_to_be_ignored_is_ignored() {
+    let scratch = scratch();
+    let mut command = Command::new("env");
+    command.arg("--ignore-signal=HUP").arg(program()).args(["compress", "model", "-o", "out"]);
+    let child =
+        command.current_dir(scratch.path(".")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while !top_level(&scratch).iter().any(|name| is_temporary(name)) {
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-s", "HUP", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }

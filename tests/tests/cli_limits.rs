@@ -61,7 +61,8 @@ fn a_header_that_finds_no_room_is_refused_before_anything_is_encoded() {
     let kept = SyntheticTensor::new(&"k".repeat(LIMIT - 400), Dtype::U8, &[1], vec![1]);
     let scratch = Scratch::new();
     scratch.write("in", safetensors_bytes(&[], &[weights("w", 1, 65536), kept]).unwrap());
-    let words = ["in", "header of its container", "more than the 100000000 that readers accept", "as several files"];
+    let words =
+        ["in", "header of its container", "more than the 100000000 that readers accept", "as several files"];
     scratch.refuses("compress in -o packed", 2, &words);
 }
 

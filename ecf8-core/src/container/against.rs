@@ -1,8 +1,7 @@
 //! Comparing a compressed model with its original, byte for byte.
 
 use super::decompress::original_layout;
-use super::directory::is_safetensors;
-use super::model::list_files;
+use super::folder::{Content, Folder};
 use super::{CompressedFile, Model, Progress, tuning_cache};
 use crate::error::{Error, Result};
 use crate::header::LENGTH_BYTES;
@@ -21,9 +20,12 @@ pub fn verify_against(model: &Model, original: &Path, progress: &dyn Progress) -
     if !model.root.is_dir() {
         return model.files.iter().try_for_each(|file| compare(file, original, progress));
     }
-    let (mut ours, theirs) = (list_files(&model.root)?, list_files(original)?);
-    ours.retain(|name| !tuning_cache::has_name(name) || theirs.contains(name));
-    let [ours, theirs]: [BTreeSet<_>; 2] = [&ours, &theirs].map(|names| names.iter().collect());
+    let folder = Folder::open(original, Content::Plain)?;
+    let containers = model.files.iter().map(|file| model.name_of(file));
+    let theirs: BTreeSet<&Path> = folder.files.iter().map(|found| found.name.as_path()).collect();
+    let others = model.others.iter().map(|(name, _)| name.as_path());
+    let others = others.filter(|name| !tuning_cache::has_name(name) || theirs.contains(name));
+    let ours: BTreeSet<&Path> = containers.chain(others).collect();
     let differs = |place: String| {
         Err(Error::Differs { path: model.root.clone(), original: original.to_owned(), place })
     };
@@ -33,11 +35,18 @@ pub fn verify_against(model: &Model, original: &Path, progress: &dyn Progress) -
     if let Some(extra) = ours.difference(&theirs).next() {
         return differs(format!("the original has no {}", extra.display()));
     }
-    for file in &model.files {
-        compare(file, &original.join(model.name_of(file)), progress)?;
+    if let Some(name) = folder.empty_folders.iter().find(|name| !model.empty_folders.contains(*name)) {
+        return differs(format!("the empty folder {} is missing", name.display()));
     }
-    for name in ours.into_iter().filter(|name| !is_safetensors(name)) {
-        let [copy, source] = [model.root.as_path(), original].map(|root| MappedFile::open(&root.join(name)));
+    if let Some(name) = model.empty_folders.iter().find(|name| !folder.root.join(name).is_dir()) {
+        return differs(format!("the original has no folder {}", name.display()));
+    }
+    for file in &model.files {
+        compare(file, &folder.root.join(model.name_of(file)), progress)?;
+    }
+    for (name, _) in model.others.iter().filter(|(name, _)| ours.contains(name.as_path())) {
+        let [copy, source] =
+            [&model.root, &folder.root].map(|root| MappedFile::open_settled(&root.join(name)));
         if let Some(offset) = first_difference(&copy?, &source?) {
             return differs(format!("{} from its byte {offset} on", name.display()));
         }
@@ -46,13 +55,23 @@ pub fn verify_against(model: &Model, original: &Path, progress: &dyn Progress) -
 }
 
 fn compare(file: &CompressedFile, original: &Path, progress: &dyn Progress) -> Result<()> {
-    let differs =
-        |place: String| Error::Differs { path: file.path().to_owned(), original: original.to_owned(), place };
-    let bytes = MappedFile::open(original)?;
+    let bytes = MappedFile::open_settled(original)?;
+    let compared = compare_opened(file, &bytes, progress);
+    bytes.or_changed(file.map.or_changed(compared))?;
+    bytes.check_unchanged()?;
+    file.check_unchanged()
+}
+
+fn compare_opened(file: &CompressedFile, bytes: &MappedFile, progress: &dyn Progress) -> Result<()> {
+    let differs = |place: String| Error::Differs {
+        path: file.path().to_owned(),
+        original: bytes.path().to_owned(),
+        place,
+    };
     let (json, header) = original_layout(file)?;
     let mut front = (json.len() as u64).to_le_bytes().to_vec();
     front.extend(json);
-    if let Some(offset) = first_difference(&front, bytes.get(..front.len()).unwrap_or(&bytes)) {
+    if let Some(offset) = first_difference(&front, bytes.get(..front.len()).unwrap_or(bytes)) {
         return Err(differs(format!("the header, from byte {offset} of the file on")));
     }
     progress.start(&format!("comparing {}", file.path().display()), header.data_bytes());
@@ -60,10 +79,18 @@ fn compare(file: &CompressedFile, original: &Path, progress: &dyn Progress) -> R
     for record in &header.tensors {
         let range = int::index(record.begin)..int::index(record.end).min(data.len());
         let theirs = data.get(range).unwrap_or_default();
-        if let Some(offset) = first_difference(&file.read_tensor(&record.name)?, theirs) {
+        let (mut compared, mut difference) = (0, None);
+        file.read_pieces(&record.name, &mut |piece| {
+            let theirs = theirs.get(compared..).unwrap_or_default();
+            let theirs = &theirs[..piece.len().min(theirs.len())];
+            difference = difference.or_else(|| Some(compared + first_difference(piece, theirs)?));
+            compared += piece.len();
+            progress.advance(piece.len() as u64);
+            Ok(())
+        })?;
+        if let Some(offset) = difference {
             return Err(differs(format!("tensor `{}`, from its byte {offset} on", record.name)));
         }
-        progress.advance(record.bytes());
     }
     progress.finish();
     let end = LENGTH_BYTES + header.length + header.data_bytes();

@@ -1,10 +1,10 @@
 //! From what is known of the tensors to what compressing each is likely to give: by which scheme, with which codebook.
 
+use super::SMALL_BYTES;
 use super::choice::SchemeChoice;
 use super::file_header::{self, Deflated};
 use super::manifest::TensorEntry;
 use super::sharing::{self, Codebooks, Rules, SharedCodebook};
-use super::SMALL_BYTES;
 use super::subject::Subject;
 use crate::checksum::to_hex;
 use crate::codebook::cluster::MOST;
@@ -126,7 +126,8 @@ pub(super) fn candidates<'a>(
     let Variant { choice, rules, .. } = variant;
     let shares = schemes.iter().any(|scheme| scheme.shares());
     let mut comparisons = 0;
-    let mut options: Vec<Options<'a>> = subjects.iter().map(|subject| Options::new(subject, schemes, *choice)).collect();
+    let mut options: Vec<Options<'a>> =
+        subjects.iter().map(|subject| Options::new(subject, schemes, *choice)).collect();
     if schemes.len() > 1 {
         drop_hopeless(&mut options, schemes, *choice);
     }
@@ -149,7 +150,8 @@ pub(super) fn candidates<'a>(
     let mut by_scheme: Vec<Vec<(usize, &'a Subject<'a>)>> = vec![Vec::new(); schemes.len()];
     for (place, (options, chosen)) in options.iter().zip(chosen).enumerate() {
         // Sharing costs little, so whether a tensor gains at all is known before.
-        let chosen = chosen.filter(|index| !shares || options.may_be_worthwhile(*index, schemes[*index], deflated));
+        let chosen =
+            chosen.filter(|index| !shares || options.may_be_worthwhile(*index, schemes[*index], deflated));
         match chosen {
             Some(index) => by_scheme[index].push((place, options.subject)),
             None => kept.push(options.subject.record),
@@ -201,9 +203,10 @@ struct Options<'a> {
 impl<'a> Options<'a> {
     /// Before anything is shared.
     fn new(subject: &'a Subject<'a>, schemes: &[&'static dyn Scheme], choice: SchemeChoice) -> Self {
-        let likely = schemes.iter().zip(&subject.alone).map(|(scheme, alone)| {
-            alone.as_ref().filter(|_| choice.has(*scheme)).map(|alone| alone.least)
-        });
+        let likely = schemes
+            .iter()
+            .zip(&subject.alone)
+            .map(|(scheme, alone)| alone.as_ref().filter(|_| choice.has(*scheme)).map(|alone| alone.least));
         Self { subject, likely: likely.collect(), weight: 1 }
     }
 
@@ -225,8 +228,14 @@ impl<'a> Options<'a> {
 }
 
 /// What each tensor that may have a scheme is likely to take with a codebook that it shares; gives how many pairs were compared.
-fn share_among(options: &mut [Options<'_>], index: usize, scheme: &'static dyn Scheme, rules: &Rules) -> usize {
-    let mut open: Vec<&mut Options<'_>> = options.iter_mut().filter(|one| one.likely[index].is_some()).collect();
+fn share_among(
+    options: &mut [Options<'_>],
+    index: usize,
+    scheme: &'static dyn Scheme,
+    rules: &Rules,
+) -> usize {
+    let mut open: Vec<&mut Options<'_>> =
+        options.iter_mut().filter(|one| one.likely[index].is_some()).collect();
     let those: Vec<&Subject<'_>> = open.iter().map(|one| one.subject).collect();
     let Codebooks { of, codebooks, comparisons } = sharing::codebooks(&those, index, scheme, rules);
     open.par_iter_mut().zip(of).for_each(|(one, of)| {
@@ -239,13 +248,18 @@ fn share_among(options: &mut [Options<'_>], index: usize, scheme: &'static dyn S
 }
 
 /// The scheme for all tensors as some of them tell: all large ones, and so many small ones. And how many pairs were compared.
-fn of_sample(options: &[Options<'_>], schemes: &[&'static dyn Scheme], variant: &Variant) -> (Option<usize>, usize) {
+fn of_sample(
+    options: &[Options<'_>],
+    schemes: &[&'static dyn Scheme],
+    variant: &Variant,
+) -> (Option<usize>, usize) {
     let (large, small): (Vec<_>, Vec<_>) =
         options.iter().partition(|one| one.subject.record.bytes() >= SMALL_BYTES);
     let every = small.len().div_ceil(ENOUGH).max(1);
     let small = small.into_iter().step_by(every).map(|one| Options { weight: every as u64, ..one.clone() });
     let mut sample: Vec<Options<'_>> = large.into_iter().cloned().chain(small).collect();
-    let compared = (0..schemes.len()).map(|index| share_among(&mut sample, index, schemes[index], &variant.rules));
+    let compared =
+        (0..schemes.len()).map(|index| share_among(&mut sample, index, schemes[index], &variant.rules));
     let comparisons = compared.sum();
     (choose(&sample, schemes, variant.choice).into_iter().flatten().next(), comparisons)
 }
@@ -259,7 +273,8 @@ fn drop_hopeless(options: &mut [Options<'_>], schemes: &[&'static dyn Scheme], c
             let bytes = one.subject.record.bytes();
             for (index, (least, most, original)) in sums.iter_mut().enumerate() {
                 // Where a scheme cannot make a tensor smaller, it stays as it is.
-                let alone = one.subject.alone[index].as_ref().map_or((bytes, bytes), |one| (one.least, one.most));
+                let alone =
+                    one.subject.alone[index].as_ref().map_or((bytes, bytes), |one| (one.least, one.most));
                 *least = least.saturating_add(alone.0);
                 *most = most.saturating_add(alone.1);
                 *original = original.saturating_add(bytes);
@@ -285,7 +300,11 @@ fn drop_hopeless(options: &mut [Options<'_>], schemes: &[&'static dyn Scheme], c
 }
 
 /// The scheme for each tensor, of those that come into question; `None` where none does.
-fn choose(options: &[Options<'_>], schemes: &[&'static dyn Scheme], choice: SchemeChoice) -> Vec<Option<usize>> {
+fn choose(
+    options: &[Options<'_>],
+    schemes: &[&'static dyn Scheme],
+    choice: SchemeChoice,
+) -> Vec<Option<usize>> {
     let bytes = |one: &Options<'_>| one.subject.record.bytes();
     let mut for_all = None;
     if choice.is_for_all() {
@@ -306,8 +325,12 @@ fn choose(options: &[Options<'_>], schemes: &[&'static dyn Scheme], choice: Sche
         if let Some(index) = for_all {
             return one.likely[index].map(|_| index);
         }
-        let open: Vec<(usize, u64)> =
-            one.likely.iter().enumerate().filter_map(|(index, likely)| likely.map(|likely| (index, likely))).collect();
+        let open: Vec<(usize, u64)> = one
+            .likely
+            .iter()
+            .enumerate()
+            .filter_map(|(index, likely)| likely.map(|likely| (index, likely)))
+            .collect();
         let likely: Vec<u64> = open.iter().map(|(_, likely)| *likely).collect();
         open.get(choice.pick(bytes(one), &likely)).map(|(index, _)| *index)
     };

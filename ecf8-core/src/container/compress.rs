@@ -9,36 +9,48 @@ use super::limits;
 use super::manifest::TensorEntry;
 use super::output::PendingFile;
 use super::plan::{self, Plan, Planned};
-use super::{BATCH_BYTES, CompressOptions, Progress};
-use crate::checksum::{Checksum, checksum};
+use super::{ALIGNMENT, BATCH_BYTES, CompressOptions, Progress};
+use crate::checksum::{Checksum, checksum, from_hex};
 use crate::error::{Error, IoContext, Result};
 use crate::header::{Header, TensorRecord};
 use crate::int;
-use crate::layout::Aim;
+use crate::layout::{Aim, Encoded, TakePiece};
 use crate::map::MappedFile;
 use rayon::prelude::*;
 use std::io::{Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 
-/// Compresses `input` into `output`, which gets its name when whole. The paths have been checked.
+/// Compresses `input` into `output`, which gets its name when whole, and if `input` has not changed meanwhile. The paths have
+/// been checked.
 pub(super) fn compress_file(
     input: &Path,
     output: PendingFile,
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<FileReport> {
-    let input = MappedFile::open(input)?;
-    let header =
-        Header::of_file(&input).map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
+    let input = MappedFile::open_settled(input)?;
+    input.or_changed(compress_mapped(&input, output, options, progress))
+}
+
+fn compress_mapped(
+    input: &MappedFile,
+    output: PendingFile,
+    options: &CompressOptions,
+    progress: &dyn Progress,
+) -> Result<FileReport> {
+    let copied = Header::copied_from(input);
+    let (header, json) = copied.map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
     let compressing = format!("compressing {}", input.path().display());
     progress.start(&compressing, 2 * header.data_bytes() + plan::sharing_steps(header.data_bytes()));
-    let mut plan = plan::plan(&input, &header, options, progress)?;
+    let mut plan = Plan { json: &json, ..plan::plan(input, &header, options, progress)? };
     let room = limits::fit(&mut plan, input.path())?;
     progress.stage(&compressing);
-    let mut writer = Writer { output, input: &input, header: &header, checksums: vec![0], written: 0 };
+    let mut writer = Writer { output, input, header: &header, checksums: vec![0], written: 0 };
     let (output_bytes, outcome) = writer.write(&plan, &room, progress)?;
+    // What was read at different times is one file only if nobody wrote to it.
+    input.check_unchanged()?;
     limits::prove_readable(&writer.output, input.path())?;
-    writer.output.finish(options.overwrite)?;
     progress.finish();
     Ok(FileReport {
         name: String::new(),
@@ -47,6 +59,17 @@ pub(super) fn compress_file(
         compressed_tensors: outcome.tensors.len(),
         kept_tensors: outcome.kept.len(),
     })
+}
+
+/// Bytes that the result of compressing a file has at least, as its header tells: what is kept, and half of what is not.
+pub(super) fn least_bytes(input: &Path) -> Result<u64> {
+    let input = MappedFile::open(input)?;
+    let header =
+        Header::of_file(&input).map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
+    plan::require_plain(&input, &header)?;
+    let least =
+        |record: &TensorRecord| if plan::is_takable(record) { record.bytes() / 2 } else { record.bytes() };
+    Ok(header.tensors.iter().map(least).sum())
 }
 
 struct Writer<'a> {
@@ -63,9 +86,15 @@ struct Writer<'a> {
 struct Ready {
     /// As it goes into the manifest.
     entry: TensorEntry,
-    /// Padded.
+    /// Without padding.
     parts: Vec<Vec<u8>>,
 }
+
+/// Zeros that fill a part up.
+static PADDING: [u8; int::index(ALIGNMENT)] = [0; int::index(ALIGNMENT)];
+
+/// Bytes of a kept tensor that are copied at once.
+const COPIED: usize = 1 << 20;
 
 impl<'a> Writer<'a> {
     /// Writes the whole file; gives its length and what it holds.
@@ -90,8 +119,16 @@ impl<'a> Writer<'a> {
                     continue;
                 };
                 for bytes in parts {
-                    self.put(&bytes)?;
-                    if entry.pooled { pool.add(&bytes) } else { self.checksums.push(checksum(&bytes)) }
+                    let mut own = Checksum::default();
+                    let sum = if entry.pooled { &mut pool } else { &mut own };
+                    let padding = int::index(padded(bytes.len() as u64)) - bytes.len();
+                    for bytes in [&bytes, &PADDING[..padding]] {
+                        self.put(bytes)?;
+                        sum.add(bytes);
+                    }
+                    if !entry.pooled {
+                        self.checksums.push(own.finish());
+                    }
                 }
                 outcome.tensors.push((planned.scheme, entry));
             }
@@ -104,10 +141,7 @@ impl<'a> Writer<'a> {
         }
         plan::sort_kept(&mut outcome.kept);
         for record in &outcome.kept {
-            let data = self.data(record);
-            self.checksums.push(checksum(data));
-            self.put(data)?;
-            progress.advance(record.bytes());
+            self.keep(record, progress)?;
         }
         let described = Description::new(plan, &outcome);
         let Description { json, own_header, .. } =
@@ -126,23 +160,27 @@ impl<'a> Writer<'a> {
         Ok((end, outcome))
     }
 
+    /// Writes a tensor as it is. It is read once: what is written is what the checksum is of.
+    fn keep(&mut self, record: &TensorRecord, progress: &dyn Progress) -> Result<()> {
+        let (mut sum, mut copy) = (Checksum::default(), Vec::with_capacity(COPIED));
+        for piece in self.data(record).chunks(COPIED) {
+            copy.clear();
+            copy.extend_from_slice(piece);
+            sum.add(&copy);
+            self.put(&copy)?;
+            progress.advance(copy.len() as u64);
+        }
+        self.checksums.push(sum.finish());
+        Ok(())
+    }
+
     /// Encodes a tensor and proves that it comes back; gives `None` if it takes more than it did.
     fn encode(&self, planned: &Planned, aim: Aim) -> Result<Option<Ready>> {
         let Planned { record, scheme, codebook, entry, .. } = planned;
+        let encoded = scheme.encode_for(self.data(record), codebook, aim);
         let (path, tensor) = (self.input.path().to_owned(), record.name.clone());
-        let data = self.data(record);
-        let encoded = match scheme.encode_for(data, codebook, aim) {
-            Ok(encoded) => encoded,
-            Err(source) => return Err(Error::Encode { path, tensor, source }),
-        };
-        let decoded = match encoded.decode() {
-            Ok(decoded) => decoded,
-            Err(source) => return Err(Error::Decode { path, tensor, source }),
-        };
-        if decoded != data {
-            let same = decoded.iter().zip(data).take_while(|(a, b)| a == b).count();
-            return Err(Error::NotLossless { path, tensor, offset: same as u64 });
-        }
+        let encoded = encoded.map_err(|source| Error::of_encoding(path, tensor, source))?;
+        self.prove(planned, &encoded)?;
         let mut described = entry.clone();
         described.describe(&encoded);
         let bounds = entry.lengths.iter();
@@ -153,15 +191,47 @@ impl<'a> Writer<'a> {
         }
         // What is in the pool has no entry in the header, so there may be no room for one of a kept tensor.
         let is_certain = described.pooled;
-        if !is_certain && compressed_bytes(*scheme, &described, None, Deflated::default()) >= stored_bytes(&kept_entry(record)) {
+        if !is_certain
+            && compressed_bytes(*scheme, &described, None, Deflated::default())
+                >= stored_bytes(&kept_entry(record))
+        {
             return Ok(None);
         }
-        let parts = encoded.parts.into_iter().map(|part| {
-            let mut bytes = part.bytes.into_owned();
-            bytes.resize(int::index(padded(bytes.len() as u64)), 0);
-            bytes
-        });
+        let parts = encoded.parts.into_iter().map(|part| part.bytes.into_owned());
         Ok(Some(Ready { entry: described, parts: parts.collect() }))
+    }
+
+    /// Checks that what is to be written decodes to the bytes whose checksum was recorded: to those that were read first, and
+    /// not to those that may be in their place by now.
+    fn prove(&self, planned: &Planned, encoded: &Encoded<'_>) -> Result<()> {
+        let mut sum = Checksum::default();
+        self.decode(planned, encoded, &mut |piece| {
+            sum.add(piece);
+            ControlFlow::Continue(())
+        })?;
+        if from_hex(&planned.entry.checksum) == Some(sum.finish()) {
+            return Ok(());
+        }
+        let (data, mut offset, mut is_same) = (self.data(&planned.record), 0, true);
+        self.decode(planned, encoded, &mut |piece| {
+            let same = piece.iter().zip(&data[offset..]).take_while(|(a, b)| a == b).count();
+            (offset, is_same) = (offset + same, same == piece.len());
+            if is_same { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        let path = self.input.path().to_owned();
+        if is_same {
+            // Encoded rightly, so what was counted before was something else.
+            let how = format!("tensor `{}` is not what it was", planned.record.name);
+            return Err(Error::Changed { path, how });
+        }
+        Err(Error::NotLossless { path, tensor: planned.record.name.clone(), offset: offset as u64 })
+    }
+
+    fn decode(&self, planned: &Planned, encoded: &Encoded<'_>, take: &mut TakePiece<'_>) -> Result<()> {
+        encoded.decode_pieces(take).map_err(|source| {
+            let (path, tensor) = (self.input.path().to_owned(), planned.record.name.clone());
+            Error::of_decoding(path, tensor, source)
+        })
     }
 
     fn data(&self, record: &TensorRecord) -> &'a [u8] {

@@ -7,36 +7,49 @@ use super::{BATCH_BYTES, CompressedFile, Progress};
 use crate::error::{Error, IoContext, Result};
 use crate::header::{Header, TensorRecord};
 use rayon::prelude::*;
-use std::borrow::Cow;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-/// Restores the file that `input` was made from, into `output`, which gets its name when every checksum was right.
+/// Restores the file that `input` was made from, into `output`, which gets its name when every checksum was right and `input`
+/// has not changed meanwhile.
 pub(super) fn decompress_file(
     input: &Path,
-    mut output: PendingFile,
-    overwrite: bool,
+    output: PendingFile,
     progress: &dyn Progress,
 ) -> Result<FileReport> {
     let input = CompressedFile::open(input)?;
+    input.map.or_changed(decompress_opened(&input, output, progress))
+}
+
+fn decompress_opened(
+    input: &CompressedFile,
+    mut output: PendingFile,
+    progress: &dyn Progress,
+) -> Result<FileReport> {
     input.verify_integrity(progress)?;
-    let (json, header) = original_layout(&input)?;
+    let (json, header) = original_layout(input)?;
     progress.start(&format!("decompressing {}", input.path().display()), header.data_bytes());
     let target = output.target().to_owned();
     let mut writer = BufWriter::with_capacity(1 << 20, output.file());
     writer.write_all(&header.length.to_le_bytes()).at(&target, "write")?;
     writer.write_all(&json).at(&target, "write")?;
     for batch in batches(&header.tensors, BATCH_BYTES, TensorRecord::bytes) {
-        let data: Result<Vec<Cow<'_, [u8]>>> =
-            batch.par_iter().map(|record| input.read_tensor(&record.name)).collect();
-        for data in data? {
-            writer.write_all(&data).at(&target, "write")?;
-            progress.advance(data.len() as u64);
+        let decoded: Result<Vec<Option<Vec<u8>>>> =
+            batch.par_iter().map(|record| whole(input, record)).collect();
+        for (decoded, record) in decoded?.into_iter().zip(batch) {
+            let mut put = |bytes: &[u8]| {
+                progress.advance(bytes.len() as u64);
+                writer.write_all(bytes).at(&target, "write")
+            };
+            match decoded {
+                Some(data) => put(&data)?,
+                None => input.read_pieces(&record.name, &mut put)?,
+            }
         }
     }
     writer.flush().at(&target, "write")?;
     drop(writer);
-    output.finish(overwrite)?;
+    input.check_unchanged()?;
     progress.finish();
     Ok(FileReport {
         name: String::new(),
@@ -45,6 +58,12 @@ pub(super) fn decompress_file(
         compressed_tensors: input.tensors().len(),
         kept_tensors: input.kept().len(),
     })
+}
+
+/// A compressed tensor decoded in memory, beside others; `None` if it is kept or too large for that.
+fn whole(input: &CompressedFile, record: &TensorRecord) -> Result<Option<Vec<u8>>> {
+    let tensor = input.tensor(&record.name).filter(|_| record.bytes() <= BATCH_BYTES);
+    tensor.map(|tensor| tensor.decode()).transpose()
 }
 
 /// The original header as bytes and read, with every tensor in it found in `input` with the same dtype and shape.

@@ -2,15 +2,15 @@
 
 use super::compress::compress_file;
 use super::decompress::decompress_file;
-use super::model::{list_files, require_shards};
-use super::output::{self, PendingDir, PendingFile};
+use super::folder::{Content, FileList, Folder, Found, MissingShard, copy_file};
+use super::model::require_unchanged;
+use super::output::{Mode, PendingFile, PendingOutput, Target, clear_stale};
 use super::progress::Progress;
-use super::tuning_cache;
-use crate::error::{Error, IoContext, Result};
+use super::{CompressedFile, tuning_cache};
+use crate::error::{IoContext, Result};
 use crate::layout::{Aim, Scheme};
 use serde::Serialize;
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How to compress.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,6 +27,8 @@ pub struct CompressOptions {
     pub code_bits: Option<u8>,
     /// Whether an existing output may be replaced.
     pub overwrite: bool,
+    /// Whether shards may be missing that an index names.
+    pub allow_missing_shards: bool,
 }
 
 /// What became of one `.safetensors` file.
@@ -51,6 +53,10 @@ pub struct Report {
     pub files: Vec<FileReport>,
     /// Other files, copied as they are, by name.
     pub copied: Vec<String>,
+    /// Their bytes.
+    pub copied_bytes: u64,
+    /// Of a decompressed folder, those of them that were not there when it was compressed, or of which nothing is known.
+    pub unchecked: Vec<String>,
     /// Tuning caches, which were made beside the compressed weights and are not restored, by name.
     pub skipped: Vec<String>,
 }
@@ -71,6 +77,8 @@ impl Report {
 
 /// Compresses a `.safetensors` file, or all in a folder, into `output`, which appears only when whole.
 ///
+/// A folder's output also has a list of the files that were copied, `ecf8.files.json`, with their checksums.
+///
 /// # Errors
 /// Whatever is wrong with the input or the output; then nothing is left behind. In a folder, one bad file fails all.
 pub fn compress(
@@ -79,9 +87,8 @@ pub fn compress(
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    transfer(input, output, options.overwrite, false, &|from, pending, overwrite| {
-        compress_file(from, pending, &CompressOptions { overwrite, ..*options }, progress)
-    })
+    let work = |from: &Path, pending| compress_file(from, pending, options, progress);
+    transfer(&Compressing { options }, &work, input, output, options.overwrite, progress)
 }
 
 /// Restores the file or folder that `input` was compressed from, byte for byte, into `output`, which appears only when
@@ -93,55 +100,154 @@ pub fn compress(
 /// # Errors
 /// As [`compress`].
 pub fn decompress(input: &Path, output: &Path, overwrite: bool, progress: &dyn Progress) -> Result<Report> {
-    transfer(input, output, overwrite, true, &|from, pending, overwrite| {
-        decompress_file(from, pending, overwrite, progress)
-    })
+    let work = |from: &Path, pending| decompress_file(from, pending, progress);
+    transfer(&Decompressing, &work, input, output, overwrite, progress)
 }
 
-type Work<'a> = &'a dyn Fn(&Path, PendingFile, bool) -> Result<FileReport>;
+/// What differs between the two directions, for folders.
+trait Direction {
+    /// What the input is.
+    const CONTENT: Content;
 
-fn transfer(
+    /// Checks a folder, as far as that can be done without reading its weights.
+    fn check(&self, folder: &Folder) -> Result<()>;
+
+    /// Checks the header of a file of weights; gives the bytes of its result at least.
+    fn least_bytes(&self, from: &Path) -> Result<u64>;
+
+    /// Whether a file is left out of the output.
+    fn leaves_out(&self, _folder: &Folder, _name: &Path) -> bool {
+        false
+    }
+}
+
+struct Compressing<'a> {
+    options: &'a CompressOptions,
+}
+
+impl Direction for Compressing<'_> {
+    const CONTENT: Content = Content::Plain;
+
+    fn check(&self, folder: &Folder) -> Result<()> {
+        if self.options.allow_missing_shards { Ok(()) } else { folder.require_shards() }
+    }
+
+    fn least_bytes(&self, from: &Path) -> Result<u64> {
+        super::compress::least_bytes(from)
+    }
+}
+
+struct Decompressing;
+
+impl Direction for Decompressing {
+    const CONTENT: Content = Content::Compressed;
+
+    fn check(&self, folder: &Folder) -> Result<()> {
+        folder.require_shards()?;
+        folder.require_listed()
+    }
+
+    fn least_bytes(&self, from: &Path) -> Result<u64> {
+        Ok(CompressedFile::open(from)?.original_bytes())
+    }
+
+    fn leaves_out(&self, folder: &Folder, name: &Path) -> bool {
+        if folder.list.as_ref().is_some_and(|list| list.has(name)) {
+            return false;
+        }
+        let names: Vec<PathBuf> = folder.files.iter().map(|found| found.name.clone()).collect();
+        tuning_cache::is_beside_containers(&folder.root, name, &names)
+    }
+}
+
+type Work<'a> = &'a dyn Fn(&Path, PendingFile) -> Result<FileReport>;
+
+fn transfer<D: Direction>(
+    direction: &D,
+    work: Work<'_>,
     input: &Path,
     output: &Path,
     overwrite: bool,
-    skips_tuning_caches: bool,
-    work: Work<'_>,
+    progress: &dyn Progress,
 ) -> Result<Report> {
-    output::check(input, output, overwrite)?;
+    let target = Target::check(input, output, overwrite)?;
+    clear_stale(&target, progress);
     if !input.is_dir() {
-        let report = work(input, PendingFile::create(output)?, overwrite)?;
+        target.require_room(direction.least_bytes(input)?)?;
+        let pending = PendingOutput::file(target, Mode::like(input).at(input, "examine")?)?;
+        let report = work(input, pending.open_file()?)?;
+        pending.finish()?;
         let name = input.file_name().unwrap_or_default().to_string_lossy().into_owned();
         return Ok(Report { files: vec![FileReport { name, ..report }], ..Report::default() });
     }
-    let names = list_files(input)?;
-    require_shards(input, &names)?;
-    if !names.iter().any(|name| is_safetensors(name)) {
-        return Err(Error::NoModel { path: input.to_owned() });
+    let folder = Folder::open(input, D::CONTENT)?;
+    direction.check(&folder)?;
+    folder.require_weights(input)?;
+    folder.tell(progress);
+    let mut needed: u64 = folder.others().map(|found| found.bytes).fold(0, u64::saturating_add);
+    for found in folder.weights() {
+        needed = needed.saturating_add(direction.least_bytes(&folder.root.join(&found.name))?);
     }
-    let pending = PendingDir::create(output)?;
-    let mut report = Report::default();
-    for name in &names {
-        if skips_tuning_caches && tuning_cache::is_beside_containers(input, name, &names) {
-            report.skipped.push(name.to_string_lossy().into_owned());
-            continue;
-        }
-        let (from, to) = (input.join(name), pending.path().join(name));
-        if let Some(parent) = to.parent() {
-            fs::create_dir_all(parent).at(parent, "make the folder")?;
-        }
-        let name = name.to_string_lossy().into_owned();
-        if is_safetensors(&from) {
-            report.files.push(FileReport { name, ..work(&from, PendingFile::create(&to)?, false)? });
-        } else {
-            fs::copy(&from, &to).at(&from, "copy")?;
-            report.copied.push(name);
-        }
-    }
-    pending.finish(overwrite)?;
+    target.require_room(needed)?;
+    let pending = PendingOutput::folder(target, Mode::like(input).at(input, "examine")?)?;
+    let report = transfer_folder(direction, work, &folder, &pending)?;
+    pending.finish()?;
     Ok(report)
 }
 
-/// Whether a file is taken to be safetensors: by its name alone.
-pub(super) fn is_safetensors(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "safetensors")
+fn transfer_folder<D: Direction>(
+    direction: &D,
+    work: Work<'_>,
+    folder: &Folder,
+    pending: &PendingOutput,
+) -> Result<Report> {
+    let mut report = Report::default();
+    let mut list = FileList::for_folder(&folder.files);
+    let likeness = folder.weights().next().map_or(&folder.root, |found| &found.name);
+    for Found { name, is_weights, .. } in &folder.files {
+        let from = folder.root.join(name);
+        let text = name.to_string_lossy().into_owned();
+        if direction.leaves_out(folder, name) {
+            report.skipped.push(text);
+            continue;
+        }
+        create_parents(folder, name, pending)?;
+        let to = pending.create_file(name, &from)?;
+        if *is_weights {
+            report.files.push(FileReport { name: text, ..work(&from, to)? });
+            list.containers.push(name.clone());
+            continue;
+        }
+        let copied = copy_file(&from, name, Some(to))?;
+        match folder.list.as_ref().map(|list| list.copied(name)) {
+            Some(Some(expected)) => require_unchanged(&from, &copied, expected)?,
+            Some(None) => report.unchecked.push(text.clone()),
+            None if D::CONTENT == Content::Compressed => report.unchecked.push(text.clone()),
+            None => {}
+        }
+        report.copied.push(text);
+        report.copied_bytes += copied.bytes;
+        list.files.push(copied);
+    }
+    let listed = folder.list.iter().flat_map(|list| &list.empty_folders);
+    for name in folder.empty_folders.iter().chain(listed) {
+        create_parents(folder, name, pending)?;
+        let original = folder.root.join(name);
+        pending.create_folder(name, if original.is_dir() { &original } else { &folder.root })?;
+    }
+    if D::CONTENT == Content::Plain {
+        list.empty_folders.clone_from(&folder.empty_folders);
+        list.absent = folder.missing.iter().filter_map(MissingShard::path).collect();
+        list.write(pending.create_file(list.name(), &folder.root.join(likeness))?)?;
+    }
+    Ok(report)
+}
+
+/// Makes the folders that `name` lies in, each like the one that it is in the input.
+fn create_parents(folder: &Folder, name: &Path, pending: &PendingOutput) -> Result<()> {
+    let parents: Vec<&Path> = name.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();
+    parents.into_iter().rev().try_for_each(|parent| {
+        let original = folder.root.join(parent);
+        pending.create_folder(parent, if original.is_dir() { &original } else { &folder.root })
+    })
 }

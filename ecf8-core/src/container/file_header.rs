@@ -288,15 +288,21 @@ struct Used<'a> {
 
 impl<'a> Used<'a> {
     fn of(plan: &'a Plan<'_>, tensors: &[(&'static dyn Scheme, TensorEntry)]) -> Self {
-        let mut indices: BTreeMap<usize, usize> = tensors.iter().map(|(_, entry)| (entry.codebook, 0)).collect();
+        let mut indices: BTreeMap<usize, usize> =
+            tensors.iter().map(|(_, entry)| (entry.codebook, 0)).collect();
         indices.values_mut().enumerate().for_each(|(index, used)| *used = index);
         let renumbered = |(_, entry): &(_, TensorEntry)| TensorEntry {
             codebook: indices.get(&entry.codebook).copied().unwrap_or_default(),
             ..entry.clone()
         };
         Self {
-            codebooks: indices.keys().filter_map(|index| plan.codebooks.get(*index)).map(String::as_str).collect(),
-            renumbered: (indices.len() < plan.codebooks.len()).then(|| tensors.iter().map(renumbered).collect()),
+            codebooks: indices
+                .keys()
+                .filter_map(|index| plan.codebooks.get(*index))
+                .map(String::as_str)
+                .collect(),
+            renumbered: (indices.len() < plan.codebooks.len())
+                .then(|| tensors.iter().map(renumbered).collect()),
         }
     }
 

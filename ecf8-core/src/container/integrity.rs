@@ -12,14 +12,20 @@ impl CompressedFile {
     /// describes these tensors.
     ///
     /// # Errors
-    /// [`Error::Checksum`] naming what is damaged, [`Error::Container`] for a header of something else.
+    /// [`Error::Checksum`] naming what is damaged, [`Error::Container`] for a header of something else, [`Error::Changed`] for
+    /// a file that someone writes to.
     pub fn verify_integrity(&self, progress: &dyn Progress) -> Result<()> {
+        self.map.or_changed(self.verify_all(progress))?;
+        self.check_unchanged()
+    }
+
+    fn verify_all(&self, progress: &dyn Progress) -> Result<()> {
         progress.start(&format!("checking {}", self.path().display()), self.header.data_bytes());
         let table = self.data(self.own_checksums);
         let (entries, last) = table.split_at(table.len() - 8);
-        self.expect("the table of checksums", read(last, 0), entries)?;
+        self.expect("the table of checksums", read(last, 0), checksum(entries))?;
         let header = &self.map[..int::index(self.header.data_start())];
-        self.expect("the header", read(table, 0), header)?;
+        self.expect("the header", read(table, 0), checksum(header))?;
         (0..self.own_checksums).into_par_iter().try_for_each(|index| {
             self.verify_stored(index)?;
             progress.advance(self.header.tensors[index].bytes());
@@ -31,12 +37,16 @@ impl CompressedFile {
 
     /// Checks one tensor of this file's own header against its checksum.
     pub(super) fn verify_stored(&self, index: usize) -> Result<()> {
-        let expected = read(self.data(self.own_checksums), index + 1);
-        self.expect(&format!("`{}`", self.header.tensors[index].name), expected, self.data(index))
+        self.expect_stored(index, checksum(self.data(index)))
     }
 
-    fn expect(&self, what: &str, expected: u64, bytes: &[u8]) -> Result<()> {
-        let found = checksum(bytes);
+    /// Checks that a tensor of this file's own header has this checksum.
+    pub(super) fn expect_stored(&self, index: usize, found: u64) -> Result<()> {
+        let expected = read(self.data(self.own_checksums), index + 1);
+        self.expect(&format!("`{}`", self.header.tensors[index].name), expected, found)
+    }
+
+    fn expect(&self, what: &str, expected: u64, found: u64) -> Result<()> {
         if expected == found {
             return Ok(());
         }

@@ -8,9 +8,11 @@
 //! | `file_header` | the header of the output, from the plan |
 //! | `limits` | what readers accept at most, and how a container is made to keep within it |
 //! | `compress`, `decompress` | one file, streamed to its output |
-//! | `output`, `unfinished` | temporary names until whole, never half an output, also when interrupted |
-//! | `directory` | the same for a folder of shards |
+//! | `output` | checked before the work, under temporary names until whole, never half an output, also when interrupted |
+//! | `folder` | what a model's folder holds: weights, indices, links, and the list of what was copied |
+//! | `directory` | both directions for a folder of shards |
 //! | `reader`, `validate` | a container opened, its manifest checked against its header |
+//! | `pieces` | a tensor's original bytes, in little memory however large it is |
 //! | `integrity`, `against` | checksums of what is stored; comparison with an original |
 //! | `tuning_cache` | what lies beside containers and is no part of them |
 //! | `model`, `inspect`, `costs` | one file or many as a whole; sizes and entropies; what other codes would cost |
@@ -24,12 +26,14 @@ mod costs;
 mod decompress;
 mod directory;
 mod file_header;
+mod folder;
 mod inspect;
 mod integrity;
 mod limits;
 mod manifest;
 mod model;
 mod output;
+mod pieces;
 mod plan;
 mod predict;
 mod progress;
@@ -37,18 +41,17 @@ mod reader;
 mod sharing;
 mod subject;
 mod tuning_cache;
-mod unfinished;
 mod validate;
 
 pub use against::verify_against;
 pub use costs::{CodeCost, code_costs};
 pub use directory::{CompressOptions, FileReport, Report, compress, decompress};
 pub use inspect::{CodebookComparison, Inspection, TensorInspection, inspect};
-pub use model::Model;
+pub use model::{Model, OtherFiles};
+pub use output::abandon_outputs;
 pub use progress::Progress;
 pub use reader::{CompressedFile, CompressedTensor, KeptTensor};
 pub use tuning_cache::tuning_cache_beside;
-pub use unfinished::abandon_outputs;
 
 /// The version of the format that is written and read here.
 pub const FORMAT_VERSION: u64 = 1;

@@ -1,19 +1,35 @@
 //! A compressed model: one file, or a folder of shards with an index.
 
-use super::CompressedFile;
-use super::directory::is_safetensors;
-use crate::error::{Error, IoContext, Result};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use super::folder::{Content, Copied, FileList, Folder, copy_file};
+use super::{CompressedFile, Progress, tuning_cache};
+use crate::error::{Error, Result};
+use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A compressed model, opened.
 #[derive(Debug)]
 pub struct Model {
-    /// The file or folder.
+    /// The file or folder; of an entry of a hub's cache, its snapshot.
     pub root: PathBuf,
     /// Its `.safetensors` files, ordered by path.
     pub files: Vec<CompressedFile>,
+    /// Files of the folder that hold no weights, as paths within it and their bytes, ordered by path.
+    pub others: Vec<(PathBuf, u64)>,
+    /// What the user should know about the folder, a line each.
+    pub notes: Vec<String>,
+    /// Folders in it that held nothing when it was compressed, or hold nothing now.
+    pub(super) empty_folders: BTreeSet<PathBuf>,
+    list: Option<FileList>,
+}
+
+/// What was checked of the files of a folder that are no containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct OtherFiles {
+    /// Files that have the bytes which they had when the folder was compressed.
+    pub checked: usize,
+    /// Files that came later or are not listed, of which nothing is known: by path within the folder.
+    pub unknown: Vec<String>,
 }
 
 impl Model {
@@ -24,16 +40,28 @@ impl Model {
     pub fn open(path: &Path) -> Result<Self> {
         let root = path.to_owned();
         if !path.is_dir() {
-            return Ok(Self { root, files: vec![CompressedFile::open(path)?] });
+            let files = vec![CompressedFile::open(path)?];
+            let (others, notes, empty_folders) = (Vec::new(), Vec::new(), BTreeSet::new());
+            return Ok(Self { root, files, others, notes, empty_folders, list: None });
         }
-        let names = list_files(path)?;
-        require_shards(path, &names)?;
-        let files = names
-            .iter()
-            .filter(|name| is_safetensors(name))
-            .map(|name| CompressedFile::open(&path.join(name)));
+        let folder = Folder::open(path, Content::Compressed)?;
+        folder.require_shards()?;
+        folder.require_weights(path)?;
+        let files = folder.weights().map(|found| CompressedFile::open(&folder.root.join(&found.name)));
         let files = files.collect::<Result<Vec<_>>>()?;
-        if files.is_empty() { Err(Error::NoModel { path: root }) } else { Ok(Self { root, files }) }
+        let others = folder.others().map(|found| (found.name.clone(), found.bytes)).collect();
+        let Folder { root, notes, empty_folders, list, .. } = folder;
+        let listed = list.iter().flat_map(|list| list.empty_folders.iter().cloned());
+        let empty_folders = listed.chain(empty_folders).collect();
+        Ok(Self { root, files, others, notes, empty_folders, list })
+    }
+
+    /// Checks that no file has changed since it was opened, see [`CompressedFile::check_unchanged`].
+    ///
+    /// # Errors
+    /// [`Error::Changed`] naming one that has.
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.files.iter().try_for_each(CompressedFile::check_unchanged)
     }
 
     /// A file's path within the model's folder; its name if the model is one file.
@@ -44,50 +72,52 @@ impl Model {
             _ => Path::new(file.path().file_name().unwrap_or_default()),
         }
     }
-}
 
-/// All files below a folder, as paths within it, in order. Links to files are followed.
-pub(super) fn list_files(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut names = Vec::new();
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        let path = root.join(&folder);
-        for entry in fs::read_dir(&path).at(&path, "list")? {
-            let entry = entry.at(&path, "list")?;
-            let name = folder.join(entry.file_name());
-            // A link to a folder might lead back here, so only folders themselves are entered.
-            if entry.file_type().at(&entry.path(), "examine")?.is_dir() {
-                folders.push(name);
-            } else if fs::metadata(entry.path()).at(&entry.path(), "examine")?.is_file() {
-                names.push(name);
-            } else {
-                return Err(Error::Special { path: entry.path() });
-            }
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// Checks that every shard which an index (`*.safetensors.index.json`) names is among the folder's files.
-pub(super) fn require_shards(root: &Path, names: &[PathBuf]) -> Result<()> {
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-    let is_index = |name: &&PathBuf| name.to_string_lossy().ends_with(".safetensors.index.json");
-    for name in names.iter().filter(is_index) {
-        let index = root.join(name);
-        let json = fs::read(&index).at(&index, "read")?;
-        let weight_map = match serde_json::from_slice::<Index>(&json) {
-            Ok(Index { weight_map }) => weight_map,
-            Err(error) => return Err(Error::Index { index, why: error.to_string() }),
+    /// Checks that every file of the folder is there and as it was when the folder was compressed, as far as the list made then
+    /// tells. Containers are only looked for, since they have checksums of their own
+    /// ([`CompressedFile::verify_integrity`]).
+    ///
+    /// # Errors
+    /// If a file is missing or has other bytes.
+    pub fn verify_other_files(&self, progress: &dyn Progress) -> Result<OtherFiles> {
+        let mut found = OtherFiles::default();
+        let Some(list) = &self.list else {
+            found.unknown = self.others.iter().map(|(name, _)| name.display().to_string()).collect();
+            return Ok(found);
         };
-        let shards: BTreeSet<String> = weight_map.into_values().collect();
-        let folder = name.parent().unwrap_or(Path::new(""));
-        if let Some(shard) = shards.into_iter().find(|shard| !names.contains(&folder.join(shard))) {
-            return Err(Error::MissingShard { index, shard });
+        let containers = self.files.iter().map(|file| self.name_of(file));
+        let there: Vec<&Path> =
+            containers.chain(self.others.iter().map(|(name, _)| name.as_path())).collect();
+        if let Some(name) = list.missing(&there) {
+            return Err(Error::MissingFile { path: self.root.join(name), list: list.name().to_owned() });
         }
+        progress.start("checking other files", self.others.iter().map(|(_, bytes)| bytes).sum());
+        for (name, bytes) in &self.others {
+            match list.copied(name) {
+                Some(expected) => {
+                    let path = self.root.join(name);
+                    require_unchanged(&path, &copy_file(&path, name, None)?, expected)?;
+                    found.checked += 1;
+                }
+                None if tuning_cache::has_name(name) => {}
+                None => found.unknown.push(name.display().to_string()),
+            }
+            progress.advance(*bytes);
+        }
+        let later = there.iter().filter(|name| !list.has(name) && list.copied(name).is_none());
+        let containers = later.filter(|name| super::folder::is_weights_name(name));
+        found.unknown.extend(containers.map(|name| name.display().to_string()));
+        found.unknown.sort();
+        found.unknown.dedup();
+        progress.finish();
+        Ok(found)
     }
-    Ok(())
+}
+
+/// Checks that a file of a compressed folder has the bytes that were copied when it was made.
+pub(super) fn require_unchanged(path: &Path, found: &Copied, expected: &Copied) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::OtherFile { path: path.to_owned(), found: found.checksum, expected: expected.checksum })
 }

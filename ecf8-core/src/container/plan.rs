@@ -2,8 +2,8 @@
 
 use super::batch::batches;
 use super::candidates::{self, Candidate, Candidates, Variant, candidates};
-use super::file_header::Deflated;
 use super::choice::{self, SchemeChoice};
+use super::file_header::Deflated;
 use super::manifest::{OriginalHeader, TensorEntry, is_manifest};
 use super::sharing::{self, Code};
 use super::subject::{self, Reading, Subject};
@@ -16,7 +16,7 @@ use crate::codebook::cluster::MOST;
 use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
 use crate::int;
-use crate::layout::{Aim, EncodeError, Scheme};
+use crate::layout::{self, Aim, EncodeError, Scheme};
 use crate::map::MappedFile;
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -87,6 +87,21 @@ pub(super) fn data<'a>(file: &'a MappedFile, header: &Header, record: &TensorRec
     &file[int::index(start + record.begin)..int::index(start + record.end)]
 }
 
+/// Refuses a file that is compressed.
+pub(super) fn require_plain(input: &MappedFile, header: &Header) -> Result<()> {
+    if header.metadata(MANIFEST_KEY).is_some_and(is_manifest) {
+        return Err(Error::AlreadyCompressed { path: input.path().to_owned() });
+    }
+    Ok(())
+}
+
+/// Whether some scheme takes tensors of this one's dtype.
+pub(super) fn is_takable(tensor: &TensorRecord) -> bool {
+    layout::schemes().iter().any(|scheme| subject::takes(*scheme, tensor))
+}
+
+/// Reads every tensor which the scheme could take, and decides.
+
 /// Reads every tensor which a scheme could take, and decides. Advances `progress` by the data's bytes, and by
 /// [`sharing_steps`] more.
 pub(super) fn plan<'a>(
@@ -95,13 +110,10 @@ pub(super) fn plan<'a>(
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<Plan<'a>> {
-    if header.metadata(MANIFEST_KEY).is_some_and(is_manifest) {
-        return Err(Error::AlreadyCompressed { path: input.path().to_owned() });
-    }
+    require_plain(input, header)?;
     let choice = SchemeChoice::new(options);
     let schemes = choice.schemes();
-    let is_takable =
-        |tensor: &&TensorRecord| schemes.iter().any(|scheme| subject::takes(*scheme, tensor));
+    let is_takable = |tensor: &&TensorRecord| schemes.iter().any(|scheme| subject::takes(*scheme, tensor));
     let takable: Vec<&TensorRecord> = header.tensors.iter().filter(is_takable).collect();
     let bytes: u64 = takable.iter().map(|record| record.bytes()).sum();
     progress.advance(header.data_bytes() - bytes);
@@ -117,7 +129,7 @@ pub(super) fn plan<'a>(
     let deflated = candidates::deflated(&subjects, &schemes);
     let planner = Planner { input, header, schemes: &schemes, subjects: &subjects, bytes, deflated };
     let plan = planner.smallest(&choice::variants(options), progress);
-    plan.map_err(|(tensor, source)| Error::Encode { path: input.path().to_owned(), tensor, source })
+    plan.map_err(|(tensor, source)| Error::of_encoding(input.path().to_owned(), tensor, source))
 }
 
 /// How far the bar moves while codebooks are shared, for tensors of so many bytes.

@@ -13,6 +13,9 @@ pub trait Progress: Sync {
 
     /// The task has ended.
     fn finish(&self);
+
+    /// Something that the user should know and that is no error, on one line.
+    fn note(&self, _text: &str) {}
 }
 
 impl Progress for () {

@@ -88,11 +88,12 @@ impl CompressedFile {
     /// # Errors
     /// If it cannot be read, is not valid safetensors, not a container, of another version, or contradicts itself.
     pub fn open(path: &Path) -> Result<Self> {
-        let map = MappedFile::open(path)?;
-        let header =
-            Header::of_file(&map).map_err(|source| Error::Header { path: path.to_owned(), source })?;
+        // A model may have more files than a process may have open at once.
+        let map = MappedFile::open(path)?.without_handle();
+        let read = Self::read(&map);
+        let (header, validated) = map.or_changed(read)?;
         let Validated { original, stored, codebooks, kept, own_header, own_checksums, is_continued } =
-            validate::validate(&map, &header)?;
+            validated;
         let mut by_name = HashMap::new();
         by_name.extend(
             stored.iter().enumerate().map(|(index, stored)| (stored.name.clone(), Place::Stored(index))),
@@ -110,6 +111,22 @@ impl CompressedFile {
             is_continued,
             by_name,
         })
+    }
+
+    fn read(map: &MappedFile) -> Result<(Header, Validated)> {
+        let header =
+            Header::of_file(map).map_err(|source| Error::Header { path: map.path().to_owned(), source })?;
+        let validated = validate::validate(map, &header)?;
+        Ok((header, validated))
+    }
+
+    /// Checks that the file has not changed since it was opened: that all bytes which were read of it are of one state. Who
+    /// promises something of them calls this first.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] if not.
+    pub fn check_unchanged(&self) -> Result<()> {
+        self.map.check_unchanged()
     }
 
     /// Where the file is.
@@ -160,6 +177,14 @@ impl CompressedFile {
         }
     }
 
+    /// Which of the header's tensors the kept tensor of this name is.
+    pub(super) fn kept_index(&self, name: &str) -> Option<usize> {
+        match self.by_name.get(name)? {
+            Place::Kept(index) => Some(*index),
+            Place::Stored(_) => None,
+        }
+    }
+
     fn kept_at(&self, index: usize) -> KeptTensor<'_> {
         let record = &self.header.tensors[index];
         KeptTensor { record, data: self.data(index) }
@@ -181,7 +206,7 @@ impl CompressedFile {
                 CompressedTensor { file: self, stored: &self.stored[*index] }.decode().map(Cow::Owned)
             }
             Some(Place::Kept(index)) => {
-                self.verify_stored(*index)?;
+                self.map.or_changed(self.verify_stored(*index))?;
                 Ok(Cow::Borrowed(self.data(*index)))
             }
             None => Err(Error::NoTensor { path: self.path().to_owned(), tensor: name.to_owned() }),
@@ -326,9 +351,8 @@ impl<'a> CompressedTensor<'a> {
     /// # Errors
     /// If its parts are damaged.
     pub fn decode(&self) -> Result<Vec<u8>> {
-        let data = self.encoded().decode().map_err(|source| self.undecodable(source))?;
-        self.check(&data)?;
-        Ok(data)
+        let decoded = self.encoded().decode().map_err(|source| self.undecodable(source));
+        self.or_changed(decoded.and_then(|data| self.check(&data).map(|()| data)))
     }
 
     /// So many of its original bytes, for elements of one byte, from element `first` on. Decodes little more than these, where
@@ -338,7 +362,8 @@ impl<'a> CompressedTensor<'a> {
     /// If its parts are damaged there, or it has not so many elements.
     pub fn decode_range(&self, first: u64, out: &mut [u8]) -> Result<()> {
         let encoded = self.encoded();
-        encoded.scheme.decode_range(&encoded, first, out).map_err(|source| self.undecodable(source))
+        let decoded = encoded.scheme.decode_range(&encoded, first, out);
+        self.or_changed(decoded.map_err(|source| self.undecodable(source)))
     }
 
     /// Checks that `data` are its original bytes, by their checksum.
@@ -346,7 +371,12 @@ impl<'a> CompressedTensor<'a> {
     /// # Errors
     /// If they are not.
     pub fn check(&self, data: &[u8]) -> Result<()> {
-        let (expected, found) = (self.stored.checksum, checksum(data));
+        self.expect(checksum(data))
+    }
+
+    /// Checks that this is the checksum of its original bytes.
+    pub(super) fn expect(&self, found: u64) -> Result<()> {
+        let expected = self.stored.checksum;
         if expected == found {
             return Ok(());
         }
@@ -354,9 +384,14 @@ impl<'a> CompressedTensor<'a> {
         Err(Error::Checksum { path: self.file.path().to_owned(), what, expected, found })
     }
 
-    /// The error that this tensor cannot be decoded.
+    /// The same result; if it is damage because the file has changed, that it has.
+    pub(super) fn or_changed<T>(&self, result: Result<T>) -> Result<T> {
+        self.file.map.or_changed(result)
+    }
+
+    /// The error that this tensor cannot be decoded: damage, or no memory.
     #[must_use]
     pub fn undecodable(&self, source: crate::layout::DecodeError) -> Error {
-        Error::Decode { path: self.file.path().to_owned(), tensor: self.stored.name.clone(), source }
+        Error::of_decoding(self.file.path().to_owned(), self.stored.name.clone(), source)
     }
 }

@@ -120,7 +120,12 @@ impl Subject<'_> {
     }
 
     /// The fewest bytes of each part by a scheme.
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bits of a tensor")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "bits of a tensor"
+    )]
     fn least_parts(&self, scheme: &dyn Scheme) -> Vec<u64> {
         let elements = self.record.bytes();
         scheme.least_bytes(elements, (self.byte_entropy * elements as f64) as u64)

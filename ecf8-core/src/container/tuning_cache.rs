@@ -1,7 +1,7 @@
 //! Tuning caches beside containers: another's files, known here by name and form, since they are made after the weights were
 //! compressed and are no part of what was.
 
-use super::directory::is_safetensors;
+use super::folder::is_weights_name;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::fs;
@@ -37,7 +37,7 @@ pub(super) fn is_beside_containers(root: &Path, name: &Path, names: &[PathBuf]) 
     let folder = name.parent();
     let is_owner = |other: &&PathBuf| {
         let of_folder = other.with_file_name(FOLDER).with_extension(EXTENSION);
-        is_safetensors(other)
+        is_weights_name(other)
             && other.parent() == folder
             && (other.with_extension(EXTENSION) == name || of_folder == name)
     };

@@ -9,6 +9,14 @@ pub enum HeaderError {
         /// How it shows.
         why: &'static str,
     },
+    /// Something that one meets under the name of a safetensors file.
+    #[error("this is not a safetensors file but {what}; {remedy}")]
+    SomethingElse {
+        /// What it is.
+        what: &'static str,
+        /// What to do about it.
+        remedy: &'static str,
+    },
     /// A header length which the file cannot hold.
     #[error(
         "the header claims {claimed} bytes but only {available} follow; the file is truncated or damaged, fetch it again"

@@ -4,6 +4,7 @@
 
 mod entries;
 mod error;
+mod recognise;
 mod spelling;
 mod write;
 
@@ -60,10 +61,15 @@ impl Header {
     /// # Errors
     /// Whatever is wrong with it, as precisely as can be told.
     pub fn of_file(file: &[u8]) -> Result<Self, HeaderError> {
-        let json = split(file)?;
-        let header = Self::of_json(json, file.len() as u64 - LENGTH_BYTES - json.len() as u64)?;
-        match safetensors::SafeTensors::read_metadata(file) {
-            Ok(_) => Ok(header),
+        Self::copied_from(file).map(|(header, _)| header)
+    }
+
+    /// As [`Header::of_file`], with the JSON that was read: a copy, because a mapped file may change at any time.
+    pub(crate) fn copied_from(file: &[u8]) -> Result<(Self, Vec<u8>), HeaderError> {
+        let json = split(file)?.to_vec();
+        let header = Self::of_json(&json, file.len() as u64 - LENGTH_BYTES - json.len() as u64)?;
+        match serde_json::from_slice::<safetensors::tensor::Metadata>(&json) {
+            Ok(_) => Ok((header, json)),
             Err(error) => Err(HeaderError::Json { why: error.to_string() }),
         }
     }
@@ -102,12 +108,12 @@ impl Header {
 /// The header of a file as bytes, if its length makes sense.
 fn split(file: &[u8]) -> Result<&[u8], HeaderError> {
     let Some((length, rest)) = file.split_first_chunk::<8>() else {
-        return Err(HeaderError::NotSafetensors { why: "it has fewer than 8 bytes" });
+        return Err(recognise::something_else(file, "it has fewer than 8 bytes"));
     };
     // The reference takes a header that starts with white space, as any JSON may.
     let first = rest.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
     if first.is_some_and(|first| *first != b'{') {
-        return Err(HeaderError::NotSafetensors { why: "no header starts after its first 8 bytes" });
+        return Err(recognise::something_else(file, "no header starts after its first 8 bytes"));
     }
     let (claimed, available) = (u64::from_le_bytes(*length), rest.len() as u64);
     if claimed > available {

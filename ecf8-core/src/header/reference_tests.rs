@@ -17,7 +17,11 @@ fn agrees(json: &str, data_bytes: usize) {
                 let info = theirs.info(&tensor.name).unwrap();
                 let shape: Vec<u64> = info.shape.iter().map(|dim| *dim as u64).collect();
                 let offsets = (tensor.begin as usize, tensor.end as usize);
-                assert_eq!((tensor.dtype, &tensor.shape, offsets), (info.dtype, &shape, info.data_offsets), "{json}");
+                assert_eq!(
+                    (tensor.dtype, &tensor.shape, offsets),
+                    (info.dtype, &shape, info.data_offsets),
+                    "{json}"
+                );
             }
             let texts = theirs.metadata().clone().unwrap_or_default();
             assert_eq!(ours.metadata.len(), texts.len(), "{json}");
@@ -66,14 +70,50 @@ const DTYPES: &[&str] = &[
 ];
 
 const SHAPES: &[&str] = &[
-    "[1]", "[]", "[1,1]", " [ 1 ]", "[2]", "[0]", "[1.0]", "[1e0]", "[-0]", "[-1]", "[01]", "[\"1\"]", "[null]",
-    "[true]", "null", "{}", "1", "[[1]]", "[1,]", "[4611686018427387904,0]", "[4611686018427387904,4,0]",
-    "[0,4611686018427387904,4]", "[18446744073709551615]", "[18446744073709551616]",
+    "[1]",
+    "[]",
+    "[1,1]",
+    " [ 1 ]",
+    "[2]",
+    "[0]",
+    "[1.0]",
+    "[1e0]",
+    "[-0]",
+    "[-1]",
+    "[01]",
+    "[\"1\"]",
+    "[null]",
+    "[true]",
+    "null",
+    "{}",
+    "1",
+    "[[1]]",
+    "[1,]",
+    "[4611686018427387904,0]",
+    "[4611686018427387904,4,0]",
+    "[0,4611686018427387904,4]",
+    "[18446744073709551615]",
+    "[18446744073709551616]",
 ];
 
 const OFFSETS: &[&str] = &[
-    "[0,4]", "[0,4,4]", "[0]", "[]", "null", "{}", "[0.0,4]", "[0,4.0]", "[0,4e0]", "[\"0\",\"4\"]", "[0,0]", "[4,0]",
-    "[-0,4]", "[0,18446744073709551616]", "[null,4]", "4", "{\"0\":0,\"1\":4}",
+    "[0,4]",
+    "[0,4,4]",
+    "[0]",
+    "[]",
+    "null",
+    "{}",
+    "[0.0,4]",
+    "[0,4.0]",
+    "[0,4e0]",
+    "[\"0\",\"4\"]",
+    "[0,0]",
+    "[4,0]",
+    "[-0,4]",
+    "[0,18446744073709551616]",
+    "[null,4]",
+    "4",
+    "{\"0\":0,\"1\":4}",
 ];
 
 /// Entries around a dtype, a shape and offsets.
@@ -150,7 +190,13 @@ fn whatever_spelling_the_reference_accepts_is_accepted() {
             agrees(&format!(r#"{{"t":{entry}}}"#), data_bytes);
         }
     }
-    let nested = |depth: usize| format!(r#"{{"t":{{"x":{}{},"dtype":"U8","shape":[0],"data_offsets":[0,0]}}}}"#, "[".repeat(depth), "]".repeat(depth));
+    let nested = |depth: usize| {
+        format!(
+            r#"{{"t":{{"x":{}{},"dtype":"U8","shape":[0],"data_offsets":[0,0]}}}}"#,
+            "[".repeat(depth),
+            "]".repeat(depth)
+        )
+    };
     [1, 100, 120, 124, 125, 126, 127, 128, 129, 200].iter().for_each(|depth| agrees(&nested(*depth), 0));
 }
 

@@ -90,7 +90,10 @@ fn faults_are_told_apart() {
 
 #[test]
 fn what_is_no_safetensors_file_or_lies_about_its_header_is_told_apart() {
-    for file in [&b""[..], b"short", b"#!/bin/sh\necho hello", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"] {
+    for file in [&b""[..], b"PK\x03\x04", b"<html>not found</html>"] {
+        assert!(matches!(Header::of_file(file), Err(HeaderError::SomethingElse { .. })));
+    }
+    for file in [&b"short"[..], b"#!/bin/sh\necho hello", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"] {
         assert!(matches!(Header::of_file(file), Err(HeaderError::NotSafetensors { .. })));
     }
     let mut lies = file("{}", 3);

@@ -37,6 +37,12 @@ pub enum EncodeError {
         /// The part.
         part: &'static str,
     },
+    /// No memory for what is proportional to the tensor.
+    #[error("there is no memory for {bytes} bytes; free some, or allow more")]
+    Memory {
+        /// What was asked for in vain.
+        bytes: u64,
+    },
 }
 
 /// Why an encoded tensor cannot be decoded.
@@ -183,5 +189,11 @@ pub enum DecodeError {
         found: u32,
         /// Its least value for this chunk.
         needed: u32,
+    },
+    /// No memory for what is proportional to the tensor.
+    #[error("there is no memory for {bytes} bytes; free some, or allow more")]
+    Memory {
+        /// What was asked for in vain.
+        bytes: u64,
     },
 }

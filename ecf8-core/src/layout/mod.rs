@@ -5,6 +5,7 @@
 mod error;
 pub mod exponent_gap;
 pub mod lanes;
+pub(crate) mod memory;
 mod nibbles;
 mod parts;
 
@@ -16,6 +17,7 @@ use crate::format::FloatFormat;
 use crate::histogram::Histogram;
 use crate::symbols::{self, SymbolKind};
 use std::fmt::Debug;
+use std::ops::ControlFlow;
 use std::ops::{Range, RangeInclusive};
 
 /// What an encoding is for, where there is a choice: small chunks are work for more threads, large ones take fewer bytes.
@@ -29,6 +31,13 @@ pub enum Aim {
     /// The fastest decoding, of single tensors, too.
     Speed,
 }
+
+/// Elements that are decoded at once where a tensor is decoded in pieces, about: enough work for many threads, and little beside
+/// a large tensor. Tests have few large tensors, and many pieces all the same.
+pub(crate) const PIECE: usize = if cfg!(test) { 10_000 } else { 16 << 20 };
+
+/// Takes the pieces of a tensor one by one, in order, and says whether to go on.
+pub type TakePiece<'a> = dyn FnMut(&[u8]) -> ControlFlow<()> + 'a;
 
 /// One way to compress a tensor: which symbols are coded, and how the result is laid out.
 pub trait Scheme: Sync + Debug {
@@ -127,15 +136,18 @@ pub trait Scheme: Sync + Debug {
     /// holds bytes without meaning.
     fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError>;
 
+    /// Decodes as [`Scheme::decode`] does, piece by piece, into memory for one of them: some 16 MiB, however large the tensor is.
+    /// Ends early, without an error, if `take` wants no more. What was taken has no meaning if this fails.
+    ///
+    /// # Errors
+    /// As [`Scheme::decode`]; or if there is no memory for a piece.
+    fn decode_pieces(&self, encoded: &Encoded<'_>, take: &mut TakePiece<'_>) -> Result<(), DecodeError>;
+
     /// Decodes `out.len()` elements from element `first` on, of one byte each, and as few others as the layout permits.
     ///
     /// # Errors
     /// As [`Scheme::decode`], as far as what is wrong concerns these elements; or if there are not so many.
-    fn decode_range(&self, encoded: &Encoded<'_>, first: u64, out: &mut [u8]) -> Result<(), DecodeError> {
-        let range = range_of(encoded, first, out.len())?;
-        out.copy_from_slice(&encoded.decode()?[range]);
-        Ok(())
-    }
+    fn decode_range(&self, encoded: &Encoded<'_>, first: u64, out: &mut [u8]) -> Result<(), DecodeError>;
 
     /// Decodes as [`Scheme::decode`] does, but sequentially and plainly, from the format's description alone and
     /// without the synchronisation parts. What others are compared with.

@@ -1,6 +1,7 @@
 //! An encoded tensor: named parts, a codebook and parameters.
 
-use super::{DecodeError, Scheme};
+use super::memory::zeroed;
+use super::{DecodeError, Scheme, TakePiece};
 use crate::codebook::Codebook;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -102,7 +103,8 @@ impl Encoded<'_> {
     /// Decodes into a vector, by [`Scheme::decode`].
     ///
     /// # Errors
-    /// As [`Scheme::decode`], and [`DecodeError::TooManyElements`] if there cannot be a vector that large.
+    /// As [`Scheme::decode`], [`DecodeError::TooManyElements`] if there cannot be a vector that large, and
+    /// [`DecodeError::Memory`] if there is no memory for it.
     pub fn decode(&self) -> Result<Vec<u8>, DecodeError> {
         let mut out = self.output()?;
         self.scheme.decode(self, &mut out)?;
@@ -119,16 +121,27 @@ impl Encoded<'_> {
         Ok(out)
     }
 
-    /// A zeroed vector for the decoded bytes. Every symbol takes at least one bit, so a number of elements that the
-    /// parts cannot hold is refused before any memory is asked for.
+    /// Decodes piece by piece, by [`Scheme::decode_pieces`].
+    ///
+    /// # Errors
+    /// As [`Scheme::decode_pieces`], and [`DecodeError::TooManyElements`] as [`Encoded::decode`].
+    pub fn decode_pieces(&self, take: &mut TakePiece<'_>) -> Result<(), DecodeError> {
+        self.output_bytes()?;
+        self.scheme.decode_pieces(self, take)
+    }
+
+    /// A zeroed vector for the decoded bytes.
     fn output(&self) -> Result<Vec<u8>, DecodeError> {
+        Ok(zeroed(self.output_bytes()?)?)
+    }
+
+    /// How many decoded bytes there are. Every symbol takes at least one bit, so a number of elements that the parts cannot
+    /// hold is refused before any memory is asked for.
+    fn output_bytes(&self) -> Result<usize, DecodeError> {
         let too_many = DecodeError::TooManyElements { elements: self.elements };
         let width = self.scheme.format().bytes_per_element();
         let bytes = usize::try_from(self.elements).ok().and_then(|elements| elements.checked_mul(width));
         let held = self.bytes().saturating_mul(8 * width as u64);
-        match bytes {
-            Some(bytes) if bytes as u64 <= held => Ok(vec![0; bytes]),
-            _ => Err(too_many),
-        }
+        bytes.filter(|bytes| *bytes as u64 <= held).ok_or(too_many)
     }
 }

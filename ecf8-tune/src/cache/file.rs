@@ -3,6 +3,7 @@
 use super::lock::Lock;
 use super::record::{Record, merge};
 use ecf8_core::checksum::{checksum, to_hex};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs::{self, File};
@@ -31,6 +32,8 @@ pub struct Loaded {
     pub warning: Option<String>,
     /// The file was made by a later version of this program, or is something that must not be replaced.
     pub foreign: bool,
+    /// The file is something else than a tuning cache, or so damaged that this cannot be told.
+    pub is_no_cache: bool,
 }
 
 /// Why records could not be saved.
@@ -39,6 +42,12 @@ pub enum SaveError {
     /// The file is of a later version, which this program would spoil.
     #[error("{}: a later version of ecf8 made this tuning cache; update ecf8, or move the file away", .path.display())]
     Later {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is something else, which is not ours to replace.
+    #[error("{}: this is no tuning cache and is left as it is; move it away, or choose another name", .path.display())]
+    NoCache {
         /// The file.
         path: PathBuf,
     },
@@ -93,7 +102,8 @@ pub fn load(path: &Path) -> Loaded {
             loaded
         }
         Err((what, foreign)) => {
-            Loaded { warning: Some(format!("{name}: {what}; it is not used")), foreign, ..Loaded::default() }
+            let warning = Some(format!("{name}: {what}; it is not used"));
+            Loaded { warning, foreign, is_no_cache: true, ..Loaded::default() }
         }
     }
 }
@@ -124,8 +134,14 @@ pub(super) fn parse(bytes: &[u8]) -> Loaded {
     let document: AnyDocument = match serde_json::from_slice(bytes) {
         Ok(document) => document,
         Err(error) => {
-            let warning = format!("this tuning cache is damaged ({error}); it is rebuilt by `ecf8 tune`");
-            return Loaded { warning: Some(warning), ..Loaded::default() };
+            // Whole JSON of another form is somebody else's file.
+            let foreign = serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+            let warning = if foreign {
+                format!("this is no tuning cache ({error})")
+            } else {
+                format!("this tuning cache is damaged ({error}); it is rebuilt by `ecf8 tune`")
+            };
+            return Loaded { warning: Some(warning), foreign, is_no_cache: true, ..Loaded::default() };
         }
     };
     if document.schema != SCHEMA {
@@ -148,7 +164,7 @@ pub(super) fn parse(bytes: &[u8]) -> Loaded {
     let warning = reason.map(|why| {
         format!("{bad} of {count} records of this tuning cache are damaged ({why}) and not used; `ecf8 tune` makes them again")
     });
-    Loaded { records: merge(records, Vec::new()), warning, foreign: false }
+    Loaded { records: merge(records, Vec::new()), warning, ..Loaded::default() }
 }
 
 fn whole(value: Value) -> Result<Record, String> {
@@ -169,7 +185,8 @@ pub fn save(path: &Path, records: &[Record]) -> Result<(), SaveError> {
     let _lock = Lock::take(path).map_err(failed)?;
     let there = load(path);
     if there.foreign {
-        return Err(SaveError::Later { path: path.to_owned() });
+        let path = path.to_owned();
+        return Err(if there.is_no_cache { SaveError::NoCache { path } } else { SaveError::Later { path } });
     }
     let all = merge(there.records, records.to_vec());
     write(path, &all).map_err(failed)

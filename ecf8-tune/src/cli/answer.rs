@@ -63,7 +63,7 @@ pub(super) fn give(answer: Result<Answer, Failure>, json: bool) -> ExitCode {
 }
 
 /// On one line and harmless to terminals, whatever characters the names of files and tensors are made of.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() {

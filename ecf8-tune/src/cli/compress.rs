@@ -1,11 +1,11 @@
 //! `ecf8 compress` and `ecf8 decompress`.
 
-use super::answer::{Answer, Failure, grouped};
+use super::answer::{Answer, Failure, grouped, printable};
 use super::interrupt;
 use super::progress::Bars;
 use clap::Args;
 use ecf8_core::Aim;
-use ecf8_core::container::{self, CompressOptions};
+use ecf8_core::container::{self, CompressOptions, Report};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -38,6 +38,9 @@ pub(super) struct Compress {
     /// 0.05 % more than 13; `ecf8 inspect --costs` shows what each would cost)
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(10..=13))]
     code_bits: Option<u8>,
+    /// Compress what is there of a model whose index names shards that are not
+    #[arg(long)]
+    allow_missing_shards: bool,
     /// Threads to use (default: all cores)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
     threads: Option<u16>,
@@ -111,8 +114,10 @@ impl Compress {
             codebooks: self.codebooks.map(|most| most as usize),
             code_bits: self.code_bits,
             overwrite: self.force,
+            allow_missing_shards: self.allow_missing_shards,
         };
-        let report = container::compress(&self.input, &self.output, &options, &Bars::default())?;
+        let bars = Bars::default();
+        let report = container::compress(&self.input, &self.output, &options, &bars)?;
         let ratio = ratio(report.output_bytes(), report.input_bytes());
         let compressed: usize = report.files.iter().map(|file| file.compressed_tensors).sum();
         let kept: usize = report.files.iter().map(|file| file.kept_tensors).sum();
@@ -125,6 +130,7 @@ impl Compress {
         if compressed > 0 {
             text += "Frameworks need ecf8 to load it: loaders that do not know ecf8 refuse it.\n";
         }
+        text += &copied(&report);
         let json = json!({
             "output": self.output.display().to_string(),
             "input_bytes": report.input_bytes(),
@@ -133,6 +139,8 @@ impl Compress {
             "needs_ecf8": compressed > 0,
             "files": report.files,
             "copied": report.copied,
+            "copied_bytes": report.copied_bytes,
+            "notes": bars.notes(),
             "compressed_tensors": compressed,
             "kept_tensors": kept,
         });
@@ -144,13 +152,24 @@ impl Decompress {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
         use_threads(self.threads)?;
         interrupt::clean_up(None);
-        let report = container::decompress(&self.input, &self.output, self.force, &Bars::default())?;
+        let bars = Bars::default();
+        let report = container::decompress(&self.input, &self.output, self.force, &bars)?;
         let mut text = format!(
-            "{}: {} -> {} bytes, every checksum agrees\n",
+            "{}: {} -> {} bytes, every checksum of the tensors agrees\n",
             self.output.display(),
             grouped(report.input_bytes()),
             grouped(report.output_bytes()),
         );
+        text += &copied(&report);
+        let checked = report.copied.len() - report.unchecked.len();
+        match checked {
+            0 => {}
+            1 => text += "1 of them is as it was when the folder was compressed\n",
+            _ => text += &format!("{checked} of them are as they were when the folder was compressed\n"),
+        }
+        if !report.unchecked.is_empty() {
+            text += &format!("no checksum is known of: {}\n", some(&report.unchecked));
+        }
         for name in &report.skipped {
             text += &format!(
                 "{name}: not restored, it is a tuning cache of the compressed weights; copy it if the original had it\n"
@@ -162,10 +181,38 @@ impl Decompress {
             "output_bytes": report.output_bytes(),
             "files": report.files,
             "copied": report.copied,
+            "copied_bytes": report.copied_bytes,
+            "unchecked": report.unchecked,
             "skipped": report.skipped,
+            "notes": bars.notes(),
         });
         Ok(Answer { text, json, failure: None })
     }
+}
+
+/// A line about the files that were copied, if there were any.
+fn copied(report: &Report) -> String {
+    match report.copied.len() {
+        0 => String::new(),
+        1 => format!(
+            "1 other file ({} bytes) copied as it is: {}\n",
+            grouped(report.copied_bytes),
+            report.copied[0]
+        ),
+        count => format!(
+            "{count} other files ({} bytes) copied as they are: {}\n",
+            grouped(report.copied_bytes),
+            some(&report.copied)
+        ),
+    }
+}
+
+/// Some names, and how many more there are.
+pub(super) fn some(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| printable(name)).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]

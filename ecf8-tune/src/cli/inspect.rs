@@ -103,6 +103,7 @@ impl Inspect {
             text += &format!("\n{}", cost_table(&costs));
             json["costs"] = json!(costs);
         }
+        model.check_unchanged()?;
         Ok(Answer { text, json, failure: None })
     }
 }

@@ -50,6 +50,7 @@ enum Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
+    ecf8_core::map::survive_truncation();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if is_help(&error) => {

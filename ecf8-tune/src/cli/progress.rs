@@ -1,17 +1,27 @@
 //! Progress bars on a terminal; nothing when standard error is not one.
 
+use super::answer::printable;
 use ecf8_core::container::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::io::Write;
 use std::sync::Mutex;
 
-/// One bar at a time, on standard error.
+/// One bar at a time, on standard error, and notes as warnings there.
 #[derive(Debug, Default)]
-pub(super) struct Bars(Mutex<Option<ProgressBar>>);
+pub(super) struct Bars {
+    bar: Mutex<Option<ProgressBar>>,
+    notes: Mutex<Vec<String>>,
+}
 
 impl Bars {
     fn with(&self, f: impl FnOnce(&mut Option<ProgressBar>)) {
         // A bar that panicked elsewhere is still good enough to draw.
-        f(&mut self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        f(&mut self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+
+    /// What was noted so far, for scripts.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 }
 
@@ -40,5 +50,16 @@ impl Progress for Bars {
                 bar.finish_and_clear();
             }
         });
+    }
+
+    fn note(&self, text: &str) {
+        let write = || {
+            let _ = writeln!(std::io::stderr(), "ecf8: warning: {}", printable(text));
+        };
+        self.with(|slot| match slot {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        });
+        self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text.to_owned());
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Tune {
     #[arg(long, value_name = "DEVICE", default_value = "cuda:0")]
     device: Device,
     /// Time to take at most, such as 60s or 5min
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     budget: Duration,
     /// Print JSON
     #[arg(long)]
@@ -82,6 +82,12 @@ struct Group<'a> {
     problem: Problem,
     tensors: Vec<CompressedTensor<'a>>,
     bytes: u64,
+}
+
+/// A time as people write it.
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "a time is a number and its unit, such as 60s or 5min".to_owned())
 }
 
 impl Tune {
@@ -427,13 +433,31 @@ impl Merge {
                 return Err(Failure::request(format!("there is no file {}", input.display())));
             }
             let loaded = cache::load(input);
+            require_cache(&loaded)?;
             warnings.extend(loaded.warning);
             records = cache::merge(records, loaded.records);
         }
+        if self.output.is_dir() {
+            return Err(Failure::request(format!(
+                "{} is a folder; give the name of a tuning cache to make or to add to",
+                self.output.display()
+            )));
+        }
+        require_cache(&cache::load(&self.output))?;
         cache::save(&self.output, &records).map_err(Failure::request)?;
         super::warn(warnings.clone());
         let (count, output) = (records.len(), self.output.display());
         let json = json!({ "output": output.to_string(), "records": count, "warnings": warnings });
         Ok(Answer { text: format!("{output}: {count} records joined\n"), json, failure: None })
+    }
+}
+
+/// Refuses what is no tuning cache at all, as an input or as something to write over. Of a damaged one, what is whole is taken.
+fn require_cache(loaded: &cache::Loaded) -> Result<(), Failure> {
+    match &loaded.warning {
+        Some(warning) if loaded.is_no_cache => {
+            Err(Failure::data(format!("{warning}; give the file that `ecf8 tune` wrote")))
+        }
+        _ => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! `ecf8 verify`: does everything come back, byte for byte?
 
 use super::answer::{Answer, Failure, grouped};
+use super::compress::some;
 use super::kernel::{find_strategy, pair};
 use super::progress::Bars;
 use crate::cache::{self, Fits, NoPlan, Rung, TuningCache};
@@ -9,7 +10,7 @@ use crate::tuner::Problem;
 use clap::Args;
 use ecf8_codegen::emulator::Checks;
 use ecf8_codegen::strategy::{Params, Strategy, strategies_for};
-use ecf8_core::container::{self, CompressedFile, CompressedTensor, Model, Progress};
+use ecf8_core::container::{self, CompressedFile, CompressedTensor, Model, OtherFiles, Progress};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -77,6 +78,10 @@ struct Tally {
     rungs: BTreeMap<Rung, u64>,
     /// Why records of the tuning cache were not used.
     ignored: BTreeSet<String>,
+    /// Tensors that are stored as they were.
+    kept: usize,
+    /// What is known of the folder's other files.
+    others: OtherFiles,
 }
 
 /// What is needed to look plans up.
@@ -110,7 +115,10 @@ impl Verify {
         let mut executor: Option<Box<dyn Executor>> = match self.device {
             Device::Cpu => None,
             Device::Emulator => Some(Box::new(EmulatorExecutor { checks: Checks::Full })),
-            Device::Cuda(ordinal) => Some(Box::new(CudaExecutor::open(ordinal).map_err(Failure::request)?)),
+            Device::Cuda(ordinal) => {
+                let hint = |error| Failure::request(format!("{error}; `--device emulator` needs no GPU"));
+                Some(Box::new(CudaExecutor::open(ordinal).map_err(hint)?))
+            }
         };
         if executor.is_none() && (self.strategy.is_some() || self.all_variants) {
             return Err(Failure::request(
@@ -125,6 +133,7 @@ impl Verify {
             _ => None,
         };
         let bars = Bars::default();
+        model.notes.iter().for_each(|note| bars.note(note));
         for file in &model.files {
             file.verify_integrity(&bars)?;
         }
@@ -134,9 +143,14 @@ impl Verify {
         bars.start("decoding", tensors().fold(0, |sum, tensor| sum.saturating_add(tensor.original_bytes())));
         for tensor in tensors() {
             // The CPU's result is compared with the checksum of the original; the kernels' with the CPU's.
-            let expected = tensor.decode()?;
             if let Some(executor) = &mut executor {
-                self.decode_tensor(&mut **executor, planner.as_ref(), &tensor, &expected, &mut tally)?;
+                let expected = tensor.decode()?;
+                let decoded =
+                    self.decode_tensor(&mut **executor, planner.as_ref(), &tensor, &expected, &mut tally);
+                // A kernel is not to blame for a file that changes.
+                decoded.map_err(|failure| model.check_unchanged().err().map_or(failure, Failure::from))?;
+            } else {
+                tensor.check_decoding()?;
             }
             tally.tensors += 1;
             tally.bytes += tensor.original_bytes();
@@ -146,6 +160,9 @@ impl Verify {
         if let Some(original) = &self.against {
             container::verify_against(&model, original, &bars)?;
         }
+        tally.others = model.verify_other_files(&bars)?;
+        tally.kept = model.files.iter().map(|file| file.kept().len()).sum();
+        model.check_unchanged()?;
         Ok(self.answer(&executor.map_or_else(|| "cpu".to_owned(), |executor| executor.describe()), &tally))
     }
 
@@ -261,12 +278,18 @@ impl Verify {
 
     fn answer(&self, device: &str, tally: &Tally) -> Answer {
         let compared = self.against.as_ref();
-        let mut text = format!(
-            "{}: intact; {} tensors ({} bytes) decode exactly on {device}",
-            self.input.display(),
-            tally.tensors,
-            grouped(tally.bytes),
-        );
+        let mut text = match tally.tensors {
+            0 => format!(
+                "{}: intact; no tensor is compressed, the checksums of all {} agree",
+                self.input.display(),
+                tally.kept
+            ),
+            tensors => format!(
+                "{}: intact; {tensors} tensors ({} bytes) decode exactly on {device}",
+                self.input.display(),
+                grouped(tally.bytes),
+            ),
+        };
         if !tally.variants.is_empty() {
             text += &format!(", variants: {}, launches: {}", tally.variants.len(), tally.launches);
         }
@@ -279,7 +302,17 @@ impl Verify {
         if let Some(original) = compared {
             text += &format!("; identical to {}", original.display());
         }
+        match tally.others.checked {
+            0 => {}
+            1 => text += "; 1 other file is as it was when the folder was compressed",
+            checked => {
+                text += &format!("; {checked} other files are as they were when the folder was compressed")
+            }
+        }
         text.push('\n');
+        if !tally.others.unknown.is_empty() {
+            text += &format!("not checked, no checksum is known: {}\n", some(&tally.others.unknown));
+        }
         for reason in &tally.ignored {
             text += &format!("note: {reason}\n");
         }
@@ -292,6 +325,7 @@ impl Verify {
             "variants": tally.variants,
             "rungs": tally.rungs,
             "ignored": tally.ignored,
+            "other_files": tally.others,
             "identical_to": compared.map(|original| original.display().to_string()),
             "exact": true,
         });

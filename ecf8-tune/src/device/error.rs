@@ -11,8 +11,7 @@ use crate::nvrtc::Arch;
 pub enum DeviceError {
     /// The CUDA driver's library is not on this machine.
     #[error(
-        "no NVIDIA driver: libcuda.so.1 was not found; install the driver (in a container: start it with --gpus all), \
-         or use `--device cpu`"
+        "no NVIDIA driver: libcuda.so.1 was not found; install the driver (in a container: start it with --gpus all)"
     )]
     NoDriver,
 
@@ -35,9 +34,7 @@ pub enum DeviceError {
     },
 
     /// The driver works and sees no GPU.
-    #[error(
-        "no NVIDIA GPU is visible to the driver: look at `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use `--device cpu`"
-    )]
+    #[error("no NVIDIA GPU is visible to the driver: look at `nvidia-smi` and CUDA_VISIBLE_DEVICES")]
     NoGpu,
 
     /// There is no GPU of this number.

@@ -79,7 +79,9 @@ impl<T: Target> LoadedModel<'_, T> {
             return Ok(());
         };
         if !self.singles.contains_key(&index) {
-            let prepared = self.prepare_single(index, &tensor.encoded())?;
+            let prepared = self.prepare_single(index, &tensor.encoded());
+            model.check_unchanged()?;
+            let prepared = prepared?;
             self.singles.insert(index, prepared);
         }
         match self.singles.get(&index).map(|single| single.run(&mut self.target, into, 0)) {

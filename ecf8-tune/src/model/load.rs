@@ -80,7 +80,8 @@ impl Model {
     /// the variant most like the default that fits; [`LoadedModel::notes`] say so.
     ///
     /// # Errors
-    /// If a kernel cannot be compiled, a part is damaged, no variant fits the target, or there is no memory left.
+    /// If a kernel cannot be compiled, a part is damaged, no variant fits the target, there is no memory left, or someone writes
+    /// to the model's files.
     pub fn load_planned<T: Target>(&self, target: T, plan: Plan) -> Result<LoadedModel<'_, T>, ModelError> {
         let (planned, tensors) = (plan.tensors().len(), self.tensors().len());
         if planned != tensors {
@@ -90,8 +91,11 @@ impl Model {
         let singles = HashMap::new();
         let mut loaded = LoadedModel { model: self, target, plan, kernels, layers, singles, notes };
         while let Err((layer, error)) = loaded.load_all() {
+            self.check_unchanged()?;
             loaded.plan_again(layer, error)?;
         }
+        // Kernels rely on what was checked of the parts before they were uploaded.
+        self.check_unchanged()?;
         Ok(loaded)
     }
 }

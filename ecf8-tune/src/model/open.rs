@@ -128,6 +128,16 @@ impl Model {
         Ok(self.container.files.iter().try_for_each(|file| file.verify_integrity(progress))?)
     }
 
+    /// Checks that no file has changed since the model was opened, so that all bytes which were read of it are of one state.
+    /// Loading does this for what it has read. A file that becomes shorter while it is mapped ends the process, unless it
+    /// has called [`ecf8_core::map::survive_truncation`].
+    ///
+    /// # Errors
+    /// [`ecf8_core::Error::Changed`], naming one that has.
+    pub fn check_unchanged(&self) -> Result<(), ModelError> {
+        Ok(self.container.check_unchanged()?)
+    }
+
     /// The compressed tensor at an index; `None` for one that is kept.
     pub(super) fn compressed(&self, index: usize) -> Option<CompressedTensor<'_>> {
         let tensor = &self.tensors[index];

@@ -139,7 +139,9 @@ mod tests {
         let all: Vec<Histogram> = (0..5000u64)
             .map(|i| {
                 let centre = i * 7 % 16;
-                Histogram::from_counts(&(0..16u64).map(|s| 1000 >> (2 * s.abs_diff(centre))).collect::<Vec<_>>())
+                Histogram::from_counts(
+                    &(0..16u64).map(|s| 1000 >> (2 * s.abs_diff(centre))).collect::<Vec<_>>(),
+                )
             })
             .collect();
         let groups = seeds(&all.iter().collect::<Vec<_>>());

@@ -77,7 +77,8 @@ fn a_tuning_cache_made_beside_the_compressed_weights_is_not_restored_and_any_oth
 }
 
 fn list_files(folder: &Path) -> Vec<PathBuf> {
-    super::super::model::list_files(folder).unwrap()
+    let listing = super::super::folder::Listing::of(folder).unwrap();
+    listing.files.into_iter().map(|found| found.name).collect()
 }
 
 #[test]

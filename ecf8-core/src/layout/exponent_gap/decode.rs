@@ -8,7 +8,8 @@ use super::{
 };
 use crate::bits;
 use crate::int;
-use crate::layout::{DecodeError, Encoded, Scheme, nibbles};
+use crate::layout::memory::zeroed;
+use crate::layout::{DecodeError, Encoded, PIECE, Scheme, TakePiece, nibbles, range_of};
 use rayon::prelude::*;
 
 impl From<BadParam> for DecodeError {
@@ -127,18 +128,86 @@ pub(super) fn decode(encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), Decode
     check_output(encoded, out)?;
     let parts = Checked::new(encoded)?;
     let tables = Tables::new(&encoded.codebook);
+    decode_blocks(&parts, &tables, 0, out)
+}
+
+/// Decodes blocks, some at a time, each time into the same memory.
+pub(super) fn decode_pieces(encoded: &Encoded<'_>, take: &mut TakePiece<'_>) -> Result<(), DecodeError> {
+    let parts = Checked::new(encoded)?;
+    let tables = Tables::new(&encoded.codebook);
+    let mut memory = Vec::new();
+    let (mut first, mut start) = (0, 0);
+    loop {
+        // At least one block, and as many more as fit a piece.
+        let rest = &parts.positions[first + 1..];
+        let blocks = rest.partition_point(|end| *end <= start + PIECE as u64).max(1).min(rest.len());
+        let end = parts.positions[first + blocks];
+        let bytes = int::index(end - start);
+        if memory.len() < bytes {
+            memory = zeroed(bytes)?;
+        }
+        let piece = &mut memory[..bytes];
+        decode_blocks(&parts, &tables, first, piece)?;
+        (first, start) = (first + blocks, end);
+        if take(piece).is_break() || first + 1 >= parts.positions.len() {
+            return Ok(());
+        }
+    }
+}
+
+/// Decodes the blocks that have elements from `first` on, as many as `out` has room for.
+pub(super) fn decode_range(encoded: &Encoded<'_>, first: u64, out: &mut [u8]) -> Result<(), DecodeError> {
+    let range = range_of(encoded, first, out.len())?;
+    let parts = Checked::new(encoded)?;
+    let tables = Tables::new(&encoded.codebook);
+    let (positions, end) = (&parts.positions, range.end as u64);
+    let (mut out, mut at) = (out, first);
+    let mut block = positions.partition_point(|position| *position <= first).saturating_sub(1);
+    while !out.is_empty() {
+        let [start, after] = [positions[block], positions[block + 1]];
+        let blocks = positions[block + 1..].partition_point(|position| *position <= end);
+        let bytes = int::index(positions[block + blocks].saturating_sub(at));
+        if start == at && bytes > 0 {
+            let (own, rest) = out.split_at_mut(bytes);
+            decode_blocks(&parts, &tables, block, own)?;
+            (out, at, block) = (rest, positions[block + blocks], block + blocks);
+        } else {
+            // The range begins or ends within this block.
+            let mut whole = zeroed(int::index(after - start))?;
+            decode_blocks(&parts, &tables, block, &mut whole)?;
+            let wanted = &whole[int::index(at - start)..int::index(end.min(after) - start)];
+            let (own, rest) = out.split_at_mut(wanted.len());
+            own.copy_from_slice(wanted);
+            (out, at, block) = (rest, at + wanted.len() as u64, block + 1);
+        }
+    }
+    Ok(())
+}
+
+/// Decodes the blocks from `first` on whose elements `out` has room for, in parallel.
+fn decode_blocks(
+    parts: &Checked<'_>,
+    tables: &Tables,
+    first: usize,
+    out: &mut [u8],
+) -> Result<(), DecodeError> {
     if parts.geometry.blocks == 0 {
         return check_stream_end(parts.stream, 0);
     }
     let mut rest = out;
-    let mut blocks = Vec::with_capacity(parts.positions.len());
-    for pair in parts.positions.windows(2) {
-        let (block, after) = std::mem::take(&mut rest).split_at_mut(int::index(pair[1] - pair[0]));
+    let mut blocks = Vec::new();
+    for pair in parts.positions[first..].windows(2) {
+        let Some((block, after)) =
+            std::mem::take(&mut rest).split_at_mut_checked(int::index(pair[1] - pair[0]))
+        else {
+            break;
+        };
         blocks.push(block);
         rest = after;
     }
-    blocks.into_par_iter().enumerate().with_min_len(8).try_for_each(|(block, out)| {
-        let end = decode_block(&parts, &tables, block as u64, out)?;
+    blocks.into_par_iter().enumerate().with_min_len(8).try_for_each(|(number, out)| {
+        let block = first + number;
+        let end = decode_block(parts, tables, block as u64, out)?;
         parts.check_block_end(block as u64, end)?;
         nibbles::unpack_onto(parts.packed, int::index(parts.positions[block]), out);
         Ok(())

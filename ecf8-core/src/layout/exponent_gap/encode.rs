@@ -5,12 +5,17 @@ use super::{BYTES_PER_THREAD, CODEBOOKS, EXPONENT_GAP, FORMAT, PARTS, THREADS_PE
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;
 use crate::int;
+use crate::layout::memory::{with_room, zeroed};
 use crate::layout::{EncodeError, Encoded, Part, Scheme, nibbles};
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Elements of a chunk; even, so that no packed byte is shared.
 pub(super) const CHUNK: usize = 1 << 18;
+
+/// Elements of the chunks whose streams are in memory beside the whole one.
+const GROUP: usize = if cfg!(test) { 2 } else { 64 } * CHUNK;
 
 impl From<BadParam> for EncodeError {
     fn from(BadParam { param, value, range }: BadParam) -> Self {
@@ -34,25 +39,35 @@ pub(super) fn encode(
         });
     }
     let elements = data.len() as u64;
-    let starts = chunk_starts(data, codebook)?;
-    let bits = starts.last().copied().unwrap_or(0);
+    let ranges = chunk_ranges(data, codebook)?;
+    let bits = ranges.last().map_or(0, |range| range.end);
     let geometry = Geometry::new(bits.div_ceil(8), bytes_per_thread, threads_per_block)?;
 
-    let mut packed = vec![0; data.len().div_ceil(2)];
+    let mut packed = zeroed(data.len().div_ceil(2))?;
+    let mut stream = with_room(int::index(bits.div_ceil(8)))?;
+    let mut recorders = Vec::with_capacity(ranges.len());
     let pairs = PairCodes::new(codebook);
-    let ranges: Vec<[u64; 2]> = starts.windows(2).map(|pair| [pair[0], pair[1]]).collect();
-    let chunks = data.par_chunks(CHUNK).zip(packed.par_chunks_mut(CHUNK / 2)).zip(ranges).enumerate();
-    let (streams, recorders): (Vec<_>, Vec<_>) = chunks
-        .map(|(chunk, ((data, packed), range))| {
-            nibbles::pack(data, packed);
-            let mut recorder = Recorder::new(&geometry, range[0]);
-            let stream = pairs.encode(data, range, (chunk * CHUNK) as u64, &mut recorder);
-            (stream, recorder)
-        })
-        .unzip();
+    let tasks = data.chunks(GROUP).zip(packed.chunks_mut(GROUP / 2)).zip(ranges.chunks(GROUP / CHUNK));
+    for (group, ((data, packed), ranges)) in tasks.enumerate() {
+        let chunks = data.par_chunks(CHUNK).zip(packed.par_chunks_mut(CHUNK / 2)).zip(ranges).enumerate();
+        let (streams, of_group): (Vec<_>, Vec<_>) = chunks
+            .map_init(Vec::new, |copy, (chunk, ((data, packed), range))| {
+                // The data may be a mapped file that someone writes to, see `lanes::encode`.
+                copy.clear();
+                copy.extend_from_slice(data);
+                nibbles::pack(copy, packed);
+                let mut recorder = Recorder::new(&geometry, range.start);
+                let first_element = (group * GROUP + chunk * CHUNK) as u64;
+                let stream = pairs.encode(copy, range, first_element, &mut recorder);
+                (stream, recorder)
+            })
+            .unzip();
+        join(&mut stream, ranges, &streams);
+        recorders.extend(of_group);
+    }
     let (gaps, positions) = sync::assemble(&geometry, &recorders, elements);
     let positions: Vec<u8> = positions.into_iter().flat_map(u64::to_le_bytes).collect();
-    let bytes = [join(&starts, streams), packed, gaps, positions];
+    let bytes = [stream, packed, gaps, positions];
     let parts = PARTS.iter().zip(bytes).map(|(spec, bytes)| Part {
         name: spec.name,
         dtype: spec.dtype,
@@ -69,21 +84,22 @@ pub(super) fn encode(
     })
 }
 
-/// The bit at which each chunk's codewords start, and where the last one's end.
-fn chunk_starts(data: &[u8], codebook: &Codebook) -> Result<Vec<u64>, EncodeError> {
+/// The bits that each chunk's codewords take of the stream.
+fn chunk_ranges(data: &[u8], codebook: &Codebook) -> Result<Vec<Range<u64>>, EncodeError> {
     let histograms: Vec<Histogram> =
         data.par_chunks(CHUNK).map(|chunk| Histogram::of_exponents(chunk, &FORMAT)).collect();
-    let mut starts = vec![0];
+    let mut ranges = Vec::with_capacity(histograms.len());
     let mut bit = 0;
     for histogram in histograms {
         let missing = |(symbol, _): &&(usize, u64)| codebook.length(*symbol) == 0;
         if let Some(&(symbol, _)) = histogram.present().iter().find(missing) {
             return Err(EncodeError::NoCodeword { symbol });
         }
+        let start = bit;
         bit += codebook.cost_bits(&histogram);
-        starts.push(bit);
+        ranges.push(start..bit);
     }
-    Ok(starts)
+    Ok(ranges)
 }
 
 /// Codewords with their lengths: of single exponents, and of two in a row.
@@ -102,16 +118,16 @@ impl PairCodes {
         Self { single, pair }
     }
 
-    /// The codewords of one chunk, which are bits `start` to `end` of the whole stream. What comes out begins with zero
-    /// bits up to `start` modulo 8.
+    /// The codewords of one chunk, which are these bits of the whole stream. What comes out begins with zero bits up to the
+    /// first of them modulo 8.
     fn encode(
         &self,
         data: &[u8],
-        [start, end]: [u64; 2],
+        range: &Range<u64>,
         first_element: u64,
         recorder: &mut Recorder,
     ) -> Vec<u8> {
-        let mut stream = Stream::new(start, end);
+        let mut stream = Stream::new(range);
         let (quads, tail) = data.as_chunks::<4>();
         let mut element = first_element;
         for quad in quads {
@@ -166,16 +182,17 @@ impl Stream {
     /// Bits that one write takes at most, so that they fit a word beside the pending ones.
     const WRITE_BITS: u32 = 56;
 
-    /// For bits `start` to `end` of the whole stream.
-    fn new(start: u64, end: u64) -> Self {
+    /// For these bits of the whole stream.
+    fn new(&Range { start, end }: &Range<u64>) -> Self {
         let bytes = vec![0; int::index((start % 8 + end - start).div_ceil(8)) + 8];
         Self { bytes, complete: 0, pending: 0, pending_bits: u32::from(int::low_byte(start % 8)), bit: start }
     }
 
-    /// `len` is from 1 to [`Stream::WRITE_BITS`].
+    /// `len` is at most [`Stream::WRITE_BITS`]; 0 for an exponent that had a codeword when the chunk was measured.
     #[inline]
     fn write(&mut self, (code, len): (u64, u32)) {
-        self.pending |= code << (64 - self.pending_bits - len);
+        // Wrapping, because nothing may be shifted by 64 bits when nothing is pending.
+        self.pending |= code.wrapping_shl(64 - self.pending_bits - len);
         self.pending_bits += len;
         self.bit += u64::from(len);
         if let Some(place) = self.bytes.get_mut(self.complete..).and_then(<[u8]>::first_chunk_mut::<8>) {
@@ -192,19 +209,16 @@ impl Stream {
     }
 }
 
-/// The streams of all chunks in one; a byte that two chunks share holds the bits of both.
-fn join(starts: &[u64], streams: Vec<Vec<u8>>) -> Vec<u8> {
-    let bits = starts.last().copied().unwrap_or(0);
-    let mut joined: Vec<u8> = Vec::with_capacity(int::index(bits.div_ceil(8)));
-    for (start, stream) in starts.iter().zip(streams) {
+/// Appends the streams of chunks; a byte that two chunks share holds the bits of both.
+fn join(joined: &mut Vec<u8>, ranges: &[Range<u64>], streams: &[Vec<u8>]) {
+    for (range, stream) in ranges.iter().zip(streams) {
         let own = match (joined.last_mut(), stream.split_first()) {
-            (Some(last), Some((first, own))) if start % 8 != 0 => {
+            (Some(last), Some((first, own))) if range.start % 8 != 0 => {
                 *last |= first;
                 own
             }
-            _ => &stream,
+            _ => stream,
         };
         joined.extend_from_slice(own);
     }
-    joined
 }

@@ -15,7 +15,7 @@ mod tables;
 
 pub use resync::resync;
 
-use super::{DecodeError, EncodeError, Encoded, PartSpec, PartType, Scheme};
+use super::{DecodeError, EncodeError, Encoded, PartSpec, PartType, Scheme, TakePiece};
 use crate::codebook::Codebook;
 use crate::format::{E4M3, FloatFormat};
 use crate::histogram::Histogram;
@@ -124,6 +124,14 @@ impl Scheme for ExponentGap {
 
     fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
         decode::decode(encoded, out)
+    }
+
+    fn decode_pieces(&self, encoded: &Encoded<'_>, take: &mut TakePiece<'_>) -> Result<(), DecodeError> {
+        decode::decode_pieces(encoded, take)
+    }
+
+    fn decode_range(&self, encoded: &Encoded<'_>, first: u64, out: &mut [u8]) -> Result<(), DecodeError> {
+        decode::decode_range(encoded, first, out)
     }
 
     fn decode_reference(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {

@@ -10,7 +10,8 @@ use super::{LaneSymbols, MAX_CODEWORDS, MAX_LEN, nibbles, patch, turn};
 use crate::bits;
 use crate::codebook::Codebook;
 use crate::int;
-use crate::layout::{DecodeError, Encoded, range_of};
+use crate::layout::memory::zeroed;
+use crate::layout::{DecodeError, Encoded, PIECE, TakePiece, range_of};
 use rayon::prelude::*;
 
 /// Codewords that are read from one window: 4 of 13 bits out of at least 57.
@@ -23,9 +24,40 @@ pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> R
     check_length(encoded, out)?;
     let parts = Parts::new::<S>(encoded)?;
     let table = Table::new::<S>(&encoded.codebook);
+    decode_chunks::<S>(&parts, &table, 0, out)
+}
+
+/// Decodes whole chunks, some at a time, each time into the same memory.
+pub(super) fn decode_pieces<S: LaneSymbols>(
+    encoded: &Encoded<'_>,
+    take: &mut TakePiece<'_>,
+) -> Result<(), DecodeError> {
+    let parts = Parts::new::<S>(encoded)?;
+    let table = Table::new::<S>(&encoded.codebook);
+    let (elements, chunk) = (int::index(encoded.elements), parts.geometry.chunk);
+    let chunks = (PIECE / chunk).max(1);
+    let mut memory = zeroed(elements.min(chunks * chunk))?;
+    for first in (0..parts.geometry.chunks).step_by(chunks) {
+        let rest = elements - first * chunk;
+        let piece = &mut memory[..rest.min(chunks * chunk)];
+        decode_chunks::<S>(&parts, &table, first, piece)?;
+        if take(piece).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Decodes the chunks from `first` on, as many as `out` has room for.
+fn decode_chunks<S: LaneSymbols>(
+    parts: &Parts<'_>,
+    table: &Table,
+    first: usize,
+    out: &mut [u8],
+) -> Result<(), DecodeError> {
     let chunks = out.par_chunks_mut(parts.geometry.chunk).enumerate().with_min_len(1);
-    chunks.try_for_each_init(Vec::new, |streams, (index, out)| {
-        decode_chunk::<S>(&parts, &table, &parts.chunk::<S>(index)?, streams, out)
+    chunks.try_for_each_init(Vec::new, |streams, (number, out)| {
+        decode_chunk::<S>(parts, table, &parts.chunk::<S>(first + number)?, streams, out)
     })
 }
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::codebook::Codebook;
 use crate::int;
+use crate::layout::memory::zeroed;
 use crate::layout::{EncodeError, Encoded, Part};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -28,20 +29,26 @@ pub(super) fn encode<S: LaneSymbols>(
     let entries = entries(&plan.measured)?;
     let end = entries.last().copied().unwrap_or_default();
 
-    let mut rows = vec![Word::default(); end.first_row as usize * LANES];
-    let mut tails = vec![Word::default(); end.first_tail as usize];
-    let mut places = Vec::with_capacity(plan.measured.len());
-    let (mut rows_left, mut tails_left) = (&mut rows[..], &mut tails[..]);
+    let mut rows = zeroed::<Word>(end.first_row as usize * LANES)?;
+    let mut tails = zeroed::<Word>(end.first_tail as usize)?;
+    let raw_bytes = if has_raw::<S>() { nibbles::packed_bytes(data.len() as u64) } else { 0 };
+    let mut packed = zeroed::<u8>(int::index(raw_bytes))?;
+    let mut rooms = Vec::with_capacity(plan.measured.len());
+    let (mut rows_left, mut tails_left, mut packed_left) = (&mut rows[..], &mut tails[..], &mut packed[..]);
     for measured in &plan.measured {
         let (own_rows, rows) = rows_left.split_at_mut(measured.rows() as usize * LANES);
         let (own_tails, tails) = tails_left.split_at_mut(int::index(measured.tail_words()));
-        places.push((own_rows, own_tails));
-        (rows_left, tails_left) = (rows, tails);
+        let (own_packed, packed) = packed_left.split_at_mut(packed_left.len().min(plan.geometry.chunk / 2));
+        rooms.push((own_rows, own_tails, own_packed));
+        (rows_left, tails_left, packed_left) = (rows, tails, packed);
     }
     let codes = Codes::new(codebook);
-    data.par_chunks(plan.geometry.chunk).zip(places).zip(&plan.measured).for_each(
-        |((data, (rows, tails)), measured)| codes.chunk::<S>(data, measured, &measure, rows, tails),
-    );
+    let tasks = data.par_chunks(plan.geometry.chunk).zip(rooms).zip(&plan.measured);
+    tasks.for_each_init(Vec::new, |copy, ((data, (rows, tails, packed)), measured)| {
+        let data = copied(data, copy);
+        codes.chunk::<S>(data, measured, &measure, rows, tails);
+        nibbles::pack(data, packed);
+    });
 
     let mut bytes = vec![
         rows.into_flattened(),
@@ -49,9 +56,6 @@ pub(super) fn encode<S: LaneSymbols>(
         entries.into_iter().flat_map(|entry| entry.to_bits().to_le_bytes()).collect(),
     ];
     if has_raw::<S>() {
-        let mut packed = vec![0; int::index(nibbles::packed_bytes(data.len() as u64))];
-        let tasks = data.par_chunks(plan.geometry.chunk).zip(packed.par_chunks_mut(plan.geometry.chunk / 2));
-        tasks.for_each(|(data, packed)| nibbles::pack(data, packed));
         bytes.push(packed);
     }
     let parts = PARTS.iter().zip(bytes);
@@ -69,6 +73,15 @@ pub(super) fn encode<S: LaneSymbols>(
             .into(),
         parts: parts.map(part).collect(),
     })
+}
+
+/// A chunk's bytes in memory of our own. The data may be a mapped file that someone writes to, and code is not made for bytes that
+/// change while it looks. A chunk that changes between the passes is encoded to something that does not come back, within the
+/// room that was measured for it; who encodes such data decodes them again.
+fn copied<'a>(data: &[u8], copy: &'a mut Vec<u8>) -> &'a [u8] {
+    copy.clear();
+    copy.extend_from_slice(data);
+    copy
 }
 
 /// What the first pass decides.
@@ -104,7 +117,9 @@ impl Plan {
         loop {
             let geometry = Geometry::new(elements, elements_per_lane);
             let chunks = data.par_chunks(geometry.chunk);
-            let measured: Vec<Measured> = chunks.map(|chunk| measure.chunk::<S>(chunk, turn_bits)).collect();
+            let measured =
+                chunks.map_init(Vec::new, |copy, chunk| measure.chunk::<S>(copied(chunk, copy), turn_bits));
+            let measured: Vec<Measured> = measured.collect();
             let lead_rows = measured.iter().map(|chunk| chunk.lead_rows).max().unwrap_or(0);
             let lead_rows = u64::from(lead_rows.max(1));
             if lead_rows <= MAX_LEAD_ROWS || elements_per_lane == S::LENGTHS.least {

@@ -29,7 +29,7 @@ mod words;
 pub use chunk::ChunkEntry;
 pub use geometry::{LANES, LaneLengths, VECTOR, elements_per_lane};
 
-use super::{Aim, DecodeError, EncodeError, Encoded, PartSpec, PartType, Scheme};
+use super::{Aim, DecodeError, EncodeError, Encoded, PartSpec, PartType, Scheme, TakePiece};
 use crate::codebook::Codebook;
 use crate::format::FloatFormat;
 use crate::histogram::Histogram;
@@ -262,6 +262,10 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
 
     fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
         decode::decode::<S>(encoded, out)
+    }
+
+    fn decode_pieces(&self, encoded: &Encoded<'_>, take: &mut TakePiece<'_>) -> Result<(), DecodeError> {
+        decode::decode_pieces::<S>(encoded, take)
     }
 
     fn decode_range(&self, encoded: &Encoded<'_>, first: u64, out: &mut [u8]) -> Result<(), DecodeError> {

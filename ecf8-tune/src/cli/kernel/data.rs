@@ -3,7 +3,7 @@
 use super::super::answer::Failure;
 use clap::Args;
 use ecf8_codegen::strategy::Strategy;
-use ecf8_core::container::{CompressedFile, CompressedTensor};
+use ecf8_core::container::{CompressedTensor, Model};
 use ecf8_core::{Codebook, Encoded, Scheme, synthetic};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ const SIDE: usize = 4096;
 /// Where the data come from.
 #[derive(Debug, Args)]
 pub(super) struct DataArgs {
-    /// Take a tensor in this compressed file (default: Gaussian weights scaled in 128×128 blocks)
+    /// Take a tensor of this compressed file or folder (default: Gaussian weights scaled in 128×128 blocks)
     #[arg(long, value_name = "FILE", requires = "tensor")]
     from: Option<PathBuf>,
     /// The tensor to take
@@ -26,7 +26,7 @@ impl DataArgs {
     pub(super) fn codebook(&self, strategy: &dyn Strategy) -> Result<Codebook, Failure> {
         match (&self.from, &self.tensor) {
             (Some(from), Some(name)) => {
-                Ok(tensor(&CompressedFile::open(from)?, from, name, strategy)?.codebook().clone())
+                Ok(tensor(&Model::open(from)?, from, name, strategy)?.codebook().clone())
             }
             _ => {
                 let scheme = first_scheme(strategy)?;
@@ -42,9 +42,7 @@ impl DataArgs {
         f: impl FnOnce(&Encoded<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         match (&self.from, &self.tensor) {
-            (Some(from), Some(name)) => {
-                f(&tensor(&CompressedFile::open(from)?, from, name, strategy)?.encoded())
-            }
+            (Some(from), Some(name)) => f(&tensor(&Model::open(from)?, from, name, strategy)?.encoded()),
             _ => {
                 let scheme = first_scheme(strategy)?;
                 let weights = typical();
@@ -65,13 +63,13 @@ impl DataArgs {
 
 /// The tensor, checked to be one that the strategy decodes.
 fn tensor<'f>(
-    file: &'f CompressedFile,
+    model: &'f Model,
     from: &Path,
     name: &str,
     strategy: &dyn Strategy,
 ) -> Result<CompressedTensor<'f>, Failure> {
     let from = from.display();
-    let tensor = file.tensor(name).ok_or_else(|| {
+    let tensor = model.files.iter().find_map(|file| file.tensor(name)).ok_or_else(|| {
         Failure::request(format!(
             "{from} has no compressed tensor `{name}`; `ecf8 inspect {from}` lists them"
         ))

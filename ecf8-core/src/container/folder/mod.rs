@@ -1,0 +1,128 @@
+//! A model's folder: what is in it, and what becomes of each file.
+
+mod files;
+mod hub;
+mod index;
+mod list;
+
+pub(super) use files::{Copied, FileList, copy_file};
+pub(super) use index::{MissingShard, missing_shards};
+pub(super) use list::{Found, Listing, is_weights_name};
+
+use super::Progress;
+use super::output::is_temporary;
+use crate::error::{Error, Result};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// A folder with a model.
+#[derive(Debug)]
+pub(super) struct Folder {
+    /// The folder itself: of an entry of a hub's cache, its snapshot.
+    pub(super) root: PathBuf,
+    /// The files in it, in order.
+    pub(super) files: Vec<Found>,
+    /// The folders in it that hold nothing, in order.
+    pub(super) empty_folders: Vec<PathBuf>,
+    /// The list of what was copied when it was compressed, if it is compressed and has one.
+    pub(super) list: Option<FileList>,
+    /// Shards that an index names and that are not there.
+    pub(super) missing: Vec<MissingShard>,
+    /// What the user should know about it.
+    pub(super) notes: Vec<String>,
+}
+
+/// What a folder is opened as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// A model that is not compressed.
+    Plain,
+    /// Containers, and a list of what was copied beside them.
+    Compressed,
+}
+
+impl Folder {
+    /// Lists a folder.
+    ///
+    /// # Errors
+    /// If it cannot be listed, or holds something that is no file, or an index or list that is damaged.
+    pub(super) fn open(path: &Path, content: Content) -> Result<Self> {
+        let mut notes = Vec::new();
+        let root = match hub::snapshot(path)? {
+            Some(snapshot) => {
+                notes.push(format!(
+                    "{} is an entry of a hub's cache; its snapshot {} is taken",
+                    path.display(),
+                    snapshot.display()
+                ));
+                snapshot
+            }
+            None => path.to_owned(),
+        };
+        let Listing { mut files, empty_folders, leftovers } = Listing::of(&root)?;
+        notes.extend(leftovers.iter().map(|name| {
+            format!(
+                "{} is an unfinished output and not taken for a part of the model",
+                root.join(name).display()
+            )
+        }));
+        let list = if content == Content::Compressed { FileList::find(&root, &files)? } else { None };
+        if let Some(list) = &list {
+            files.retain(|found| found.name != list.name);
+        }
+        notes.extend(files.iter().filter(|found| found.is_no_weights_after_all).map(|found| {
+            format!("{} is hidden and no safetensors file: copied as it is", root.join(&found.name).display())
+        }));
+        let absent: BTreeSet<&Path> =
+            list.iter().flat_map(|list| &list.absent).map(PathBuf::as_path).collect();
+        let names: BTreeSet<&Path> = files.iter().map(|found| found.name.as_path()).collect();
+        let mut missing = missing_shards(&root, &names)?;
+        for one in &mut missing {
+            one.is_dispensable |= one.path().is_some_and(|path| absent.contains(path.as_path()));
+        }
+        notes.extend(index::notes(&missing));
+        notes.extend(index::gaps_in_numbering(&names));
+        Ok(Self { root, files, empty_folders, list, missing, notes })
+    }
+
+    /// Refuses a folder that lacks a shard which an index names, unless loaders do without it: whole weights are beside
+    /// the index, or it was missing already when the folder was compressed.
+    pub(super) fn require_shards(&self) -> Result<()> {
+        match self.missing.iter().find(|missing| !missing.is_dispensable) {
+            Some(missing) => Err(missing.clone().into_error()),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a compressed folder that lacks a file which its list names.
+    pub(super) fn require_listed(&self) -> Result<()> {
+        let Some(list) = &self.list else { return Ok(()) };
+        let there: Vec<&Path> = self.files.iter().map(|found| found.name.as_path()).collect();
+        match list.missing(&there) {
+            Some(name) => {
+                Err(Error::MissingFile { path: self.root.join(name), list: list.name().to_owned() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The files that hold weights.
+    pub(super) fn weights(&self) -> impl Iterator<Item = &Found> {
+        self.files.iter().filter(|found| found.is_weights)
+    }
+
+    /// The others.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Found> {
+        self.files.iter().filter(|found| !found.is_weights)
+    }
+
+    /// Refuses a folder without weights.
+    pub(super) fn require_weights(&self, path: &Path) -> Result<()> {
+        if self.weights().next().is_none() { Err(Error::NoModel { path: path.to_owned() }) } else { Ok(()) }
+    }
+
+    /// Tells what there is to tell.
+    pub(super) fn tell(&self, progress: &dyn Progress) {
+        self.notes.iter().for_each(|note| progress.note(note));
+    }
+}

@@ -1,0 +1,206 @@
+//! Outputs which appear under their name only when whole.
+//!
+//! An output is written under a hidden name, `.ecf8-XXXXXX.tmp`, beside the place where it will be, and gets its name at
+//! the end. The process that writes it holds a lock on it, so that another can tell what is at work from what was left.
+
+mod check;
+mod modes;
+mod naming;
+mod room;
+mod stale;
+mod unfinished;
+
+pub(super) use check::Target;
+pub(super) use modes::Mode;
+pub(super) use stale::{clear_stale, is_temporary};
+pub use unfinished::abandon_outputs;
+
+use crate::error::{IoContext, Result};
+use rayon::prelude::*;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use tempfile::{NamedTempFile, TempDir};
+use unfinished::Unfinished;
+
+/// What the names of temporary files and folders begin and end with; six letters or digits are between.
+const TEMPORARY: (&str, &str) = (".ecf8-", ".tmp");
+
+fn builder() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
+    builder
+}
+
+/// A file being written: an output, or a file of an output that is a folder.
+pub(super) struct PendingFile {
+    file: File,
+    path: PathBuf,
+    shown: PathBuf,
+}
+
+impl PendingFile {
+    pub(super) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Where it is for now.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where it will be, for messages.
+    pub(super) fn target(&self) -> &Path {
+        &self.shown
+    }
+}
+
+/// An output under a temporary name; removed when dropped before [`PendingOutput::finish`].
+pub(super) struct PendingOutput {
+    temporary: Temporary,
+    unfinished: Unfinished,
+    target: Target,
+}
+
+enum Temporary {
+    File(NamedTempFile),
+    Folder(Folder),
+}
+
+struct Folder {
+    temporary: TempDir,
+    /// Held for as long as the folder is written.
+    _lock: Option<File>,
+    /// Whether the temporary folder is in the output, which is there and empty, and not beside it.
+    is_within: bool,
+}
+
+impl PendingOutput {
+    /// Begins an output that is a file.
+    pub(super) fn file(target: Target, mode: Mode) -> Result<Self> {
+        probe_name(&target, |path| mode.create(path).map(|_| ()))?;
+        let mut builder = builder();
+        mode.apply(&mut builder);
+        loop {
+            let create = || builder.tempfile_in(target.parent());
+            let (temporary, unfinished) =
+                Unfinished::begin(create, NamedTempFile::path).at(&target.shown, "write")?;
+            // Not every file system has locks; there, leftovers are named and not removed.
+            let _ = temporary.as_file().lock();
+            if temporary.path().exists() {
+                return Ok(Self { temporary: Temporary::File(temporary), unfinished, target });
+            }
+            // Taken for a leftover in the moment before it was locked.
+        }
+    }
+
+    /// Begins an output that is a folder.
+    pub(super) fn folder(target: Target, mode: Mode) -> Result<Self> {
+        let mut builder = builder();
+        mode.apply(&mut builder);
+        let mut is_within = target.is_empty_folder && target.is_mount_point();
+        if !is_within {
+            match probe_name(&target, |path| mode.create_dir(path)) {
+                // A folder that was made for the output is enough, who may write beside it or not.
+                Err(_) if target.is_empty_folder => is_within = true,
+                probed => probed?,
+            }
+        }
+        loop {
+            let create = || builder.tempdir_in(if is_within { &target.path } else { target.parent() });
+            let (temporary, unfinished) =
+                Unfinished::begin(create, TempDir::path).at(&target.shown, "write")?;
+            let lock = File::open(temporary.path()).ok().filter(|folder| folder.lock().is_ok());
+            if temporary.path().exists() {
+                let folder = Folder { temporary, _lock: lock, is_within };
+                return Ok(Self { temporary: Temporary::Folder(folder), unfinished, target });
+            }
+        }
+    }
+
+    /// The file that this output is.
+    pub(super) fn open_file(&self) -> Result<PendingFile> {
+        let Self { temporary: Temporary::File(temporary), target, .. } = self else {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory)).at(&self.target.shown, "write");
+        };
+        let file = temporary.as_file().try_clone().at(&target.shown, "write")?;
+        Ok(PendingFile { file, path: temporary.path().to_owned(), shown: target.shown.clone() })
+    }
+
+    /// Makes the file `name` within this output, which is a folder, with permissions like those of `original`.
+    pub(super) fn create_file(&self, name: &Path, original: &Path) -> Result<PendingFile> {
+        let (path, shown) = (self.path().join(name), self.target.shown.join(name));
+        let mode = Mode::like(original).at(original, "examine")?;
+        let file = mode.create(&path).at(&shown, "write")?;
+        Ok(PendingFile { file, path, shown })
+    }
+
+    /// Makes the folder `name` within this output, which is a folder, with permissions like those of `original`.
+    pub(super) fn create_folder(&self, name: &Path, original: &Path) -> Result<()> {
+        let mode = Mode::like(original).at(original, "examine")?;
+        mode.create_dir(&self.path().join(name)).at(&self.target.shown.join(name), "make the folder")
+    }
+
+    /// Where it is for now.
+    fn path(&self) -> &Path {
+        match &self.temporary {
+            Temporary::File(temporary) => temporary.path(),
+            Temporary::Folder(folder) => folder.temporary.path(),
+        }
+    }
+
+    /// Writes everything through to the disk and gives the output its name.
+    pub(super) fn finish(self) -> Result<()> {
+        self.sync()?;
+        let Self { temporary, unfinished, target } = self;
+        unfinished.finish(|| match temporary {
+            Temporary::File(temporary) => naming::name_file(temporary, &target),
+            Temporary::Folder(Folder { temporary, is_within: true, .. }) => {
+                naming::fill_folder(temporary, &target)
+            }
+            Temporary::Folder(Folder { temporary, .. }) => naming::name_folder(temporary, &target),
+        })
+    }
+
+    fn sync(&self) -> Result<()> {
+        let root = match &self.temporary {
+            Temporary::File(temporary) => {
+                return temporary.as_file().sync_all().at(&self.target.shown, "write");
+            }
+            Temporary::Folder(folder) => folder.temporary.path(),
+        };
+        let (mut folders, mut files) = (vec![root.to_owned()], Vec::new());
+        let mut index = 0;
+        while let Some(folder) = folders.get(index).cloned() {
+            index += 1;
+            for entry in fs::read_dir(&folder).at(&folder, "list")? {
+                let entry = entry.at(&folder, "list")?;
+                let is_dir = entry.file_type().at(&entry.path(), "examine")?.is_dir();
+                if is_dir { folders.push(entry.path()) } else { files.push(entry.path()) }
+            }
+        }
+        // File systems write many files at once for little more than one.
+        files.par_iter().try_for_each(|path| {
+            let shown = self.target.shown.join(path.strip_prefix(root).unwrap_or(path));
+            File::open(path).and_then(|file| file.sync_all()).at(&shown, "write")
+        })?;
+        folders.iter().for_each(|folder| sync_dir(folder));
+        Ok(())
+    }
+}
+
+/// Makes something of the output's name in a folder beside it, so that a name which the file system does not take is found
+/// out now and not after the work.
+fn probe_name(target: &Target, create: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+    let probe = || {
+        let folder = builder().tempdir_in(target.parent())?;
+        create(&folder.path().join(target.name()))?;
+        folder.close()
+    };
+    probe().at(&target.shown, "write")
+}
+
+/// Makes a rename durable. Not every file system can, and the data are whole either way.
+fn sync_dir(path: &Path) {
+    let _ = File::open(path).and_then(|dir| dir.sync_all());
+}
