@@ -3,7 +3,7 @@
 use super::SMALL_BYTES;
 use super::choice::SchemeChoice;
 use super::file_header::{self, Deflated};
-use super::manifest::TensorEntry;
+use super::manifest::{Params, TensorEntry};
 use super::sharing::{self, Codebooks, Rules, SharedCodebook};
 use super::subject::Subject;
 use crate::checksum::to_hex;
@@ -11,7 +11,6 @@ use crate::codebook::cluster::MOST;
 use crate::header::TensorRecord;
 use crate::layout::{Aim, EncodeError, Scheme};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
 
 /// So many small tensors are enough to tell which scheme suits them all best.
 const ENOUGH: usize = 2048;
@@ -38,7 +37,7 @@ pub(super) struct Candidate<'a> {
     pub(super) codebook: SharedCodebook,
     /// Bounds for the parts' lengths, or exact.
     lengths: Vec<u64>,
-    params: BTreeMap<String, u64>,
+    params: Params,
     /// What all parts are likely to take, where their lengths are bounds from above.
     pub(super) likely: Option<u64>,
 }
@@ -171,8 +170,8 @@ pub(super) fn candidates<'a>(
     Candidates { list: list.into_iter().map(|(_, candidate)| candidate).collect(), kept, comparisons }
 }
 
-fn largest_params(scheme: &dyn Scheme) -> BTreeMap<String, u64> {
-    scheme.largest_params().iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+fn largest_params(scheme: &dyn Scheme) -> Params {
+    Params::of(scheme.largest_params().iter().copied())
 }
 
 /// Entries of tensors that stand for all others, as they will be about; how much smaller they become by deflating.
@@ -183,8 +182,7 @@ pub(super) fn deflated(subjects: &[Subject<'_>], schemes: &[&'static dyn Scheme]
     let sample = runs.flat_map(|run| &run[..run.len().min(SAMPLE_RUN)]).map(|subject| {
         let bytes = subject.record.bytes();
         let lengths = [bytes / 2, bytes / 7, 8 * (2 + bytes / 4096)].to_vec();
-        let params = [("elements_per_lane", 128), ("lead_rows", 2 + subject.checksum % 9)];
-        let params = params.map(|(name, value)| (name.to_owned(), value)).into();
+        let params = Params::of([("elements_per_lane", 128), ("lead_rows", 2 + subject.checksum % 9)]);
         let codebook = SharedCodebook::default();
         Candidate { subject, scheme: *scheme, codebook, lengths, params, likely: None }.entry()
     });

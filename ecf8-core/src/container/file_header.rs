@@ -1,7 +1,7 @@
 //! The header of a container, from what its tensors became.
 
 use super::manifest::{Continuation, ListsOf, Manifest, TensorEntry};
-use super::plan::Plan;
+use super::plan::{Plan, Planned};
 use super::{
     ALIGNMENT, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL,
     OWN_PREFIX,
@@ -162,20 +162,8 @@ pub(super) struct Outcome {
     pub(super) kept: Vec<TensorRecord>,
 }
 
-impl Outcome {
-    /// The most that may become of a plan: the longest parts that the planned tensors may have, none shorter than what keeping
-    /// the tensor takes.
-    pub(super) fn at_most(plan: &Plan<'_>) -> Self {
-        let tensors = plan.tensors.iter().map(|planned| {
-            let mut entry = planned.entry.clone();
-            if let Some(first) = entry.lengths.first_mut().filter(|_| planned.scheme.shares()) {
-                *first = (*first).max(planned.record.bytes());
-            }
-            (planned.scheme, entry)
-        });
-        Self { tensors: tensors.collect(), kept: plan.kept.clone() }
-    }
-}
+/// A compressed tensor: its scheme and its entry in the manifest.
+type Compressed<'a> = (&'static dyn Scheme, &'a TensorEntry);
 
 /// Everything of a container that is not a tensor's data.
 pub(super) struct Description {
@@ -190,24 +178,47 @@ pub(super) struct Description {
 impl Description {
     /// Describes an outcome of a plan.
     pub(super) fn new(plan: &Plan<'_>, outcome: &Outcome) -> io::Result<Self> {
+        let tensors: Vec<Compressed<'_>> =
+            outcome.tensors.iter().map(|(scheme, entry)| (*scheme, entry)).collect();
         let guard = outcome.tensors.first().map(|(_, entry)| entry.name.as_str());
-        Self::guarded_by(guard, plan, outcome, false)
+        Self::guarded_by(guard, plan, &tensors, &outcome.kept, false)
     }
 
     /// Describes the most that may become of a plan. Whichever tensors are kept after all, the guard takes no more than here. Of
     /// the container's own tensor with the original header, only the length is right, and that about where texts are long.
     pub(super) fn at_most(plan: &Plan<'_>) -> io::Result<Self> {
         let names = plan.tensors.iter().map(|planned| planned.record.name.as_str());
-        Self::guarded_by(names.max_by_key(|name| name_json_len(name)), plan, &Outcome::at_most(plan), true)
+        let guard = names.max_by_key(|name| name_json_len(name));
+        // The parts of a tensor that may be kept after all take no less than keeping it does.
+        let longest = |planned: &Planned| {
+            let mut entry = planned.entry.clone();
+            if let Some(first) = entry.lengths.first_mut().filter(|_| planned.scheme.shares()) {
+                *first = (*first).max(planned.record.bytes());
+            }
+            entry
+        };
+        let named = plan.tensors.iter().filter(|planned| !planned.entry.pooled);
+        let named: Vec<TensorEntry> = named.map(longest).collect();
+        let mut named = named.iter();
+        let entry_of = |planned: &'_ Planned| if planned.entry.pooled { None } else { named.next() };
+        let mut entries: Vec<Option<&TensorEntry>> = plan.tensors.iter().map(entry_of).collect();
+        let tensors: Vec<Compressed<'_>> = plan
+            .tensors
+            .iter()
+            .zip(&mut entries)
+            .map(|(planned, entry)| (planned.scheme, entry.take().unwrap_or(&planned.entry)))
+            .collect();
+        Self::guarded_by(guard, plan, &tensors, &plan.kept, true)
     }
 
     fn guarded_by(
         guard: Option<&str>,
         plan: &Plan<'_>,
-        outcome: &Outcome,
+        tensors: &[Compressed<'_>],
+        kept: &[TensorRecord],
         is_bound: bool,
     ) -> io::Result<Self> {
-        let used = Used::of(plan, &outcome.tensors);
+        let used = Used::of(plan, tensors);
         let mut manifest = Manifest {
             format_version: FORMAT_VERSION,
             prefix: Some(plan.prefix.clone()).filter(|prefix| prefix != OWN_PREFIX),
@@ -219,11 +230,11 @@ impl Description {
         };
         let mut lists = Vec::new();
         if plan.has_pool() {
-            serde_json::to_writer(&mut lists, &used.lists(&outcome.tensors))?;
+            serde_json::to_writer(&mut lists, &used.lists(tensors))?;
             let checksum = to_hex(if is_bound { 0 } else { checksum(&lists) });
             manifest.continued = Some(Continuation { length: lists.len() as u64, checksum });
         } else {
-            let lists = used.lists(&outcome.tensors);
+            let lists = used.lists(tensors);
             manifest.codebooks = lists.codebooks.iter().map(|text| (*text).to_owned()).collect();
             manifest.tensors = lists.tensors.into_iter().cloned().collect();
         }
@@ -240,7 +251,7 @@ impl Description {
         manifest.header.deflated = own_header.len() as u64;
 
         let mut entries: Vec<Entry> = guard.map(guard_entry).into_iter().collect();
-        entries.extend(stored_entries(plan, outcome));
+        entries.extend(stored_entries(plan, tensors, kept));
         let begin: u64 = entries.iter().map(|entry| entry.bytes).sum();
         let bytes = (begin + own_header.len() as u64).next_multiple_of(CHECKSUM_BYTES) - begin;
         own_header.resize(int::index(bytes), 0);
@@ -260,10 +271,10 @@ impl Description {
 }
 
 /// Parts, pool and kept tensors, in the order of their data.
-fn stored_entries(plan: &Plan<'_>, outcome: &Outcome) -> Vec<Entry> {
+fn stored_entries(plan: &Plan<'_>, tensors: &[Compressed<'_>], kept: &[TensorRecord]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut pool = 0u64;
-    for (scheme, entry) in &outcome.tensors {
+    for (scheme, entry) in tensors {
         if entry.pooled {
             pool = entry.lengths.iter().fold(pool, |sum, length| sum.saturating_add(padded(*length)));
         } else {
@@ -275,7 +286,7 @@ fn stored_entries(plan: &Plan<'_>, outcome: &Outcome) -> Vec<Entry> {
         let name = format!("{}.{OWN_POOL}", plan.prefix);
         entries.push(Entry { name, dtype: Dtype::U8, shape: vec![pool], bytes: pool });
     }
-    entries.extend(outcome.kept.iter().map(kept_entry));
+    entries.extend(kept.iter().map(kept_entry));
     entries
 }
 
@@ -287,13 +298,13 @@ struct Used<'a> {
 }
 
 impl<'a> Used<'a> {
-    fn of(plan: &'a Plan<'_>, tensors: &[(&'static dyn Scheme, TensorEntry)]) -> Self {
+    fn of(plan: &'a Plan<'_>, tensors: &[Compressed<'_>]) -> Self {
         let mut indices: BTreeMap<usize, usize> =
             tensors.iter().map(|(_, entry)| (entry.codebook, 0)).collect();
         indices.values_mut().enumerate().for_each(|(index, used)| *used = index);
-        let renumbered = |(_, entry): &(_, TensorEntry)| TensorEntry {
+        let renumbered = |(_, entry): &Compressed<'_>| TensorEntry {
             codebook: indices.get(&entry.codebook).copied().unwrap_or_default(),
-            ..entry.clone()
+            ..(*entry).clone()
         };
         Self {
             codebooks: indices
@@ -306,10 +317,10 @@ impl<'a> Used<'a> {
         }
     }
 
-    fn lists(&'a self, tensors: &'a [(&'static dyn Scheme, TensorEntry)]) -> ListsOf<'a> {
+    fn lists(&'a self, tensors: &[Compressed<'a>]) -> ListsOf<'a> {
         let tensors = match &self.renumbered {
             Some(renumbered) => renumbered.iter().collect(),
-            None => tensors.iter().map(|(_, entry)| entry).collect(),
+            None => tensors.iter().map(|(_, entry)| *entry).collect(),
         };
         ListsOf { codebooks: &self.codebooks, tensors }
     }
