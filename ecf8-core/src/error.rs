@@ -320,6 +320,18 @@ impl Error {
         }
     }
 
+    /// Whether it comes from the bytes of a file, so that other bytes may give another error or none.
+    pub(crate) fn is_of_bytes(&self) -> bool {
+        let is_of_header = matches!(
+            self,
+            Self::Header { .. }
+                | Self::Version { .. }
+                | Self::NotCompressed { .. }
+                | Self::AlreadyCompressed { .. }
+        );
+        is_of_header || self.is_data_error()
+    }
+
     /// Whether the data are wrong (exit status 1) rather than the request (exit status 2).
     #[must_use]
     pub fn is_data_error(&self) -> bool {
@@ -372,6 +384,7 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             "; free some space or choose another disk"
         }
+        io::ErrorKind::OutOfMemory => "; free some memory, or allow more (`ulimit -v`)",
         io::ErrorKind::NotADirectory => "; a part of the path is a file, choose another place",
         _ => "",
     }

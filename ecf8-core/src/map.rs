@@ -88,13 +88,13 @@ impl MappedFile {
         Ok(())
     }
 
-    /// The same result, or [`Error::Changed`] instead of an error with the data, if that is because the file changed.
+    /// The same result, or [`Error::Changed`] instead of an error with the bytes, if that is because the file changed.
     ///
     /// # Errors
     /// That of `result`, or [`Error::Changed`].
     pub fn or_changed<T>(&self, result: Result<T>) -> Result<T> {
         match result {
-            Err(error) if error.is_data_error() => match self.check_unchanged() {
+            Err(error) if error.is_of_bytes() => match self.check_unchanged() {
                 Err(changed @ Error::Changed { .. }) => Err(changed),
                 _ => Err(error),
             },

@@ -39,7 +39,7 @@ impl CompressedFile {
 }
 
 impl CompressedTensor<'_> {
-    /// Its original bytes, decoded piece by piece into some 16 MiB of memory. They are checked when all are taken: if they are
+    /// Its original bytes, decoded piece by piece into some 8 MiB of memory. They are checked when all are taken: if they are
     /// not the original ones, this fails then, and what was taken is to be thrown away.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl CompressedTensor<'_> {
         self.or_changed(checked)
     }
 
-    /// Checks that it decodes to its original bytes, by their checksum; takes some 16 MiB of memory.
+    /// Checks that it decodes to its original bytes, by their checksum; takes some 8 MiB of memory.
     ///
     /// # Errors
     /// If its parts are damaged, or there is no memory for a piece.

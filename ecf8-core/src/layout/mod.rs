@@ -34,7 +34,7 @@ pub enum Aim {
 
 /// Elements that are decoded at once where a tensor is decoded in pieces, about: enough work for many threads, and little beside
 /// a large tensor. Tests have few large tensors, and many pieces all the same.
-pub(crate) const PIECE: usize = if cfg!(test) { 10_000 } else { 16 << 20 };
+pub(crate) const PIECE: usize = if cfg!(test) { 10_000 } else { 8 << 20 };
 
 /// Takes the pieces of a tensor one by one, in order, and says whether to go on.
 pub type TakePiece<'a> = dyn FnMut(&[u8]) -> ControlFlow<()> + 'a;
@@ -136,7 +136,7 @@ pub trait Scheme: Sync + Debug {
     /// holds bytes without meaning.
     fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError>;
 
-    /// Decodes as [`Scheme::decode`] does, piece by piece, into memory for one of them: some 16 MiB, however large the tensor is.
+    /// Decodes as [`Scheme::decode`] does, piece by piece, into memory for one of them: some 8 MiB, however large the tensor is.
     /// Ends early, without an error, if `take` wants no more. What was taken has no meaning if this fails.
     ///
     /// # Errors

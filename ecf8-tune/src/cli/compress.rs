@@ -17,7 +17,8 @@ const MAX_THREADS: i64 = 1024;
 #[command(after_help = "Examples:\n  ecf8 compress model.safetensors -o model.ecf8.safetensors\n  \
     ecf8 compress Qwen3-8B-FP8/ -o Qwen3-8B-ECF8/\n  \
     ecf8 compress model.safetensors -o paper.safetensors --scheme exponent-gap\n\n\
-    Every tensor is decoded again and compared before the output gets its name.")]
+    Every tensor is decoded again and compared before the output gets its name. An input that changes meanwhile is an error.\n\
+    Memory: .65 to .9 times the largest tensor, or some 150 MiB for many smaller ones.")]
 pub(super) struct Compress {
     /// File or folder to compress
     input: PathBuf,
@@ -75,6 +76,7 @@ impl Goal {
 /// Restore the original file or folder, byte for byte
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  ecf8 decompress model.ecf8.safetensors -o restored.safetensors\n\n\
+    Takes some 100 MiB of memory at most, however large tensors are.\n\
     A tuning cache that `ecf8 tune` has left in a folder, named after a container there, is not restored: it says so.")]
 pub(super) struct Decompress {
     /// Compressed file or folder

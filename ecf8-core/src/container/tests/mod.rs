@@ -1,5 +1,6 @@
 //! Containers as a user meets them: made, read, restored, damaged, refused.
 
+mod changed;
 mod contradictions;
 mod costs;
 mod damage;
