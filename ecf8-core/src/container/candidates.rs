@@ -61,7 +61,7 @@ impl<'a> Candidate<'a> {
             let (lengths, params) = (Vec::new(), largest_params(scheme));
             return Self { subject, scheme, codebook, lengths, params, likely: Some(0) };
         }
-        let (elements, symbols) = (subject.record.bytes(), subject.symbols(index, scheme));
+        let (elements, symbols) = (subject.elements(), subject.symbols(index, scheme));
         let lengths = scheme.part_bytes(elements, &symbols, &codebook.codebook);
         let bound = lengths.iter().fold(0, |sum: u64, length| sum.saturating_add(*length));
         let likely = scheme.encoded_bytes(elements, &symbols, &codebook.codebook);
@@ -112,6 +112,13 @@ impl<'a> Candidate<'a> {
         let codebook = if codebook_is_shared { 0 } else { self.codebook.text.len() as u64 + 6 };
         let compressed = file_header::compressed_bytes(self.scheme, &self.entry(), self.likely, deflated);
         compressed.saturating_add(codebook) < self.subject.kept_bytes
+    }
+
+    /// What it takes with all that is said of it, but without its codebook, if its parts take so much.
+    pub(super) fn bytes_with(&self, parts: u64, deflated: Deflated) -> u64 {
+        let lengths = likely_lengths(self.scheme, self.subject.record.bytes());
+        let entry = TensorEntry { lengths, ..self.entry() };
+        file_header::compressed_bytes(self.scheme, &entry, Some(parts), deflated)
     }
 }
 
@@ -170,6 +177,11 @@ pub(super) fn candidates<'a>(
     Candidates { list: list.into_iter().map(|(_, candidate)| candidate).collect(), kept, comparisons }
 }
 
+/// Lengths of parts with about as many digits as the true ones have.
+fn likely_lengths(scheme: &dyn Scheme, bytes: u64) -> Vec<u64> {
+    scheme.part_specs().iter().map(|_| bytes / 2).collect()
+}
+
 fn largest_params(scheme: &dyn Scheme) -> Params {
     Params::of(scheme.largest_params().iter().copied())
 }
@@ -205,7 +217,8 @@ impl<'a> Options<'a> {
             .iter()
             .zip(&subject.alone)
             .map(|(scheme, alone)| alone.as_ref().filter(|_| choice.has(*scheme)).map(|alone| alone.least));
-        Self { subject, likely: likely.collect(), weight: 1 }
+        let weight = subject.record.bytes() / subject.elements().max(1);
+        Self { subject, likely: likely.collect(), weight: weight.max(1) }
     }
 
     /// Whether compressing it by a scheme may be worthwhile.
@@ -216,10 +229,9 @@ impl<'a> Options<'a> {
             subject: self.subject,
             scheme,
             codebook: nothing,
-            // As many digits as the likely length has.
-            lengths: scheme.part_specs().iter().map(|_| record.bytes() / 2).collect(),
+            lengths: likely_lengths(scheme, record.bytes()),
             params: largest_params(scheme),
-            likely: self.likely[index],
+            likely: self.likely[index].map(|likely| self.subject.of_whole(likely)),
         };
         candidate.may_be_worthwhile(true, deflated)
     }
@@ -239,7 +251,7 @@ fn share_among(
     open.par_iter_mut().zip(of).for_each(|(one, of)| {
         let shared = &codebooks[of];
         let symbols = one.subject.symbols(index, scheme);
-        let parts = scheme.encoded_bytes(one.subject.record.bytes(), &symbols, &shared.codebook);
+        let parts = scheme.encoded_bytes(one.subject.elements(), &symbols, &shared.codebook);
         one.likely[index] = Some(parts.saturating_add(shared.bytes_each));
     });
     comparisons
@@ -254,7 +266,10 @@ fn of_sample(
     let (large, small): (Vec<_>, Vec<_>) =
         options.iter().partition(|one| one.subject.record.bytes() >= SMALL_BYTES);
     let every = small.len().div_ceil(ENOUGH).max(1);
-    let small = small.into_iter().step_by(every).map(|one| Options { weight: every as u64, ..one.clone() });
+    let small = small
+        .into_iter()
+        .step_by(every)
+        .map(|one| Options { weight: one.weight.saturating_mul(every as u64), ..one.clone() });
     let mut sample: Vec<Options<'_>> = large.into_iter().cloned().chain(small).collect();
     let compared =
         (0..schemes.len()).map(|index| share_among(&mut sample, index, schemes[index], &variant.rules));
@@ -268,7 +283,7 @@ fn drop_hopeless(options: &mut [Options<'_>], schemes: &[&'static dyn Scheme], c
     let hopeless = |all: &[Options<'_>]| -> Vec<bool> {
         let mut sums = vec![(0u64, 0u64, 0u64); schemes.len()];
         for one in all {
-            let bytes = one.subject.record.bytes();
+            let bytes = one.subject.elements();
             for (index, (least, most, original)) in sums.iter_mut().enumerate() {
                 // Where a scheme cannot make a tensor smaller, it stays as it is.
                 let alone =
@@ -303,7 +318,7 @@ fn choose(
     schemes: &[&'static dyn Scheme],
     choice: SchemeChoice,
 ) -> Vec<Option<usize>> {
-    let bytes = |one: &Options<'_>| one.subject.record.bytes();
+    let bytes = |one: &Options<'_>| one.subject.elements();
     let mut for_all = None;
     if choice.is_for_all() {
         let open: Vec<usize> = (0..schemes.len())

@@ -130,7 +130,7 @@ fn deflated_bytes(texts: &[&[u8]]) -> io::Result<u64> {
 }
 
 /// The same, about, where the second is long: then even pieces of it are deflated and stand for the others.
-fn about_deflated(first: &[u8], second: &[u8]) -> io::Result<u64> {
+pub(super) fn about_deflated(first: &[u8], second: &[u8]) -> io::Result<u64> {
     if first.len().max(second.len()) <= LONG {
         return deflated_bytes(&[first, second]);
     }
