@@ -132,6 +132,8 @@ pub(super) fn candidates<'a>(
     let Variant { choice, rules, .. } = variant;
     let shares = schemes.iter().any(|scheme| scheme.shares());
     let mut comparisons = 0;
+    // The codebooks of the tensors that may have each scheme, in their order.
+    let mut shared: Vec<Option<Codebooks>> = schemes.iter().map(|_| None).collect();
     let mut options: Vec<Options<'a>> =
         subjects.iter().map(|subject| Options::new(subject, schemes, *choice)).collect();
     if schemes.len() > 1 {
@@ -148,7 +150,7 @@ pub(super) fn candidates<'a>(
     if schemes.len() > 1 || (shares && subjects.len() > MOST) {
         // Codebooks of tuples are large, but many tensors may share one.
         for index in 0..schemes.len() {
-            comparisons += share_among(&mut options, index, schemes[index], rules);
+            shared[index] = Some(share_among(&mut options, index, schemes[index], rules));
         }
     }
     let chosen = choose(&options, schemes, *choice);
@@ -165,9 +167,16 @@ pub(super) fn candidates<'a>(
     }
     let mut list: Vec<(usize, Candidate<'a>)> = Vec::new();
     for (index, scheme) in schemes.iter().enumerate() {
-        let those: Vec<&Subject<'_>> = by_scheme[index].iter().map(|(_, subject)| *subject).collect();
-        let codebooks = sharing::codebooks(&those, index, *scheme, rules);
-        comparisons += codebooks.comparisons;
+        // Where all of those have the scheme that may, they share as they did.
+        let before = shared[index].take();
+        comparisons += before.as_ref().map_or(0, |before| before.comparisons);
+        let codebooks = before.filter(|before| before.of.len() == by_scheme[index].len());
+        let codebooks = codebooks.unwrap_or_else(|| {
+            let those: Vec<&Subject<'_>> = by_scheme[index].iter().map(|(_, subject)| *subject).collect();
+            let codebooks = sharing::codebooks(&those, index, *scheme, rules);
+            comparisons += codebooks.comparisons;
+            codebooks
+        });
         let made = by_scheme[index].par_iter().zip(&codebooks.of).map(|((place, subject), of)| {
             (*place, Candidate::new(subject, (index, *scheme), codebooks.codebooks[*of].clone()))
         });
@@ -237,24 +246,24 @@ impl<'a> Options<'a> {
     }
 }
 
-/// What each tensor that may have a scheme is likely to take with a codebook that it shares; gives how many pairs were compared.
+/// What each tensor that may have a scheme is likely to take with a codebook that it shares; gives the codebooks.
 fn share_among(
     options: &mut [Options<'_>],
     index: usize,
     scheme: &'static dyn Scheme,
     rules: &Rules,
-) -> usize {
+) -> Codebooks {
     let mut open: Vec<&mut Options<'_>> =
         options.iter_mut().filter(|one| one.likely[index].is_some()).collect();
     let those: Vec<&Subject<'_>> = open.iter().map(|one| one.subject).collect();
-    let Codebooks { of, codebooks, comparisons } = sharing::codebooks(&those, index, scheme, rules);
-    open.par_iter_mut().zip(of).for_each(|(one, of)| {
-        let shared = &codebooks[of];
+    let codebooks = sharing::codebooks(&those, index, scheme, rules);
+    open.par_iter_mut().zip(&codebooks.of).for_each(|(one, of)| {
+        let shared = &codebooks.codebooks[*of];
         let symbols = one.subject.symbols(index, scheme);
         let parts = scheme.encoded_bytes(one.subject.elements(), &symbols, &shared.codebook);
         one.likely[index] = Some(parts.saturating_add(shared.bytes_each));
     });
-    comparisons
+    codebooks
 }
 
 /// The scheme for all tensors as some of them tell: all large ones, and so many small ones. And how many pairs were compared.
@@ -271,8 +280,8 @@ fn of_sample(
         .step_by(every)
         .map(|one| Options { weight: one.weight.saturating_mul(every as u64), ..one.clone() });
     let mut sample: Vec<Options<'_>> = large.into_iter().cloned().chain(small).collect();
-    let compared =
-        (0..schemes.len()).map(|index| share_among(&mut sample, index, schemes[index], &variant.rules));
+    let compared = (0..schemes.len())
+        .map(|index| share_among(&mut sample, index, schemes[index], &variant.rules).comparisons);
     let comparisons = compared.sum();
     (choose(&sample, schemes, variant.choice).into_iter().flatten().next(), comparisons)
 }

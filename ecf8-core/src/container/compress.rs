@@ -5,6 +5,7 @@ use super::directory::FileReport;
 use super::file_header::{
     Deflated, Description, Outcome, compressed_bytes, data_start, framed, kept_entry, padded, stored_bytes,
 };
+use super::kept::kept_by_dtype;
 use super::limits;
 use super::manifest::TensorEntry;
 use super::output::PendingFile;
@@ -49,6 +50,7 @@ fn compress_mapped(
     let mut writer = Writer { output, input, header: &header, checksums: vec![0], written: 0 };
     let (output_bytes, outcome) = writer.write(&plan, &room, progress)?;
     let (compressed_tensors, kept_tensors) = (outcome.tensors.len(), outcome.kept.len());
+    let kept = kept_by_dtype(&outcome.kept);
     // What was read at different times is one file only if nobody wrote to it.
     input.check_unchanged()?;
     // Of very many tensors, what is known takes much memory, and so does reading the container.
@@ -61,6 +63,7 @@ fn compress_mapped(
         output_bytes,
         compressed_tensors,
         kept_tensors,
+        kept,
     })
 }
 

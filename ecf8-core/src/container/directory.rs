@@ -3,6 +3,7 @@
 use super::compress::compress_file;
 use super::decompress::decompress_file;
 use super::folder::{Content, FileList, Folder, Found, MissingShard, copy_file};
+use super::kept::{self, DtypeSummary};
 use super::model::require_unchanged;
 use super::output::{Mode, PendingFile, PendingOutput, Target, clear_stale};
 use super::progress::Progress;
@@ -44,6 +45,8 @@ pub struct FileReport {
     pub compressed_tensors: usize,
     /// Tensors that are stored as they were.
     pub kept_tensors: usize,
+    /// Those by dtype, and why they are kept.
+    pub kept: Vec<DtypeSummary>,
 }
 
 /// What became of a file or folder.
@@ -62,6 +65,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// Tensors that are stored as they were, by dtype, and why.
+    #[must_use]
+    pub fn kept(&self) -> Vec<DtypeSummary> {
+        kept::merged(self.files.iter().flat_map(|file| file.kept.iter().cloned()))
+    }
+
     /// Bytes of all `.safetensors` files read.
     #[must_use]
     pub fn input_bytes(&self) -> u64 {
