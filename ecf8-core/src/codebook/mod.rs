@@ -26,6 +26,8 @@ pub struct Codebook {
     alphabet: usize,
     /// Symbols that have a codeword, in order, and its length. Many tensors may have one codebook, which is in memory once.
     present: Arc<[(u16, u8)]>,
+    /// The first of the symbols with the shortest codeword, and its length.
+    shortest: Option<(u16, u8)>,
 }
 
 /// What is wrong with a codebook.
@@ -86,8 +88,12 @@ impl Codebook {
     /// limit that cannot hold the alphabet is raised to the smallest that can, one above [`MAX_CODE_LEN`] lowered to it.
     #[must_use]
     pub fn huffman(histogram: &Histogram, max_len: u8) -> Self {
-        let present = package_merge::code_lengths(histogram, max_len.min(MAX_CODE_LEN));
-        Self { alphabet: histogram.alphabet(), present: present.into() }
+        Self::new(histogram.alphabet(), package_merge::code_lengths(histogram, max_len.min(MAX_CODE_LEN)))
+    }
+
+    fn new(alphabet: usize, present: Vec<(u16, u8)>) -> Self {
+        let shortest = present.iter().copied().min_by_key(|(_, length)| *length);
+        Self { alphabet, present: present.into(), shortest }
     }
 
     /// From code lengths, one per symbol, checked to be a valid codebook (see [`Codebook`]).
@@ -147,13 +153,13 @@ impl Codebook {
     /// Length of the shortest codeword; 0 for a codebook without codewords.
     #[must_use]
     pub fn min_len(&self) -> u8 {
-        self.present().map(|(_, length)| length).min().unwrap_or(0)
+        self.shortest.map_or(0, |(_, length)| length)
     }
 
     /// The symbol of the first codeword: the first of those with the shortest.
     #[must_use]
     pub fn first_symbol(&self) -> Option<usize> {
-        self.present().min_by_key(|(_, length)| *length).map(|(symbol, _)| symbol)
+        self.shortest.map(|(symbol, _)| symbol.into())
     }
 
     /// The symbols which have codewords, in the order of their codewords: by length, then by symbol.
@@ -253,7 +259,7 @@ impl Builder {
             std::cmp::Ordering::Less => return Err(CodebookError::Incomplete),
             std::cmp::Ordering::Greater => return Err(CodebookError::Oversubscribed),
         }
-        Ok(Codebook { alphabet, present: present.into() })
+        Ok(Codebook::new(alphabet, present))
     }
 }
 

@@ -1,8 +1,9 @@
 //! From what is known of the tensors to what compressing each is likely to give: by which scheme, with which codebook.
 
+use super::SMALL_BYTES;
 use super::choice::SchemeChoice;
-use super::file_header;
-use super::manifest::TensorEntry;
+use super::file_header::{self, Deflated};
+use super::manifest::{Params, TensorEntry};
 use super::sharing::{self, Codebooks, Rules, SharedCodebook};
 use super::subject::Subject;
 use crate::checksum::to_hex;
@@ -10,7 +11,15 @@ use crate::codebook::cluster::MOST;
 use crate::header::TensorRecord;
 use crate::layout::{Aim, EncodeError, Scheme};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+
+/// So many small tensors are enough to tell which scheme suits them all best.
+const ENOUGH: usize = 2048;
+
+/// Runs of tensors that are looked at to know how small their entries in the manifest become.
+const SAMPLE_RUNS: usize = 8;
+
+/// Tensors of such a run, at most.
+const SAMPLE_RUN: usize = 128;
 
 /// One way to decide.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +37,7 @@ pub(super) struct Candidate<'a> {
     pub(super) codebook: SharedCodebook,
     /// Bounds for the parts' lengths, or exact.
     lengths: Vec<u64>,
-    params: BTreeMap<String, u64>,
+    params: Params,
     /// What all parts are likely to take, where their lengths are bounds from above.
     pub(super) likely: Option<u64>,
 }
@@ -47,7 +56,12 @@ impl<'a> Candidate<'a> {
         (index, scheme): (usize, &'static dyn Scheme),
         codebook: SharedCodebook,
     ) -> Self {
-        let (elements, symbols) = (subject.record.bytes(), subject.symbols(index, scheme));
+        if subject.is_pooled(scheme) {
+            // Encoding it will tell what it takes.
+            let (lengths, params) = (Vec::new(), largest_params(scheme));
+            return Self { subject, scheme, codebook, lengths, params, likely: Some(0) };
+        }
+        let (elements, symbols) = (subject.elements(), subject.symbols(index, scheme));
         let lengths = scheme.part_bytes(elements, &symbols, &codebook.codebook);
         let bound = lengths.iter().fold(0, |sum: u64, length| sum.saturating_add(*length));
         let likely = scheme.encoded_bytes(elements, &symbols, &codebook.codebook);
@@ -94,11 +108,17 @@ impl<'a> Candidate<'a> {
     }
 
     /// Whether compressing it may be worthwhile: certain, where lengths are exact, otherwise the writer decides again.
-    pub(super) fn may_be_worthwhile(&self, codebook_is_shared: bool) -> bool {
+    pub(super) fn may_be_worthwhile(&self, codebook_is_shared: bool, deflated: Deflated) -> bool {
         let codebook = if codebook_is_shared { 0 } else { self.codebook.text.len() as u64 + 6 };
-        let compressed = file_header::compressed_bytes(self.scheme, &self.entry(), self.likely);
-        compressed.saturating_add(codebook)
-            < file_header::stored_bytes(&file_header::kept_entry(self.subject.record))
+        let compressed = file_header::compressed_bytes(self.scheme, &self.entry(), self.likely, deflated);
+        compressed.saturating_add(codebook) < self.subject.kept_bytes
+    }
+
+    /// What it takes with all that is said of it, but without its codebook, if its parts take so much.
+    pub(super) fn bytes_with(&self, parts: u64, deflated: Deflated) -> u64 {
+        let lengths = likely_lengths(self.scheme, self.subject.record.bytes());
+        let entry = TensorEntry { lengths, ..self.entry() };
+        file_header::compressed_bytes(self.scheme, &entry, Some(parts), deflated)
     }
 }
 
@@ -107,40 +127,30 @@ pub(super) fn candidates<'a>(
     subjects: &'a [Subject<'a>],
     schemes: &[&'static dyn Scheme],
     variant: &Variant,
+    deflated: Deflated,
 ) -> Candidates<'a> {
     let Variant { choice, rules, .. } = variant;
     let shares = schemes.iter().any(|scheme| scheme.shares());
     let mut comparisons = 0;
-    let mut share = |of: &[&'a Subject<'a>], index: usize| -> Codebooks {
-        let codebooks = sharing::codebooks(of, index, schemes[index], rules);
-        comparisons += codebooks.comparisons;
-        codebooks
-    };
+    // The codebooks of the tensors that may have each scheme, in their order.
+    let mut shared: Vec<Option<Codebooks>> = schemes.iter().map(|_| None).collect();
     let mut options: Vec<Options<'a>> =
         subjects.iter().map(|subject| Options::new(subject, schemes, *choice)).collect();
     if schemes.len() > 1 {
         drop_hopeless(&mut options, schemes, *choice);
     }
+    if choice.is_for_all() && options.len() > ENOUGH {
+        let (only, compared) = of_sample(&options, schemes, variant);
+        comparisons += compared;
+        for one in &mut options {
+            let others = one.likely.iter_mut().enumerate().filter(|(index, _)| Some(*index) != only);
+            others.for_each(|(_, likely)| *likely = None);
+        }
+    }
     if schemes.len() > 1 || (shares && subjects.len() > MOST) {
         // Codebooks of tuples are large, but many tensors may share one.
-        for (index, scheme) in schemes.iter().enumerate() {
-            let open: Vec<usize> =
-                (0..options.len()).filter(|one| options[*one].likely[index].is_some()).collect();
-            let those: Vec<&Subject<'_>> = open.iter().map(|one| options[*one].subject).collect();
-            let codebooks = share(&those, index);
-            let likely: Vec<u64> = those
-                .par_iter()
-                .zip(&codebooks.of)
-                .map(|(subject, of)| {
-                    let shared = &codebooks.codebooks[*of];
-                    let symbols = subject.symbols(index, *scheme);
-                    let parts = scheme.encoded_bytes(subject.record.bytes(), &symbols, &shared.codebook);
-                    parts.saturating_add(shared.bytes_each)
-                })
-                .collect();
-            for (one, likely) in open.into_iter().zip(likely) {
-                options[one].likely[index] = Some(likely);
-            }
+        for index in 0..schemes.len() {
+            shared[index] = Some(share_among(&mut options, index, schemes[index], rules));
         }
     }
     let chosen = choose(&options, schemes, *choice);
@@ -148,7 +158,8 @@ pub(super) fn candidates<'a>(
     let mut by_scheme: Vec<Vec<(usize, &'a Subject<'a>)>> = vec![Vec::new(); schemes.len()];
     for (place, (options, chosen)) in options.iter().zip(chosen).enumerate() {
         // Sharing costs little, so whether a tensor gains at all is known before.
-        let chosen = chosen.filter(|index| !shares || options.may_be_worthwhile(*index, schemes[*index]));
+        let chosen =
+            chosen.filter(|index| !shares || options.may_be_worthwhile(*index, schemes[*index], deflated));
         match chosen {
             Some(index) => by_scheme[index].push((place, options.subject)),
             None => kept.push(options.subject.record),
@@ -156,8 +167,16 @@ pub(super) fn candidates<'a>(
     }
     let mut list: Vec<(usize, Candidate<'a>)> = Vec::new();
     for (index, scheme) in schemes.iter().enumerate() {
-        let those: Vec<&Subject<'_>> = by_scheme[index].iter().map(|(_, subject)| *subject).collect();
-        let codebooks = share(&those, index);
+        // Where all of those have the scheme that may, they share as they did.
+        let before = shared[index].take();
+        comparisons += before.as_ref().map_or(0, |before| before.comparisons);
+        let codebooks = before.filter(|before| before.of.len() == by_scheme[index].len());
+        let codebooks = codebooks.unwrap_or_else(|| {
+            let those: Vec<&Subject<'_>> = by_scheme[index].iter().map(|(_, subject)| *subject).collect();
+            let codebooks = sharing::codebooks(&those, index, *scheme, rules);
+            comparisons += codebooks.comparisons;
+            codebooks
+        });
         let made = by_scheme[index].par_iter().zip(&codebooks.of).map(|((place, subject), of)| {
             (*place, Candidate::new(subject, (index, *scheme), codebooks.codebooks[*of].clone()))
         });
@@ -167,14 +186,37 @@ pub(super) fn candidates<'a>(
     Candidates { list: list.into_iter().map(|(_, candidate)| candidate).collect(), kept, comparisons }
 }
 
-fn largest_params(scheme: &dyn Scheme) -> BTreeMap<String, u64> {
-    scheme.largest_params().iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+/// Lengths of parts with about as many digits as the true ones have.
+fn likely_lengths(scheme: &dyn Scheme, bytes: u64) -> Vec<u64> {
+    scheme.part_specs().iter().map(|_| bytes / 2).collect()
+}
+
+fn largest_params(scheme: &dyn Scheme) -> Params {
+    Params::of(scheme.largest_params().iter().copied())
+}
+
+/// Entries of tensors that stand for all others, as they will be about; how much smaller they become by deflating.
+pub(super) fn deflated(subjects: &[Subject<'_>], schemes: &[&'static dyn Scheme]) -> Deflated {
+    let Some(scheme) = schemes.last() else { return Deflated::default() };
+    let pooled: Vec<&Subject<'_>> = subjects.iter().filter(|subject| subject.is_pooled(*scheme)).collect();
+    let runs = pooled.chunks(pooled.len().div_ceil(SAMPLE_RUNS).max(1));
+    let sample = runs.flat_map(|run| &run[..run.len().min(SAMPLE_RUN)]).map(|subject| {
+        let bytes = subject.record.bytes();
+        let lengths = [bytes / 2, bytes / 7, 8 * (2 + bytes / 4096)].to_vec();
+        let params = Params::of([("elements_per_lane", 128), ("lead_rows", 2 + subject.checksum % 9)]);
+        let codebook = SharedCodebook::default();
+        Candidate { subject, scheme: *scheme, codebook, lengths, params, likely: None }.entry()
+    });
+    Deflated::of(&sample.collect::<Vec<_>>())
 }
 
 /// What a tensor is likely to take by each scheme that comes into question.
+#[derive(Clone)]
 struct Options<'a> {
     subject: &'a Subject<'a>,
     likely: Vec<Option<u64>>,
+    /// So many tensors this one stands for.
+    weight: u64,
 }
 
 impl<'a> Options<'a> {
@@ -184,24 +226,64 @@ impl<'a> Options<'a> {
             .iter()
             .zip(&subject.alone)
             .map(|(scheme, alone)| alone.as_ref().filter(|_| choice.has(*scheme)).map(|alone| alone.least));
-        Self { subject, likely: likely.collect() }
+        let weight = subject.record.bytes() / subject.elements().max(1);
+        Self { subject, likely: likely.collect(), weight: weight.max(1) }
     }
 
     /// Whether compressing it by a scheme may be worthwhile.
-    fn may_be_worthwhile(&self, index: usize, scheme: &'static dyn Scheme) -> bool {
+    fn may_be_worthwhile(&self, index: usize, scheme: &'static dyn Scheme, deflated: Deflated) -> bool {
         let Subject { record, .. } = self.subject;
         let nothing = SharedCodebook::default();
         let candidate = Candidate {
             subject: self.subject,
             scheme,
             codebook: nothing,
-            // As many digits as the likely length has.
-            lengths: scheme.part_specs().iter().map(|_| record.bytes() / 2).collect(),
+            lengths: likely_lengths(scheme, record.bytes()),
             params: largest_params(scheme),
-            likely: self.likely[index],
+            likely: self.likely[index].map(|likely| self.subject.of_whole(likely)),
         };
-        candidate.may_be_worthwhile(true)
+        candidate.may_be_worthwhile(true, deflated)
     }
+}
+
+/// What each tensor that may have a scheme is likely to take with a codebook that it shares; gives the codebooks.
+fn share_among(
+    options: &mut [Options<'_>],
+    index: usize,
+    scheme: &'static dyn Scheme,
+    rules: &Rules,
+) -> Codebooks {
+    let mut open: Vec<&mut Options<'_>> =
+        options.iter_mut().filter(|one| one.likely[index].is_some()).collect();
+    let those: Vec<&Subject<'_>> = open.iter().map(|one| one.subject).collect();
+    let codebooks = sharing::codebooks(&those, index, scheme, rules);
+    open.par_iter_mut().zip(&codebooks.of).for_each(|(one, of)| {
+        let shared = &codebooks.codebooks[*of];
+        let symbols = one.subject.symbols(index, scheme);
+        let parts = scheme.encoded_bytes(one.subject.elements(), &symbols, &shared.codebook);
+        one.likely[index] = Some(parts.saturating_add(shared.bytes_each));
+    });
+    codebooks
+}
+
+/// The scheme for all tensors as some of them tell: all large ones, and so many small ones. And how many pairs were compared.
+fn of_sample(
+    options: &[Options<'_>],
+    schemes: &[&'static dyn Scheme],
+    variant: &Variant,
+) -> (Option<usize>, usize) {
+    let (large, small): (Vec<_>, Vec<_>) =
+        options.iter().partition(|one| one.subject.record.bytes() >= SMALL_BYTES);
+    let every = small.len().div_ceil(ENOUGH).max(1);
+    let small = small
+        .into_iter()
+        .step_by(every)
+        .map(|one| Options { weight: one.weight.saturating_mul(every as u64), ..one.clone() });
+    let mut sample: Vec<Options<'_>> = large.into_iter().cloned().chain(small).collect();
+    let compared = (0..schemes.len())
+        .map(|index| share_among(&mut sample, index, schemes[index], &variant.rules).comparisons);
+    let comparisons = compared.sum();
+    (choose(&sample, schemes, variant.choice).into_iter().flatten().next(), comparisons)
 }
 
 /// Drops options that sharing codebooks cannot save: another takes less, tolerance and a codebook of its own included, than
@@ -210,7 +292,7 @@ fn drop_hopeless(options: &mut [Options<'_>], schemes: &[&'static dyn Scheme], c
     let hopeless = |all: &[Options<'_>]| -> Vec<bool> {
         let mut sums = vec![(0u64, 0u64, 0u64); schemes.len()];
         for one in all {
-            let bytes = one.subject.record.bytes();
+            let bytes = one.subject.elements();
             for (index, (least, most, original)) in sums.iter_mut().enumerate() {
                 // Where a scheme cannot make a tensor smaller, it stays as it is.
                 let alone =
@@ -245,7 +327,7 @@ fn choose(
     schemes: &[&'static dyn Scheme],
     choice: SchemeChoice,
 ) -> Vec<Option<usize>> {
-    let bytes = |one: &Options<'_>| one.subject.record.bytes();
+    let bytes = |one: &Options<'_>| one.subject.elements();
     let mut for_all = None;
     if choice.is_for_all() {
         let open: Vec<usize> = (0..schemes.len())
@@ -253,11 +335,12 @@ fn choose(
             .collect();
         // Where a scheme cannot make a tensor smaller, it stays as it is.
         let total = |index: &usize| {
-            let each = options.iter().map(|one| one.likely[*index].unwrap_or(u64::MAX).min(bytes(one)));
-            each.fold(0, u64::saturating_add)
+            let of = |one: &Options<'_>| one.likely[*index].unwrap_or(u64::MAX).min(bytes(one));
+            options.iter().map(|one| of(one).saturating_mul(one.weight)).fold(0, u64::saturating_add)
         };
         let totals: Vec<u64> = open.iter().map(total).collect();
-        let original = options.iter().map(bytes).fold(0, u64::saturating_add);
+        let original = options.iter().map(|one| bytes(one).saturating_mul(one.weight));
+        let original = original.fold(0, u64::saturating_add);
         for_all = open.get(choice.pick(original, &totals)).copied();
     }
     let pick = |one: &Options<'_>| -> Option<usize> {

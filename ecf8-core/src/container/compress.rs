@@ -3,8 +3,9 @@
 use super::batch::batches;
 use super::directory::FileReport;
 use super::file_header::{
-    Description, Outcome, compressed_bytes, data_start, framed, kept_entry, padded, stored_bytes,
+    Deflated, Description, Outcome, compressed_bytes, data_start, framed, kept_entry, padded, stored_bytes,
 };
+use super::kept::{DtypeSummary, kept_by_dtype};
 use super::limits;
 use super::manifest::TensorEntry;
 use super::output::PendingFile;
@@ -46,41 +47,48 @@ fn compress_mapped(
     progress.start(&compressing, 2 * header.data_bytes() + plan::sharing_steps(header.data_bytes()));
     let mut plan = Plan { json: &json, ..plan::plan(input, &header, options, progress)? };
     progress.stage(&compressing);
-    let (output, output_bytes, compressed_tensors) =
-        write_smallest(output, &mut plan, input, &header, progress)?;
+    let written = write_smallest(output, &mut plan, input, &header, progress)?;
     // What was read at different times is one file only if nobody wrote to it.
     input.check_unchanged()?;
-    limits::prove_readable(&output, input.path())?;
+    // Of very many tensors, what is known takes much memory, and so does reading the container.
+    drop(plan);
+    limits::prove_readable(&written.output, input.path())?;
     progress.finish();
     Ok(FileReport {
         name: String::new(),
         input_bytes: input.len() as u64,
-        output_bytes,
-        compressed_tensors,
-        kept_tensors: header.tensors.len() - compressed_tensors,
+        output_bytes: written.bytes,
+        compressed_tensors: written.compressed_tensors,
+        kept_tensors: header.tensors.len() - written.compressed_tensors,
+        kept: written.kept,
     })
 }
 
-/// Bytes that the result of compressing a file has at least, as its header tells: what is kept, and half of what is not.
-pub(super) fn least_bytes(input: &Path) -> Result<u64> {
+/// Bytes of a file that is to be compressed, whose header is checked.
+pub(super) fn plain_bytes(input: &Path) -> Result<u64> {
     let input = MappedFile::open(input)?;
     let header =
         Header::of_file(&input).map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
     plan::require_plain(&input, &header)?;
-    let least =
-        |record: &TensorRecord| if plan::is_takable(record) { record.bytes() / 2 } else { record.bytes() };
-    Ok(header.tensors.iter().map(least).sum())
+    Ok(input.len() as u64)
 }
 
-/// Writes what was planned, or, where that would gain nothing, the original with a manifest in it. Gives the length and how many
-/// tensors are compressed.
+/// A container, and what it holds.
+struct Written {
+    output: PendingFile,
+    bytes: u64,
+    compressed_tensors: usize,
+    kept: Vec<DtypeSummary>,
+}
+
+/// Writes what was planned, or, where that would gain nothing, the original with a manifest in it.
 fn write_smallest(
     mut output: PendingFile,
     plan: &mut Plan<'_>,
     input: &MappedFile,
     header: &Header,
     progress: &dyn Progress,
-) -> Result<(PendingFile, u64, usize)> {
+) -> Result<Written> {
     let (json, data) = (plan.json, &input[int::index(header.data_start())..]);
     let verbatim_bytes = verbatim::file_bytes(json, data).map_err(std::io::Error::from);
     let verbatim_bytes = verbatim_bytes.at(output.target(), "write the header of")?;
@@ -90,11 +98,13 @@ fn write_smallest(
         let (bytes, outcome) = writer.write(plan, &room, progress)?;
         output = writer.output;
         if verbatim_bytes.is_none_or(|verbatim| bytes <= verbatim) {
-            return Ok((output, bytes, outcome.tensors.len()));
+            let kept = kept_by_dtype(&outcome.kept);
+            return Ok(Written { output, bytes, compressed_tensors: outcome.tensors.len(), kept });
         }
     }
     verbatim::write(&mut output, json, data, progress)?;
-    Ok((output, verbatim_bytes.unwrap_or_default(), 0))
+    let (bytes, kept) = (verbatim_bytes.unwrap_or_default(), kept_by_dtype(&header.tensors));
+    Ok(Written { output, bytes, compressed_tensors: 0, kept })
 }
 
 struct Writer<'a> {
@@ -216,7 +226,10 @@ impl<'a> Writer<'a> {
         }
         // What is in the pool has no entry in the header, so there may be no room for one of a kept tensor.
         let is_certain = described.pooled;
-        if !is_certain && compressed_bytes(*scheme, &described, None) >= stored_bytes(&kept_entry(record)) {
+        if !is_certain
+            && compressed_bytes(*scheme, &described, None, Deflated::default())
+                >= stored_bytes(&kept_entry(record))
+        {
             return Ok(None);
         }
         let parts = encoded.parts.into_iter().map(|part| part.bytes.into_owned());

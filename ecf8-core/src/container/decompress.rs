@@ -2,6 +2,7 @@
 
 use super::batch::batches;
 use super::directory::FileReport;
+use super::kept::kept_by_dtype;
 use super::output::PendingFile;
 use super::{BATCH_BYTES, CompressedFile, Progress};
 use crate::error::{Error, IoContext, Result};
@@ -57,6 +58,7 @@ fn decompress_opened(
         output_bytes: input.original_bytes(),
         compressed_tensors: input.tensors().len(),
         kept_tensors: input.kept().len(),
+        kept: kept_by_dtype(input.kept().map(|kept| kept.record)),
     })
 }
 

@@ -3,6 +3,7 @@
 use super::compress::compress_file;
 use super::decompress::decompress_file;
 use super::folder::{Content, FileList, Folder, Found, MissingShard, copy_file};
+use super::kept::{self, DtypeSummary};
 use super::model::require_unchanged;
 use super::output::{Mode, PendingFile, PendingOutput, Target, clear_stale};
 use super::progress::Progress;
@@ -44,6 +45,8 @@ pub struct FileReport {
     pub compressed_tensors: usize,
     /// Tensors that are stored as they were.
     pub kept_tensors: usize,
+    /// Those by dtype, and why they are kept.
+    pub kept: Vec<DtypeSummary>,
 }
 
 /// What became of a file or folder.
@@ -62,6 +65,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// Tensors that are stored as they were, by dtype, and why.
+    #[must_use]
+    pub fn kept(&self) -> Vec<DtypeSummary> {
+        kept::merged(self.files.iter().flat_map(|file| file.kept.iter().cloned()))
+    }
+
     /// Bytes of all `.safetensors` files read.
     #[must_use]
     pub fn input_bytes(&self) -> u64 {
@@ -112,8 +121,13 @@ trait Direction {
     /// Checks a folder, as far as that can be done without reading its weights.
     fn check(&self, folder: &Folder) -> Result<()>;
 
-    /// Checks the header of a file of weights; gives the bytes of its result at least.
-    fn least_bytes(&self, from: &Path) -> Result<u64>;
+    /// Checks the header of a file of weights; gives the bytes of its result, or about as many as that has at most.
+    fn most_bytes(&self, from: &Path) -> Result<u64>;
+
+    /// What the result is likely to have, where that takes longer to find out.
+    fn predicted_bytes(&self, from: &Path) -> Result<u64> {
+        self.most_bytes(from)
+    }
 
     /// Whether a file is left out of the output.
     fn leaves_out(&self, _folder: &Folder, _name: &Path) -> bool {
@@ -132,8 +146,12 @@ impl Direction for Compressing<'_> {
         if self.options.allow_missing_shards { Ok(()) } else { folder.require_shards() }
     }
 
-    fn least_bytes(&self, from: &Path) -> Result<u64> {
-        super::compress::least_bytes(from)
+    fn most_bytes(&self, from: &Path) -> Result<u64> {
+        super::compress::plain_bytes(from)
+    }
+
+    fn predicted_bytes(&self, from: &Path) -> Result<u64> {
+        super::estimate::predicted_bytes(from, self.options)
     }
 }
 
@@ -147,7 +165,7 @@ impl Direction for Decompressing {
         folder.require_listed()
     }
 
-    fn least_bytes(&self, from: &Path) -> Result<u64> {
+    fn most_bytes(&self, from: &Path) -> Result<u64> {
         Ok(CompressedFile::open(from)?.original_bytes())
     }
 
@@ -173,7 +191,7 @@ fn transfer<D: Direction>(
     let target = Target::check(input, output, overwrite)?;
     clear_stale(&target, progress);
     if !input.is_dir() {
-        target.require_room(direction.least_bytes(input)?)?;
+        require_room(direction, &target, &[input.to_owned()], 0)?;
         let pending = PendingOutput::file(target, Mode::like(input).at(input, "examine")?)?;
         let report = work(input, pending.open_file()?)?;
         pending.finish()?;
@@ -184,15 +202,30 @@ fn transfer<D: Direction>(
     direction.check(&folder)?;
     folder.require_weights(input)?;
     folder.tell(progress);
-    let mut needed: u64 = folder.others().map(|found| found.bytes).fold(0, u64::saturating_add);
-    for found in folder.weights() {
-        needed = needed.saturating_add(direction.least_bytes(&folder.root.join(&found.name))?);
-    }
-    target.require_room(needed)?;
+    let others = folder.others().map(|found| found.bytes).fold(0, u64::saturating_add);
+    let weights: Vec<PathBuf> = folder.weights().map(|found| folder.root.join(&found.name)).collect();
+    require_room(direction, &target, &weights, others)?;
     let pending = PendingOutput::folder(target, Mode::like(input).at(input, "examine")?)?;
     let report = transfer_folder(direction, work, &folder, &pending)?;
     pending.finish()?;
     Ok(report)
+}
+
+/// Refuses an output for which its disk has no room: the results of files of weights, and `others` bytes besides.
+fn require_room<D: Direction>(
+    direction: &D,
+    target: &Target,
+    weights: &[PathBuf],
+    others: u64,
+) -> Result<()> {
+    let sum = |bytes: &dyn Fn(&Path) -> Result<u64>| {
+        weights.iter().try_fold(others, |sum: u64, from| Ok(sum.saturating_add(bytes(from)?)))
+    };
+    // Mostly there is room for more than enough, and nothing needs to be predicted.
+    if target.require_room(sum(&|from| direction.most_bytes(from))?).is_ok() {
+        return Ok(());
+    }
+    target.require_room(sum(&|from| direction.predicted_bytes(from))?)
 }
 
 fn transfer_folder<D: Direction>(

@@ -1,7 +1,7 @@
 //! The header of a container, from what its tensors became.
 
-use super::manifest::{Continuation, Lists, Manifest, TensorEntry};
-use super::plan::Plan;
+use super::manifest::{Continuation, ListsOf, Manifest, TensorEntry};
+use super::plan::{Plan, Planned};
 use super::{
     ALIGNMENT, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL,
     OWN_PREFIX,
@@ -19,8 +19,11 @@ use std::io::{self, Write};
 /// Bytes of a checksum.
 const CHECKSUM_BYTES: u64 = 8;
 
-/// How many times smaller an entry of the manifest becomes by deflating, about.
-const DEFLATED: u64 = 4;
+/// Bytes of a text beyond which it is not deflated as a whole to know how small it becomes.
+const LONG: usize = 2 << 20;
+
+/// Pieces of a long text that are deflated instead, each [`LONG`] / `PIECES` bytes.
+const PIECES: usize = 4;
 
 /// A part's bytes with the zeros that fill it up.
 pub(super) fn padded(bytes: u64) -> u64 {
@@ -73,13 +76,76 @@ pub(super) fn stored_bytes(entry: &Entry) -> u64 {
 
 /// What a compressed tensor takes, without its codebook: parts, header entries, checksums, and about what the manifest
 /// says of it. `parts` are the bytes of all parts, if that is not the sum of its lengths.
-pub(super) fn compressed_bytes(scheme: &dyn Scheme, entry: &TensorEntry, parts: Option<u64>) -> u64 {
+pub(super) fn compressed_bytes(
+    scheme: &dyn Scheme,
+    entry: &TensorEntry,
+    parts: Option<u64>,
+    deflated: Deflated,
+) -> u64 {
     let stored = part_entries(scheme, &entry.name, &entry.lengths);
     let sum = stored.iter().fold(0, |sum: u64, part| sum.saturating_add(part.bytes));
-    let names = stored.iter().map(|part| entry_json_len(part) + CHECKSUM_BYTES).sum();
-    let [described, names] =
-        if entry.pooled { [manifest_bytes(entry) / DEFLATED, 0] } else { [manifest_bytes(entry), names] };
-    parts.unwrap_or(sum).saturating_add(names).saturating_add(described)
+    let described = if entry.pooled {
+        deflated.bytes(serde_json::to_string(entry).map_or(0, |json| json.len() as u64 + 1))
+    } else {
+        let names = stored.iter().map(|part| entry_json_len(part) + CHECKSUM_BYTES).sum::<u64>();
+        manifest_bytes(entry).saturating_add(names)
+    };
+    parts.unwrap_or(sum).saturating_add(described)
+}
+
+/// How much smaller entries of the manifest become by deflating them, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deflated {
+    from: u64,
+    to: u64,
+}
+
+impl Default for Deflated {
+    /// Not at all.
+    fn default() -> Self {
+        Self { from: 1, to: 1 }
+    }
+}
+
+impl Deflated {
+    /// As it is for these entries, a sample of them all.
+    pub(super) fn of(sample: &[TensorEntry]) -> Self {
+        let json = serde_json::to_vec(sample).unwrap_or_default();
+        match deflated_bytes(&[&json]) {
+            Ok(to) => Self { from: json.len() as u64, to },
+            Err(_) => Self::default(),
+        }
+    }
+
+    fn bytes(self, json: u64) -> u64 {
+        json.saturating_mul(self.to) / self.from.max(1)
+    }
+}
+
+/// Bytes that texts take deflated one after the other.
+fn deflated_bytes(texts: &[&[u8]]) -> io::Result<u64> {
+    let mut deflated = DeflateEncoder::new(Vec::new(), Compression::best());
+    texts.iter().try_for_each(|text| deflated.write_all(text))?;
+    Ok(deflated.finish()?.len() as u64)
+}
+
+/// The same, about, where the second is long: then even pieces of it are deflated and stand for the others.
+pub(super) fn about_deflated(first: &[u8], second: &[u8]) -> io::Result<u64> {
+    if first.len().max(second.len()) <= LONG {
+        return deflated_bytes(&[first, second]);
+    }
+    let about = |text: &[u8]| -> io::Result<u64> {
+        if text.len() <= LONG {
+            return deflated_bytes(&[text]);
+        }
+        let (apart, piece) = (text.len() / PIECES, LONG / PIECES);
+        let pieces: Vec<&[u8]> = text.chunks(apart).map(|part| &part[..piece.min(part.len())]).collect();
+        let looked_at: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let deflated = u128::from(deflated_bytes(&pieces)?);
+        let whole = deflated * text.len() as u128 / u128::from(looked_at.max(1));
+        Ok(u64::try_from(whole).unwrap_or(u64::MAX))
+    };
+    Ok(about(first)?.saturating_add(about(second)?))
 }
 
 /// What an entry takes in the manifest, where quotes are escaped because it is a text in the header.
@@ -96,20 +162,8 @@ pub(super) struct Outcome {
     pub(super) kept: Vec<TensorRecord>,
 }
 
-impl Outcome {
-    /// The most that may become of a plan: the longest parts that the planned tensors may have, none shorter than what keeping
-    /// the tensor takes.
-    pub(super) fn at_most(plan: &Plan<'_>) -> Self {
-        let tensors = plan.tensors.iter().map(|planned| {
-            let mut entry = planned.entry.clone();
-            if let Some(first) = entry.lengths.first_mut().filter(|_| planned.scheme.shares()) {
-                *first = (*first).max(planned.record.bytes());
-            }
-            (planned.scheme, entry)
-        });
-        Self { tensors: tensors.collect(), kept: plan.kept.clone() }
-    }
-}
+/// A compressed tensor: its scheme and its entry in the manifest.
+type Compressed<'a> = (&'static dyn Scheme, &'a TensorEntry);
 
 /// Everything of a container that is not a tensor's data.
 pub(super) struct Description {
@@ -124,18 +178,47 @@ pub(super) struct Description {
 impl Description {
     /// Describes an outcome of a plan.
     pub(super) fn new(plan: &Plan<'_>, outcome: &Outcome) -> io::Result<Self> {
+        let tensors: Vec<Compressed<'_>> =
+            outcome.tensors.iter().map(|(scheme, entry)| (*scheme, entry)).collect();
         let guard = outcome.tensors.first().map(|(_, entry)| entry.name.as_str());
-        Self::guarded_by(guard, plan, outcome)
+        Self::guarded_by(guard, plan, &tensors, &outcome.kept, false)
     }
 
-    /// Describes the most that may become of a plan. Whichever tensors are kept after all, the guard takes no more than here.
+    /// Describes the most that may become of a plan. Whichever tensors are kept after all, the guard takes no more than here. Of
+    /// the container's own tensor with the original header, only the length is right, and that about where texts are long.
     pub(super) fn at_most(plan: &Plan<'_>) -> io::Result<Self> {
         let names = plan.tensors.iter().map(|planned| planned.record.name.as_str());
-        Self::guarded_by(names.max_by_key(|name| name_json_len(name)), plan, &Outcome::at_most(plan))
+        let guard = names.max_by_key(|name| name_json_len(name));
+        // The parts of a tensor that may be kept after all take no less than keeping it does.
+        let longest = |planned: &Planned| {
+            let mut entry = planned.entry.clone();
+            if let Some(first) = entry.lengths.first_mut().filter(|_| planned.scheme.shares()) {
+                *first = (*first).max(planned.record.bytes());
+            }
+            entry
+        };
+        let named = plan.tensors.iter().filter(|planned| !planned.entry.pooled);
+        let named: Vec<TensorEntry> = named.map(longest).collect();
+        let mut named = named.iter();
+        let entry_of = |planned: &'_ Planned| if planned.entry.pooled { None } else { named.next() };
+        let mut entries: Vec<Option<&TensorEntry>> = plan.tensors.iter().map(entry_of).collect();
+        let tensors: Vec<Compressed<'_>> = plan
+            .tensors
+            .iter()
+            .zip(&mut entries)
+            .map(|(planned, entry)| (planned.scheme, entry.take().unwrap_or(&planned.entry)))
+            .collect();
+        Self::guarded_by(guard, plan, &tensors, &plan.kept, true)
     }
 
-    fn guarded_by(guard: Option<&str>, plan: &Plan<'_>, outcome: &Outcome) -> io::Result<Self> {
-        let (codebooks, tensors) = used(&plan.codebooks, &outcome.tensors);
+    fn guarded_by(
+        guard: Option<&str>,
+        plan: &Plan<'_>,
+        tensors: &[Compressed<'_>],
+        kept: &[TensorRecord],
+        is_bound: bool,
+    ) -> io::Result<Self> {
+        let used = Used::of(plan, tensors);
         let mut manifest = Manifest {
             format_version: FORMAT_VERSION,
             prefix: Some(plan.prefix.clone()).filter(|prefix| prefix != OWN_PREFIX),
@@ -143,28 +226,33 @@ impl Description {
             guard: guard.is_some(),
             verbatim: None,
             continued: None,
-            codebooks,
-            tensors,
+            codebooks: Vec::new(),
+            tensors: Vec::new(),
         };
-        let mut deflated = DeflateEncoder::new(Vec::new(), Compression::best());
-        deflated.write_all(plan.json)?;
-        let mut continuation = 0;
+        let mut lists = Vec::new();
         if plan.has_pool() {
-            let lists = Lists {
-                codebooks: std::mem::take(&mut manifest.codebooks),
-                tensors: std::mem::take(&mut manifest.tensors),
-            };
-            let lists = serde_json::to_vec(&lists)?;
-            deflated.write_all(&lists)?;
-            continuation = lists.len() as u64;
-            let continued = Continuation { length: continuation, checksum: to_hex(checksum(&lists)) };
-            manifest.continued = Some(continued);
+            serde_json::to_writer(&mut lists, &used.lists(tensors))?;
+            let checksum = to_hex(if is_bound { 0 } else { checksum(&lists) });
+            manifest.continued = Some(Continuation { length: lists.len() as u64, checksum });
+        } else {
+            let lists = used.lists(tensors);
+            manifest.codebooks = lists.codebooks.iter().map(|text| (*text).to_owned()).collect();
+            manifest.tensors = lists.tensors.into_iter().cloned().collect();
         }
-        let mut own_header = deflated.finish()?;
+        let continuation = lists.len() as u64;
+        let mut own_header = if is_bound {
+            vec![0; int::index(about_deflated(plan.json, &lists)?)]
+        } else {
+            let mut deflated = DeflateEncoder::new(Vec::new(), Compression::best());
+            deflated.write_all(plan.json)?;
+            deflated.write_all(&lists)?;
+            deflated.finish()?
+        };
+        drop(lists);
         manifest.header.deflated = Some(own_header.len() as u64);
 
         let mut entries: Vec<Entry> = guard.map(guard_entry).into_iter().collect();
-        entries.extend(stored_entries(plan, outcome));
+        entries.extend(stored_entries(plan, tensors, kept));
         let begin: u64 = entries.iter().map(|entry| entry.bytes).sum();
         let bytes = (begin + own_header.len() as u64).next_multiple_of(CHECKSUM_BYTES) - begin;
         own_header.resize(int::index(bytes), 0);
@@ -184,10 +272,10 @@ impl Description {
 }
 
 /// Parts, pool and kept tensors, in the order of their data.
-fn stored_entries(plan: &Plan<'_>, outcome: &Outcome) -> Vec<Entry> {
+fn stored_entries(plan: &Plan<'_>, tensors: &[Compressed<'_>], kept: &[TensorRecord]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut pool = 0u64;
-    for (scheme, entry) in &outcome.tensors {
+    for (scheme, entry) in tensors {
         if entry.pooled {
             pool = entry.lengths.iter().fold(pool, |sum, length| sum.saturating_add(padded(*length)));
         } else {
@@ -199,23 +287,44 @@ fn stored_entries(plan: &Plan<'_>, outcome: &Outcome) -> Vec<Entry> {
         let name = format!("{}.{OWN_POOL}", plan.prefix);
         entries.push(Entry { name, dtype: Dtype::U8, shape: vec![pool], bytes: pool });
     }
-    entries.extend(outcome.kept.iter().map(kept_entry));
+    entries.extend(kept.iter().map(kept_entry));
     entries
 }
 
-/// The codebooks that are used, and the entries with their indices into them.
-fn used(
-    codebooks: &[String],
-    tensors: &[(&'static dyn Scheme, TensorEntry)],
-) -> (Vec<String>, Vec<TensorEntry>) {
-    let mut indices: BTreeMap<usize, usize> = tensors.iter().map(|(_, entry)| (entry.codebook, 0)).collect();
-    indices.values_mut().enumerate().for_each(|(index, used)| *used = index);
-    let renumbered = |(_, entry): &(_, TensorEntry)| TensorEntry {
-        codebook: indices.get(&entry.codebook).copied().unwrap_or_default(),
-        ..entry.clone()
-    };
-    let codebooks = indices.keys().filter_map(|index| codebooks.get(*index).cloned()).collect();
-    (codebooks, tensors.iter().map(renumbered).collect())
+/// What is used of a plan's codebooks, and entries with their numbers among those.
+struct Used<'a> {
+    codebooks: Vec<&'a str>,
+    /// The entries, where not all codebooks are used and so the numbers are others.
+    renumbered: Option<Vec<TensorEntry>>,
+}
+
+impl<'a> Used<'a> {
+    fn of(plan: &'a Plan<'_>, tensors: &[Compressed<'_>]) -> Self {
+        let mut indices: BTreeMap<usize, usize> =
+            tensors.iter().map(|(_, entry)| (entry.codebook, 0)).collect();
+        indices.values_mut().enumerate().for_each(|(index, used)| *used = index);
+        let renumbered = |(_, entry): &Compressed<'_>| TensorEntry {
+            codebook: indices.get(&entry.codebook).copied().unwrap_or_default(),
+            ..(*entry).clone()
+        };
+        Self {
+            codebooks: indices
+                .keys()
+                .filter_map(|index| plan.codebooks.get(*index))
+                .map(String::as_str)
+                .collect(),
+            renumbered: (indices.len() < plan.codebooks.len())
+                .then(|| tensors.iter().map(renumbered).collect()),
+        }
+    }
+
+    fn lists(&'a self, tensors: &[Compressed<'a>]) -> ListsOf<'a> {
+        let tensors = match &self.renumbered {
+            Some(renumbered) => renumbered.iter().collect(),
+            None => tensors.iter().map(|(_, entry)| *entry).collect(),
+        };
+        ListsOf { codebooks: &self.codebooks, tensors }
+    }
 }
 
 /// Bytes from the file's start to its data, for a plan whose header has at most this JSON.

@@ -1,5 +1,6 @@
 //! What compression achieved, from what a container says about itself.
 
+use super::kept::{self, DtypeSummary};
 use super::{CompressedFile, Model};
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;
@@ -22,6 +23,8 @@ pub struct Inspection {
     pub kept_tensors: usize,
     /// Bytes of their data.
     pub kept_bytes: u64,
+    /// They by dtype, and why they are kept.
+    pub kept: Vec<DtypeSummary>,
     /// What sharing codebooks would change.
     pub codebooks: CodebookComparison,
     /// The compressed tensors.
@@ -84,6 +87,7 @@ pub fn inspect(model: &Model) -> Inspection {
         file_bytes: 0,
         kept_tensors: 0,
         kept_bytes: 0,
+        kept: Vec::new(),
         codebooks: CodebookComparison { count: 0, per_tensor_bytes: 0, shared_bytes: 0 },
         tensors: Vec::new(),
     };
@@ -94,12 +98,14 @@ pub fn inspect(model: &Model) -> Inspection {
         sum.file_original_bytes = sum.file_original_bytes.saturating_add(file.original_bytes());
         sum.kept_tensors += file.kept().len();
         sum.kept_bytes += file.kept().map(|kept| kept.record.bytes()).sum::<u64>();
+        sum.kept.extend(kept::kept_by_dtype(file.kept().map(|kept| kept.record)));
         let codebooks = compare_codebooks(file);
         sum.codebooks.count += codebooks.count;
         sum.codebooks.per_tensor_bytes =
             sum.codebooks.per_tensor_bytes.saturating_add(codebooks.per_tensor_bytes);
         sum.codebooks.shared_bytes = sum.codebooks.shared_bytes.saturating_add(codebooks.shared_bytes);
     }
+    sum.kept = kept::merged(std::mem::take(&mut sum.kept));
     sum.original_bytes =
         sum.tensors.iter().fold(0, |bytes, tensor| bytes.saturating_add(tensor.original_bytes));
     sum.compressed_bytes = sum.file_bytes - sum.kept_bytes;

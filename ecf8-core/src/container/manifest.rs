@@ -3,7 +3,8 @@
 use super::verbatim::Verbatim;
 use crate::histogram::Histogram;
 use crate::layout::Encoded;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -39,10 +40,17 @@ pub(super) struct Continuation {
 }
 
 /// What a continuation holds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Lists {
     pub(super) codebooks: Vec<String>,
     pub(super) tensors: Vec<TensorEntry>,
+}
+
+/// The same to be written.
+#[derive(Debug, Serialize)]
+pub(super) struct ListsOf<'a> {
+    pub(super) codebooks: &'a [&'a str],
+    pub(super) tensors: Vec<&'a TensorEntry>,
 }
 
 /// The original file's header, which is stored deflated, or within the container's.
@@ -65,8 +73,8 @@ pub(super) struct TensorEntry {
     pub(super) shape: Vec<u64>,
     pub(super) scheme: String,
     /// Parameters that differ from the scheme's defaults.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) params: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "Params::is_empty")]
+    pub(super) params: Params,
     /// Index into the codebooks.
     pub(super) codebook: usize,
     /// Prefix of the parts' names, where it is not the tensor's name.
@@ -85,14 +93,51 @@ pub(super) struct TensorEntry {
     pub(super) byte_entropy: f64,
 }
 
+/// Parameters of a scheme, by name: a few, in order. A list, because a file may have very many tensors.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Params(Vec<(Cow<'static, str>, u64)>);
+
+impl Params {
+    /// Those of a list, which need not be in order.
+    pub(super) fn of(params: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
+        let mut list: Vec<_> = params.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
+        list.sort();
+        list.shrink_to_fit();
+        Self(list)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn into_iter(self) -> impl Iterator<Item = (String, u64)> {
+        self.0.into_iter().map(|(name, value)| (name.into_owned(), value))
+    }
+}
+
+impl Serialize for Params {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Params {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let params = BTreeMap::<String, u64>::deserialize(deserializer)?;
+        Ok(Self(params.into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect()))
+    }
+}
+
 impl TensorEntry {
     /// Takes over how the tensor was encoded: the parts' lengths, and parameters that are not the scheme's defaults.
     pub(super) fn describe(&mut self, encoded: &Encoded<'_>) {
         self.lengths = encoded.parts.iter().map(|part| part.bytes.len() as u64).collect();
         let defaults = encoded.scheme.default_params();
-        let params =
-            encoded.params.iter().filter(|(name, value)| !defaults.contains(&(name.as_str(), **value)));
-        self.params = params.map(|(name, value)| (name.clone(), *value)).collect();
+        let differing = encoded.params.iter().filter_map(|(name, value)| {
+            let (known, usual) = defaults.iter().find(|(known, _)| known == name)?;
+            (value != usual).then_some((*known, *value))
+        });
+        self.params = Params::of(differing);
     }
 }
 

@@ -1,8 +1,9 @@
 //! The first pass over an input: what becomes of each tensor, and what is written about it.
 
 use super::batch::batches;
-use super::candidates::{Candidate, Candidates, Variant, candidates};
+use super::candidates::{self, Candidate, Candidates, Variant, candidates};
 use super::choice::{self, SchemeChoice};
+use super::file_header::Deflated;
 use super::manifest::{OriginalHeader, TensorEntry, is_manifest};
 use super::sharing::{self, Code};
 use super::subject::{self, Reading, Subject};
@@ -15,7 +16,7 @@ use crate::codebook::cluster::MOST;
 use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
 use crate::int;
-use crate::layout::{self, Aim, EncodeError, Scheme};
+use crate::layout::{Aim, EncodeError, Scheme};
 use crate::map::MappedFile;
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -46,7 +47,6 @@ pub(super) struct Plan<'a> {
     /// What the layout is for.
     pub(super) aim: Aim,
     /// Pairs of histograms that were compared to share codebooks.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests check that it has a bound"))]
     pub(super) comparisons: usize,
 }
 
@@ -99,11 +99,6 @@ pub(super) fn require_plain(input: &MappedFile, header: &Header) -> Result<()> {
     Ok(())
 }
 
-/// Whether some scheme takes tensors of this one's dtype.
-pub(super) fn is_takable(tensor: &TensorRecord) -> bool {
-    layout::schemes().iter().any(|scheme| subject::takes(*scheme, tensor))
-}
-
 /// Reads every tensor which the scheme could take, and decides.
 
 /// Reads every tensor which a scheme could take, and decides. Advances `progress` by the data's bytes, and by
@@ -130,7 +125,8 @@ pub(super) fn plan<'a>(
     }
     progress.stage(&format!("sharing codebooks of {}", input.path().display()));
     sharing::plant_seeds(&mut subjects);
-    let planner = Planner { input, header, schemes: &schemes, subjects: &subjects, bytes };
+    let deflated = candidates::deflated(&subjects, &schemes);
+    let planner = Planner { input, header, schemes: &schemes, subjects: &subjects, bytes, deflated };
     let plan = planner.smallest(&choice::variants(options), progress);
     plan.map_err(|(tensor, source)| Error::of_encoding(input.path().to_owned(), tensor, source))
 }
@@ -148,6 +144,7 @@ struct Planner<'a, 'h> {
     subjects: &'h [Subject<'h>],
     /// Of all subjects.
     bytes: u64,
+    deflated: Deflated,
 }
 
 /// An error and the tensor that it is about.
@@ -161,7 +158,7 @@ impl<'a, 'h> Planner<'a, 'h> {
         let [only] = variants else {
             let mut best: Option<(u64, Plan<'a>)> = None;
             for variant in variants {
-                let candidates = candidates(self.subjects, self.schemes, variant);
+                let candidates = candidates(self.subjects, self.schemes, variant, self.deflated);
                 let estimate = estimate(&candidates, variant.aim);
                 let most = best.as_ref().map_or(u64::MAX, |(least, _)| *least);
                 if estimate.saturating_sub(estimate / CLOSE) <= most {
@@ -179,7 +176,7 @@ impl<'a, 'h> Planner<'a, 'h> {
                 None => Ok(self.empty(Aim::default())),
             };
         };
-        let candidates = candidates(self.subjects, self.schemes, only);
+        let candidates = candidates(self.subjects, self.schemes, only, self.deflated);
         progress.advance(steps);
         self.finish(candidates, only, false)
     }
@@ -200,7 +197,7 @@ impl<'a, 'h> Planner<'a, 'h> {
         let mut plan = self.empty(variant.aim);
         plan.comparisons = comparisons;
         plan.kept.extend(kept.into_iter().cloned());
-        plan.take(list, &mut self.taken());
+        plan.take(list, &mut self.taken(), self.deflated);
         sort_kept(&mut plan.kept);
         Ok(plan)
     }
@@ -241,7 +238,7 @@ fn estimate(candidates: &Candidates<'_>, aim: Aim) -> u64 {
 
 impl Plan<'_> {
     /// Adds the candidates, in order, where that is worthwhile with the codebooks that they now have.
-    fn take(&mut self, candidates: Vec<Candidate<'_>>, taken: &mut HashSet<String>) {
+    fn take(&mut self, candidates: Vec<Candidate<'_>>, taken: &mut HashSet<String>, deflated: Deflated) {
         let mut indices: HashMap<Arc<str>, usize> = HashMap::new();
         // Texts of large codebooks are long, so one that many tensors share is looked up by its place in memory.
         let mut known: HashMap<*const u8, usize> = HashMap::new();
@@ -249,7 +246,7 @@ impl Plan<'_> {
             let text = candidate.codebook.text.clone();
             let index = known.get(&text.as_ptr()).or_else(|| indices.get(&text)).copied();
             let is_shared = candidate.scheme.shares() || index.is_some();
-            if !candidate.may_be_worthwhile(is_shared) {
+            if !candidate.may_be_worthwhile(is_shared, deflated) {
                 self.kept.push(candidate.subject.record.clone());
                 continue;
             }

@@ -1,6 +1,6 @@
 //! What a container will take, before it is written.
 
-use super::file_header::{Description, Outcome, data_start, padded};
+use super::file_header::{Description, data_start, padded};
 use super::plan::{Plan, Planned};
 
 /// Bytes of a checksum.
@@ -10,15 +10,14 @@ impl Plan<'_> {
     /// What the whole container is likely to take, in bytes: within a few hundred where all compressed tensors are in the pool,
     /// since those have been encoded; otherwise about what [`crate::layout::Scheme::encoded_bytes`] tells of the others.
     pub(super) fn predicted_bytes(&self) -> u64 {
-        let outcome = Outcome::at_most(self);
-        let Ok(description) = Description::new(self, &outcome) else { return u64::MAX };
+        let Ok(description) = Description::at_most(self) else { return u64::MAX };
         let parts = self.tensors.iter().map(|planned| self.part_bytes(planned));
         let kept = self.kept.iter().map(|record| record.bytes());
         let data = parts.chain(kept).fold(0, u64::saturating_add);
         data_start(self, &description.json)
             .saturating_add(data)
             .saturating_add(description.own_header.len() as u64)
-            .saturating_add(self.checksums(&outcome).saturating_mul(CHECKSUM_BYTES))
+            .saturating_add(self.checksums().saturating_mul(CHECKSUM_BYTES))
     }
 
     fn part_bytes(&self, planned: &Planned) -> u64 {
@@ -32,10 +31,11 @@ impl Plan<'_> {
         }
     }
 
-    /// Checksums of what is stored: one for each stored tensor, one for the header, one for the original's, and their own.
-    fn checksums(&self, outcome: &Outcome) -> u64 {
-        let parts = outcome.tensors.iter().filter(|(_, entry)| !entry.pooled);
-        let parts: u64 = parts.map(|(_, entry)| entry.lengths.len() as u64).sum();
-        parts + u64::from(self.has_pool()) + outcome.kept.len() as u64 + 3
+    /// Checksums of what is stored: one for each stored tensor, for the guard, the header and the original's, and their own.
+    fn checksums(&self) -> u64 {
+        let parts = self.tensors.iter().filter(|planned| !planned.entry.pooled);
+        let parts: u64 = parts.map(|planned| planned.entry.lengths.len() as u64).sum();
+        let guard = u64::from(!self.tensors.is_empty());
+        parts + u64::from(self.has_pool()) + guard + self.kept.len() as u64 + 3
     }
 }

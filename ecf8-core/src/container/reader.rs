@@ -14,6 +14,7 @@ use crate::map::MappedFile;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 /// A compressed file. Opening it checks its structure; its bytes are checked by [`CompressedFile::verify_integrity`]
 /// and, tensor by tensor, by [`CompressedFile::read_tensor`].
@@ -43,7 +44,8 @@ pub(super) struct Stored {
     pub(super) dtype: String,
     pub(super) shape: Vec<u64>,
     pub(super) scheme: &'static dyn Scheme,
-    pub(super) params: BTreeMap<String, u64>,
+    /// One map in memory for all tensors that have the same.
+    pub(super) params: Arc<BTreeMap<String, u64>>,
     pub(super) codebook: usize,
     pub(super) parts: Vec<StoredPart>,
     pub(super) elements: u64,
@@ -335,7 +337,7 @@ impl<'a> CompressedTensor<'a> {
             scheme: self.stored.scheme,
             elements: self.stored.elements,
             codebook: self.codebook().clone(),
-            params: self.stored.params.clone(),
+            params: (*self.stored.params).clone(),
             parts: parts.collect(),
         }
     }

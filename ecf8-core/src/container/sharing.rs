@@ -56,6 +56,13 @@ pub(super) struct SharedCodebook {
     pub(super) bytes_each: u64,
 }
 
+impl SharedCodebook {
+    /// What storing it takes, about.
+    pub(super) fn bytes(&self) -> u64 {
+        text_bytes(&self.text)
+    }
+}
+
 /// The codebooks of some tensors.
 pub(super) struct Codebooks {
     /// Which of them each tensor has.

@@ -23,12 +23,15 @@ const LEAST_DESCRIBED: u64 = 32;
 /// A tensor that some scheme takes.
 pub(super) struct Subject<'a> {
     pub(super) record: &'a TensorRecord,
+    /// Its bytes, or a sample of them.
     pub(super) data: &'a [u8],
     /// Of its bytes.
     pub(super) checksum: u64,
     pub(super) exponents: Histogram,
     /// In bits per byte.
     pub(super) byte_entropy: f64,
+    /// What it takes where it is kept: data, header entry and checksum.
+    pub(super) kept_bytes: u64,
     /// What it takes by each scheme that comes into question; `None` where it cannot gain.
     pub(super) alone: Vec<Option<Alone>>,
     /// Which tensors it may share with without being compared one by one, see [`crate::codebook::cluster::seeds`].
@@ -71,6 +74,7 @@ impl<'s> Reading<'s> {
             checksum: checksum(data),
             exponents: bytes.exponents(format),
             byte_entropy,
+            kept_bytes: stored_bytes(&kept_entry(record)),
             alone: Vec::new(),
             seed: 0,
         };
@@ -83,7 +87,7 @@ impl<'s> Reading<'s> {
     }
 
     fn alone(&self, subject: &Subject<'_>, scheme: &'static dyn Scheme) -> Alone {
-        let bytes = subject.record.bytes();
+        let bytes = subject.elements();
         if !self.is_thorough && bytes < HELD_FROM && scheme.shares() {
             let least = subject.least_parts(scheme).into_iter().fold(0, u64::saturating_add);
             return Alone { least, most: bytes.max(least), symbols: None };
@@ -99,6 +103,17 @@ impl<'s> Reading<'s> {
 }
 
 impl Subject<'_> {
+    /// Elements that are looked at, of one byte each.
+    pub(super) fn elements(&self) -> u64 {
+        self.data.len() as u64
+    }
+
+    /// What the whole tensor takes, where what is looked at of it takes so much.
+    pub(super) fn of_whole(&self, bytes: u64) -> u64 {
+        let whole = u128::from(bytes) * u128::from(self.record.bytes()) / u128::from(self.elements().max(1));
+        u64::try_from(whole).unwrap_or(u64::MAX)
+    }
+
     /// Its symbols by scheme number `index` of those that come into question.
     pub(super) fn symbols(&self, index: usize, scheme: &dyn Scheme) -> Cow<'_, Histogram> {
         let held = self.alone.get(index).and_then(|alone| alone.as_ref()?.symbols.as_ref());
@@ -113,7 +128,7 @@ impl Subject<'_> {
     /// Whether a scheme can make it smaller with any codebook.
     fn can_gain(&self, scheme: &dyn Scheme) -> bool {
         let parts = self.least_parts(scheme).into_iter().map(padded).fold(0, u64::saturating_add);
-        parts.saturating_add(LEAST_DESCRIBED) < stored_bytes(&kept_entry(self.record))
+        parts.saturating_add(LEAST_DESCRIBED) < self.kept_bytes
     }
 
     /// The fewest bytes of each part by a scheme.
@@ -124,7 +139,7 @@ impl Subject<'_> {
         reason = "bits of a tensor"
     )]
     fn least_parts(&self, scheme: &dyn Scheme) -> Vec<u64> {
-        let elements = self.record.bytes();
+        let elements = self.elements();
         scheme.least_bytes(elements, (self.byte_entropy * elements as f64) as u64)
     }
 }

@@ -17,8 +17,9 @@ use crate::int;
 use crate::layout::{self, PartSpec};
 use crate::map::MappedFile;
 use safetensors::Dtype;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a manifest says, found to be possible.
 pub(super) struct Validated {
@@ -69,7 +70,14 @@ pub(super) fn validate(map: &MappedFile, header: &Header) -> Result<Validated> {
         let form = Form::Verbatim(pieces);
         return Ok(Validated { original, form, stored: Vec::new(), codebooks: Vec::new(), kept });
     }
-    let mut claims = Claims { map, header, by_name: HashMap::new(), claimed: HashSet::new(), pool: None };
+    let mut claims = Claims {
+        map,
+        header,
+        by_name: HashMap::new(),
+        claimed: HashSet::new(),
+        pool: None,
+        params: BTreeSet::new(),
+    };
     claims
         .by_name
         .extend(header.tensors.iter().enumerate().map(|(index, tensor)| (tensor.name.as_str(), index)));
@@ -110,6 +118,8 @@ struct Claims<'a> {
     header: &'a Header,
     by_name: HashMap<&'a str, usize>,
     claimed: HashSet<usize>,
+    /// The parameters of tensors so far, each once.
+    params: BTreeSet<Arc<BTreeMap<String, u64>>>,
     /// The tensor with the parts of small tensors, and how far it is claimed.
     pool: Option<(usize, u64)>,
 }
@@ -266,11 +276,16 @@ impl Claims<'_> {
         }
         let defaults = scheme.default_params().iter().map(|(name, value)| ((*name).to_owned(), *value));
         let mut params: BTreeMap<String, u64> = defaults.collect();
-        for (name, value) in entry.params {
+        for (name, value) in entry.params.into_iter() {
             if params.insert(name.clone(), value).is_none() {
                 return Err(format!("scheme {} has no parameter {name:?}", entry.scheme));
             }
         }
+        let params = Arc::new(params);
+        let params = self.params.get(&params).cloned().unwrap_or_else(|| {
+            self.params.insert(params.clone());
+            params
+        });
         Ok(Stored {
             name: entry.name,
             dtype: entry.dtype,

@@ -1,42 +1,50 @@
 //! `ecf8 compress` and `ecf8 decompress`.
 
 use super::answer::{Answer, Failure, grouped, printable};
+use super::gain;
 use super::interrupt;
 use super::progress::Bars;
 use clap::Args;
-use ecf8_core::Aim;
 use ecf8_core::container::{self, CompressOptions, Report};
+use ecf8_core::{Aim, Scheme};
 use serde_json::json;
 use std::path::PathBuf;
 
 /// Threads that can be asked for; starting many more takes longer than any work for them.
 const MAX_THREADS: i64 = 1024;
 
-/// Compress a .safetensors file, or a folder with a sharded model
+/// Compress a .safetensors file, or a folder with a sharded model: F8_E4M3 tensors get smaller, others are kept as they are
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecf8 compress model.safetensors -o model.ecf8.safetensors\n  \
     ecf8 compress Qwen3-8B-FP8/ -o Qwen3-8B-ECF8/\n  \
-    ecf8 compress model.safetensors -o paper.safetensors --scheme exponent-gap\n\n\
+    ecf8 compress model.safetensors -o paper.safetensors --scheme exponent-gap\n  \
+    ecf8 compress Qwen3-8B-FP8/ --dry-run\n\n\
+    Compressed are F8_E4M3 tensors that get smaller by it. Tensors of other dtypes (BF16, F32, F8_E5M2, ...) are kept as\n\
+    they are, and other files of a folder are copied. `--dry-run` tells beforehand what there is to gain.\n\
     Every tensor is decoded again and compared before the output gets its name. An input that changes meanwhile is an error.\n\
     Memory: .65 to .9 times the largest tensor, or some 150 MiB for many smaller ones.")]
 pub(super) struct Compress {
     /// File or folder to compress
     input: PathBuf,
     /// Where to write; must not exist yet
-    #[arg(short, long, value_name = "OUT")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "OUT", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
+    /// Write nothing: tell what is compressed, what is kept and why, and about how large the result would be, from samples
+    #[arg(long)]
+    dry_run: bool,
     /// Compress all tensors by this scheme
     #[arg(long, value_name = "NAME", value_parser = scheme_names())]
     scheme: Option<String>,
-    /// Choose schemes and chunks for one goal only (default: for all tensors the scheme with the smallest result, unless one that
-    /// decodes faster takes at most a quarter of a percent more)
+    /// Choose schemes and chunks for one goal only; with `--scheme`, chunks only, of which exponent-gap has none (default: for all
+    /// tensors the scheme with the smallest result, unless one that decodes faster takes at most a quarter of a percent more)
     #[arg(long, value_name = "GOAL")]
     optimize: Option<Goal>,
-    /// The most codebooks that tensors share, for each scheme (default: as few as cost less than 0.1 % of the codewords)
+    /// The most codebooks that tensors share, for each scheme (default: as few as cost less than 0.1 % of the codewords). Not for
+    /// exponent-gap, where each tensor has its own
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     codebooks: Option<u32>,
     /// The most bits of a codeword: small tables decode faster, long codewords take less (default: the fewest that cost at most
-    /// 0.05 % more than 13; `ecf8 inspect --costs` shows what each would cost)
+    /// 0.05 % more than 13; `ecf8 inspect --costs` shows what each would cost). Not for exponent-gap, whose limit is 16
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(10..=13))]
     code_bits: Option<u8>,
     /// Compress what is there of a model whose index names shards that are not
@@ -56,7 +64,7 @@ pub(super) struct Compress {
 /// What schemes and chunks are chosen for.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(super) enum Goal {
-    /// The smallest output
+    /// The smallest output that these options can give: several ways are compared, so it takes longer
     Size,
     /// The fastest decoding
     Speed,
@@ -107,9 +115,29 @@ fn use_threads(threads: Option<u16>) -> Result<(), Failure> {
 }
 
 impl Compress {
+    /// Refuses options that would be without effect.
+    fn check_choices(&self) -> Result<(), Failure> {
+        let name = ecf8_core::layout::exponent_gap::EXPONENT_GAP.name();
+        if self.scheme.as_deref() != Some(name) {
+            return Ok(());
+        }
+        let given = [
+            (self.code_bits.is_some(), "--code-bits", "its codewords have up to 16 bits"),
+            (self.optimize.is_some(), "--optimize", "it has no chunks to choose"),
+            (self.codebooks.is_some(), "--codebooks", "each of its tensors has a codebook of its own"),
+        ];
+        match given.into_iter().find(|(is_given, ..)| *is_given) {
+            Some((_, option, why)) => Err(Failure::request(format!(
+                "{option} has no effect with --scheme {name}: {why}; leave one of them out"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn run(&self) -> Result<Answer, Failure> {
         use_threads(self.threads)?;
         interrupt::clean_up(None);
+        self.check_choices()?;
         let options = CompressOptions {
             scheme: self.scheme.as_deref().and_then(ecf8_core::scheme),
             aim: Goal::aim(self.optimize),
@@ -118,26 +146,33 @@ impl Compress {
             overwrite: self.force,
             allow_missing_shards: self.allow_missing_shards,
         };
+        let Some(output) = self.output.as_ref().filter(|_| !self.dry_run) else {
+            let mut answer = gain::answer(&self.input, &container::estimate(&self.input, &options)?);
+            answer.text += "Nothing was written.\n";
+            return Ok(answer);
+        };
         let bars = Bars::default();
-        let report = container::compress(&self.input, &self.output, &options, &bars)?;
+        let report = container::compress(&self.input, output, &options, &bars)?;
         let ratio = ratio(report.output_bytes(), report.input_bytes());
         let compressed: usize = report.files.iter().map(|file| file.compressed_tensors).sum();
         let kept: usize = report.files.iter().map(|file| file.kept_tensors).sum();
         let mut text = format!(
             "{}: {} -> {} bytes ({ratio:.4}); {compressed} tensors compressed, {kept} kept as they are\n",
-            self.output.display(),
+            output.display(),
             grouped(report.input_bytes()),
             grouped(report.output_bytes()),
         );
+        text += &gain::kept(&report.kept());
         if compressed > 0 {
             text += "Frameworks need ecf8 to load it: loaders that do not know ecf8 refuse it.\n";
         }
         text += &copied(&report);
         let json = json!({
-            "output": self.output.display().to_string(),
+            "output": output.display().to_string(),
             "input_bytes": report.input_bytes(),
             "output_bytes": report.output_bytes(),
             "ratio": ratio,
+            "kept": report.kept(),
             "needs_ecf8": compressed > 0,
             "files": report.files,
             "copied": report.copied,

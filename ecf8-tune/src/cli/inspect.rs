@@ -1,20 +1,22 @@
 //! `ecf8 inspect`.
 
 use super::answer::{Answer, Failure, grouped, table};
+use super::gain;
 use super::progress::Bars;
 use clap::Args;
-use ecf8_core::Codebook;
-use ecf8_core::container::{self, CodeCost, Model};
-use serde_json::json;
-use std::path::PathBuf;
 
-/// Show sizes, entropies and codebooks of a compressed file or folder
+use ecf8_core::container::{self, CodeCost, CompressOptions, Model};
+use ecf8_core::{Codebook, Error};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Show sizes, entropies and codebooks of a compressed file or folder, or what compressing another would gain
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecf8 inspect model.ecf8.safetensors\n  \
     ecf8 inspect Qwen3-8B-ECF8/ --json | jq .ratio\n  \
     ecf8 inspect model.ecf8.safetensors --costs")]
 pub(super) struct Inspect {
-    /// Compressed file or folder
+    /// File or folder: a compressed one, or one of which about is told what compressing it would give
     input: PathBuf,
     /// Also show what the compressed tensors would take by each scheme with each limit of codewords; decodes them all
     #[arg(long)]
@@ -52,8 +54,24 @@ fn cost_table(costs: &[CodeCost]) -> String {
 }
 
 impl Inspect {
+    /// What compressing the input would give, since it is not compressed, which shows at `path`.
+    fn would_give(&self, path: &Path) -> Result<Answer, Failure> {
+        if self.costs {
+            let error = Error::NotCompressed { path: path.to_owned() };
+            return Err(Failure::request(format!("{error}; --costs is for what is compressed")));
+        }
+        let estimate = container::estimate(&self.input, &CompressOptions::default())?;
+        let mut answer = gain::answer(&self.input, &estimate);
+        answer.text.insert_str(0, "not compressed; what `ecf8 compress` would give:\n");
+        answer.json["is_compressed"] = json!(false);
+        Ok(answer)
+    }
+
     pub(super) fn run(&self) -> Result<Answer, Failure> {
-        let model = Model::open(&self.input)?;
+        let model = match Model::open(&self.input) {
+            Err(Error::NotCompressed { path }) => return self.would_give(&path),
+            model => model?,
+        };
         let inspection = container::inspect(&model);
         let rows = inspection.tensors.iter().map(|tensor| {
             vec![
@@ -79,13 +97,18 @@ impl Inspect {
             "H(byte)",
             "code lengths",
         ];
-        let mut text = if inspection.tensors.is_empty() { String::new() } else { table(&head, rows) + "\n" };
+        let mut text = String::new();
+        if !inspection.tensors.is_empty() {
+            text += &table(&head, rows);
+            text += "\nH: entropy in bits. Code lengths: bits of each symbol's codeword, in order, as a digit (a is 10) where they are \
+                few;\n0 or a capital letter (A for 0, B for 1, ...) stands for symbols without one: J for nine of them\n\n";
+        }
         let codebooks = &inspection.codebooks;
         text += &format!(
             "compressed tensors  {} -> {} bytes, ratio {:.4}, all metadata included\n\
              kept tensors        {}, {} bytes\n\
              whole model         {} -> {} bytes\n\
-             codebooks           {}; codewords and codebooks take {} bytes with one per tensor, {} with one per file\n",
+             codebooks           {}; exponents coded one by one would take {} bytes with a codebook per tensor, {} with one per file\n",
             grouped(inspection.original_bytes),
             grouped(inspection.compressed_bytes),
             inspection.ratio,
@@ -97,6 +120,7 @@ impl Inspect {
             grouped(codebooks.per_tensor_bytes),
             grouped(codebooks.shared_bytes),
         );
+        text += &gain::kept(&inspection.kept);
         let mut json = json!(inspection);
         if self.costs {
             let costs = container::code_costs(&model, &Bars::default())?;

@@ -21,8 +21,15 @@ pub(super) struct Choice {
 /// Bits that symbols take under a codebook, those included that have no codeword: another's, and patches.
 #[must_use]
 pub(super) fn cost_bits(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
-    let patches = patches(kind, histogram, codebook).saturating_mul(32);
-    stream_bits(histogram, codebook).saturating_add(patches)
+    let (shortest, stand_in) = (u64::from(codebook.min_len()), codebook.first_symbol().unwrap_or(0));
+    let bits = histogram.present().iter().map(|&(symbol, count)| {
+        let each = match codebook.length(symbol) {
+            0 => shortest + 32 * patches_of(kind, symbol, stand_in),
+            length => u64::from(length),
+        };
+        count.saturating_mul(each)
+    });
+    bits.fold(0, u64::saturating_add)
 }
 
 /// Bits of all codewords, those included that stand in for symbols which have none.

@@ -1,0 +1,244 @@
+//! What compressing a model would give, told from its headers and pieces of its tensors, before anything is written.
+
+use super::candidates::{self, Candidate, candidates};
+use super::choice::{self, SchemeChoice};
+use super::file_header::{self, Deflated};
+use super::folder::{Content, Folder};
+use super::kept::{self, DtypeSummary};
+use super::manifest::is_manifest;
+use super::sharing::{self, Code};
+use super::subject::{self, Reading, Subject};
+use super::{CompressOptions, CompressedFile, MANIFEST_KEY};
+use crate::codebook::cluster::MOST;
+use crate::error::{Error, Result};
+use crate::header::{Header, TensorRecord};
+use crate::int;
+use crate::layout::Aim;
+use crate::map::MappedFile;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::HashSet;
+use std::path::Path;
+
+/// Bytes of each tensor that are looked at, at most, in a file of few tensors.
+const SAMPLE: u64 = 256 << 10;
+
+/// Bytes of a file that are looked at, at most, but that each tensor's sample has one piece: so 100 GB take seconds.
+const SAMPLES: u64 = 24 << 20;
+
+/// Bytes of each piece of a sample: some pages, and whole rounds of every layout.
+const PIECE: u64 = 12 << 10;
+
+/// What a container takes beside its tensors, about: the guard, the manifest's frame, entries and checksums of its own.
+const FRAME: u64 = 700;
+
+/// What compressing a file or folder would give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    /// Bytes of all `.safetensors` files.
+    pub input_bytes: u64,
+    /// What they are likely to take compressed.
+    pub predicted_bytes: u64,
+    /// Bytes that were looked at to predict that.
+    pub sampled_bytes: u64,
+    /// Tensors by dtype and by what would become of them: those that get smaller first.
+    pub dtypes: Vec<DtypeSummary>,
+    /// `.safetensors` files, by name.
+    pub files: Vec<FileEstimate>,
+    /// Other files of the folder, which are copied as they are.
+    pub copied: usize,
+    /// Their bytes.
+    pub copied_bytes: u64,
+}
+
+/// What compressing one file would give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileEstimate {
+    /// Its path within the folder, or its name.
+    pub name: String,
+    /// Its bytes.
+    pub input_bytes: u64,
+    /// What it is likely to take compressed; its bytes, if it is compressed already.
+    pub predicted_bytes: u64,
+    /// Whether it is compressed already.
+    pub is_compressed: bool,
+}
+
+/// Tells what compressing a file or folder would give, from samples: evenly spaced pieces of each tensor.
+///
+/// # Errors
+/// If a file cannot be read, or is not valid safetensors; if a folder holds no weights.
+pub fn estimate(input: &Path, options: &CompressOptions) -> Result<Estimate> {
+    let mut sum = Estimate {
+        input_bytes: 0,
+        predicted_bytes: 0,
+        sampled_bytes: 0,
+        dtypes: Vec::new(),
+        files: Vec::new(),
+        copied: 0,
+        copied_bytes: 0,
+    };
+    let mut dtypes = Vec::new();
+    if input.is_dir() {
+        let folder = Folder::open(input, Content::Plain)?;
+        folder.require_weights(input)?;
+        for found in folder.weights() {
+            let one = of_file(&folder.root.join(&found.name), options)?;
+            sum.add(found.name.to_string_lossy().into_owned(), one, &mut dtypes);
+        }
+        for other in folder.others() {
+            sum.copied += 1;
+            sum.copied_bytes = sum.copied_bytes.saturating_add(other.bytes);
+        }
+    } else {
+        let name = input.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        sum.add(name, of_file(input, options)?, &mut dtypes);
+    }
+    sum.dtypes = kept::merged(dtypes);
+    Ok(sum)
+}
+
+/// What compressing one file is likely to give, in bytes.
+pub(super) fn predicted_bytes(input: &Path, options: &CompressOptions) -> Result<u64> {
+    Ok(of_file(input, options)?.predicted_bytes)
+}
+
+/// What is told of one file.
+struct Told {
+    input_bytes: u64,
+    predicted_bytes: u64,
+    sampled_bytes: u64,
+    dtypes: Vec<DtypeSummary>,
+    is_compressed: bool,
+}
+
+impl Estimate {
+    fn add(&mut self, name: String, one: Told, dtypes: &mut Vec<DtypeSummary>) {
+        let Told { input_bytes, predicted_bytes, sampled_bytes, is_compressed, .. } = one;
+        self.input_bytes = self.input_bytes.saturating_add(input_bytes);
+        self.predicted_bytes = self.predicted_bytes.saturating_add(predicted_bytes);
+        self.sampled_bytes = self.sampled_bytes.saturating_add(sampled_bytes);
+        dtypes.extend(one.dtypes);
+        self.files.push(FileEstimate { name, input_bytes, predicted_bytes, is_compressed });
+    }
+}
+
+fn of_file(path: &Path, options: &CompressOptions) -> Result<Told> {
+    let input = MappedFile::open(path)?;
+    input.or_changed(of_mapped(&input, options))
+}
+
+fn of_mapped(input: &MappedFile, options: &CompressOptions) -> Result<Told> {
+    let copied = Header::copied_from(input);
+    let (header, json) = copied.map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
+    let input_bytes = input.len() as u64;
+    if header.metadata(MANIFEST_KEY).is_some_and(is_manifest) {
+        return already_compressed(input.path(), input_bytes);
+    }
+    // One way to decide is enough to tell about how much is gained.
+    let Some(variant) = choice::variants(options).into_iter().next() else {
+        return Ok(kept_whole(&header, input_bytes));
+    };
+    let schemes = SchemeChoice::new(options).schemes();
+    let is_takable = |tensor: &&TensorRecord| schemes.iter().any(|scheme| subject::takes(*scheme, tensor));
+    let takable: Vec<&TensorRecord> = header.tensors.iter().filter(is_takable).collect();
+    let each = SAMPLE.min(SAMPLES / (takable.len() as u64).max(1)).max(PIECE);
+    let samples: Vec<Vec<u8>> =
+        takable.par_iter().map(|record| sample(super::plan::data(input, &header, record), each)).collect();
+    let reading = Reading::new(&schemes, Code::new(options), takable.len() <= MOST);
+    let read = takable.par_iter().zip(&samples).map(|(record, sample)| reading.read(record, sample));
+    let mut subjects: Vec<Subject<'_>> = read.collect();
+    sharing::plant_seeds(&mut subjects);
+    let deflated = candidates::deflated(&subjects, &schemes);
+    let candidates = candidates(&subjects, &schemes, &variant, deflated);
+
+    let mut smaller: HashSet<*const TensorRecord> = HashSet::new();
+    let mut predicted =
+        FRAME.saturating_add(file_header::about_deflated(&json, &[]).unwrap_or(json.len() as u64));
+    let mut texts: HashSet<*const u8> = HashSet::new();
+    let taken: Vec<u64> =
+        candidates.list.par_iter().map(|one| compressed_bytes(one, variant.aim, deflated)).collect();
+    for (one, taken) in candidates.list.iter().zip(taken) {
+        if taken < one.subject.kept_bytes {
+            predicted = predicted.saturating_add(taken);
+            smaller.insert(one.subject.record);
+            if texts.insert(one.codebook.text.as_ptr()) {
+                predicted = predicted.saturating_add(one.codebook.bytes());
+            }
+        }
+    }
+    let (compressed, others): (Vec<_>, Vec<_>) =
+        header.tensors.iter().partition(|record| smaller.contains(&std::ptr::from_ref(*record)));
+    for record in &others {
+        predicted = predicted.saturating_add(file_header::stored_bytes(&file_header::kept_entry(record)));
+    }
+    let mut told = kept_whole(&header, input_bytes);
+    told.sampled_bytes = samples.iter().map(|sample| sample.len() as u64).sum();
+    // Where nothing is gained in all, the file is kept with its header and a manifest.
+    if !compressed.is_empty() && predicted < told.predicted_bytes {
+        told.predicted_bytes = predicted;
+        told.dtypes = kept::kept_by_dtype(others);
+        told.dtypes.extend(kept::compressed(compressed));
+    }
+    Ok(told)
+}
+
+/// What is told of a file that is kept as it is.
+fn kept_whole(header: &Header, input_bytes: u64) -> Told {
+    Told {
+        input_bytes,
+        predicted_bytes: input_bytes.saturating_add(FRAME),
+        sampled_bytes: 0,
+        dtypes: kept::kept_by_dtype(&header.tensors),
+        is_compressed: false,
+    }
+}
+
+fn already_compressed(path: &Path, bytes: u64) -> Result<Told> {
+    let file = CompressedFile::open(path)?;
+    let mut dtypes = kept::kept_by_dtype(file.kept().map(|kept| kept.record));
+    for tensor in file.tensors() {
+        dtypes.push(DtypeSummary {
+            dtype: tensor.dtype().to_owned(),
+            tensors: 1,
+            bytes: tensor.original_bytes(),
+            compressed: true,
+            why: "they are compressed already".to_owned(),
+        });
+    }
+    Ok(Told {
+        input_bytes: bytes,
+        predicted_bytes: bytes,
+        sampled_bytes: 0,
+        dtypes: kept::merged(dtypes),
+        is_compressed: true,
+    })
+}
+
+/// What a tensor is likely to take compressed, with what is said of it, but without its codebook.
+fn compressed_bytes(one: &Candidate<'_>, aim: Aim, deflated: Deflated) -> u64 {
+    let (subject, scheme) = (one.subject, one.scheme);
+    let symbols = scheme.symbol_histogram(subject.data);
+    let sampled = scheme.encoded_bytes(subject.elements(), &symbols, &one.codebook.codebook);
+    let padding = 16 * scheme.part_specs().len() as u64;
+    let parts = subject
+        .of_whole(sampled)
+        .saturating_add(scheme.chunk_bytes(subject.record.bytes(), aim))
+        .saturating_add(padding);
+    one.bytes_with(parts, deflated)
+}
+
+/// Evenly spaced pieces of a tensor, at most so many bytes of it together.
+fn sample(data: &[u8], most: u64) -> Vec<u8> {
+    if data.len() as u64 <= most {
+        return data.to_vec();
+    }
+    let (piece, pieces) = (int::index(PIECE), int::index((most / PIECE).max(1)));
+    let apart = data.len() / pieces;
+    let piece_at = |number: usize| {
+        // From the middle of each stretch: the first rows of a tensor may be unlike the others.
+        let start = number * apart + apart.saturating_sub(piece) / 2;
+        data[start..].iter().take(piece).copied()
+    };
+    (0..pieces).flat_map(piece_at).collect()
+}
