@@ -55,6 +55,7 @@ fn a_decoder_written_from_the_format_restores_any_file() {
         raw_file(format!("\n{{\"__metadata__\" : {{ }} ,{KEPT}}} "), b"four"),
         raw_file(format!("{{\"__metadata__\":{{\"a\":\"é\"}},{KEPT}}}"), b"four"),
         raw_file(format!("{{{KEPT}}}"), b"four"),
+        raw_file(r#" {"w":["F8_E4M3",[9000],[0,9000]],"__metadata__":null}"#, &[0x38; 9000]),
         sample(),
         file(&[fp8("fibonacci", fibonacci), fp8("one", vec![0x39; 9001]), fp8("two", alternating), kept]),
         file(&clashing.map(|name| weights(name, 1, 7001))),

@@ -339,6 +339,14 @@ def decode(file, entry, codebooks, pool):
 # §2 and §5: the manifest, and the original.
 
 
+def tensors_of(header):
+    """§5: the entries of an original header, which may be lists."""
+    tensors = json.loads(header)
+    tensors.pop("__metadata__", None)
+    named = lambda entry: dict(zip(("dtype", "shape", "data_offsets"), entry)) if isinstance(entry, list) else entry
+    return {name: named(entry) for name, entry in tensors.items()}
+
+
 def restore_verbatim(file, manifest):
     """§1, §4 and §5, where nothing is compressed."""
     about, verbatim = manifest["header"], manifest["verbatim"]
@@ -354,9 +362,7 @@ def restore_verbatim(file, manifest):
     require(verbatim["piece"] >= 1 << 20 and verbatim["piece"].bit_count() == 1, "pieces of another number of bytes")
     pieces = [body[at : at + verbatim["piece"]] for at in range(0, len(body), verbatim["piece"])]
     require(verbatim["checksums"] == "".join(f"{xxh3(piece):016x}" for piece in pieces), "a checksum is wrong")
-    original = json.loads(header)
-    original.pop("__metadata__", None)
-    require(original == file.tensors, "the tensors are not those of the original")
+    require(tensors_of(header) == tensors_of(file.data[8 : file.start]), "the tensors are not those of the original")
     return struct.pack("<Q", len(header)) + header + body
 
 
@@ -391,8 +397,7 @@ def restore(data):
     decoded = {entry["name"]: decode(file, entry, codebooks, pool) for entry in entries}
     require(pool.at == len(pool.data), "the pool is not filled by its parts")
 
-    original = json.loads(header)
-    original.pop("__metadata__", None)
+    original = tensors_of(header)
     require(set(original) == set(decoded) | file.unclaimed, "the tensors are not those of the original")
     body = b""
     for name in sorted(original, key=lambda name: original[name]["data_offsets"]):

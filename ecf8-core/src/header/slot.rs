@@ -42,7 +42,7 @@ impl Slot {
 fn is(json: &[u8], place: &Range<usize>, text: &str) -> bool {
     let raw = json.get(place.clone()).unwrap_or_default();
     if !raw.contains(&b'\\') {
-        return raw.get(1..raw.len() - 1) == Some(text.as_bytes());
+        return raw.get(1..raw.len().saturating_sub(1)) == Some(text.as_bytes());
     }
     serde_json::from_slice::<String>(raw).is_ok_and(|found| found == text)
 }

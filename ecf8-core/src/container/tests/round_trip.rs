@@ -54,6 +54,20 @@ fn header_bytes_come_back_as_they_were() {
 }
 
 #[test]
+fn whatever_spelling_the_reference_takes_comes_back() {
+    let data = weights(1, 9000);
+    for json in [
+        r#"{"__metadata__":null,"w":{"dtype":"F8_E4M3","shape":[9000],"data_offsets":[0,9000]}}"#,
+        " \n{\"w\":[\"F8_E4M3\",[90,100],[0,9000]]}\t",
+        r#"{"w":{"more":[{}],"dtype":{"F8_E4M3":null},"data_offsets":[0,9000],"shape":[9000],"z":null}}"#,
+        r#"{"":["F8_E4M3",[9000],[0,9000]],"z":["F32",[4611686018427387904,0],[9000,9000]]}"#,
+    ] {
+        let file = [&(json.len() as u64).to_le_bytes(), json.as_bytes(), &data].concat();
+        assert_eq!(assert_comes_back(&file).tensors.len(), 1, "{json}");
+    }
+}
+
+#[test]
 fn names_that_our_own_tensors_would_need_are_left_to_their_owners() {
     let tensors = [
         fp8("x", &[9000], weights(1, 9000)),
