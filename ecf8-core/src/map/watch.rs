@@ -136,10 +136,11 @@ fn set(action: &libc::sigaction) {
 #[allow(unsafe_code)]
 extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     // SAFETY: the system gives a handler with `SA_SIGINFO` a valid pointer.
-    let code = unsafe { (*info).si_code };
-    // SAFETY: as above. Of a signal that a process sent, this may be any number, which is not used.
-    let address = unsafe { (*info).si_addr() }.addr();
+    let info = unsafe { &*info };
+    // SAFETY: the field is always set. Of a signal that a process sent, it may be any number, which is not used.
+    let address = unsafe { info.si_addr() }.addr();
     // The system's own codes are above zero, those of processes are not.
+    let code = info.si_code;
     if code > 0 && put_zeros(address) {
         return;
     }

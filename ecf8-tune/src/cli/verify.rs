@@ -306,7 +306,7 @@ impl Verify {
             0 => {}
             1 => text += "; 1 other file is as it was when the folder was compressed",
             checked => {
-                text += &format!("; {checked} other files are as they were when the folder was compressed")
+                text += &format!("; {checked} other files are as they were when the folder was compressed");
             }
         }
         text.push('\n');
