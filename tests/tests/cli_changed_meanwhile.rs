@@ -4,6 +4,7 @@
 //! `ECF8_ROUNDS=200` tries more moments than the usual few; `ECF8_SEED` others.
 
 #![cfg(unix)]
+#![allow(clippy::cast_possible_truncation, reason = "tests choose their numbers")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use ecf8_core::synthetic::{self, SyntheticTensor};
