@@ -135,9 +135,9 @@ fn set(action: &libc::sigaction) {
 /// The handler. It does only what a handler may: atomic numbers, and system calls.
 #[allow(unsafe_code)]
 extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
-    // SAFETY: the system gives a handler with `SA_SIGINFO` a valid pointer.
-    let info = unsafe { &*info };
-    // SAFETY: the field is always set. Of a signal that a process sent, it may be any number, which is not used.
+    // SAFETY: the system gives a handler with `SA_SIGINFO` a valid pointer, to what nobody else has.
+    let Some(info) = (unsafe { info.as_ref() }) else { return };
+    // SAFETY: every SIGBUS has this field. If a process sent the signal, it may be any number, which is not used.
     let address = unsafe { info.si_addr() }.addr();
     // The system's own codes are above zero, those of processes are not.
     let code = info.si_code;
