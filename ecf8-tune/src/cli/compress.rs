@@ -116,15 +116,18 @@ impl Compress {
         let ratio = ratio(report.output_bytes(), report.input_bytes());
         let compressed: usize = report.files.iter().map(|file| file.compressed_tensors).sum();
         let kept: usize = report.files.iter().map(|file| file.kept_tensors).sum();
-        let mut text = format!(
-            "{}: {} -> {} bytes ({ratio:.4}); {compressed} tensors compressed, {kept} kept as they are\n",
+        // Said each time, since whoever is given the output cannot see it from its name.
+        let needs = if compressed > 0 {
+            "; to load it, frameworks need ecf8 (loaders that do not know ecf8 refuse it)"
+        } else {
+            ""
+        };
+        let text = format!(
+            "{}: {} -> {} bytes ({ratio:.4}); {compressed} tensors compressed, {kept} kept as they are{needs}\n",
             self.output.display(),
             grouped(report.input_bytes()),
             grouped(report.output_bytes()),
         );
-        if compressed > 0 {
-            text += "Frameworks need ecf8 to load it: loaders that do not know ecf8 refuse it.\n";
-        }
         let json = json!({
             "output": self.output.display().to_string(),
             "input_bytes": report.input_bytes(),
