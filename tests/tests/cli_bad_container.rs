@@ -175,6 +175,11 @@ fn forged_manifests_are_refused_whatever_their_checksums_say() {
         ("original header", |_, m| {
             m["tensors"][0]["name"] = json!("renamed");
             m["tensors"][0]["prefix"] = json!("a.weight");
+            let _ = m.as_object_mut().unwrap().remove("guard");
+        }),
+        ("its guard: `renamed` is missing", |_, m| {
+            m["tensors"][0]["name"] = json!("renamed");
+            m["tensors"][0]["prefix"] = json!("a.weight");
         }),
         ("original header", |_, m| m["tensors"][0]["shape"] = json!([80, 80])),
         ("original header", |_, m| m["header"]["length"] = json!(u64::MAX)),

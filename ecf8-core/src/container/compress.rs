@@ -3,7 +3,8 @@
 use super::batch::batches;
 use super::directory::FileReport;
 use super::file_header::{
-    Deflated, Description, Outcome, compressed_bytes, data_start, framed, kept_entry, padded, stored_bytes,
+    self, Deflated, Description, Outcome, compressed_bytes, data_start, framed, kept_entry, padded,
+    stored_bytes,
 };
 use super::kept::{DtypeSummary, kept_by_dtype};
 use super::limits;
@@ -47,7 +48,7 @@ fn compress_mapped(
     progress.start(&compressing, 2 * header.data_bytes() + plan::sharing_steps(header.data_bytes()));
     let mut plan = Plan { json: &json, ..plan::plan(input, &header, options, progress)? };
     progress.stage(&compressing);
-    let written = write_smallest(output, &mut plan, input, &header, progress)?;
+    let written = write_smallest(output, &mut plan, input, &header, options, progress)?;
     // What was read at different times is one file only if nobody wrote to it.
     input.check_unchanged()?;
     // Of very many tensors, what is known takes much memory, and so does reading the container.
@@ -87,24 +88,49 @@ fn write_smallest(
     plan: &mut Plan<'_>,
     input: &MappedFile,
     header: &Header,
+    options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<Written> {
     let (json, data) = (plan.json, &input[int::index(header.data_start())..]);
-    let verbatim_bytes = verbatim::file_bytes(json, data).map_err(std::io::Error::from);
-    let verbatim_bytes = verbatim_bytes.at(output.target(), "write the header of")?;
-    if verbatim_bytes.is_none() || !plan.tensors.is_empty() {
-        let room = limits::fit(plan, input.path())?;
-        let mut writer = Writer { output, input, header, checksums: vec![0], written: 0 };
-        let (bytes, outcome) = writer.write(plan, &room, progress)?;
-        output = writer.output;
-        if verbatim_bytes.is_none_or(|verbatim| bytes <= verbatim) {
-            let kept = kept_by_dtype(&outcome.kept);
-            return Ok(Written { output, bytes, compressed_tensors: outcome.tensors.len(), kept });
+    let verbatim = verbatim::file_bytes(json, data).map_err(std::io::Error::from);
+    let verbatim = verbatim.at(output.target(), "write the header of")?;
+    let keeps_all = plan.tensors.is_empty();
+    if verbatim.is_none() || !keeps_all || is_mostly_space(json) {
+        let fitted = limits::fit(plan, input.path());
+        let room = match (fitted, verbatim) {
+            (Ok(room), verbatim) => {
+                let gains = |verbatim| file_header::bytes_without_parts(plan, &room) <= verbatim;
+                let gains = !keeps_all || verbatim.is_none_or(gains);
+                gains.then_some(room)
+            }
+            (Err(_), Some(_)) if keeps_all => None,
+            (Err(error), _) => return Err(error),
+        };
+        if let Some(room) = room {
+            let mut writer = Writer { output, input, header, checksums: vec![0], written: 0 };
+            let (bytes, outcome) = writer.write(plan, &room, progress)?;
+            output = writer.output;
+            if verbatim.is_none_or(|verbatim| bytes <= verbatim.max(accepted(input.len() as u64, options))) {
+                let kept = kept_by_dtype(&outcome.kept);
+                return Ok(Written { output, bytes, compressed_tensors: outcome.tensors.len(), kept });
+            }
         }
     }
     verbatim::write(&mut output, json, data, progress)?;
-    let (bytes, kept) = (verbatim_bytes.unwrap_or_default(), kept_by_dtype(&header.tensors));
+    let (bytes, kept) = (verbatim.unwrap_or_default(), kept_by_dtype(&header.tensors));
     Ok(Written { output, bytes, compressed_tensors: 0, kept })
+}
+
+/// How long a container may be that gains nothing. Who names a scheme wants to see it at work, but not at any price.
+fn accepted(input_bytes: u64, options: &CompressOptions) -> u64 {
+    const MOST: u64 = 4096;
+    if options.scheme.is_some() { input_bytes + MOST.max(input_bytes / 100) } else { 0 }
+}
+
+/// Whether so much of a header is white space that it may take less deflated. Other headers do not: they have no more than what is
+/// in a container's own header, too.
+fn is_mostly_space(json: &[u8]) -> bool {
+    json.iter().filter(|byte| byte.is_ascii_whitespace()).count() > json.len() / 8
 }
 
 struct Writer<'a> {

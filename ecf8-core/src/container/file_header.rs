@@ -334,6 +334,14 @@ pub(super) fn data_start(plan: &Plan<'_>, json: &[u8]) -> u64 {
     padded(LENGTH_BYTES + json.len() as u64 + slack)
 }
 
+/// Bytes of a container of a plan that keeps all tensors, described like this.
+pub(super) fn bytes_without_parts(plan: &Plan<'_>, described: &Description) -> u64 {
+    let kept: u64 = plan.kept.iter().map(TensorRecord::bytes).sum();
+    // Checksums of the tensors, the original header, the file's header, and themselves.
+    let checksums = (plan.kept.len() as u64 + 3) * CHECKSUM_BYTES;
+    data_start(plan, &described.json) + kept + described.own_header.len() as u64 + checksums
+}
+
 /// The file's first `data_start` bytes: length, JSON and the spaces that fill it up. `None` if there is no room.
 pub(super) fn framed(json: &[u8], data_start: u64) -> Option<Vec<u8>> {
     let mut framed = (data_start - LENGTH_BYTES).to_le_bytes().to_vec();

@@ -3,7 +3,9 @@
 
 use safetensors::Dtype;
 use serde::de::value::{Error as Plain, StrDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
@@ -49,6 +51,12 @@ impl<'de> Deserialize<'de> for RawDtype {
                     return Err(A::Error::custom("its dtype is not the name of one"));
                 }
                 self.visit_str(&name)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<RawDtype, A::Error> {
+                // Read to its end, because what is no JSON at all should be told first.
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Err(A::Error::invalid_type(Unexpected::Seq, &self))
             }
         }
         deserializer.deserialize_any(Name)

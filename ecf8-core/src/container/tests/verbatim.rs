@@ -52,7 +52,7 @@ fn headers_of_any_spelling_keep_it() {
 #[test]
 fn thousands_of_tiny_tensors_cost_no_more_than_a_manifest() {
     let tiny = |name: usize, bytes: usize| {
-        let dtype = if name % 20 == 0 { Dtype::F8_E4M3 } else { Dtype::U8 };
+        let dtype = if name.is_multiple_of(20) { Dtype::F8_E4M3 } else { Dtype::U8 };
         let data = crate::synthetic::noise(name as u64, bytes);
         SyntheticTensor::new(&format!("layers.{name}.scale"), dtype, &[bytes as u64], data)
     };
@@ -150,7 +150,7 @@ fn each_contradiction_is_told() {
         ("checksums are not 16", |m| m["verbatim"]["checksums"] = json!("0123456789abcdeg")),
         ("not one for each 1048576 bytes", |m| m["verbatim"]["checksums"] = json!("")),
         ("not one for each 1048576 bytes", |m| {
-            m["verbatim"]["checksums"] = json!("0123456789abcdef".repeat(5))
+            m["verbatim"]["checksums"] = json!("0123456789abcdef".repeat(5));
         }),
         ("not one for each 2097152 bytes", |m| m["verbatim"]["piece"] = json!(1 << 21)),
         ("pieces have 0 bytes", |m| m["verbatim"]["piece"] = json!(0)),
@@ -184,4 +184,22 @@ fn each_contradiction_is_told() {
         let error = verified.expect_err(expected);
         assert!(error.to_string().contains(expected) && error.is_data_error(), "{expected}: {error}");
     }
+}
+
+#[test]
+fn whoever_names_a_scheme_gets_it_unless_it_costs_more_than_a_little() {
+    let small = safetensors_bytes(&[], &[fp8("w", &[4096], weights(1, 4096))]).unwrap();
+    let by_name = assert_comes_back_with(&small, by(schemes()[0]));
+    assert!(by_name.tensors.len() == 1 && by_name.file_bytes > small.len() as u64);
+    let mut tensors = vec![fp8("w", &[4096], weights(1, 4096))];
+    tensors.extend((0..400).map(|i| SyntheticTensor::new(&format!("layers.{i}"), Dtype::U8, &[1], vec![1])));
+    let many = safetensors_bytes(&[], &tensors).unwrap();
+    assert!(assert_comes_back_with(&many, by(schemes()[0])).tensors.is_empty());
+}
+
+#[test]
+fn a_header_that_is_mostly_space_takes_less_deflated() {
+    let json = format!("{{}}{}", " ".repeat(100_000));
+    let inspection = assert_comes_back_with(&raw(&json, b""), CompressOptions::default());
+    assert!(inspection.file_bytes < 1000, "{}", inspection.file_bytes);
 }
