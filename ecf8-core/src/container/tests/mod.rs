@@ -7,6 +7,7 @@ mod damage;
 mod folders;
 mod outputs;
 mod round_trip;
+mod scale;
 mod sharing;
 mod weights;
 
