@@ -8,6 +8,9 @@ use ecf8_tests::cli::{Scratch, file, raw_file, sample, weights};
 use safetensors::Dtype;
 use std::process::{Command, Output};
 
+/// The entry of a tensor that is not compressed.
+const KEPT: &str = r#""kept":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+
 const DECODER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format_decoder.py");
 
 /// Whether there is Python; if not, says that the caller is skipped.
@@ -48,6 +51,11 @@ fn a_decoder_written_from_the_format_restores_any_file() {
     let files = [
         raw_file("{}", b""),
         raw_file("{\"__metadata__\":{\"ecf8\":\"mine\"}}   ", b""),
+        raw_file(format!("{{{KEPT},\"__metadata__\":null}}"), b"four"),
+        raw_file(format!("\n{{\"__metadata__\" : {{ }} ,{KEPT}}} "), b"four"),
+        raw_file(format!("{{\"__metadata__\":{{\"a\":\"é\"}},{KEPT}}}"), b"four"),
+        raw_file(format!("{{{KEPT}}}"), b"four"),
+        raw_file(r#" {"w":["F8_E4M3",[9000],[0,9000]],"__metadata__":null}"#, &[0x38; 9000]),
         sample(),
         file(&[fp8("fibonacci", fibonacci), fp8("one", vec![0x39; 9001]), fp8("two", alternating), kept]),
         file(&clashing.map(|name| weights(name, 1, 7001))),
@@ -71,15 +79,17 @@ fn it_also_refuses_what_the_format_says() {
     if !has_python() {
         return;
     }
-    let scratch = Scratch::new();
-    scratch.write("in", sample());
-    let _ = scratch.ecf8("compress in -o packed --scheme exponent-gap").answer();
-    let good = scratch.read("packed");
-    for part in 1..12 {
-        let mut bad = good.clone();
-        bad[good.len() * part / 12] ^= 0x10;
-        scratch.write("bad", bad);
-        let output = python(&scratch, "bad", "out");
-        assert!(!output.status.success() && !scratch.path("out").exists(), "a bit flipped at {part}/12");
+    for input in [sample(), raw_file(format!("{{{KEPT},\"__metadata__\":null}}"), b"four")] {
+        let scratch = Scratch::new();
+        scratch.write("in", input);
+        let _ = scratch.ecf8("compress in -o packed --scheme exponent-gap").answer();
+        let good = scratch.read("packed");
+        for part in 1..12 {
+            let mut bad = good.clone();
+            bad[good.len() * part / 12] ^= 0x10;
+            scratch.write("bad", bad);
+            let output = python(&scratch, "bad", "out");
+            assert!(!output.status.success() && !scratch.path("out").exists(), "a bit flipped at {part}/12");
+        }
     }
 }

@@ -339,11 +339,40 @@ def decode(file, entry, codebooks, pool):
 # §2 and §5: the manifest, and the original.
 
 
+def tensors_of(header):
+    """§5: the entries of an original header, which may be lists."""
+    tensors = json.loads(header)
+    tensors.pop("__metadata__", None)
+    named = lambda entry: dict(zip(("dtype", "shape", "data_offsets"), entry)) if isinstance(entry, list) else entry
+    return {name: named(entry) for name, entry in tensors.items()}
+
+
+def restore_verbatim(file, manifest):
+    """§1, §4 and §5, where nothing is compressed."""
+    about, verbatim = manifest["header"], manifest["verbatim"]
+    require(not manifest["codebooks"] and not manifest["tensors"], "nothing is compressed, but something is")
+    require(not {"prefix", "guard", "continued"} & set(manifest) and "deflated" not in about, "a key belongs to another form")
+    header, body = file.data[8 : file.start], file.data[file.start :]
+    at, end = verbatim["at"], verbatim["at"] + verbatim["length"]
+    require(end <= len(header), "the text leaves the header")
+    header = header[:at] + verbatim.get("instead", "").encode() + header[end:]
+    header, spaces = header[: about["length"]], header[about["length"] :]
+    require(not spaces.strip(b" "), "something follows the original header")
+    require(len(header) == about["length"] and f"{xxh3(header):016x}" == about["checksum"], "the original header is wrong")
+    require(verbatim["piece"] >= 1 << 20 and verbatim["piece"].bit_count() == 1, "pieces of another number of bytes")
+    pieces = [body[at : at + verbatim["piece"]] for at in range(0, len(body), verbatim["piece"])]
+    require(verbatim["checksums"] == "".join(f"{xxh3(piece):016x}" for piece in pieces), "a checksum is wrong")
+    require(tensors_of(header) == tensors_of(file.data[8 : file.start]), "the tensors are not those of the original")
+    return struct.pack("<Q", len(header)) + header + body
+
+
 def restore(data):
     file = File(data)
-    require(file.start % ALIGNMENT == 0, "the data section is not aligned")
     manifest = json.loads(file.metadata["ecf8"])
     require(manifest["format_version"] == 1, "another format version")
+    if "verbatim" in manifest:
+        return restore_verbatim(file, manifest)
+    require(file.start % ALIGNMENT == 0, "the data section is not aligned")
     own, about, continued = manifest.get("prefix", "__ecf8__"), manifest["header"], manifest.get("continued")
     deflated = file.claim(f"{own}.header", "U8")
     table = file.claim(f"{own}.checksums", "U64")
@@ -368,8 +397,7 @@ def restore(data):
     decoded = {entry["name"]: decode(file, entry, codebooks, pool) for entry in entries}
     require(pool.at == len(pool.data), "the pool is not filled by its parts")
 
-    original = json.loads(header)
-    original.pop("__metadata__", None)
+    original = tensors_of(header)
     require(set(original) == set(decoded) | file.unclaimed, "the tensors are not those of the original")
     body = b""
     for name in sorted(original, key=lambda name: original[name]["data_offsets"]):

@@ -5,11 +5,12 @@ use super::directory::FileReport;
 use super::file_header::{
     Deflated, Description, Outcome, compressed_bytes, data_start, framed, kept_entry, padded, stored_bytes,
 };
-use super::kept::kept_by_dtype;
+use super::kept::{DtypeSummary, kept_by_dtype};
 use super::limits;
 use super::manifest::TensorEntry;
 use super::output::PendingFile;
 use super::plan::{self, Plan, Planned};
+use super::verbatim;
 use super::{ALIGNMENT, BATCH_BYTES, CompressOptions, Progress};
 use crate::checksum::{Checksum, checksum, from_hex};
 use crate::error::{Error, IoContext, Result};
@@ -45,37 +46,65 @@ fn compress_mapped(
     let compressing = format!("compressing {}", input.path().display());
     progress.start(&compressing, 2 * header.data_bytes() + plan::sharing_steps(header.data_bytes()));
     let mut plan = Plan { json: &json, ..plan::plan(input, &header, options, progress)? };
-    let room = limits::fit(&mut plan, input.path())?;
     progress.stage(&compressing);
-    let mut writer = Writer { output, input, header: &header, checksums: vec![0], written: 0 };
-    let (output_bytes, outcome) = writer.write(&plan, &room, progress)?;
-    let (compressed_tensors, kept_tensors) = (outcome.tensors.len(), outcome.kept.len());
-    let kept = kept_by_dtype(&outcome.kept);
+    let written = write_smallest(output, &mut plan, input, &header, progress)?;
     // What was read at different times is one file only if nobody wrote to it.
     input.check_unchanged()?;
     // Of very many tensors, what is known takes much memory, and so does reading the container.
-    drop((plan, room, outcome));
-    limits::prove_readable(&writer.output, input.path())?;
+    drop(plan);
+    limits::prove_readable(&written.output, input.path())?;
     progress.finish();
     Ok(FileReport {
         name: String::new(),
         input_bytes: input.len() as u64,
-        output_bytes,
-        compressed_tensors,
-        kept_tensors,
-        kept,
+        output_bytes: written.bytes,
+        compressed_tensors: written.compressed_tensors,
+        kept_tensors: header.tensors.len() - written.compressed_tensors,
+        kept: written.kept,
     })
 }
 
-/// Bytes that the result of compressing a file has at least, as its header tells: what is kept, and half of what is not.
-pub(super) fn least_bytes(input: &Path) -> Result<u64> {
+/// Bytes of a file that is to be compressed, whose header is checked.
+pub(super) fn plain_bytes(input: &Path) -> Result<u64> {
     let input = MappedFile::open(input)?;
     let header =
         Header::of_file(&input).map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
     plan::require_plain(&input, &header)?;
-    let least =
-        |record: &TensorRecord| if plan::is_takable(record) { record.bytes() / 2 } else { record.bytes() };
-    Ok(header.tensors.iter().map(least).sum())
+    Ok(input.len() as u64)
+}
+
+/// A container, and what it holds.
+struct Written {
+    output: PendingFile,
+    bytes: u64,
+    compressed_tensors: usize,
+    kept: Vec<DtypeSummary>,
+}
+
+/// Writes what was planned, or, where that would gain nothing, the original with a manifest in it.
+fn write_smallest(
+    mut output: PendingFile,
+    plan: &mut Plan<'_>,
+    input: &MappedFile,
+    header: &Header,
+    progress: &dyn Progress,
+) -> Result<Written> {
+    let (json, data) = (plan.json, &input[int::index(header.data_start())..]);
+    let verbatim_bytes = verbatim::file_bytes(json, data).map_err(std::io::Error::from);
+    let verbatim_bytes = verbatim_bytes.at(output.target(), "write the header of")?;
+    if verbatim_bytes.is_none() || !plan.tensors.is_empty() {
+        let room = limits::fit(plan, input.path())?;
+        let mut writer = Writer { output, input, header, checksums: vec![0], written: 0 };
+        let (bytes, outcome) = writer.write(plan, &room, progress)?;
+        output = writer.output;
+        if verbatim_bytes.is_none_or(|verbatim| bytes <= verbatim) {
+            let kept = kept_by_dtype(&outcome.kept);
+            return Ok(Written { output, bytes, compressed_tensors: outcome.tensors.len(), kept });
+        }
+    }
+    verbatim::write(&mut output, json, data, progress)?;
+    let (bytes, kept) = (verbatim_bytes.unwrap_or_default(), kept_by_dtype(&header.tensors));
+    Ok(Written { output, bytes, compressed_tensors: 0, kept })
 }
 
 struct Writer<'a> {

@@ -80,10 +80,13 @@ pub(super) fn original_layout(input: &CompressedFile) -> Result<(Vec<u8>, Header
         }
     };
     let mismatch = |record: &&TensorRecord| {
-        let compressed = input.tensor(&record.name).map(|tensor| (tensor.dtype().to_owned(), tensor.shape()));
-        let kept =
-            || input.kept_tensor(&record.name).map(|t| (t.record.dtype.to_string(), &t.record.shape[..]));
-        compressed.or_else(kept) != Some((record.dtype.to_string(), &record.shape[..]))
+        let is_kept = |kept: super::KeptTensor<'_>| {
+            kept.record.dtype == record.dtype && kept.record.shape == record.shape
+        };
+        match input.tensor(&record.name) {
+            Some(tensor) => tensor.dtype() != record.dtype.to_string() || tensor.shape() != record.shape,
+            None => !input.kept_tensor(&record.name).is_some_and(is_kept),
+        }
     };
     if let Some(record) = header.tensors.iter().find(mismatch) {
         let problem = format!("tensor `{}` is not there as the original header describes it", record.name);

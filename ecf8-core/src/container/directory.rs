@@ -121,8 +121,13 @@ trait Direction {
     /// Checks a folder, as far as that can be done without reading its weights.
     fn check(&self, folder: &Folder) -> Result<()>;
 
-    /// Checks the header of a file of weights; gives the bytes of its result at least.
-    fn least_bytes(&self, from: &Path) -> Result<u64>;
+    /// Checks the header of a file of weights; gives the bytes of its result, or about as many as that has at most.
+    fn most_bytes(&self, from: &Path) -> Result<u64>;
+
+    /// What the result is likely to have, where that takes longer to find out.
+    fn predicted_bytes(&self, from: &Path) -> Result<u64> {
+        self.most_bytes(from)
+    }
 
     /// Whether a file is left out of the output.
     fn leaves_out(&self, _folder: &Folder, _name: &Path) -> bool {
@@ -141,8 +146,12 @@ impl Direction for Compressing<'_> {
         if self.options.allow_missing_shards { Ok(()) } else { folder.require_shards() }
     }
 
-    fn least_bytes(&self, from: &Path) -> Result<u64> {
-        super::compress::least_bytes(from)
+    fn most_bytes(&self, from: &Path) -> Result<u64> {
+        super::compress::plain_bytes(from)
+    }
+
+    fn predicted_bytes(&self, from: &Path) -> Result<u64> {
+        super::estimate::predicted_bytes(from, self.options)
     }
 }
 
@@ -156,7 +165,7 @@ impl Direction for Decompressing {
         folder.require_listed()
     }
 
-    fn least_bytes(&self, from: &Path) -> Result<u64> {
+    fn most_bytes(&self, from: &Path) -> Result<u64> {
         Ok(CompressedFile::open(from)?.original_bytes())
     }
 
@@ -182,7 +191,7 @@ fn transfer<D: Direction>(
     let target = Target::check(input, output, overwrite)?;
     clear_stale(&target, progress);
     if !input.is_dir() {
-        target.require_room(direction.least_bytes(input)?)?;
+        require_room(direction, &target, &[input.to_owned()], 0)?;
         let pending = PendingOutput::file(target, Mode::like(input).at(input, "examine")?)?;
         let report = work(input, pending.open_file()?)?;
         pending.finish()?;
@@ -193,15 +202,30 @@ fn transfer<D: Direction>(
     direction.check(&folder)?;
     folder.require_weights(input)?;
     folder.tell(progress);
-    let mut needed: u64 = folder.others().map(|found| found.bytes).fold(0, u64::saturating_add);
-    for found in folder.weights() {
-        needed = needed.saturating_add(direction.least_bytes(&folder.root.join(&found.name))?);
-    }
-    target.require_room(needed)?;
+    let others = folder.others().map(|found| found.bytes).fold(0, u64::saturating_add);
+    let weights: Vec<PathBuf> = folder.weights().map(|found| folder.root.join(&found.name)).collect();
+    require_room(direction, &target, &weights, others)?;
     let pending = PendingOutput::folder(target, Mode::like(input).at(input, "examine")?)?;
     let report = transfer_folder(direction, work, &folder, &pending)?;
     pending.finish()?;
     Ok(report)
+}
+
+/// Refuses an output for which its disk has no room: the results of files of weights, and `others` bytes besides.
+fn require_room<D: Direction>(
+    direction: &D,
+    target: &Target,
+    weights: &[PathBuf],
+    others: u64,
+) -> Result<()> {
+    let sum = |bytes: &dyn Fn(&Path) -> Result<u64>| {
+        weights.iter().try_fold(others, |sum: u64, from| Ok(sum.saturating_add(bytes(from)?)))
+    };
+    // Mostly there is room for more than enough, and nothing needs to be predicted.
+    if target.require_room(sum(&|from| direction.most_bytes(from))?).is_ok() {
+        return Ok(());
+    }
+    target.require_room(sum(&|from| direction.predicted_bytes(from))?)
 }
 
 fn transfer_folder<D: Direction>(

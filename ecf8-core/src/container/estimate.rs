@@ -80,7 +80,7 @@ pub fn estimate(input: &Path, options: &CompressOptions) -> Result<Estimate> {
     };
     let mut dtypes = Vec::new();
     if input.is_dir() {
-        let folder = Folder::open(input, Content::Compressed)?;
+        let folder = Folder::open(input, Content::Plain)?;
         folder.require_weights(input)?;
         for found in folder.weights() {
             let one = of_file(&folder.root.join(&found.name), options)?;
@@ -96,6 +96,11 @@ pub fn estimate(input: &Path, options: &CompressOptions) -> Result<Estimate> {
     }
     sum.dtypes = kept::merged(dtypes);
     Ok(sum)
+}
+
+/// What compressing one file is likely to give, in bytes.
+pub(super) fn predicted_bytes(input: &Path, options: &CompressOptions) -> Result<u64> {
+    Ok(of_file(input, options)?.predicted_bytes)
 }
 
 /// What is told of one file.

@@ -224,6 +224,7 @@ impl Description {
             prefix: Some(plan.prefix.clone()).filter(|prefix| prefix != OWN_PREFIX),
             header: plan.original(),
             guard: guard.is_some(),
+            verbatim: None,
             continued: None,
             codebooks: Vec::new(),
             tensors: Vec::new(),
@@ -248,7 +249,7 @@ impl Description {
             deflated.finish()?
         };
         drop(lists);
-        manifest.header.deflated = own_header.len() as u64;
+        manifest.header.deflated = Some(own_header.len() as u64);
 
         let mut entries: Vec<Entry> = guard.map(guard_entry).into_iter().collect();
         entries.extend(stored_entries(plan, tensors, kept));

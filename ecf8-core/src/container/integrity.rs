@@ -1,6 +1,8 @@
 //! Checksums of everything that is stored: header, parts, kept tensors, padding, and the checksums themselves.
 
 use super::decompress::original_layout;
+use super::validate::{Form, Own};
+use super::verbatim::Pieces;
 use super::{CompressedFile, Progress};
 use crate::checksum::checksum;
 use crate::error::{Error, Result};
@@ -21,28 +23,74 @@ impl CompressedFile {
 
     fn verify_all(&self, progress: &dyn Progress) -> Result<()> {
         progress.start(&format!("checking {}", self.path().display()), self.header.data_bytes());
-        let table = self.data(self.own_checksums);
-        let (entries, last) = table.split_at(table.len() - 8);
-        self.expect("the table of checksums", read(last, 0), checksum(entries))?;
-        let header = &self.map[..int::index(self.header.data_start())];
-        self.expect("the header", read(table, 0), checksum(header))?;
-        (0..self.own_checksums).into_par_iter().try_for_each(|index| {
-            self.verify_stored(index)?;
-            progress.advance(self.header.tensors[index].bytes());
-            Ok(())
-        })?;
+        match &self.form {
+            Form::Own(own) => self.verify_own(own, progress)?,
+            Form::Verbatim(pieces) => (0..pieces.count()).into_par_iter().try_for_each(|index| {
+                let bytes = self.verify_piece(pieces, index)?;
+                progress.advance(bytes);
+                Ok(())
+            })?,
+        }
         progress.finish();
         original_layout(self).map(|_| ())
     }
 
-    /// Checks one tensor of this file's own header against its checksum.
-    pub(super) fn verify_stored(&self, index: usize) -> Result<()> {
-        self.expect_stored(index, checksum(self.data(index)))
+    fn verify_own(&self, own: &Own, progress: &dyn Progress) -> Result<()> {
+        let table = self.data(own.checksums);
+        let (entries, last) = table.split_at(table.len() - 8);
+        self.expect("the table of checksums", read(last, 0), checksum(entries))?;
+        let header = &self.map[..int::index(self.header.data_start())];
+        self.expect("the header", read(table, 0), checksum(header))?;
+        (0..own.checksums).into_par_iter().try_for_each(|index| {
+            self.verify_stored(index)?;
+            progress.advance(self.header.tensors[index].bytes());
+            Ok(())
+        })
     }
 
-    /// Checks that a tensor of this file's own header has this checksum.
+    /// Checks one tensor of this file's own header against its checksum, or against those of the pieces that it lies in.
+    pub(super) fn verify_stored(&self, index: usize) -> Result<()> {
+        let record = &self.header.tensors[index];
+        match &self.form {
+            Form::Own(own) => {
+                let expected = read(self.data(own.checksums), index + 1);
+                self.expect(&format!("`{}`", record.name), expected, checksum(self.data(index)))
+            }
+            Form::Verbatim(pieces) => {
+                let mut pieces_of_it = pieces.of(record.begin, record.end);
+                pieces_of_it.try_for_each(|piece| {
+                    if !pieces.was_right(piece) {
+                        self.verify_piece(pieces, piece)?;
+                    }
+                    Ok(())
+                })
+            }
+        }
+    }
+
+    /// Checks one piece of the data section; gives its bytes.
+    fn verify_piece(&self, pieces: &Pieces, index: usize) -> Result<u64> {
+        let range = pieces.bytes_of(index, self.header.data_bytes());
+        let start = self.header.data_start();
+        let bytes = &self.map[int::index(start + range.start)..int::index(start + range.end)];
+        // The first of the tensors in it, which are in the order of their data.
+        let tensors = &self.header.tensors;
+        let first = tensors.partition_point(|tensor| tensor.end <= range.start);
+        let last = tensors.partition_point(|tensor| tensor.begin < range.end);
+        let name = |index: usize| tensors.get(index).map_or("", |tensor| tensor.name.as_str());
+        let more = if last > first + 1 { format!(" to `{}`", name(last - 1)) } else { String::new() };
+        let what =
+            format!("`{}`{more}, between bytes {} and {} of the data,", name(first), range.start, range.end);
+        self.expect(&what, pieces.checksum(index), checksum(bytes))?;
+        pieces.is_right(index);
+        Ok(bytes.len() as u64)
+    }
+
+    /// Checks that a tensor of this file's own header has this checksum. Where nothing is compressed, tensors have none; then the
+    /// pieces that it lies in are checked.
     pub(super) fn expect_stored(&self, index: usize, found: u64) -> Result<()> {
-        let expected = read(self.data(self.own_checksums), index + 1);
+        let Form::Own(own) = &self.form else { return self.verify_stored(index) };
+        let expected = read(self.data(own.checksums), index + 1);
         self.expect(&format!("`{}`", self.header.tensors[index].name), expected, found)
     }
 

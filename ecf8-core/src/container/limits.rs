@@ -64,3 +64,16 @@ pub(super) fn prove_readable(output: &PendingFile, input: &Path) -> Result<()> {
     let proof = CompressedFile::open(output.path()).and_then(|file| original_layout(&file).map(|_| ()));
     proof.map_err(|source| Error::Unreadable { path: input.to_owned(), source: Box::new(source) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_may_go_on_for_as_long_as_the_file_is_large_enough_to_need_it() {
+        assert_eq!(most_continuation(0), MAX_HEADER);
+        // A million tensors of a KiB, with about 350 bytes about each.
+        assert!(most_continuation(1_000_000 * 700) > 350_000_000);
+        assert_eq!(most_continuation(u64::MAX), MAX_CONTINUATION);
+    }
+}

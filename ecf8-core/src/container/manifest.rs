@@ -1,5 +1,6 @@
 //! The manifest: the JSON under the key `ecf8` of `__metadata__`. FORMAT.md specifies every key.
 
+use super::verbatim::Verbatim;
 use crate::histogram::Histogram;
 use crate::layout::Encoded;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -18,6 +19,9 @@ pub(super) struct Manifest {
     /// refuse the file.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) guard: bool,
+    /// What there is to say of a file in which nothing is compressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) verbatim: Option<Verbatim>,
     /// Where `codebooks` and `tensors` are, if not here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) continued: Option<Continuation>,
@@ -49,13 +53,14 @@ pub(super) struct ListsOf<'a> {
     pub(super) tensors: Vec<&'a TensorEntry>,
 }
 
-/// The original file's header, which is stored deflated.
+/// The original file's header, which is stored deflated, or within the container's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct OriginalHeader {
     /// Its bytes, without the 8 bytes of its length.
     pub(super) length: u64,
-    /// Bytes that it takes deflated, without padding.
-    pub(super) deflated: u64,
+    /// Bytes that it takes deflated, without padding; none if the file's own header is nearly the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) deflated: Option<u64>,
     /// Of the original bytes.
     pub(super) checksum: String,
 }

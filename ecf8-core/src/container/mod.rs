@@ -8,6 +8,7 @@
 //! | `file_header` | the header of the output, from the plan |
 //! | `limits` | what readers accept at most, and how a container is made to keep within it |
 //! | `compress`, `decompress` | one file, streamed to its output |
+//! | `verbatim` | a file in which nothing is compressed |
 //! | `output` | checked before the work, under temporary names until whole, never half an output, also when interrupted |
 //! | `folder` | what a model's folder holds: weights, indices, links, and the list of what was copied |
 //! | `directory` | both directions for a folder of shards |
@@ -45,6 +46,7 @@ mod sharing;
 mod subject;
 mod tuning_cache;
 mod validate;
+mod verbatim;
 
 pub use against::verify_against;
 pub use costs::{CodeCost, code_costs};

@@ -16,7 +16,7 @@ use crate::codebook::cluster::MOST;
 use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
 use crate::int;
-use crate::layout::{self, Aim, EncodeError, Scheme};
+use crate::layout::{Aim, EncodeError, Scheme};
 use crate::map::MappedFile;
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -64,7 +64,11 @@ pub(super) struct Planned {
 impl Plan<'_> {
     /// What the manifest says about the original header, but how long it is deflated.
     pub(super) fn original(&self) -> OriginalHeader {
-        OriginalHeader { length: self.json.len() as u64, deflated: 0, checksum: to_hex(checksum(self.json)) }
+        OriginalHeader {
+            length: self.json.len() as u64,
+            deflated: None,
+            checksum: to_hex(checksum(self.json)),
+        }
     }
 
     /// Puts all parts into the pool, which takes the least room in the header.
@@ -93,11 +97,6 @@ pub(super) fn require_plain(input: &MappedFile, header: &Header) -> Result<()> {
         return Err(Error::AlreadyCompressed { path: input.path().to_owned() });
     }
     Ok(())
-}
-
-/// Whether some scheme takes tensors of this one's dtype.
-pub(super) fn is_takable(tensor: &TensorRecord) -> bool {
-    layout::schemes().iter().any(|scheme| subject::takes(*scheme, tensor))
 }
 
 /// Reads every tensor which the scheme could take, and decides.

@@ -1,12 +1,12 @@
 //! A container opened for reading: mapped, its manifest checked against its header.
 
 use super::file_header::padded;
-use super::manifest::{OriginalHeader, inflate};
-use super::validate::{self, Validated};
-use crate::checksum::{checksum, from_hex};
+use super::manifest::inflate;
+use super::validate::{self, Form, Original, Validated};
+use crate::checksum::checksum;
 use crate::codebook::Codebook;
 use crate::error::{Error, Result};
-use crate::header::{Header, TensorRecord};
+use crate::header::{Header, LENGTH_BYTES, TensorRecord};
 use crate::histogram::Histogram;
 use crate::int;
 use crate::layout::{Encoded, Part, Scheme};
@@ -22,15 +22,12 @@ use std::sync::Arc;
 pub struct CompressedFile {
     pub(super) map: MappedFile,
     pub(super) header: Header,
-    pub(super) original: OriginalHeader,
+    pub(super) original: Original,
+    pub(super) form: Form,
     pub(super) stored: Vec<Stored>,
     pub(super) codebooks: Vec<Codebook>,
     /// Indices into the header's tensors.
     pub(super) kept: Vec<usize>,
-    pub(super) own_header: usize,
-    pub(super) own_checksums: usize,
-    /// Whether the manifest goes on behind the original header.
-    is_continued: bool,
     by_name: HashMap<String, Place>,
 }
 
@@ -94,25 +91,13 @@ impl CompressedFile {
         let map = MappedFile::open(path)?.without_handle();
         let read = Self::read(&map);
         let (header, validated) = map.or_changed(read)?;
-        let Validated { original, stored, codebooks, kept, own_header, own_checksums, is_continued } =
-            validated;
-        let mut by_name = HashMap::new();
+        let Validated { original, form, stored, codebooks, kept } = validated;
+        let mut by_name = HashMap::with_capacity(stored.len() + kept.len());
         by_name.extend(
             stored.iter().enumerate().map(|(index, stored)| (stored.name.clone(), Place::Stored(index))),
         );
         by_name.extend(kept.iter().map(|index| (header.tensors[*index].name.clone(), Place::Kept(*index))));
-        Ok(Self {
-            map,
-            header,
-            original,
-            stored,
-            codebooks,
-            kept,
-            own_header,
-            own_checksums,
-            is_continued,
-            by_name,
-        })
+        Ok(Self { map, header, original, form, stored, codebooks, kept, by_name })
     }
 
     fn read(map: &MappedFile) -> Result<(Header, Validated)> {
@@ -220,17 +205,26 @@ impl CompressedFile {
     /// # Errors
     /// If it is damaged.
     pub fn original_header(&self) -> Result<Vec<u8>> {
-        let deflated = &self.data(self.own_header)[..int::index(self.original.deflated)];
-        // One byte more than promised is enough to notice, unless the manifest is expected to follow.
-        let beyond = u64::from(!self.is_continued);
-        let json = inflate(deflated, self.original.length.saturating_add(beyond));
-        let json = json.map_err(|error| {
-            let problem = format!("the original header cannot be inflated: {error}");
-            Error::Container { path: self.path().to_owned(), problem }
-        })?;
-        let expected = from_hex(&self.original.checksum).unwrap_or_default();
+        let Original { length, checksum: expected } = self.original;
+        let contradiction = |problem: String| Error::Container { path: self.path().to_owned(), problem };
+        let json = match &self.form {
+            Form::Own(own) => {
+                let deflated = &self.data(own.header)[..int::index(own.deflated)];
+                // One byte more than promised is enough to notice, unless the manifest is expected to follow.
+                let beyond = u64::from(!own.is_continued);
+                inflate(deflated, length.saturating_add(beyond)).map_err(|error| {
+                    contradiction(format!("the original header cannot be inflated: {error}"))
+                })?
+            }
+            Form::Verbatim(pieces) => {
+                let own = &self.map[int::index(LENGTH_BYTES)..int::index(self.header.data_start())];
+                pieces.original(own, length).ok_or_else(|| {
+                    contradiction("its header is not the original header with a manifest in it".to_owned())
+                })?
+            }
+        };
         let found = checksum(&json);
-        if json.len() as u64 == self.original.length && found == expected {
+        if json.len() as u64 == length && found == expected {
             return Ok(json);
         }
         Err(Error::Checksum {

@@ -4,6 +4,7 @@ use super::file_header::{padded, stored_dtype};
 use super::limits;
 use super::manifest::{Continuation, Lists, Manifest, OriginalHeader, TensorEntry, inflate, is_manifest};
 use super::reader::{Stored, StoredPart};
+use super::verbatim::Pieces;
 use super::{
     ALIGNMENT, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL,
     OWN_PREFIX,
@@ -22,18 +23,53 @@ use std::sync::Arc;
 
 /// What a manifest says, found to be possible.
 pub(super) struct Validated {
-    pub(super) original: OriginalHeader,
+    pub(super) original: Original,
+    pub(super) form: Form,
     pub(super) stored: Vec<Stored>,
     pub(super) codebooks: Vec<Codebook>,
     pub(super) kept: Vec<usize>,
-    pub(super) own_header: usize,
-    pub(super) own_checksums: usize,
+}
+
+/// The original header as the manifest has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Original {
+    /// Its bytes.
+    pub(super) length: u64,
+    /// Of these.
+    pub(super) checksum: u64,
+}
+
+/// How a container holds what is no tensor of the original.
+#[derive(Debug)]
+pub(super) enum Form {
+    /// In tensors of its own.
+    Own(Own),
+    /// Not at all, since it is nearly the original.
+    Verbatim(Pieces),
+}
+
+/// The container's own tensors, as indices into the header's tensors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Own {
+    pub(super) header: usize,
+    pub(super) checksums: usize,
+    /// Bytes of `header` without padding.
+    pub(super) deflated: u64,
+    /// Whether the manifest goes on behind the original header.
     pub(super) is_continued: bool,
 }
 
 pub(super) fn validate(map: &MappedFile, header: &Header) -> Result<Validated> {
     let path = map.path();
-    let manifest = parse(path, header)?;
+    let contradiction = |problem| Error::Container { path: path.to_owned(), problem };
+    let mut manifest = parse(path, header)?;
+    let original = original(&manifest.header).map_err(contradiction)?;
+    if let Some(about) = manifest.verbatim.take() {
+        let pieces = Pieces::new(&manifest, about, header).map_err(contradiction)?;
+        let kept = (0..header.tensors.len()).collect();
+        let form = Form::Verbatim(pieces);
+        return Ok(Validated { original, form, stored: Vec::new(), codebooks: Vec::new(), kept });
+    }
     let mut claims = Claims {
         map,
         header,
@@ -45,7 +81,16 @@ pub(super) fn validate(map: &MappedFile, header: &Header) -> Result<Validated> {
     claims
         .by_name
         .extend(header.tensors.iter().enumerate().map(|(index, tensor)| (tensor.name.as_str(), index)));
-    claims.read(manifest).map_err(|problem| Error::Container { path: path.to_owned(), problem })
+    claims.read(manifest, original).map_err(contradiction)
+}
+
+fn original(header: &OriginalHeader) -> Result<Original, String> {
+    if header.length > MAX_HEADER {
+        return Err(format!("the original header's length {} is over {MAX_HEADER}", header.length));
+    }
+    let checksum = from_hex(&header.checksum);
+    let checksum = checksum.ok_or("the original header's checksum is not 16 hexadecimal digits")?;
+    Ok(Original { length: header.length, checksum })
 }
 
 fn parse(path: &Path, header: &Header) -> Result<Manifest> {
@@ -80,21 +125,17 @@ struct Claims<'a> {
 }
 
 impl Claims<'_> {
-    fn read(mut self, manifest: Manifest) -> Result<Validated, String> {
+    fn read(mut self, manifest: Manifest, original: Original) -> Result<Validated, String> {
         let prefix = manifest.prefix.as_deref().unwrap_or(OWN_PREFIX);
         let own_header = self.claim(&format!("{prefix}.{OWN_HEADER}"), Dtype::U8)?;
         let own_checksums = self.claim(&format!("{prefix}.{OWN_CHECKSUMS}"), Dtype::U64)?;
-        let original = manifest.header;
-        if original.deflated > self.header.tensors[own_header].bytes() {
+        let deflated =
+            manifest.header.deflated.ok_or("its manifest is not valid: the header has no `deflated`")?;
+        if deflated > self.header.tensors[own_header].bytes() {
             return Err("the original header's length leaves its tensor".to_owned());
         }
-        if original.length > MAX_HEADER {
-            return Err(format!("the original header's length {} is over {MAX_HEADER}", original.length));
-        }
-        if from_hex(&original.checksum).is_none() {
-            return Err("the original header's checksum is not 16 hexadecimal digits".to_owned());
-        }
         let is_continued = manifest.continued.is_some();
+        let own = Own { header: own_header, checksums: own_checksums, deflated, is_continued };
         let mut lists = Lists { codebooks: manifest.codebooks, tensors: manifest.tensors };
         if let Some(continuation) = &manifest.continued {
             let pool = self.claim(&format!("{prefix}.{OWN_POOL}"), Dtype::U8)?;
@@ -102,7 +143,7 @@ impl Claims<'_> {
                 return Err(format!("its pool is not aligned to {ALIGNMENT} bytes"));
             }
             self.pool = Some((pool, 0));
-            let further = self.continuation(own_header, &original, continuation)?;
+            let further = self.continuation(own, original.length, continuation)?;
             lists.codebooks.extend(further.codebooks);
             lists.tensors.extend(further.tensors);
         }
@@ -135,7 +176,7 @@ impl Claims<'_> {
             return Err(format!("tensor `{twice}` is there twice"));
         }
         guarded?;
-        Ok(Validated { original, stored, codebooks, kept, own_header, own_checksums, is_continued })
+        Ok(Validated { original, form: Form::Own(own), stored, codebooks, kept })
     }
 
     /// The entry that stands where loaders look for the first compressed tensor, and is nothing.
@@ -152,20 +193,20 @@ impl Claims<'_> {
     /// The rest of the manifest, which is deflated behind the original header.
     fn continuation(
         &self,
-        own_header: usize,
-        original: &OriginalHeader,
+        own: Own,
+        original_length: u64,
         Continuation { length, checksum: expected }: &Continuation,
     ) -> Result<Lists, String> {
         let most = limits::most_continuation(self.map.len() as u64);
         if *length > most {
             return Err(format!("the length {length} of its manifest is over {most}"));
         }
-        let begin = self.header.data_start() + self.header.tensors[own_header].begin;
-        let deflated = &self.map[int::index(begin)..int::index(begin + original.deflated)];
+        let begin = self.header.data_start() + self.header.tensors[own.header].begin;
+        let deflated = &self.map[int::index(begin)..int::index(begin + own.deflated)];
         // One byte more than promised is enough to notice.
-        let both = inflate(deflated, original.length + length + 1)
+        let both = inflate(deflated, original_length + length + 1)
             .map_err(|error| format!("its manifest cannot be inflated: {error}"))?;
-        let json = both.get(int::index(original.length)..).unwrap_or_default();
+        let json = both.get(int::index(original_length)..).unwrap_or_default();
         if json.len() as u64 != *length || from_hex(expected) != Some(checksum(json)) {
             return Err("its manifest is not what its length and checksum say".to_owned());
         }

@@ -36,7 +36,9 @@ pub enum HeaderError {
         claimed: u64,
     },
     /// A header that is not JSON of the right shape.
-    #[error("the header is not valid: {why}; the file is damaged, fetch it again")]
+    #[error(
+        "the header is not valid: {why}; no reader of safetensors takes the file, fetch it again or have it written again"
+    )]
     Json {
         /// What the parser says.
         why: String,

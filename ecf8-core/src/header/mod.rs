@@ -5,10 +5,12 @@
 mod entries;
 mod error;
 mod recognise;
+mod slot;
 mod spelling;
 mod write;
 
 pub use error::HeaderError;
+pub(crate) use slot::Slot;
 pub(crate) use write::{Entry, entry_json_len, header_json, name_json_len};
 
 use entries::{RawHeader, RawTensor};

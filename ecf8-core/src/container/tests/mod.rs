@@ -5,10 +5,12 @@ mod contradictions;
 mod costs;
 mod damage;
 mod folders;
+mod guard;
 mod outputs;
 mod round_trip;
 mod scale;
 mod sharing;
+mod verbatim;
 mod weights;
 
 use super::*;

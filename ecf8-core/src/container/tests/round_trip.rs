@@ -54,13 +54,27 @@ fn header_bytes_come_back_as_they_were() {
 }
 
 #[test]
+fn whatever_spelling_the_reference_takes_comes_back() {
+    let data = weights(1, 9000);
+    for json in [
+        r#"{"__metadata__":null,"w":{"dtype":"F8_E4M3","shape":[9000],"data_offsets":[0,9000]}}"#,
+        " \n{\"w\":[\"F8_E4M3\",[90,100],[0,9000]]}\t",
+        r#"{"w":{"more":[{}],"dtype":{"F8_E4M3":null},"data_offsets":[0,9000],"shape":[9000],"z":null}}"#,
+        r#"{"":["F8_E4M3",[9000],[0,9000]],"z":["F32",[4611686018427387904,0],[9000,9000]]}"#,
+    ] {
+        let file = [&(json.len() as u64).to_le_bytes(), json.as_bytes(), &data].concat();
+        assert_eq!(assert_comes_back(&file).tensors.len(), 1, "{json}");
+    }
+}
+
+#[test]
 fn names_that_our_own_tensors_would_need_are_left_to_their_owners() {
     let tensors = [
-        fp8("x", &[4096], weights(1, 4096)),
-        fp8("x.encoded", &[4096], weights(2, 4096)),
+        fp8("x", &[9000], weights(1, 9000)),
+        fp8("x.encoded", &[9000], weights(2, 9000)),
         fp8("x~.gaps", &[2], vec![1, 2]),
         fp8("__ecf8__.header", &[3], vec![1, 2, 3]),
-        fp8("__ecf8__~.checksums", &[4096], weights(3, 4096)),
+        fp8("__ecf8__~.checksums", &[9000], weights(3, 9000)),
     ];
     let folder = folder();
     let file = safetensors_bytes(&[], &tensors).unwrap();
@@ -84,7 +98,7 @@ fn parts_are_aligned_for_upload_and_kept_tensors_to_their_elements() {
         SyntheticTensor::new("long", Dtype::I64, &[1], vec![0; 8]),
         SyntheticTensor::new("single", Dtype::F32, &[1], vec![0; 4]),
     ];
-    tensors.push(fp8("w", &[4099], weights(5, 4099)));
+    tensors.push(fp8("w", &[9003], weights(5, 9003)));
     for scheme in schemes() {
         assert_aligned(&tensors, by(*scheme));
     }
