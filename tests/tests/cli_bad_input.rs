@@ -230,7 +230,9 @@ fn pipes_devices_and_unreadable_files_are_named_and_never_waited_for() {
 fn plain_and_compressed_files_are_not_taken_for_each_other() {
     let scratch = Scratch::new();
     scratch.write("in.safetensors", sample());
-    for line in ["verify in.safetensors", "inspect in.safetensors", "decompress in.safetensors -o out"] {
+    for line in
+        ["verify in.safetensors", "inspect in.safetensors --costs", "decompress in.safetensors -o out"]
+    {
         scratch.refuses(line, 2, &["in.safetensors", "not compressed by ecf8", "compress it first"]);
     }
     let _ = scratch.ecf8("compress in.safetensors -o packed").answer();

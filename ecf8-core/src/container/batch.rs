@@ -22,7 +22,7 @@ pub(super) fn batches<T>(items: &[T], limit: u64, size: impl Fn(&T) -> u64) -> V
 
 #[cfg(test)]
 mod tests {
-    use super::batches;
+    use super::{MOST, batches};
 
     #[test]
     fn batches_keep_order_and_limit_except_for_one_large_item() {

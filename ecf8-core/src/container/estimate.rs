@@ -2,7 +2,7 @@
 
 use super::candidates::{self, Candidate, candidates};
 use super::choice::{self, SchemeChoice};
-use super::file_header::{self, Deflated};
+use super::file_header::{self, Deflated, padded};
 use super::folder::{Content, Folder};
 use super::kept::{self, DtypeSummary};
 use super::manifest::is_manifest;
@@ -218,6 +218,13 @@ fn already_compressed(path: &Path, bytes: u64) -> Result<Told> {
 /// What a tensor is likely to take compressed, with what is said of it, but without its codebook.
 fn compressed_bytes(one: &Candidate<'_>, aim: Aim, deflated: Deflated) -> u64 {
     let (subject, scheme) = (one.subject, one.scheme);
+    if subject.elements() == subject.record.bytes() {
+        // The sample is the tensor, so what it takes can be known: padding is much of a tiny one.
+        if let Ok(encoded) = scheme.encode_for(subject.data, &one.codebook.codebook, aim) {
+            let lengths = encoded.parts.iter().map(|part| padded(part.bytes.len() as u64));
+            return one.bytes_with(lengths.fold(0, u64::saturating_add), deflated);
+        }
+    }
     let symbols = scheme.symbol_histogram(subject.data);
     let sampled = scheme.encoded_bytes(subject.elements(), &symbols, &one.codebook.codebook);
     let padding = 16 * scheme.part_specs().len() as u64;

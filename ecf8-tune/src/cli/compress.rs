@@ -19,8 +19,9 @@ const MAX_THREADS: i64 = 1024;
     ecf8 compress Qwen3-8B-FP8/ -o Qwen3-8B-ECF8/\n  \
     ecf8 compress model.safetensors -o paper.safetensors --scheme exponent-gap\n  \
     ecf8 compress Qwen3-8B-FP8/ --dry-run\n\n\
-    Compressed are F8_E4M3 tensors that get smaller by it. Tensors of other dtypes (BF16, F32, F8_E5M2, ...) are kept as\n\
-    they are, and other files of a folder are copied. `--dry-run` tells beforehand what there is to gain.\n\
+    ecf8 compresses F8_E4M3 tensors, where that makes them smaller. Tensors of other dtypes (BF16, F32,\n\
+    F8_E5M2, ...) are kept as they are, and other files of a folder are copied. `--dry-run` tells\n\
+    beforehand what there is to gain.\n\n\
     Every tensor is decoded again and compared before the output gets its name. An input that changes meanwhile is an error.\n\
     Memory: .65 to .9 times the largest tensor, or some 150 MiB for many smaller ones.")]
 pub(super) struct Compress {

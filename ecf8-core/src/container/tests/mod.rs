@@ -8,6 +8,7 @@ mod folders;
 mod guard;
 mod outputs;
 mod round_trip;
+mod scale;
 mod sharing;
 mod verbatim;
 mod weights;
