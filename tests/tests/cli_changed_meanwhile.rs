@@ -30,6 +30,11 @@ impl Random {
     }
 }
 
+/// The item with this number, beginning again after the last.
+fn nth<T: Copy>(items: &[T], number: u64) -> T {
+    items[usize::try_from(number % items.len() as u64).unwrap()]
+}
+
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().unwrap())
 }
@@ -178,7 +183,7 @@ fn a_file_that_changes_while_it_is_compressed_gives_an_error_or_a_container_of_o
     let took = duration(&all.scratch, "compress here/in -o here/out", Some("here/out"));
     for round in 0..rounds {
         let mut random = Random(seed << 32 | round);
-        let change = CHANGES[(round % CHANGES.len() as u64) as usize];
+        let change = nth(&CHANGES, round);
         let what = format!("round {round} of seed {seed}, {change:?}");
         all.scratch.write("here/in", &versions[0]);
         let line = "compress here/in -o here/out";
@@ -215,8 +220,8 @@ fn a_container_that_changes_while_it_is_read_gives_an_error_or_one_original() {
     let took = duration(&all.scratch, lines[0], Some("here/out"));
     for round in 0..rounds {
         let mut random = Random(seed << 32 | 1 << 31 | round);
-        let change = CHANGES[(round % CHANGES.len() as u64) as usize];
-        let line = lines[random.below(lines.len() as u64) as usize];
+        let change = nth(&CHANGES, round);
+        let line = nth(&lines, random.below(lines.len() as u64));
         let what = format!("round {round} of seed {seed}, {change:?}, {line}");
         all.scratch.write("here/packed", &containers[0]);
         let said =
