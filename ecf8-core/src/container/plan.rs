@@ -99,8 +99,6 @@ pub(super) fn require_plain(input: &MappedFile, header: &Header) -> Result<()> {
     Ok(())
 }
 
-/// Reads every tensor which the scheme could take, and decides.
-
 /// Reads every tensor which a scheme could take, and decides. Advances `progress` by the data's bytes, and by
 /// [`sharing_steps`] more.
 pub(super) fn plan<'a>(
