@@ -52,7 +52,7 @@ fn many_tiny_tensors_come_back_and_take_no_more_than_before() {
 
 #[test]
 fn the_predicted_size_is_within_a_few_hundred_bytes_where_all_is_in_the_pool() {
-    for (count, elements) in [(3, 5000), (300, 700), (40, 20_000), (700, 64)] {
+    for (count, elements) in [(3, 5000), (300, 700), (40, 20_000)] {
         let file = varied(count, elements);
         let (predicted, _) = planned(&file, &CompressOptions::default());
         let is = size(&file, CompressOptions::default());
