@@ -75,7 +75,9 @@ fn killed_at_once_it_leaves_temporary_files_at_most_and_can_be_run_again() {
         assert_eq!(left, names, "{line}");
         assert!(scratch.read("in") == good && scratch.read("model/b.safetensors") == good);
     }
-    let _ = scratch.ecf8("compress in -o out").answer();
+    let said = scratch.ecf8("compress in -o out");
+    assert!(said.status == Some(0) && said.stderr.contains("was removed"), "{said:?}");
+    assert!(!top_level(&scratch).iter().any(|name| is_temporary(name)));
     let _ = scratch.ecf8("verify out --against in").answer();
 }
 

@@ -166,7 +166,11 @@ impl Direction for Decompressing {
     }
 
     fn most_bytes(&self, from: &Path) -> Result<u64> {
-        Ok(CompressedFile::open(from)?.original_bytes())
+        // A container that claims more is refused for that when it is decoded: every number takes a bit at least, and has
+        // eight bytes at most.
+        const MOST: u64 = 64;
+        let file = CompressedFile::open(from)?;
+        Ok(file.original_bytes().min(file.bytes().saturating_mul(MOST)))
     }
 
     fn leaves_out(&self, folder: &Folder, name: &Path) -> bool {
