@@ -193,9 +193,11 @@ impl PendingOutput {
 /// out now and not after the work.
 fn probe_name(target: &Target, create: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     let probe = || {
-        let folder = builder().tempdir_in(target.parent())?;
-        create(&folder.path().join(target.name()))?;
-        folder.close()
+        let make = || builder().tempdir_in(target.parent());
+        let (folder, unfinished) = Unfinished::begin(make, TempDir::path)?;
+        let created = create(&folder.path().join(target.name()));
+        // An interrupt removes it, too, and lets nobody get beyond this.
+        unfinished.finish(|| folder.close()).and(created)
     };
     probe().at(&target.shown, "write")
 }
