@@ -58,8 +58,8 @@ impl MappedFile {
         Ok(Self { seen, watch, map })
     }
 
-    /// Without the handle to the file, for those who have many files open at once. From then on a file that was removed
-    /// counts as changed.
+    /// Without the handle to the file, for those who have many files open at once. From then on, nothing is known of a
+    /// file that was removed; what is mapped of it stays.
     #[must_use]
     pub fn without_handle(mut self) -> Self {
         self.seen.close();

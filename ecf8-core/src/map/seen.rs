@@ -73,7 +73,7 @@ impl Seen {
         self.file.as_ref()
     }
 
-    /// Gives the handle back to the system. From then on a file that was removed counts as changed.
+    /// Gives the handle back to the system. From then on, nothing is known of a file that was removed.
     pub fn close(&mut self) {
         self.file = None;
     }
@@ -87,9 +87,8 @@ impl Seen {
             (Ok(metadata), _) => metadata,
             // Removed or moved away, it can be read to its end nevertheless.
             (Err(_), Some(file)) => file.metadata().at(&self.path, "examine")?,
-            (Err(error), None) if error.kind() == ErrorKind::NotFound => {
-                return Err(self.changed("it was removed or moved".to_owned()));
-            }
+            // The same without a handle: what is mapped stays until it is unmapped.
+            (Err(error), None) if error.kind() == ErrorKind::NotFound => return Ok(()),
             (Err(error), None) => return Err(error).at(&self.path, "examine"),
         };
         match difference(&self.metadata, &found) {
