@@ -1,5 +1,6 @@
 //! What there is to gain is told before anything is written, and what was not compressed is told with the reason.
 
+#![allow(clippy::cast_possible_truncation, reason = "tests choose their numbers")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use ecf8_core::synthetic::SyntheticTensor;
