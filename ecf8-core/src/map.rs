@@ -16,6 +16,7 @@ pub use seen::Seen;
 pub use watch::survive_truncation;
 
 use crate::error::{Error, IoContext, Result};
+use crate::header::Header;
 use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
@@ -64,6 +65,14 @@ impl MappedFile {
     pub fn without_handle(mut self) -> Self {
         self.seen.close();
         self
+    }
+
+    /// The header of a safetensors file, and a copy of its JSON, which is what was read.
+    ///
+    /// # Errors
+    /// [`Error::Header`], whatever is wrong with it.
+    pub(crate) fn header(&self) -> Result<(Header, Vec<u8>)> {
+        Header::copied_from(self).map_err(|source| Error::Header { path: self.path().to_owned(), source })
     }
 
     /// Where the file is.

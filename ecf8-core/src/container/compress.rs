@@ -10,6 +10,7 @@ use super::kept::{DtypeSummary, kept_by_dtype};
 use super::limits;
 use super::manifest::TensorEntry;
 use super::output::PendingFile;
+use super::pieces::copy_pieces;
 use super::plan::{self, Plan, Planned};
 use super::verbatim;
 use super::{ALIGNMENT, BATCH_BYTES, CompressOptions, Progress};
@@ -42,11 +43,10 @@ fn compress_mapped(
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<FileReport> {
-    let copied = Header::copied_from(input);
-    let (header, json) = copied.map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
+    let (header, json) = input.header()?;
     let compressing = format!("compressing {}", input.path().display());
     progress.start(&compressing, 2 * header.data_bytes() + plan::sharing_steps(header.data_bytes()));
-    let mut plan = Plan { json: &json, ..plan::plan(input, &header, options, progress)? };
+    let mut plan = plan::plan(input, &header, &json, options, progress)?;
     progress.stage(&compressing);
     let written = write_smallest(output, &mut plan, input, &header, options, progress)?;
     // What was read at different times is one file only if nobody wrote to it.
@@ -68,8 +68,7 @@ fn compress_mapped(
 /// Bytes of a file that is to be compressed, whose header is checked.
 pub(super) fn plain_bytes(input: &Path) -> Result<u64> {
     let input = MappedFile::open(input)?;
-    let header =
-        Header::of_file(&input).map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
+    let (header, _) = input.header()?;
     plan::require_plain(&input, &header)?;
     Ok(input.len() as u64)
 }
@@ -154,9 +153,6 @@ struct Ready {
 /// Zeros that fill a part up.
 static PADDING: [u8; int::index(ALIGNMENT)] = [0; int::index(ALIGNMENT)];
 
-/// Bytes of a kept tensor that are copied at once.
-const COPIED: usize = 1 << 20;
-
 impl<'a> Writer<'a> {
     /// Writes the whole file; gives its length and what it holds.
     fn write(
@@ -223,15 +219,12 @@ impl<'a> Writer<'a> {
 
     /// Writes a tensor as it is. It is read once: what is written is what the checksum is of.
     fn keep(&mut self, record: &TensorRecord, progress: &dyn Progress) -> Result<()> {
-        let (mut sum, mut copy) = (Checksum::default(), Vec::with_capacity(COPIED));
-        for piece in self.data(record).chunks(COPIED) {
-            copy.clear();
-            copy.extend_from_slice(piece);
-            sum.add(&copy);
-            self.put(&copy)?;
-            progress.advance(copy.len() as u64);
-        }
-        self.checksums.push(sum.finish());
+        let sum = copy_pieces(self.data(record), &mut |piece| {
+            self.put(piece)?;
+            progress.advance(piece.len() as u64);
+            Ok(())
+        })?;
+        self.checksums.push(sum);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use super::sharing::{self, Code};
 use super::subject::{self, Reading, Subject};
 use super::{CompressOptions, CompressedFile, MANIFEST_KEY};
 use crate::codebook::cluster::MOST;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::header::{Header, TensorRecord};
 use crate::int;
 use crate::layout::Aim;
@@ -129,8 +129,7 @@ fn of_file(path: &Path, options: &CompressOptions) -> Result<Told> {
 }
 
 fn of_mapped(input: &MappedFile, options: &CompressOptions) -> Result<Told> {
-    let copied = Header::copied_from(input);
-    let (header, json) = copied.map_err(|source| Error::Header { path: input.path().to_owned(), source })?;
+    let (header, json) = input.header()?;
     let input_bytes = input.len() as u64;
     if header.metadata(MANIFEST_KEY).is_some_and(is_manifest) {
         return already_compressed(input.path(), input_bytes);

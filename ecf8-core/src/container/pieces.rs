@@ -20,22 +20,28 @@ impl CompressedFile {
     pub fn read_pieces(&self, name: &str, take: &mut Take<'_>) -> Result<()> {
         match (self.tensor(name), self.kept_index(name)) {
             (Some(tensor), _) => tensor.decode_pieces(take),
-            (None, Some(index)) => self.map.or_changed(self.copy_pieces(index, take)),
+            (None, Some(index)) => self.map.or_changed(self.copy_kept(index, take)),
             (None, None) => Err(Error::NoTensor { path: self.path().to_owned(), tensor: name.to_owned() }),
         }
     }
 
-    /// What is checked and what is taken is the same copy, as the file may change.
-    fn copy_pieces(&self, index: usize, take: &mut Take<'_>) -> Result<()> {
-        let (mut sum, mut copy) = (Checksum::default(), Vec::with_capacity(COPIED));
-        for piece in self.data(index).chunks(COPIED) {
-            copy.clear();
-            copy.extend_from_slice(piece);
-            sum.add(&copy);
-            take(&copy)?;
-        }
-        self.expect_stored(index, sum.finish())
+    fn copy_kept(&self, index: usize, take: &mut Take<'_>) -> Result<()> {
+        let sum = copy_pieces(self.data(index), take)?;
+        self.expect_stored(index, sum)
     }
+}
+
+/// Gives `data` to `take` in pieces, and then the checksum of what was taken: of the same copies, as `data` may be a mapped file
+/// that changes.
+pub(super) fn copy_pieces(data: &[u8], take: &mut Take<'_>) -> Result<u64> {
+    let (mut sum, mut copy) = (Checksum::default(), Vec::with_capacity(COPIED));
+    for piece in data.chunks(COPIED) {
+        copy.clear();
+        copy.extend_from_slice(piece);
+        sum.add(&copy);
+        take(&copy)?;
+    }
+    Ok(sum.finish())
 }
 
 impl CompressedTensor<'_> {

@@ -14,7 +14,7 @@ use crate::checksum::{checksum, to_hex};
 use crate::codebook::Codebook;
 use crate::codebook::cluster::MOST;
 use crate::error::{Error, Result};
-use crate::header::{Header, LENGTH_BYTES, TensorRecord};
+use crate::header::{Header, TensorRecord};
 use crate::int;
 use crate::layout::{Aim, EncodeError, Scheme};
 use crate::map::MappedFile;
@@ -102,8 +102,9 @@ pub(super) fn require_plain(input: &MappedFile, header: &Header) -> Result<()> {
 /// Reads every tensor which a scheme could take, and decides. Advances `progress` by the data's bytes, and by
 /// [`sharing_steps`] more.
 pub(super) fn plan<'a>(
-    input: &'a MappedFile,
+    input: &MappedFile,
     header: &Header,
+    json: &'a [u8],
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<Plan<'a>> {
@@ -124,7 +125,7 @@ pub(super) fn plan<'a>(
     progress.stage(&format!("sharing codebooks of {}", input.path().display()));
     sharing::plant_seeds(&mut subjects);
     let deflated = candidates::deflated(&subjects, &schemes);
-    let planner = Planner { input, header, schemes: &schemes, subjects: &subjects, bytes, deflated };
+    let planner = Planner { json, header, schemes: &schemes, subjects: &subjects, bytes, deflated };
     let plan = planner.smallest(&choice::variants(options), progress);
     plan.map_err(|(tensor, source)| Error::of_encoding(input.path().to_owned(), tensor, source))
 }
@@ -136,7 +137,8 @@ pub(super) fn sharing_steps(data_bytes: u64) -> u64 {
 
 /// What is known before anything is decided.
 struct Planner<'a, 'h> {
-    input: &'a MappedFile,
+    /// The header as it was read.
+    json: &'a [u8],
     header: &'h Header,
     schemes: &'h [&'static dyn Scheme],
     subjects: &'h [Subject<'h>],
@@ -218,7 +220,7 @@ impl<'a, 'h> Planner<'a, 'h> {
             codebooks: Vec::new(),
             prefix: claim_prefix(OWN_PREFIX, &[OWN_HEADER, OWN_CHECKSUMS, OWN_POOL], &mut self.taken()),
             aim,
-            json: &self.input[int::index(LENGTH_BYTES)..int::index(self.header.data_start())],
+            json: self.json,
             comparisons: 0,
         }
     }

@@ -101,8 +101,7 @@ impl CompressedFile {
     }
 
     fn read(map: &MappedFile) -> Result<(Header, Validated)> {
-        let header =
-            Header::of_file(map).map_err(|source| Error::Header { path: map.path().to_owned(), source })?;
+        let (header, _) = map.header()?;
         let validated = validate::validate(map, &header)?;
         Ok((header, validated))
     }

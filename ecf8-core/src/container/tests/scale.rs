@@ -22,8 +22,8 @@ fn planned(file: &[u8], options: &CompressOptions) -> (u64, usize) {
     let path = folder.path().join("in.safetensors");
     fs::write(&path, file).unwrap();
     let input = MappedFile::open(&path).unwrap();
-    let header = Header::of_file(&input).unwrap();
-    let plan = plan::plan(&input, &header, options, &()).unwrap();
+    let (header, json) = input.header().unwrap();
+    let plan = plan::plan(&input, &header, &json, options, &()).unwrap();
     (plan.predicted_bytes(), plan.comparisons)
 }
 
