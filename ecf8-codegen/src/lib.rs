@@ -3,6 +3,7 @@
 //! - [`lang`]: what a kernel is written in, a `#[kernel]` function over device values.
 //! - [`ir`]: what running such a function builds.
 //! - [`cuda`]: the IR as CUDA C++ text.
+//! - [`launch`]: what a launch of a kernel needs besides the kernel.
 //! - [`emulator`]: the IR run on the CPU, a block in lockstep, with every access checked.
 //! - [`profile`]: what a kernel would cost a GPU: instructions, memory traffic, predicted speed.
 //! - [`strategy`]: the decode strategies, one file each, and their registry.
@@ -13,5 +14,6 @@ pub mod cuda;
 pub mod emulator;
 pub mod ir;
 pub mod lang;
+pub mod launch;
 pub mod profile;
 pub mod strategy;

@@ -10,7 +10,8 @@
 
 use ecf8_codegen::cuda;
 use ecf8_codegen::ir::Kernel;
-use ecf8_codegen::strategy::{Launch, Params, Strategy, batch_offsets, strategies, widest_codebook};
+use ecf8_codegen::launch::{Gather, Launch};
+use ecf8_codegen::strategy::{Params, Strategy, batch_offsets, strategies, widest_codebook};
 use ecf8_core::Encoded;
 use ecf8_tests::corpus::{self, Case};
 use ecf8_tests::cxx::{Compiler, Program};
@@ -70,7 +71,7 @@ fn batches<'a>((strategy, params, cases): &Trial<'a>) -> Vec<Vec<&'a Case>> {
 fn run(compiler: &Compiler, trials: &[Trial<'_>]) -> Result<[usize; 3], String> {
     let mut kernels: Vec<Kernel> = Vec::new();
     let mut known: HashMap<u64, usize> = HashMap::new();
-    let mut launches: Vec<(usize, Launch<'_>)> = Vec::new();
+    let mut launches: Vec<(usize, Launch<Gather<'_>>)> = Vec::new();
     let mut wanted: Vec<(String, Vec<(usize, &Case)>)> = Vec::new();
     for trial in trials {
         let (strategy, params, _) = trial;

@@ -85,7 +85,8 @@ impl Addresses {
         let mut wanted: Vec<u64> = active(word)
             .flat_map(|lane| {
                 let start = self.starts[lane];
-                start / WORD_BYTES..=(start + self.bytes - 1) / WORD_BYTES
+                // Addresses are counted before they are checked, so one may lie beyond all memory.
+                start / WORD_BYTES..=start.saturating_add(self.bytes - 1) / WORD_BYTES
             })
             .collect();
         wanted.sort_unstable();

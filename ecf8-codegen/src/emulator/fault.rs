@@ -78,8 +78,10 @@ pub enum FaultKind {
         /// Rounds after which it was given up.
         rounds: u64,
     },
-    /// A byte of the output that no thread wrote.
+    /// A byte of an output that no thread wrote, though it should be written.
     NeverWritten {
+        /// The output.
+        memory: String,
         /// Which byte, from 0.
         byte: usize,
     },
@@ -129,8 +131,8 @@ impl fmt::Display for FaultKind {
             Self::DivisionByZero => f.write_str("division by zero"),
             Self::DivisionOverflow => f.write_str("the least i32 divided by -1 does not fit an i32"),
             Self::Endless { rounds } => write!(f, "this loop has not ended after {rounds} rounds"),
-            Self::NeverWritten { byte } => {
-                write!(f, "byte {byte} of the output is not written by any thread")
+            Self::NeverWritten { memory, byte } => {
+                write!(f, "byte {byte} of {memory} is not written by any thread")
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::fault::FaultKind;
 use crate::ir::Location;
-use crate::strategy::ALIGNMENT;
+use crate::launch::{ALIGNMENT, OutputSlot};
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// The output buffer, which all blocks write.
@@ -21,8 +21,10 @@ impl Output {
         }
     }
 
-    pub(super) fn first_unwritten(&self) -> Option<usize> {
-        self.writers.iter().position(|writer| writer.load(Ordering::Relaxed) == 0)
+    /// The first byte that should have been written, and was not; `None` if nobody has asked for that.
+    pub(super) fn first_unwritten(&self, slot: &OutputSlot) -> Option<usize> {
+        let is_unwritten = |byte: &usize| self.writers[*byte].load(Ordering::Relaxed) == 0;
+        slot.written_of(self.writers.len()).find_map(|mut bytes| bytes.find(is_unwritten))
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {

@@ -23,12 +23,13 @@ pub use coalesce::SECTOR_BYTES;
 pub use fault::{Fault, FaultKind};
 pub use trace::{AccessTrace, StatementTrace, Trace};
 
-use crate::ir::{Kernel, Param};
-use crate::strategy::{Arg, Launch};
+use crate::ir::{Kernel, MemoryId, Param, Space};
+use crate::launch::{Arg, Gather, Launch};
 use machine::Machine;
 use memory::{Global, Output};
 use program::Program;
 use rayon::prelude::*;
+use std::borrow::Cow;
 use trace::Tracer;
 
 /// What is checked.
@@ -69,14 +70,19 @@ pub enum EmulatorError {
     },
 }
 
-/// Runs a launch of `kernel` and returns its output, [`Launch::output_bytes`] long.
+/// Runs a launch of `kernel` and returns its outputs, each as long as its [slot](crate::launch::OutputSlot) says. Bytes that
+/// no thread writes are 0; with [`Checks::Full`] those that should be written are a fault.
 ///
 /// # Errors
 /// The first fault, by number of block; or arguments that do not fit the parameters.
-pub fn run(kernel: &Kernel, launch: &Launch<'_>, checks: Checks) -> Result<Vec<u8>, EmulatorError> {
+pub fn run(
+    kernel: &Kernel,
+    launch: &Launch<Gather<'_>>,
+    checks: Checks,
+) -> Result<Vec<Vec<u8>>, EmulatorError> {
     check_threads(kernel)?;
-    let output = Output::new(launch.output_bytes, checks == Checks::Full);
-    let bindings = bind(kernel, launch, &output)?;
+    let memory = Memory::new(launch, checks == Checks::Full);
+    let bindings = bind(kernel, launch, &memory)?;
     let program = Program::new(kernel);
     let fault = (0..launch.grid)
         .into_par_iter()
@@ -88,22 +94,29 @@ pub fn run(kernel: &Kernel, launch: &Launch<'_>, checks: Checks) -> Result<Vec<u
     if let Some(fault) = fault {
         return Err(fault.into());
     }
-    if let Some(byte) = output.first_unwritten() {
-        let last = kernel.body.last().map(|stmt| stmt.at);
-        let at = last.map(|at| kernel.callers(at).pop().unwrap_or(at));
-        return Err(Box::new(Fault::whole_launch(kernel, at, FaultKind::NeverWritten { byte })).into());
+    for (index, (output, slot)) in memory.outputs.iter().zip(&launch.outputs).enumerate() {
+        if let Some(byte) = output.first_unwritten(slot) {
+            let last = kernel.body.last().map(|stmt| stmt.at);
+            let at = last.map(|at| kernel.callers(at).pop().unwrap_or(at));
+            let kind = FaultKind::NeverWritten { memory: output_name(kernel, launch, index), byte };
+            return Err(Box::new(Fault::whole_launch(kernel, at, kind)).into());
+        }
     }
-    Ok(output.into_bytes())
+    Ok(memory.outputs.into_iter().map(Output::into_bytes).collect())
 }
 
-/// Runs a launch of `kernel`, or `sample` of its blocks spread evenly, and returns what they did. The output is dropped.
+/// Runs a launch of `kernel`, or `sample` of its blocks spread evenly, and returns what they did. The outputs are dropped.
 ///
 /// # Errors
 /// As [`run`] with [`Checks::Basic`].
-pub fn trace(kernel: &Kernel, launch: &Launch<'_>, sample: Option<u32>) -> Result<Trace, EmulatorError> {
+pub fn trace(
+    kernel: &Kernel,
+    launch: &Launch<Gather<'_>>,
+    sample: Option<u32>,
+) -> Result<Trace, EmulatorError> {
     check_threads(kernel)?;
-    let output = Output::new(launch.output_bytes, false);
-    let bindings = bind(kernel, launch, &output)?;
+    let memory = Memory::new(launch, false);
+    let bindings = bind(kernel, launch, &memory)?;
     let program = Program::new(kernel);
     let grid = u64::from(launch.grid);
     let blocks = sample.map_or(grid, |sample| grid.min(sample.max(1).into()));
@@ -131,6 +144,47 @@ fn check_threads(kernel: &Kernel) -> Result<(), EmulatorError> {
     Err(EmulatorError::Threads { kernel: kernel.name.clone(), threads: kernel.threads })
 }
 
+/// The name by which a kernel knows an output.
+fn output_name(kernel: &Kernel, launch: &Launch<Gather<'_>>, output: usize) -> String {
+    let params = kernel.params.iter().zip(&launch.args);
+    let named = params.filter_map(|(param, arg)| match (param, arg) {
+        (Param::Memory(id), Arg::Output(index)) if *index == output => Some(kernel.memory(*id).name.clone()),
+        _ => None,
+    });
+    // One that the kernel is not given is not written either.
+    named.last().unwrap_or_else(|| format!("output {output}"))
+}
+
+/// The buffers of a launch.
+struct Memory<'a> {
+    /// Per argument its bytes, if it is an input.
+    inputs: Vec<Option<Cow<'a, [u8]>>>,
+    outputs: Vec<Output>,
+}
+
+impl<'a> Memory<'a> {
+    fn new(launch: &'a Launch<Gather<'_>>, track_writers: bool) -> Self {
+        let inputs = launch.args.iter().map(|arg| match arg {
+            Arg::Input(bytes) => Some(bytes.bytes()),
+            _ => None,
+        });
+        let outputs = launch.outputs.iter().map(|slot| {
+            let bytes = usize::try_from(slot.bytes).unwrap_or(usize::MAX);
+            Output::new(bytes, track_writers)
+        });
+        Self { inputs: inputs.collect(), outputs: outputs.collect() }
+    }
+
+    /// The buffer that an argument passes, if it is one and the kernel may do with it what it does.
+    fn of(&self, index: usize, arg: &Arg<Gather<'_>>, writable: bool) -> Option<Global<'_>> {
+        match arg {
+            Arg::Input(_) if !writable => self.inputs[index].as_deref().map(Global::Input),
+            Arg::Output(output) if writable => self.outputs.get(*output).map(Global::Output),
+            _ => None,
+        }
+    }
+}
+
 /// The arguments of a launch, matched with the kernel's parameters.
 struct Bindings<'a> {
     /// Per memory of the kernel; `None` for those that are not parameters.
@@ -139,10 +193,14 @@ struct Bindings<'a> {
     scalars: Vec<u64>,
 }
 
+fn is_writable(kernel: &Kernel, memory: MemoryId) -> bool {
+    kernel.memory(memory).space == (Space::Global { writable: true })
+}
+
 fn bind<'a>(
     kernel: &Kernel,
-    launch: &'a Launch<'_>,
-    output: &'a Output,
+    launch: &'a Launch<Gather<'_>>,
+    memory: &'a Memory<'_>,
 ) -> Result<Bindings<'a>, EmulatorError> {
     let mut bindings =
         Bindings { memories: kernel.memories.iter().map(|_| None).collect(), scalars: Vec::new() };
@@ -150,12 +208,7 @@ fn bind<'a>(
         let (param, arg) = (kernel.params.get(index), launch.args.get(index));
         let fits = match (param, arg) {
             (Some(Param::Memory(id)), Some(arg)) => {
-                let writable = kernel.memory(*id).space == (crate::ir::Space::Global { writable: true });
-                let bound = match arg {
-                    Arg::Input(bytes) if !writable => Some(Global::Input(bytes)),
-                    Arg::Output if writable => Some(Global::Output(output)),
-                    _ => None,
-                };
+                let bound = memory.of(index, arg, is_writable(kernel, *id));
                 let fits = bound.is_some();
                 bindings.memories[id.index()] = bound;
                 fits
@@ -174,17 +227,13 @@ fn bind<'a>(
         if !fits {
             let given = match arg {
                 Some(Arg::Input(_)) => "an input buffer",
-                Some(Arg::Output) => "the output buffer",
+                Some(Arg::Output(_)) => "an output buffer",
                 Some(Arg::U32(_)) => "a u32",
                 Some(Arg::U64(_)) => "a u64",
                 None => "missing",
             };
             let wanted = match param {
-                Some(Param::Memory(id))
-                    if kernel.memory(*id).space == (crate::ir::Space::Global { writable: true }) =>
-                {
-                    "a writable buffer"
-                }
+                Some(Param::Memory(id)) if is_writable(kernel, *id) => "a writable buffer",
                 Some(Param::Memory(_)) => "a read-only buffer",
                 Some(Param::Scalar(id)) => kernel.value(*id).ty.name(),
                 None => "not there",

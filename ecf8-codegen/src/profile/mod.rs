@@ -25,7 +25,7 @@ pub use class::{Class, Counts};
 
 use crate::emulator::{self, AccessTrace, EmulatorError, Trace};
 use crate::ir::{Kernel, Space, Stmt, StmtKind};
-use crate::strategy::Launch;
+use crate::launch::{Gather, Launch};
 use issue::Often;
 
 /// Lanes of a warp.
@@ -68,7 +68,11 @@ pub struct Profile {
 ///
 /// # Errors
 /// If the kernel does something wrong or the arguments are not the kernel's.
-pub fn profile(kernel: &Kernel, launch: &Launch<'_>, sample: Option<u32>) -> Result<Profile, EmulatorError> {
+pub fn profile(
+    kernel: &Kernel,
+    launch: &Launch<Gather<'_>>,
+    sample: Option<u32>,
+) -> Result<Profile, EmulatorError> {
     let trace = emulator::trace(kernel, launch, sample)?;
     let warps = u64::from(trace.blocks) * u64::from(kernel.threads.div_ceil(32));
     let mut statements = vec![Counts::NONE; trace.statements.len()];

@@ -5,21 +5,40 @@ use super::predict::{Resource, predict};
 use super::{Class, Counts, Profile, profile};
 use crate::ir::{BuildErrors, Kernel};
 use crate::lang::{Global, GlobalMut, barrier, kernel, shared, thread_idx};
-use crate::strategy::{Arg, Launch};
-use std::borrow::Cow;
+use crate::launch::{Arg, Launch, OutputSlot};
 
 const THREADS: u32 = 64;
 
 /// Runs a kernel of one input and one output of 32 bytes per thread, two blocks.
 fn run(kernel: Result<Kernel, BuildErrors>) -> Profile {
-    let bytes = 32 * THREADS as usize;
+    let bytes = 32 * THREADS;
     let launch = Launch {
         grid: 2,
         dynamic_shared_bytes: 0,
-        output_bytes: bytes,
-        args: vec![Arg::Input(Cow::Owned(vec![1; bytes])), Arg::Output],
+        args: vec![Arg::Input(vec![1; bytes as usize].into()), Arg::Output(0)],
+        outputs: vec![OutputSlot::whole(bytes.into())],
     };
     profile(&kernel.unwrap(), &launch, Some(1)).unwrap()
+}
+
+#[kernel(threads = 64)]
+fn beyond_all_memory(output: GlobalMut<u32>) {
+    let array = shared::<u8>(64_u32);
+    let thread = thread_idx();
+    let far = 18_446_744_073_709_551_615_u64 - (thread as u64);
+    output[thread] = array[far] as u32;
+}
+
+#[test]
+fn an_address_beyond_all_memory_is_the_kernels_fault_and_no_panic() {
+    let launch = Launch {
+        grid: 1,
+        dynamic_shared_bytes: 0,
+        args: vec![Arg::Output(0)],
+        outputs: vec![OutputSlot::whole(256)],
+    };
+    let error = profile(&beyond_all_memory().unwrap(), &launch, None).unwrap_err();
+    assert!(error.to_string().contains("array[18446744073709551615] is out of bounds"), "{error}");
 }
 
 /// Instructions of a class that one warp issues.

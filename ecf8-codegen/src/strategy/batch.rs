@@ -1,8 +1,8 @@
 //! The tensors of a launch: which go together, which codebook its kernel is made for, and where each of them goes.
 
 use super::{Inlined, StrategyError};
+use crate::launch::OutputSlot;
 use ecf8_core::{Codebook, Encoded, Scheme};
-use std::ops::Range;
 
 /// What the tensors of a batch start at in its output, in bytes.
 pub const BATCH_ALIGNMENT: u64 = 256;
@@ -21,14 +21,18 @@ pub fn batch_offsets(batch: &[&Encoded<'_>]) -> Vec<u64> {
     offsets
 }
 
-/// What of a batch's output lies between its tensors, in bytes. Nobody writes it.
-#[must_use]
-pub fn batch_gaps(batch: &[&Encoded<'_>]) -> Vec<Range<usize>> {
+/// The output of a batch: each tensor is written where [`batch_offsets`] says, and what lies between them by nobody.
+///
+/// # Errors
+/// If it is more than a buffer on this machine can have.
+pub fn batch_output(batch: &[&Encoded<'_>]) -> Result<OutputSlot, StrategyError> {
     let offsets = batch_offsets(batch);
-    let index = |byte: u64| usize::try_from(byte).unwrap_or(usize::MAX);
-    let ends = batch.iter().zip(&offsets).map(|(encoded, start)| start.saturating_add(encoded.elements));
-    let gaps = ends.zip(&offsets[1..]).map(|(end, next)| index(end)..index(*next));
-    gaps.filter(|gap| !gap.is_empty()).collect()
+    let bytes = offsets.last().copied().unwrap_or_default();
+    let (what, limit) = ("the number of bytes of the output", usize::MAX as u64);
+    usize::try_from(bytes).map_err(|_| StrategyError::TooLarge { what, needed: bytes, limit })?;
+    let ranges =
+        batch.iter().zip(offsets).map(|(encoded, start)| start..start.saturating_add(encoded.elements));
+    Ok(OutputSlot { bytes, written: ranges.filter(|range| !range.is_empty()).collect() })
 }
 
 impl Inlined {

@@ -5,7 +5,7 @@
 
 use super::gap::batch::Batch;
 use super::gap::jobs;
-use super::{Arg, DecodeStrategy, Launch, StrategyError, Tunables};
+use super::{Arg, DecodeStrategy, Gather, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, Table, V, Var, barrier, block_idx, device, dynamic_shared, kernel, shared, table,
@@ -191,9 +191,13 @@ impl DecodeStrategy for GapCascadeStrategy {
         true
     }
 
-    fn launch<'a>(&self, t: &GapCascade, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
+    fn launch<'a>(
+        &self,
+        t: &GapCascade,
+        batch: &[&'a Encoded<'a>],
+    ) -> Result<Launch<Gather<'a>>, StrategyError> {
         let batch = Batch::new(batch, t.bytes_per_thread, t.threads_per_block, None)?;
-        let (staged, encoded_bytes) = (batch.most_in_block, batch.encoded_bytes() as u64);
+        let (staged, encoded_bytes) = (batch.most_in_block, batch.encoded_bytes());
         batch.launch(false, staged, Arg::U64(encoded_bytes))
     }
 }

@@ -7,7 +7,7 @@
 use super::gap::table::{Placement, SYMBOLS, place_table};
 use super::gap::window::{each_group, load_window};
 use super::gap::{arguments, block, jobs, output as write};
-use super::{DecodeStrategy, Inlined, Launch, StrategyError, Tunables};
+use super::{DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, V, WARP, barrier, block_idx, dynamic_shared, kernel, shared, thread_idx,
@@ -117,7 +117,11 @@ impl DecodeStrategy for GapWideStrategy {
         true
     }
 
-    fn launch<'a>(&self, t: &GapWide, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
+    fn launch<'a>(
+        &self,
+        t: &GapWide,
+        batch: &[&'a Encoded<'a>],
+    ) -> Result<Launch<Gather<'a>>, StrategyError> {
         let table_bits = (t.table == Placement::Argument).then_some(t.index_bits);
         arguments::launch(batch, t.bytes_per_thread, t.threads_per_block, table_bits)
     }

@@ -4,7 +4,7 @@
 use super::lanes::arguments;
 use super::lanes::decode::lanes_ring;
 use super::lanes::table::{Placement, Symbol};
-use super::{DecodeStrategy, Inlined, Launch, StrategyError, Tunables};
+use super::{DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use ecf8_core::{Codebook, Encoded};
 
@@ -78,7 +78,7 @@ impl DecodeStrategy for LanesRingStrategy {
         &self,
         tunables: &LanesRing,
         batch: &[&'a Encoded<'a>],
-    ) -> Result<Launch<'a>, StrategyError> {
+    ) -> Result<Launch<Gather<'a>>, StrategyError> {
         arguments::launch(tunables, self.symbol, batch)
     }
 }

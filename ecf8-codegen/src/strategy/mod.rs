@@ -10,15 +10,16 @@ mod gap_onepass;
 mod gap_wide;
 mod lanes;
 mod lanes_ring;
-mod launch;
+mod limits;
 mod params;
-mod parts;
 mod prove;
+mod tables;
 mod tunables;
 
-pub use batch::{BATCH_ALIGNMENT, batch_gaps, batch_offsets, only, widest_codebook};
+pub use crate::launch::{ALIGNMENT, Arg, Gather, Launch, OutputSlot};
+pub use batch::{BATCH_ALIGNMENT, batch_offsets, batch_output, only, widest_codebook};
 pub use ecf8_macros::Tunables;
-pub use launch::{ALIGNMENT, Arg, Launch};
+pub use limits::{checked_grid, checked_shared};
 pub use params::{Params, ParamsError};
 pub use prove::{Disproof, LISTED_FAILURES, Proof, ProofFailure, ProofProgress, prove};
 pub use tunables::{Requirement, TunableError, TunableSpec, Tunables, parse_tunable};
@@ -139,7 +140,7 @@ pub trait DecodeStrategy: Sync + Debug + 'static {
     }
 
     /// How to launch the kernel for [`widest_codebook`] on these tensors, whose bytes then stand in the output where
-    /// [`batch_offsets`] says. It is [`only`] one tensor unless the strategy takes several.
+    /// [`batch_output`] says. It is [`only`] one tensor unless the strategy takes several.
     ///
     /// # Errors
     /// If the parts of a tensor are inconsistent, or too large for one launch.
@@ -147,7 +148,7 @@ pub trait DecodeStrategy: Sync + Debug + 'static {
         &self,
         tunables: &Self::Tunables,
         batch: &[&'a Encoded<'a>],
-    ) -> Result<Launch<'a>, StrategyError>;
+    ) -> Result<Launch<Gather<'a>>, StrategyError>;
 }
 
 /// What of a codebook is compiled into a kernel, and so which tensors it can decode.
@@ -209,12 +210,16 @@ pub trait Strategy: Sync + Debug {
     fn takes_several(&self) -> bool;
 
     /// How to launch the kernel for [`widest_codebook`] on these tensors, whose bytes then stand in the output where
-    /// [`batch_offsets`] says.
+    /// [`batch_output`] says.
     ///
     /// # Errors
     /// If the parts of a tensor are inconsistent, or too large for one launch; if there are several and the strategy does not
     /// take several, or the kernel has a codebook compiled in that is not every tensor's.
-    fn launch<'a>(&self, params: &Params, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError>;
+    fn launch<'a>(
+        &self,
+        params: &Params,
+        batch: &[&'a Encoded<'a>],
+    ) -> Result<Launch<Gather<'a>>, StrategyError>;
 }
 
 impl<S: DecodeStrategy> Strategy for S {
@@ -272,7 +277,11 @@ impl<S: DecodeStrategy> Strategy for S {
         DecodeStrategy::takes_several(self)
     }
 
-    fn launch<'a>(&self, params: &Params, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
+    fn launch<'a>(
+        &self,
+        params: &Params,
+        batch: &[&'a Encoded<'a>],
+    ) -> Result<Launch<Gather<'a>>, StrategyError> {
         let tunables = tunables::checked::<S::Tunables>(params)?;
         batch.iter().try_for_each(|encoded| check_scheme(self, encoded))?;
         if !DecodeStrategy::takes_several(self) {

@@ -2,7 +2,7 @@
 //!
 //! The executor is the emulator with all its checks, so that what is proven needs no GPU.
 
-use super::{Inlined, Params, Strategy, TunableError, batch_offsets, widest_codebook};
+use super::{Inlined, Params, Strategy, TunableError, batch_offsets, batch_output, widest_codebook};
 use crate::emulator::{self, Checks};
 use ecf8_core::corpus::{self, Tier, corpus};
 use ecf8_core::{Encoded, Scheme, scheme};
@@ -236,14 +236,18 @@ fn decode(strategy: &dyn Strategy, run: &Run<'_>) -> Result<(), String> {
     let Some(codebook) = widest_codebook(&batch) else { return Ok(()) };
     let kernel = strategy.kernel(run.variant, codebook).map_err(|error| format!("kernel: {error}"))?;
     let launch = strategy.launch(run.variant, &batch).map_err(|error| format!("launch: {error}"))?;
-    // Between tensors there are bytes that nobody writes.
-    let checks = if batch.len() == 1 { Checks::Full } else { Checks::Basic };
-    let decoded = emulator::run(&kernel, &launch, checks).map_err(|error| error.to_string())?;
+    // What the launch says that it writes is what the emulator looks at, so it may not promise less.
+    let output = batch_output(&batch).map_err(|error| format!("launch: {error}"))?;
+    if launch.outputs != [output.clone()] {
+        return Err(format!("launch: its outputs are {:?}, expected {output:?} alone", launch.outputs));
+    }
+    let outputs = emulator::run(&kernel, &launch, Checks::Full).map_err(|error| error.to_string())?;
+    let decoded = outputs.first().map_or(&[][..], Vec::as_slice);
     for (tensor, start) in run.tensors.iter().zip(batch_offsets(&batch)) {
         let bytes = &tensor.case.bytes;
         let start = usize::try_from(start).unwrap_or(usize::MAX);
         let found = decoded.get(start..).unwrap_or_default();
-        let found = if batch.len() == 1 { found } else { &found[..bytes.len().min(found.len())] };
+        let found = &found[..bytes.len().min(found.len())];
         if let Some(what) = difference(found, bytes) {
             return Err(format!("{}: {what}", tensor.case.name));
         }
@@ -268,8 +272,8 @@ fn difference(decoded: &[u8], wanted: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::Kernel;
-    use crate::strategy::{Launch, Requirement, StrategyError, TunableSpec, strategies, strategy};
+    use crate::ir::{Kernel, StmtKind};
+    use crate::strategy::{Gather, Launch, Requirement, StrategyError, TunableSpec, strategies, strategy};
     use ecf8_core::Codebook;
 
     /// The paper's strategy in its default variant, and what is wrong with it.
@@ -277,6 +281,12 @@ mod tests {
     enum Cascade {
         Right,
         ForgetsTheLastBlock,
+        /// Only where there are several tensors.
+        ForgetsTheLastBlockOfABatch,
+        /// Its barriers are gone.
+        Races,
+        /// It promises to write less than it should.
+        PromisesLess,
         ForAnotherScheme,
         WithoutVariants,
     }
@@ -319,7 +329,11 @@ mod tests {
         }
 
         fn kernel(&self, params: &Params, codebook: &Codebook) -> Result<Kernel, StrategyError> {
-            right().kernel(params, codebook)
+            let mut kernel = right().kernel(params, codebook)?;
+            if *self == Self::Races {
+                kernel.body.retain(|stmt| stmt.kind != StmtKind::Barrier);
+            }
+            Ok(kernel)
         }
 
         fn takes_several(&self) -> bool {
@@ -330,10 +344,15 @@ mod tests {
             &self,
             params: &Params,
             batch: &[&'a Encoded<'a>],
-        ) -> Result<Launch<'a>, StrategyError> {
+        ) -> Result<Launch<Gather<'a>>, StrategyError> {
             let mut launch = right().launch(params, batch)?;
-            if *self == Self::ForgetsTheLastBlock {
+            let forgets = *self == Self::ForgetsTheLastBlock
+                || (*self == Self::ForgetsTheLastBlockOfABatch && batch.len() > 1);
+            if forgets {
                 launch.grid = launch.grid.saturating_sub(1);
+            }
+            if *self == Self::PromisesLess {
+                launch.outputs[0].written.pop();
             }
             Ok(launch)
         }
@@ -386,11 +405,40 @@ mod tests {
         for part in [
             "bytes_per_thread=8 threads_per_block=512",
             "all 256 byte values (exponent-gap)",
-            "byte 0 of the output is not written by any thread",
+            "byte 0 of output is not written by any thread",
             "more",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
+    }
+
+    /// What is wrong with a strategy's decoding of several tensors by one launch, of which the last is all zeros.
+    fn of_a_batch(strategy: Cascade) -> Option<String> {
+        let cases = corpus(Tier::Quick);
+        let mut zeros = cases.iter().find(|case| case.bytes.len() > 5000).unwrap().clone();
+        let codebook = zeros.codebook(scheme("exponent-gap").unwrap());
+        let encoded =
+            |case: &corpus::Case| scheme("exponent-gap").unwrap().encode(&case.bytes, &codebook).unwrap();
+        let first = zeros.clone();
+        zeros.bytes = vec![0; 5001];
+        let tensors = [&first, &zeros].map(|case| Tensor { case, encoded: encoded(case) });
+        let variant = strategy.params(&[]).unwrap();
+        decode(&strategy, &Run { tensors: tensors.iter().collect(), variant: &variant }).err()
+    }
+
+    #[test]
+    fn a_byte_of_a_later_tensor_that_nobody_writes_is_missed_though_it_should_be_zero() {
+        assert_eq!(of_a_batch(Cascade::Right), None);
+        let error = of_a_batch(Cascade::ForgetsTheLastBlockOfABatch).unwrap();
+        assert!(error.contains("of output is not written by any thread"), "{error}");
+        let error = of_a_batch(Cascade::PromisesLess).unwrap();
+        assert!(error.contains("its outputs are"), "{error}");
+    }
+
+    #[test]
+    fn a_race_in_a_launch_of_several_tensors_is_found() {
+        let error = of_a_batch(Cascade::Races).unwrap();
+        assert!(error.contains("race: "), "{error}");
     }
 
     #[test]

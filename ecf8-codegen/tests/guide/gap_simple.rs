@@ -5,10 +5,10 @@ use ecf8_codegen::lang::{
     Global, GlobalMut, Shared, Table, V, WARP, barrier, block_idx, byte_permute, device, funnel_left, kernel,
     lane_idx, shared, shuffle_up, table, thread_idx, warp_idx,
 };
-use ecf8_codegen::strategy::{ALIGNMENT, Arg, DecodeStrategy, Launch, StrategyError, Tunables, only};
+use ecf8_codegen::launch::{ALIGNMENT, Arg, Gather, Launch};
+use ecf8_codegen::strategy::{DecodeStrategy, StrategyError, Tunables, batch_output, checked_grid, only};
 use ecf8_core::layout::exponent_gap::{self, ENCODED, MAX_LEN, PACKED};
 use ecf8_core::{Codebook, Encoded};
-use std::borrow::Cow;
 
 /// What a GPU may like differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
@@ -186,7 +186,11 @@ impl DecodeStrategy for GapSimpleStrategy {
         Ok(gap_simple(t, &Canonical::new(codebook))?)
     }
 
-    fn launch<'a>(&self, t: &GapSimple, batch: &[&'a Encoded<'a>]) -> Result<Launch<'a>, StrategyError> {
+    fn launch<'a>(
+        &self,
+        t: &GapSimple,
+        batch: &[&'a Encoded<'a>],
+    ) -> Result<Launch<Gather<'a>>, StrategyError> {
         let encoded = only(batch)?;
         let (b, threads) = (u64::from(t.bytes_per_thread), u64::from(t.threads_per_block));
         let (gaps, positions) = exponent_gap::resync(encoded, b, threads)?;
@@ -198,15 +202,15 @@ impl DecodeStrategy for GapSimpleStrategy {
             limit: u32::MAX.into(),
         };
         Ok(Launch {
-            grid: Launch::checked_grid((stream.len() as u64).div_ceil(b * threads))?,
+            grid: checked_grid((stream.len() as u64).div_ceil(b * threads))?,
             dynamic_shared_bytes: 0,
-            output_bytes: usize::try_from(encoded.elements).unwrap_or(usize::MAX),
+            outputs: vec![batch_output(batch)?],
             args: vec![
-                Arg::Input(Cow::Borrowed(stream)),
-                Arg::Input(Cow::Borrowed(encoded.part(PACKED)?)),
-                Arg::Input(Cow::Owned(gaps)),
-                Arg::Input(Cow::Owned(positions.iter().flat_map(|p| p.to_le_bytes()).collect())),
-                Arg::Output,
+                Arg::Input(stream.into()),
+                Arg::Input(encoded.part(PACKED)?.into()),
+                Arg::Input(gaps.into()),
+                Arg::Input(positions.iter().flat_map(|p| p.to_le_bytes()).collect::<Vec<u8>>().into()),
+                Arg::Output(0),
                 Arg::U32(u32::try_from(words).map_err(|_| too_large)?),
             ],
         })

@@ -4,7 +4,7 @@ use ecf8_codegen::emulator::{self, Checks, EmulatorError};
 use ecf8_codegen::lang::{
     GlobalMut, Shared, V, WARP, device, kernel, lane_idx, shared, thread_idx, warp_idx,
 };
-use ecf8_codegen::strategy::{Arg, Launch};
+use ecf8_codegen::launch::{Arg, Launch, OutputSlot};
 
 /// As in the guide, but without the barrier; only the sums of the warps matter.
 #[device]
@@ -33,6 +33,11 @@ fn gap_simple(output: GlobalMut<u32>) {
 
 /// What the emulator says to that.
 pub(super) fn forgotten_barrier() -> EmulatorError {
-    let launch = Launch { grid: 1, dynamic_shared_bytes: 0, output_bytes: 4 * 64, args: vec![Arg::Output] };
+    let launch = Launch {
+        grid: 1,
+        dynamic_shared_bytes: 0,
+        args: vec![Arg::Output(0)],
+        outputs: vec![OutputSlot::whole(4 * 64)],
+    };
     emulator::run(&gap_simple().unwrap(), &launch, Checks::Full).unwrap_err()
 }

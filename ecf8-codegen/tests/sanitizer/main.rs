@@ -14,8 +14,7 @@ mod values;
 use ecf8_codegen::emulator::{self, Checks, EmulatorError, Fault, FaultKind};
 use ecf8_codegen::ir::{BuildErrors, Kernel, Location};
 use ecf8_codegen::lang::{GlobalMut, kernel, thread_idx};
-use ecf8_codegen::strategy::{Arg, Launch};
-use std::borrow::Cow;
+use ecf8_codegen::launch::{Arg, Gather, Launch, OutputSlot};
 
 /// The files with marked lines.
 const SOURCES: [(&str, &str); 6] = [
@@ -27,12 +26,16 @@ const SOURCES: [(&str, &str); 6] = [
     ("values.rs", include_str!("values.rs")),
 ];
 
+fn launch(grid: u32, args: Vec<Arg<Gather<'_>>>) -> Launch<Gather<'_>> {
+    Launch { grid, dynamic_shared_bytes: 0, args, outputs: vec![OutputSlot::whole(256)] }
+}
+
 /// Launches the kernel on an input of 64 zero words, if it takes one, for an output of 64 words.
 fn fault(kernel: Result<Kernel, BuildErrors>, blocks: u32) -> Fault {
     let kernel = kernel.unwrap_or_else(|errors| panic!("{errors}"));
-    let input = Arg::Input(Cow::Owned(vec![0; 256]));
-    let args = if kernel.params.len() == 2 { vec![input, Arg::Output] } else { vec![Arg::Output] };
-    let launch = Launch { grid: blocks, dynamic_shared_bytes: 16, output_bytes: 256, args };
+    let input = Arg::Input(vec![0; 256].into());
+    let args = if kernel.params.len() == 2 { vec![input, Arg::Output(0)] } else { vec![Arg::Output(0)] };
+    let launch = Launch { dynamic_shared_bytes: 16, ..launch(blocks, args) };
     match emulator::run(&kernel, &launch, Checks::Full) {
         Err(EmulatorError::Fault(fault)) => *fault,
         other => panic!("no fault, but {other:?}"),
@@ -94,8 +97,7 @@ fn two_halves(output: GlobalMut<u32>) {
 #[test]
 fn arguments_that_do_not_fit_the_parameters_are_refused() {
     let kernel = two_halves().unwrap();
-    let launch = Launch { grid: 1, dynamic_shared_bytes: 0, output_bytes: 256, args: vec![Arg::U32(5)] };
-    let error = emulator::run(&kernel, &launch, Checks::Full).unwrap_err();
+    let error = emulator::run(&kernel, &launch(1, vec![Arg::U32(5)]), Checks::Full).unwrap_err();
     assert_eq!(
         error.to_string(),
         "kernel `two_halves`: argument 0 is a u32, but its parameter is a writable buffer"
@@ -104,7 +106,7 @@ fn arguments_that_do_not_fit_the_parameters_are_refused() {
 
 #[test]
 fn basic_checks_still_catch_what_would_crash() {
-    let launch = Launch { grid: 1, dynamic_shared_bytes: 0, output_bytes: 256, args: vec![Arg::Output] };
+    let launch = launch(1, vec![Arg::Output(0)]);
     for kernel in [
         bounds::beyond_table(),
         bounds::beyond_shared(),

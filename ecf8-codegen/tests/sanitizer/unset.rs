@@ -101,6 +101,6 @@ fn last_word_missing(output: GlobalMut<u32>) {
 
 #[test]
 fn output_that_nobody_wrote_is_reported() {
-    let kind = FaultKind::NeverWritten { byte: 252 };
+    let kind = FaultKind::NeverWritten { memory: "output".to_owned(), byte: 252 };
     assert_fault(last_word_missing(), 1, &kind, "last_word_missing", (None, None));
 }

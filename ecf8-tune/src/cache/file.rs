@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// The version of the files that are written and read here.
-pub const SCHEMA: u64 = 1;
+pub const SCHEMA: u64 = 2;
 
 /// The largest file that is read.
 const LARGEST: u64 = 64 << 20;
@@ -146,7 +146,9 @@ pub(super) fn parse(bytes: &[u8]) -> Loaded {
     };
     if document.schema != SCHEMA {
         let (schema, foreign) = (document.schema, document.schema > SCHEMA);
-        let warning = format!("this tuning cache has version {schema}, not {SCHEMA}; it is not used");
+        let remedy = if foreign { "update ecf8" } else { "`ecf8 tune` makes it anew" };
+        let warning =
+            format!("this tuning cache has version {schema}, not {SCHEMA}; it is not used, {remedy}");
         return Loaded { warning: Some(warning), foreign, ..Loaded::default() };
     }
     let count = document.records.len();

@@ -1,4 +1,4 @@
-//! Which variant to take for a tensor: the ladder, from what was measured for just this down to the default.
+//! Which variant to take for a launch: the ladder, from what was measured for just this down to the default.
 
 use super::record::Record;
 use crate::executor::{Fingerprint, Timing};
@@ -12,11 +12,11 @@ use std::fmt::{self, Display};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rung {
-    /// The same device and software, codebook class and shape bucket.
+    /// The same device and software, codebook class and size of launch.
     Exact,
-    /// The same model of GPU and shape bucket; another codebook class, driver or NVRTC.
+    /// The same model of GPU and size of launch; another codebook class, driver or NVRTC.
     SameBucket,
-    /// The same architecture; another GPU or another shape bucket.
+    /// The same architecture; another GPU or another size of launch.
     SameArchitecture,
     /// One of these from the caches that come with the program.
     Bundled,
@@ -86,7 +86,7 @@ pub enum NoPlan {
 /// Says whether a variant can be launched on the device at hand, and if not, why.
 pub type Fits<'a> = dyn FnMut(&'static dyn Strategy, &Params) -> Result<(), String> + 'a;
 
-/// The variant for a kind of tensor on a device that measures or predicts: the first rung of the ladder that has one which
+/// The variant for launches of a shape on a device that measures or predicts: the first rung of the ladder that has one which
 /// fits. The last rung is the default, or where that does not fit, the variant most like it that does.
 ///
 /// # Errors
@@ -126,7 +126,7 @@ pub fn plan(
             }
         }
     }
-    for record in records.iter().filter(|record| record.problem.scheme == problem.scheme) {
+    for record in records.iter().filter(|record| record.problem.is_like(problem)) {
         if record.fingerprint.arch != fingerprint.arch {
             let gpu = record.fingerprint.gpu.escape_debug();
             ignored.insert(format!("a record is for another GPU, {gpu} ({})", record.fingerprint.arch));
@@ -176,13 +176,11 @@ impl Query<'_> {
     fn fits(&self, record: &Record, rung: Rung) -> bool {
         let (theirs, problem) = (&record.fingerprint, &record.problem);
         let same_timing = record.timing == self.timing;
-        problem.scheme == self.problem.scheme
+        problem.is_like(self.problem)
             && match rung {
                 Rung::Exact => same_timing && theirs.serves(self.fingerprint) && problem == self.problem,
                 Rung::SameBucket => {
-                    same_timing
-                        && theirs.is_same_gpu(self.fingerprint)
-                        && problem.shape_bucket == self.problem.shape_bucket
+                    same_timing && theirs.is_same_gpu(self.fingerprint) && problem.is_as_large(self.problem)
                 }
                 Rung::SameArchitecture => same_timing && theirs.arch == self.fingerprint.arch,
                 Rung::Predicted => record.timing == Timing::Predicted,
@@ -192,8 +190,8 @@ impl Query<'_> {
 
     /// How far a record is from what is asked; the newest of equally near ones comes first.
     fn distance(&self, record: &Record) -> (u32, bool, u32, u64) {
-        let bucket = record.problem.shape_bucket.abs_diff(self.problem.shape_bucket);
+        let size = record.problem.size_distance(self.problem);
         let other_gpu = !record.fingerprint.is_same_gpu(self.fingerprint);
-        (bucket, other_gpu, record.problem.class.distance(&self.problem.class), u64::MAX - record.unix_ms)
+        (size, other_gpu, record.problem.class.distance(&self.problem.class), u64::MAX - record.unix_ms)
     }
 }

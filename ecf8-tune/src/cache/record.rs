@@ -23,9 +23,9 @@ pub struct Record {
     pub fingerprint: Fingerprint,
     /// Where its times come from.
     pub timing: Timing,
-    /// The kind of tensor.
+    /// The shape of launch.
     pub problem: Problem,
-    /// Elements of the tensor that was decoded.
+    /// Elements of all tensors that were decoded.
     pub elements: u64,
     /// What became of each candidate.
     pub candidates: Vec<CandidateRecord>,
@@ -161,12 +161,13 @@ impl Record {
     /// # Errors
     /// What is not, for people.
     pub(super) fn check(&self) -> Result<(), String> {
+        let (device, problem) = (&self.fingerprint, &self.problem);
         let texts =
-            [&self.fingerprint.gpu, &self.fingerprint.driver, &self.fingerprint.nvrtc, &self.problem.scheme];
+            [&device.gpu, &device.driver, &device.nvrtc, &problem.operation, &problem.scheme, &problem.dtype];
         if !texts.iter().all(|text| is_plain(text)) {
             return Err("a name is no plain text".to_owned());
         }
-        if self.problem.shape_bucket >= 64 || self.candidates.len() > MOST {
+        if problem.tensors.max(problem.elements) >= 64 || self.candidates.len() > MOST {
             return Err("a number is out of range".to_owned());
         }
         let variants = self.candidates.iter().map(|candidate| &candidate.variant).chain(&self.choice);

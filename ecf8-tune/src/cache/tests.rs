@@ -27,9 +27,9 @@ fn h200() -> Fingerprint {
     }
 }
 
-fn problem(shape_bucket: u32, code: &str) -> Problem {
+fn problem(elements: u32, code: &str) -> Problem {
     let codebook = Codebook::from_text(code).unwrap();
-    Problem { shape_bucket, ..Problem::new(scheme(), &codebook, 1).unwrap() }
+    Problem { elements, ..Problem::new(scheme(), "F8_E4M3", &codebook, (1, 1)).unwrap() }
 }
 
 /// A complete record that chooses candidate `choice`, all of which were timed.
@@ -191,15 +191,15 @@ fn hostile_files_are_refused_on_one_line() {
     let mut instant = record(h200(), problem(20, "1233"), 1, 5);
     instant.candidates[0].outcome = Outcome::SamplesNs(vec![0]);
     let mut shapeless = record(h200(), problem(20, "1233"), 1, 5);
-    shapeless.problem.shape_bucket = 4_000_000_000;
+    shapeless.problem.elements = 4_000_000_000;
     let mut escape = record(h200(), problem(20, "1233"), 1, 5);
     escape.fingerprint.gpu = "\u{1b}[2J\nGPU".to_owned();
     let crafted = [&endless, &instant, &shapeless, &escape].map(|record| {
         let _ = fs::remove_file(&path);
         sealed(record)
     });
-    let deep = format!("{{\"schema\":1,\"records\":[{}", "[".repeat(1_000_000));
-    let huge = r#"{"schema":1,"records":[{"checksum":"0","record":{"unix_ms":1e308}}]}"#.to_owned();
+    let deep = format!("{{\"schema\":{SCHEMA},\"records\":[{}", "[".repeat(1_000_000));
+    let huge = r#"{"schema":2,"records":[{"checksum":"0","record":{"unix_ms":1e308}}]}"#.to_owned();
     let negative = r#"{"schema":-1,"records":[]}"#.to_owned();
     for text in crafted.into_iter().chain([deep, huge, negative, "null".to_owned(), "[]".to_owned()]) {
         fs::write(&path, &text).unwrap();
@@ -227,12 +227,45 @@ fn tricks_with_names_lead_nowhere() {
 }
 
 #[test]
+fn records_of_single_tensors_as_they_once_were_are_ignored_with_the_reason_and_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.tuning.json");
+    let earlier = r#"{"schema":1,"records":[{"checksum":"0","record":{"problem":{"shape_bucket":20}}}]}"#;
+    fs::write(&path, earlier).unwrap();
+    let loaded = load(&path);
+    let warning = loaded.warning.unwrap();
+    assert!(loaded.records.is_empty() && !loaded.is_no_cache, "{warning}");
+    assert!(
+        warning.contains("version 1, not 2") && warning.contains("`ecf8 tune` makes it anew"),
+        "{warning}"
+    );
+    save(&path, &some_records(2)).unwrap();
+    assert_eq!(load(&path).records, some_records(2));
+}
+
+#[test]
+fn a_launch_of_as_many_elements_in_another_number_of_tensors_is_another_problem() {
+    let wanted = problem(20, "1233");
+    let several = record(h200(), Problem { tensors: 3, ..wanted.clone() }, 2, 9);
+    let near = record(h200(), problem(21, "1233"), 1, 5);
+    let other_dtype = record(h200(), Problem { dtype: "BF16".to_owned(), ..wanted.clone() }, 3, 9);
+    let other_operation = record(h200(), Problem { operation: "gemv".to_owned(), ..wanted.clone() }, 3, 9);
+    let ask = |records: &[Record]| {
+        plan(records, &[], &h200(), Timing::Measured, &wanted, &mut |_, _| Ok(())).unwrap()
+    };
+    let found = ask(&[several.clone(), near]);
+    assert_eq!((found.rung, &found.params), (Rung::SameArchitecture, &space()[1].params), "the nearer one");
+    assert_eq!(ask(&[several]).rung, Rung::SameArchitecture);
+    assert_eq!(ask(&[other_dtype, other_operation]).rung, Rung::Default);
+}
+
+#[test]
 fn a_file_of_a_later_version_is_neither_used_nor_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.tuning.json");
-    let later = r#"{"schema":2,"records":[],"more":true}"#;
+    let later = r#"{"schema":3,"records":[],"more":true}"#;
     fs::write(&path, later).unwrap();
-    assert!(load(&path).warning.is_some_and(|warning| warning.contains("version 2")));
+    assert!(load(&path).warning.is_some_and(|warning| warning.contains("version 3")));
     assert!(matches!(save(&path, &some_records(1)), Err(SaveError::Later { .. })));
     assert_eq!(fs::read_to_string(&path).unwrap(), later);
 }

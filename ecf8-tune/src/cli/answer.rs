@@ -1,5 +1,6 @@
 //! What a command answers, for people and for scripts, and what it says when it fails.
 
+use crate::model::ModelError;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 use std::io::{self, Write};
@@ -40,6 +41,15 @@ impl Failure {
 impl From<ecf8_core::Error> for Failure {
     fn from(error: ecf8_core::Error) -> Self {
         if error.is_data_error() { Self::data(error) } else { Self::request(error) }
+    }
+}
+
+impl From<ModelError> for Failure {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Container(error) => error.into(),
+            error => Self::request(error),
+        }
     }
 }
 

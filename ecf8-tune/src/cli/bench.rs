@@ -231,7 +231,7 @@ impl Bench {
         candidate: &Candidate,
     ) -> Row {
         let one = std::slice::from_ref(candidate);
-        let mut bench = Workbench::expecting(target, batch, one, bytes);
+        let mut bench = Workbench::new(target, batch, one, bytes);
         let compiled = bench.compile(&[0]).pop().unwrap_or(Ok(()));
         let timed = compiled.and_then(|()| bench.verify(0)).and_then(|()| {
             let warm_up = bench.time(0, 3)?;
@@ -302,7 +302,7 @@ fn choose<T: Target>(
     let default = space.iter().find(|candidate| tuner::is_default(candidate)).or(space.first());
     let nothing = || Failure::request(format!("strategy {strategy} has no variant for scheme {scheme}"));
     let default = default.cloned().ok_or_else(nothing)?;
-    let mut bench = Workbench::expecting(target, &[encoded], &space, &[bytes]);
+    let mut bench = Workbench::new(target, &[encoded], &space, &[bytes]);
     let mut searcher = tuner::searcher(&space, Vec::new());
     let (known, settings) = (Known::default(), Settings::default());
     let tuned = tuner::tune(&mut bench, &space, &mut *searcher, &known, budget, &settings, |_| ());

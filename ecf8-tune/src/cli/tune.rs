@@ -1,29 +1,31 @@
-//! `ecf8 tune`: which variant decodes each kind of tensor fastest, found out and kept beside the weights.
+//! `ecf8 tune`: which variant decodes the layers of each shape fastest, found out and kept beside the weights.
 
+mod launches;
+mod merge;
+#[cfg(test)]
+mod tests;
+
+use self::launches::{Decode, Group, bytes_per_element, decode, groups, samples};
+use self::merge::Merge;
 use super::answer::{Answer, Failure, table};
 use super::steps::Steps;
 use super::verify::Device;
 use crate::cache::{self, Record, TuningCache};
 use crate::executor::{CudaExecutor, EmulatorExecutor, Target, Timing};
+use crate::model::Model;
 use crate::tuner::{self, Budget, Known, Outcome, Problem, Settings, Stop, Summary, Tuned, Workbench};
 use clap::{Args, Subcommand};
 use ecf8_codegen::emulator::Checks;
-use ecf8_core::Encoded;
-use ecf8_core::container::{CompressedFile, CompressedTensor, Model};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-/// Elements that the emulator decodes of a tensor, from its start: it is slow, and its predictions are rates.
-const EMULATED_ELEMENTS: u64 = 1 << 16;
-
 /// How often what is known is saved while more is found out.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
-/// Find the fastest kernel for each kind of tensor of a model on this GPU, and keep it beside the weights
+/// Find the fastest kernel for the layers of a model on this GPU, and keep it beside the weights
 #[derive(Debug, Args)]
 #[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:\n  ecf8 tune model.ecf8.safetensors --budget 60s\n  \
@@ -53,21 +55,6 @@ enum TuneCommand {
     Merge(Merge),
 }
 
-/// Join tuning caches into one; nothing that is in any of them is lost
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  ecf8 tune merge a.tuning.json b.tuning.json -o c.tuning.json")]
-struct Merge {
-    /// The tuning caches to join
-    #[arg(required = true)]
-    inputs: Vec<PathBuf>,
-    /// The tuning cache to make, or to add to
-    #[arg(short, long, value_name = "OUT")]
-    output: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
 /// What was found out about one problem.
 struct Row {
     record: Record,
@@ -75,13 +62,6 @@ struct Row {
     bytes: u64,
     runs: usize,
     tried: usize,
-}
-
-/// All tensors of a kind.
-struct Group<'a> {
-    problem: Problem,
-    tensors: Vec<CompressedTensor<'a>>,
-    bytes: u64,
 }
 
 /// A time as people write it.
@@ -106,7 +86,7 @@ impl Tune {
             Device::Cpu => Err(Failure::request(
                 "the cpu runs no kernels: tune with `--device cuda:0` or `--device emulator`",
             )),
-            Device::Emulator => self.tune(&mut EmulatorExecutor { checks: Checks::Full }),
+            Device::Emulator => self.tune(&mut EmulatorExecutor { checks: Checks::Full }, &mut decode),
             Device::Cuda(ordinal) => {
                 let without = |error: &dyn std::fmt::Display| {
                     Failure::request(format!(
@@ -115,14 +95,14 @@ impl Tune {
                 };
                 let mut target = CudaExecutor::open(ordinal).map_err(|error| without(&error))?;
                 target.cache().compiler_version().map_err(|error| without(&error))?;
-                let answer = self.tune(&mut target);
+                let answer = self.tune(&mut target, &mut decode);
                 super::warn(target.cache().take_warnings());
                 answer
             }
         }
     }
 
-    fn tune<T: Target>(&self, target: &mut T) -> Result<Answer, Failure> {
+    fn tune<T: Target>(&self, target: &mut T, decode: &mut Decode<'_>) -> Result<Answer, Failure> {
         let Some(input) = &self.input else { return Err(Failure::request("say which model to tune")) };
         let model = Model::open(input)?;
         let groups = groups(&model);
@@ -135,7 +115,7 @@ impl Tune {
         let (mut stopped, mut fatal, mut place) = (None, None, None);
         for (index, group) in groups.iter().enumerate() {
             let share = budget.share(groups.len() - index);
-            let done = tune_group(target, group, &mut cache, &share, &mut ignored)?;
+            let done = tune_group(target, &model, group, decode, &mut cache, &share, &mut ignored)?;
             match done.saved {
                 Ok(path) => place = Some(path),
                 Err(error) => warnings.push(error.to_string()),
@@ -183,23 +163,6 @@ impl Tune {
     }
 }
 
-/// The tensors of a model by kind, those with the most bytes first.
-fn groups(model: &Model) -> Vec<Group<'_>> {
-    let mut groups: BTreeMap<Problem, Group<'_>> = BTreeMap::new();
-    for tensor in model.files.iter().flat_map(CompressedFile::tensors) {
-        let Some(problem) = Problem::new(tensor.scheme().name(), tensor.codebook(), tensor.elements()) else {
-            continue;
-        };
-        let empty = Group { problem: problem.clone(), tensors: Vec::new(), bytes: 0 };
-        let group = groups.entry(problem).or_insert(empty);
-        group.tensors.push(tensor);
-        group.bytes = group.bytes.saturating_add(tensor.original_bytes());
-    }
-    let mut groups: Vec<_> = groups.into_values().collect();
-    groups.sort_by_key(|group| std::cmp::Reverse(group.bytes));
-    groups
-}
-
 struct Done {
     row: Row,
     stopped: Option<Stop>,
@@ -209,13 +172,15 @@ struct Done {
 
 fn tune_group<T: Target>(
     target: &mut T,
-    group: &Group<'_>,
+    model: &Model,
+    group: &Group,
+    decode: &mut Decode<'_>,
     cache: &mut TuningCache,
     budget: &Budget,
     ignored: &mut Vec<String>,
 ) -> Result<Done, Failure> {
     let (fingerprint, timing) = (target.fingerprint(), target.timing());
-    let Some(tensor) = group.tensors.first() else {
+    let Some(batch) = group.batches.first() else {
         return Err(Failure::request("there is nothing to tune"));
     };
     let space = tuner::candidates(&group.problem.scheme);
@@ -223,27 +188,24 @@ fn tune_group<T: Target>(
     let before = cache.records.iter().filter(same).find(|record| record.fingerprint == fingerprint);
     let known = before.map_or_else(Known::default, |record| record.known(&space));
     notice(cache, before, &known, &group.problem, &fingerprint, ignored);
-    let whole = tensor.encoded();
-    let encoded = match timing {
-        Timing::Predicted => beginning(tensor, &whole)?,
-        Timing::Measured => whole,
-    };
-    let elements = encoded.elements;
-    let record = |tuned: &Tuned| {
-        Record::new(fingerprint.clone(), timing, group.problem.clone(), elements, &space, tuned)
-    };
     let total = space.len() as u64;
     let steps = Steps::start(&format!("tuning for {}", group.problem), total);
     let mut saved = None;
     let mut last = Instant::now();
     let mut searcher = tuner::searcher(&space, promising(&cache.records, &group.problem, &space));
     let finished = known.is_settled(&space, &*searcher);
+    // If nothing is left to do nothing is decoded either: such a run is over at once.
+    let samples = if finished { Vec::new() } else { samples(model, batch, timing, decode)? };
+    let elements = samples.iter().map(|(encoded, _)| encoded.elements).sum();
+    let record = |tuned: &Tuned| {
+        Record::new(fingerprint.clone(), timing, group.problem.clone(), elements, &space, tuned)
+    };
     let tuned = if finished {
-        // Nothing is decoded either: a run that has nothing to do is over at once.
         tuner::settled(&known)
     } else {
-        let mut bench = Workbench::new(target, &encoded, &space)
-            .map_err(|source| Failure::from(tensor.undecodable(source)))?;
+        let (encoded, bytes): (Vec<_>, Vec<_>) =
+            samples.iter().map(|(encoded, bytes)| (encoded, bytes.as_slice())).unzip();
+        let mut bench = Workbench::new(target, &encoded, &space, &bytes);
         tuner::tune(&mut bench, &space, &mut *searcher, &known, budget, &Settings::default(), |tuned| {
             steps.at(tuned.outcomes.iter().flatten().count() as u64);
             if last.elapsed() >= SAVE_EVERY {
@@ -261,10 +223,13 @@ fn tune_group<T: Target>(
         saved = Some(cache.save(std::slice::from_ref(&record)));
     }
     cache.add(vec![record.clone()]);
+    let first = batch.first().and_then(|&index| model.compressed(index));
+    let width = first.map_or(1, |tensor| bytes_per_element(&tensor));
     let row = Row {
+        // They have a dtype in common.
+        bytes: record.elements.saturating_mul(width),
         record,
-        tensors: group.tensors.iter().map(|tensor| tensor.name().to_owned()).collect(),
-        bytes: elements.saturating_mul(tensor.scheme().format().bytes_per_element() as u64),
+        tensors: group.batches.iter().flatten().map(|&index| model.tensors()[index].name.clone()).collect(),
         runs: tuned.runs,
         tried: tuned.tried,
     };
@@ -299,25 +264,12 @@ fn notice(
     }
 }
 
-/// The first elements of a tensor under its own codebook: enough for the emulator.
-fn beginning<'a>(tensor: &CompressedTensor<'a>, whole: &Encoded<'a>) -> Result<Encoded<'a>, Failure> {
-    if whole.elements <= EMULATED_ELEMENTS {
-        return Ok(whole.clone());
-    }
-    let mut bytes = tensor.decode()?;
-    let width = whole.scheme.format().bytes_per_element();
-    bytes.truncate(usize::try_from(EMULATED_ELEMENTS).unwrap_or(usize::MAX).saturating_mul(width));
-    whole.scheme.encode(&bytes, &whole.codebook).map_err(Failure::data)
-}
-
 /// What to try first, as places in the space: what was chosen for the nearest problems that are known, and then all that was
 /// predicted for the nearest one, the fastest first.
 fn promising(records: &[Record], problem: &Problem, space: &[tuner::Candidate]) -> Vec<usize> {
-    let mut near: Vec<&Record> =
-        records.iter().filter(|record| record.problem.scheme == problem.scheme).collect();
+    let mut near: Vec<&Record> = records.iter().filter(|record| record.problem.is_like(problem)).collect();
     near.sort_by_key(|record| {
-        let bucket = record.problem.shape_bucket.abs_diff(problem.shape_bucket);
-        bucket + record.problem.class.distance(&problem.class)
+        record.problem.size_distance(problem) + record.problem.class.distance(&problem.class)
     });
     let chosen = near.iter().filter_map(|record| record.known(space).incumbent);
     let mut promising: Vec<usize> = chosen.collect();
@@ -422,42 +374,4 @@ fn text(
     let state = if complete { "complete" } else { "not complete yet, run it again to go on" };
     text += &format!("{device}: {what}; {state}; {}\n", place.unwrap_or("not saved"));
     text
-}
-
-impl Merge {
-    fn run(&self) -> Result<Answer, Failure> {
-        let mut records = Vec::new();
-        let mut warnings = Vec::new();
-        for input in &self.inputs {
-            if !input.exists() {
-                return Err(Failure::request(format!("there is no file {}", input.display())));
-            }
-            let loaded = cache::load(input);
-            require_cache(&loaded)?;
-            warnings.extend(loaded.warning);
-            records = cache::merge(records, loaded.records);
-        }
-        if self.output.is_dir() {
-            return Err(Failure::request(format!(
-                "{} is a folder; give the name of a tuning cache to make or to add to",
-                self.output.display()
-            )));
-        }
-        require_cache(&cache::load(&self.output))?;
-        cache::save(&self.output, &records).map_err(Failure::request)?;
-        super::warn(warnings.clone());
-        let (count, output) = (records.len(), self.output.display());
-        let json = json!({ "output": output.to_string(), "records": count, "warnings": warnings });
-        Ok(Answer { text: format!("{output}: {count} records joined\n"), json, failure: None })
-    }
-}
-
-/// Refuses what is no tuning cache at all, as an input or as something to write over. Of a damaged one, what is whole is taken.
-fn require_cache(loaded: &cache::Loaded) -> Result<(), Failure> {
-    match &loaded.warning {
-        Some(warning) if loaded.is_no_cache => {
-            Err(Failure::data(format!("{warning}; give the file that `ecf8 tune` wrote")))
-        }
-        _ => Ok(()),
-    }
 }

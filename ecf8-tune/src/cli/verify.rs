@@ -6,13 +6,14 @@ use super::kernel::{find_strategy, pair};
 use super::progress::Bars;
 use crate::cache::{self, Fits, NoPlan, Rung, TuningCache};
 use crate::executor::{CudaExecutor, EmulatorExecutor, Executor, ExecutorError, Fingerprint, Timing};
+use crate::model;
 use crate::tuner::Problem;
 use clap::Args;
 use ecf8_codegen::emulator::Checks;
 use ecf8_codegen::strategy::{Params, Strategy, strategies_for};
 use ecf8_core::container::{self, CompressedFile, CompressedTensor, Model, OtherFiles, Progress};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -89,13 +90,16 @@ struct Planner {
     cache: TuningCache,
     fingerprint: Fingerprint,
     timing: Timing,
+    /// The shape of the launch that decodes a tensor with others of its layer, by the tensor's name.
+    problems: HashMap<String, Problem>,
 }
 
 impl Planner {
     fn new(input: &Path, executor: &dyn Executor) -> Self {
         let mut cache = TuningCache::open(input);
         super::warn(std::mem::take(&mut cache.warnings));
-        Self { cache, fingerprint: executor.fingerprint(), timing: executor.timing() }
+        let (fingerprint, timing) = (executor.fingerprint(), executor.timing());
+        Self { cache, fingerprint, timing, problems: problems(input) }
     }
 
     /// The variant that the tuning cache has for a tensor, among those that fit; `None` if the tensor has no elements.
@@ -104,10 +108,23 @@ impl Planner {
         tensor: &CompressedTensor<'_>,
         fits: &mut Fits<'_>,
     ) -> Option<Result<cache::Plan, NoPlan>> {
-        let problem = Problem::new(tensor.scheme().name(), tensor.codebook(), tensor.elements())?;
+        let own = Problem::of(&[&tensor.encoded()])?;
+        let problem = self.problems.get(tensor.name()).unwrap_or(&own);
         let (records, bundled) = (&self.cache.records, cache::bundled());
-        Some(cache::plan(records, bundled, &self.fingerprint, self.timing, &problem, fits))
+        Some(cache::plan(records, bundled, &self.fingerprint, self.timing, problem, fits))
     }
+}
+
+/// What loading the model would launch for each of its tensors; nothing if it is not one model that can be loaded, but for
+/// example a folder of several.
+fn problems(input: &Path) -> HashMap<String, Problem> {
+    let Ok(model) = model::Model::open(input) else { return HashMap::new() };
+    let batches = (0..model.layers().len()).flat_map(|layer| model.batches(layer));
+    let named = batches.filter_map(|batch| {
+        let problem = model.problem(&batch)?;
+        Some(batch.into_iter().map(move |index| (index, problem.clone())).collect::<Vec<_>>())
+    });
+    named.flatten().map(|(index, problem)| (model.tensors()[index].name.clone(), problem)).collect()
 }
 
 impl Verify {

@@ -1,15 +1,12 @@
 //! A GPU as a target. Kernels come from the kernel cache, which compiles those that it does not have.
 
-use super::target::checked_part;
-use super::{
-    Dispatch, ExecutorError, Fingerprint, Limits, Target, TargetArg, Task, Timing, Transfer, Undone,
-};
+use super::{Dispatch, ExecutorError, Fingerprint, Limits, Target, Task, Timing, Transfer, Undone};
 use crate::device::{
     self, CudaDevice, DeviceBuffer, DeviceError, DeviceInfo, Function, Mark, Recording, Replay,
 };
 use crate::kernel_cache::{KernelCache, KernelRequest};
 use crate::nvrtc::CompileReport;
-use ecf8_codegen::strategy::ALIGNMENT;
+use ecf8_codegen::launch::{ALIGNMENT, Arg, Gather};
 use ecf8_codegen::{cuda, ir};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -162,13 +159,9 @@ impl Target for CudaExecutor {
         Ok(function)
     }
 
-    fn upload(&mut self, bytes: &[u8]) -> Result<DeviceBuffer, ExecutorError> {
-        if bytes.len().is_multiple_of(ALIGNMENT) {
-            return Ok(self.device.upload(bytes)?);
-        }
-        let mut padded = bytes.to_vec();
-        padded.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
-        Ok(self.device.upload(&padded)?)
+    fn upload(&mut self, bytes: &Gather<'_>) -> Result<DeviceBuffer, ExecutorError> {
+        let padded = bytes.len().next_multiple_of(ALIGNMENT as u64);
+        Ok(self.device.upload(&bytes.copied(padded))?)
     }
 
     fn alloc(&mut self, bytes: usize) -> Result<DeviceBuffer, ExecutorError> {
@@ -188,8 +181,7 @@ impl Target for CudaExecutor {
     }
 
     fn launch(&mut self, dispatch: &Dispatch<'_, Function, DeviceBuffer>) -> Result<(), ExecutorError> {
-        check_parts(dispatch)?;
-        Ok(self.device.run(&one(dispatch, &arguments(dispatch)))?)
+        Ok(self.device.run(&one(dispatch, &arguments(dispatch)?))?)
     }
 
     fn repeat(
@@ -201,8 +193,7 @@ impl Target for CudaExecutor {
         for (at, task) in work.iter().enumerate() {
             prepared.push(match task {
                 Task::Launch(dispatch) => {
-                    check_parts(dispatch).map_err(|source| Undone { at: Some(at), source })?;
-                    arguments(dispatch)
+                    arguments(dispatch).map_err(|source| Undone { at: Some(at), source })?
                 }
                 Task::Copy(_) => Vec::new(),
             });
@@ -239,7 +230,7 @@ impl Target for CudaExecutor {
         launches: usize,
     ) -> Result<Vec<u64>, ExecutorError> {
         // Prepared before the clock runs: between two launches the host does as little as it can.
-        let arguments: Vec<_> = dispatches.iter().map(arguments).collect();
+        let arguments = dispatches.iter().map(arguments).collect::<Result<Vec<_>, _>>()?;
         let mut turn = dispatches.iter().zip(&arguments).map(|(dispatch, args)| one(dispatch, args)).cycle();
         if launches == 1 {
             let times =
@@ -260,27 +251,24 @@ impl Target for CudaExecutor {
     }
 }
 
-/// Whether all parts of buffers are within their buffers.
-fn check_parts(dispatch: &Dispatch<'_, Function, DeviceBuffer>) -> Result<(), ExecutorError> {
-    for arg in &dispatch.args {
-        if let TargetArg::Part { buffer, start, bytes } = arg {
-            checked_part(*start, *bytes, buffer.len())?;
-        }
-    }
-    Ok(())
-}
-
 fn copy<'a>(transfer: &Transfer<'a, DeviceBuffer>) -> device::Transfer<'a> {
     let Transfer { from, bytes, into, start } = *transfer;
     device::Transfer { source: from, part: 0..bytes, target: into, start }
 }
 
-fn arguments<'a>(dispatch: &Dispatch<'a, Function, DeviceBuffer>) -> Vec<device::Arg<'a>> {
-    let args = dispatch.args.iter().map(|arg| match arg {
-        TargetArg::Buffer(buffer) => device::Arg::Buffer(buffer),
-        TargetArg::Part { buffer, start, .. } => device::Arg::At(buffer, *start),
-        TargetArg::U32(value) => device::Arg::U32(*value),
-        TargetArg::U64(value) => device::Arg::U64(*value),
+/// What the driver is given. Outputs are checked to lie within their buffers: the kernel is given an address alone.
+fn arguments<'a>(
+    dispatch: &'a Dispatch<'a, Function, DeviceBuffer>,
+) -> Result<Vec<device::Arg<'a>>, ExecutorError> {
+    let outputs = dispatch.destinations(DeviceBuffer::len)?;
+    let args = dispatch.launch.args.iter().map(|arg| match arg {
+        Arg::Input(buffer) => Ok(device::Arg::Buffer(buffer)),
+        Arg::Output(index) => match outputs.get(*index) {
+            Some((buffer, part)) => Ok(device::Arg::At(buffer, part.start)),
+            None => Err(ExecutorError::Outputs { wanted: index + 1, given: outputs.len() }),
+        },
+        Arg::U32(value) => Ok(device::Arg::U32(*value)),
+        Arg::U64(value) => Ok(device::Arg::U64(*value)),
     });
     args.collect()
 }
@@ -291,9 +279,9 @@ fn one<'a>(
 ) -> device::Launch<'a> {
     device::Launch {
         function: dispatch.kernel,
-        grid: dispatch.grid,
+        grid: dispatch.launch.grid,
         threads: dispatch.threads,
-        dynamic_shared: dispatch.dynamic_shared_bytes,
+        dynamic_shared: dispatch.launch.dynamic_shared_bytes,
         args,
     }
 }
@@ -310,6 +298,8 @@ mod tests {
     use crate::device::tests::fake::{cubin, run, run_without_graphs};
     use crate::device::tests::graph::count;
     use crate::device::tests::is_child;
+    use crate::executor::Destination;
+    use ecf8_codegen::launch::{Launch, OutputSlot};
 
     #[test]
     fn runs_of_several_launches_are_timed_as_graphs_that_take_the_dispatches_in_turn() {
@@ -323,16 +313,14 @@ mod tests {
         let buffers = [0, 0, 0].map(|byte| target.device().upload(&[byte; 4]).unwrap());
         let dispatch = |buffer| Dispatch {
             kernel: &kernel,
-            grid: 1,
             threads: 32,
-            dynamic_shared_bytes: 0,
-            args: vec![
-                TargetArg::Buffer(buffer),
-                TargetArg::Buffer(buffer),
-                TargetArg::U64(4),
-                TargetArg::U32(1),
-            ],
-            gaps: &[],
+            launch: Launch {
+                grid: 1,
+                dynamic_shared_bytes: 0,
+                args: vec![Arg::Input(buffer), Arg::Output(0), Arg::U64(4), Arg::U32(1)],
+                outputs: vec![OutputSlot::whole(4)],
+            },
+            outputs: vec![Destination { buffer, start: 0 }],
         };
         let dispatches: Vec<_> = buffers.iter().map(dispatch).collect();
         let flipped = |target: &mut CudaExecutor| {

@@ -12,7 +12,7 @@ pub(super) fn decode<T: Target>(
 ) -> Result<Vec<u8>, ExecutorError> {
     let kernel = strategy.kernel(params, &encoded.codebook)?;
     let launch = strategy.launch(params, &[encoded])?;
-    let mut bytes = vec![0; launch.output_bytes];
+    let mut bytes = vec![0; usize::try_from(launch.output_bytes()).unwrap_or(usize::MAX)];
     if launch.grid == 0 || bytes.is_empty() {
         return Ok(bytes);
     }
@@ -20,7 +20,7 @@ pub(super) fn decode<T: Target>(
     // Before the kernel is compiled in vain.
     target.limits().check(&needs, &launch)?;
     let loaded = target.load(&kernel)?;
-    let prepared = Prepared::new(target, &loaded, &needs, &launch)?;
+    let prepared = Prepared::new(target, &loaded, &needs, launch)?;
     let mut output = target.alloc(bytes.len())?;
     let mut first = Vec::new();
     for &filling in target.fillings() {

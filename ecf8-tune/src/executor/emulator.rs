@@ -1,14 +1,13 @@
 //! The emulator of `ecf8-codegen` as a target. Its times are predictions for one model of GPU.
 
 use super::target::checked_part;
-use super::{Dispatch, ExecutorError, Fingerprint, Limits, Target, TargetArg, Timing, Transfer, prediction};
+use super::{Dispatch, ExecutorError, Fingerprint, Limits, Target, Timing, Transfer, prediction};
 use crate::nvrtc::CompileReport;
-use ecf8_codegen::emulator::{self, Checks, EmulatorError, FaultKind};
-use ecf8_codegen::ir::{self, Param, Space};
-use ecf8_codegen::strategy::{Arg, Launch};
-use std::borrow::Cow;
-use std::cell::{Ref, RefCell};
-use std::ops::Range;
+use ecf8_codegen::emulator::{self, Checks, EmulatorError};
+use ecf8_codegen::ir;
+use ecf8_codegen::launch::{Gather, Launch};
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// Runs kernels on the CPU and checks every access.
@@ -21,53 +20,15 @@ pub struct EmulatorExecutor {
 /// Blocks that a prediction looks at.
 const SAMPLED_BLOCKS: u32 = 16;
 
-impl EmulatorExecutor {
-    /// Calls `run` with the launch in the emulator's form, and the buffer that it writes to, if there is one.
-    fn with_launch<R>(
-        dispatch: &Dispatch<'_, Arc<ir::Kernel>, RefCell<Vec<u8>>>,
-        run: impl FnOnce(&Launch<'_>) -> Result<R, EmulatorError>,
-    ) -> Result<(R, Option<usize>), ExecutorError> {
-        let kernel = dispatch.kernel;
-        let is_output = |index: usize| match kernel.params.get(index) {
-            Some(Param::Memory(id)) => kernel.memory(*id).space == (Space::Global { writable: true }),
-            _ => false,
-        };
-        let output = (0..dispatch.args.len()).find(|index| is_output(*index));
-        let buffers: Vec<Option<Ref<'_, [u8]>>> =
-            dispatch.args.iter().map(bytes_of).collect::<Result<_, _>>()?;
-        let args = dispatch.args.iter().zip(&buffers).enumerate().map(|(index, (arg, buffer))| match arg {
-            TargetArg::U32(value) => Arg::U32(*value),
-            TargetArg::U64(value) => Arg::U64(*value),
-            _ if is_output(index) => Arg::Output,
-            _ => Arg::Input(Cow::Borrowed(buffer.as_deref().unwrap_or_default())),
-        });
-        let output_bytes = output.and_then(|index| buffers[index].as_ref()).map_or(0, |buffer| buffer.len());
-        let launch = Launch {
-            grid: dispatch.grid,
-            dynamic_shared_bytes: dispatch.dynamic_shared_bytes,
-            output_bytes,
-            args: args.collect(),
-        };
-        Ok((run(&launch)?, output))
-    }
-}
-
-/// Whether the fault is that a byte was not written which need not be.
-fn is_gap(fault: &FaultKind, gaps: &[Range<usize>]) -> bool {
-    matches!(fault, FaultKind::NeverWritten { byte } if gaps.iter().any(|gap| gap.contains(byte)))
-}
-
-/// The bytes that an argument points to, if it is no number.
-fn bytes_of<'a>(arg: &TargetArg<'a, RefCell<Vec<u8>>>) -> Result<Option<Ref<'a, [u8]>>, ExecutorError> {
-    match *arg {
-        TargetArg::Buffer(buffer) => Ok(Some(Ref::map(buffer.borrow(), Vec::as_slice))),
-        TargetArg::Part { buffer, start, bytes } => {
-            let all = buffer.borrow();
-            let range = checked_part(start, bytes, all.len())?;
-            Ok(Some(Ref::map(all, |all| &all[range])))
-        }
-        TargetArg::U32(_) | TargetArg::U64(_) => Ok(None),
-    }
+/// Calls `run` with the launch in the emulator's form.
+fn with_launch<R>(
+    dispatch: &Dispatch<'_, Arc<ir::Kernel>, RefCell<Vec<u8>>>,
+    run: impl FnOnce(&Launch<Gather<'_>>) -> Result<R, EmulatorError>,
+) -> Result<R, ExecutorError> {
+    let borrowed = dispatch.launch.as_ref().map(|buffer| Ok::<_, Infallible>(buffer.borrow()));
+    let Ok(borrowed) = borrowed;
+    let Ok(launch) = borrowed.as_ref().map(|bytes| Ok::<_, Infallible>(Gather::from(bytes.as_slice())));
+    Ok(run(&launch)?)
 }
 
 impl Target for EmulatorExecutor {
@@ -106,8 +67,8 @@ impl Target for EmulatorExecutor {
         Ok(Arc::new(kernel.clone()))
     }
 
-    fn upload(&mut self, bytes: &[u8]) -> Result<RefCell<Vec<u8>>, ExecutorError> {
-        Ok(RefCell::new(bytes.to_vec()))
+    fn upload(&mut self, bytes: &Gather<'_>) -> Result<RefCell<Vec<u8>>, ExecutorError> {
+        Ok(RefCell::new(bytes.copied(bytes.len())))
     }
 
     fn alloc(&mut self, bytes: usize) -> Result<RefCell<Vec<u8>>, ExecutorError> {
@@ -140,20 +101,15 @@ impl Target for EmulatorExecutor {
         &mut self,
         dispatch: &Dispatch<'_, Arc<ir::Kernel>, RefCell<Vec<u8>>>,
     ) -> Result<(), ExecutorError> {
-        let run = |launch: &Launch<'_>| match emulator::run(dispatch.kernel, launch, self.checks) {
-            // All else was in order. The emulator knows of no gaps and keeps the output to itself, so it runs again.
-            Err(EmulatorError::Fault(fault)) if is_gap(&fault.kind, dispatch.gaps) => {
-                emulator::run(dispatch.kernel, launch, Checks::Basic)
+        let destinations = dispatch.destinations(|buffer| buffer.borrow().len())?;
+        let outputs = with_launch(dispatch, |launch| emulator::run(dispatch.kernel, launch, self.checks))?;
+        for (((buffer, part), bytes), slot) in
+            destinations.into_iter().zip(outputs).zip(&dispatch.launch.outputs)
+        {
+            let into = &mut buffer.borrow_mut()[part];
+            for written in slot.written_of(bytes.len()) {
+                into[written.clone()].copy_from_slice(&bytes[written]);
             }
-            done => done,
-        };
-        let (bytes, output) = Self::with_launch(dispatch, run)?;
-        match output.and_then(|index| dispatch.args.get(index)) {
-            Some(TargetArg::Buffer(buffer)) => *buffer.borrow_mut() = bytes,
-            Some(&TargetArg::Part { buffer, start, .. }) => {
-                buffer.borrow_mut()[start..start + bytes.len()].copy_from_slice(&bytes);
-            }
-            _ => {}
         }
         Ok(())
     }
@@ -181,9 +137,9 @@ impl Target for EmulatorExecutor {
         _: usize,
     ) -> Result<Vec<u64>, ExecutorError> {
         let Some(dispatch) = dispatches.first() else { return Ok(Vec::new()) };
-        let predict = |launch: &Launch<'_>| prediction::nanoseconds(dispatch.kernel, launch, SAMPLED_BLOCKS);
-        let (time, _) = Self::with_launch(dispatch, predict)?;
-        match time {
+        match with_launch(dispatch, |launch| {
+            prediction::nanoseconds(dispatch.kernel, launch, SAMPLED_BLOCKS)
+        })? {
             Some(time) => Ok(vec![time]),
             None => Err(ExecutorError::Unpredictable { kernel: dispatch.kernel.name.clone() }),
         }

@@ -3,7 +3,8 @@
 use super::{ExecutorError, Limits};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::ir;
-use ecf8_codegen::strategy::{Launch, Params, Strategy};
+use ecf8_codegen::launch::Launch;
+use ecf8_codegen::strategy::{Params, Strategy};
 use ecf8_core::Encoded;
 
 /// What every block of a kernel needs, however it is launched.
@@ -52,7 +53,7 @@ impl Limits {
     ///
     /// # Errors
     /// What there is too little of.
-    pub fn check(&self, needs: &BlockNeeds, launch: &Launch<'_>) -> Result<(), Misfit> {
+    pub fn check<B>(&self, needs: &BlockNeeds, launch: &Launch<B>) -> Result<(), Misfit> {
         let registers = needs.registers.map_or(0, |registers| {
             let threads = u64::from(needs.threads).next_multiple_of(WARP);
             u64::from(registers).next_multiple_of(REGISTER_UNIT).saturating_mul(threads)
@@ -99,7 +100,8 @@ mod tests {
     };
 
     fn check(threads: u32, shared_bytes: u64, dynamic: u32, registers: Option<u32>) -> Result<(), Misfit> {
-        let launch = Launch { grid: 1, dynamic_shared_bytes: dynamic, output_bytes: 1, args: Vec::new() };
+        let launch =
+            Launch::<()> { grid: 1, dynamic_shared_bytes: dynamic, args: Vec::new(), outputs: Vec::new() };
         LIMITS.check(&BlockNeeds { threads, shared_bytes, registers }, &launch)
     }
 

@@ -4,6 +4,7 @@ use super::{Dispatch, EmulatorExecutor, ExecutorError, Fingerprint, Limits, Targ
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::emulator::Checks;
 use ecf8_codegen::ir;
+use ecf8_codegen::launch::Gather;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -72,7 +73,7 @@ impl Target for Logged {
         self.emulator.load(kernel)
     }
 
-    fn upload(&mut self, bytes: &[u8]) -> Result<Buffer, ExecutorError> {
+    fn upload(&mut self, bytes: &Gather<'_>) -> Result<Buffer, ExecutorError> {
         self.log.push("upload");
         self.emulator.upload(bytes)
     }

@@ -22,7 +22,7 @@ pub use emulator::EmulatorExecutor;
 pub use fingerprint::Fingerprint;
 pub use fit::{BlockNeeds, Misfit};
 pub use prepared::Prepared;
-pub use target::{Dispatch, Limits, Target, TargetArg, Task, Timing, Transfer, Undone};
+pub use target::{Destination, Dispatch, Limits, Target, Task, Timing, Transfer, Undone};
 
 use crate::device::DeviceError;
 use crate::nvrtc::NvrtcError;
@@ -67,6 +67,14 @@ pub enum ExecutorError {
         bytes: usize,
         /// How many the buffer has.
         room: usize,
+    },
+    /// A launch is given another number of buffers to write to than it has outputs.
+    #[error("the launch writes {wanted} buffers, but {given} are given: give it one for each of its outputs")]
+    Outputs {
+        /// How many it writes.
+        wanted: usize,
+        /// How many are given.
+        given: usize,
     },
     /// No time can be predicted for a launch.
     #[error("no time can be predicted for kernel `{kernel}`: not one block of it fits the GPU predicted for")]

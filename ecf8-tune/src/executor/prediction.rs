@@ -5,9 +5,9 @@ use crate::device::SmLimits;
 use crate::nvrtc::Arch;
 use ecf8_codegen::emulator::EmulatorError;
 use ecf8_codegen::ir::Kernel;
+use ecf8_codegen::launch::{Gather, Launch};
 use ecf8_codegen::profile::gpus::{GPUS, Gpu};
 use ecf8_codegen::profile::{self, predict};
-use ecf8_codegen::strategy::Launch;
 
 /// The first of the profiler's table.
 const GPU: &Gpu = &GPUS[0];
@@ -15,13 +15,13 @@ const GPU: &Gpu = &GPUS[0];
 /// The nanoseconds that a launch is predicted to take, from some of its blocks; `None` if it does not fit the GPU.
 pub(super) fn nanoseconds(
     kernel: &Kernel,
-    launch: &Launch<'_>,
+    launch: &Launch<Gather<'_>>,
     sampled_blocks: u32,
 ) -> Result<Option<u64>, EmulatorError> {
     let profile = profile::profile(kernel, launch, Some(sampled_blocks))?;
     let prediction = predict::predict(&profile, GPU);
     // GB/s are bytes per nanosecond.
-    Ok(prediction.map(|prediction| whole(launch.output_bytes as f64 / prediction.gb_per_s)))
+    Ok(prediction.map(|prediction| whole(launch.output_bytes() as f64 / prediction.gb_per_s)))
 }
 
 /// Nanoseconds as records hold them.

@@ -3,6 +3,7 @@
 use super::{ExecutorError, Fingerprint};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::ir;
+use ecf8_codegen::launch::{Gather, Launch};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -42,25 +43,13 @@ pub struct Limits {
     pub memory_bytes: u64,
 }
 
-/// One argument of a kernel, in the order of its parameters.
+/// Where an output of a launch goes: to the bytes of a buffer from here on, of which the kernel sees nothing else.
 #[derive(Debug)]
-pub enum TargetArg<'a, B> {
-    /// A buffer; the kernel may write to it if its parameter is writable.
-    Buffer(&'a B),
-    /// Some bytes of a buffer, from a multiple of [`BATCH_ALIGNMENT`](ecf8_codegen::strategy::BATCH_ALIGNMENT) on, as the
-    /// buffer that the kernel sees.
-    Part {
-        /// The buffer.
-        buffer: &'a B,
-        /// The bytes before the part.
-        start: usize,
-        /// Its length in bytes.
-        bytes: usize,
-    },
-    /// A number.
-    U32(u32),
-    /// A number.
-    U64(u64),
+pub struct Destination<'a, B> {
+    /// The buffer. Though it is shared it is written: the host sees its bytes by copies only.
+    pub buffer: &'a B,
+    /// The bytes before the output, a multiple of [`BATCH_ALIGNMENT`](ecf8_codegen::strategy::BATCH_ALIGNMENT).
+    pub start: usize,
 }
 
 /// Where a part of a buffer of `room` bytes is.
@@ -76,16 +65,30 @@ pub(super) fn checked_part(start: usize, bytes: usize, room: usize) -> Result<Ra
 pub struct Dispatch<'a, K, B> {
     /// The kernel, loaded on the same target.
     pub kernel: &'a K,
-    /// Blocks, at least 1.
-    pub grid: u32,
     /// Threads of a block.
     pub threads: u32,
-    /// Dynamic shared memory of a block, in bytes.
-    pub dynamic_shared_bytes: u32,
-    /// The arguments.
-    pub args: Vec<TargetArg<'a, B>>,
-    /// Bytes of the output that lie between tensors and so need not be written.
-    pub gaps: &'a [Range<usize>],
+    /// The launch, of at least one block.
+    pub launch: Launch<&'a B>,
+    /// Where each of its outputs goes.
+    pub outputs: Vec<Destination<'a, B>>,
+}
+
+impl<K, B> Dispatch<'_, K, B> {
+    /// The part of a buffer that each output has, where `room` says how many bytes a buffer has.
+    pub(super) fn destinations(
+        &self,
+        room: impl Fn(&B) -> usize,
+    ) -> Result<Vec<(&B, Range<usize>)>, ExecutorError> {
+        let outputs = &self.launch.outputs;
+        if outputs.len() != self.outputs.len() {
+            return Err(ExecutorError::Outputs { wanted: outputs.len(), given: self.outputs.len() });
+        }
+        let parts = self.outputs.iter().zip(outputs).map(|(&Destination { buffer, start }, slot)| {
+            let bytes = usize::try_from(slot.bytes).unwrap_or(usize::MAX);
+            Ok((buffer, checked_part(start, bytes, room(buffer))?))
+        });
+        parts.collect()
+    }
 }
 
 /// Some bytes of one buffer, from its start on, to be copied to another.
@@ -160,11 +163,12 @@ pub trait Target {
     /// If it cannot be compiled or loaded.
     fn load(&mut self, kernel: &ir::Kernel) -> Result<Self::Kernel, ExecutorError>;
 
-    /// A buffer that holds `bytes`, and zeros up to a multiple of [`ALIGNMENT`](ecf8_codegen::strategy::ALIGNMENT).
+    /// A buffer that holds `bytes`, copied together there, and zeros up to a multiple of
+    /// [`ALIGNMENT`](ecf8_codegen::launch::ALIGNMENT).
     ///
     /// # Errors
     /// If there is no memory left.
-    fn upload(&mut self, bytes: &[u8]) -> Result<Self::Buffer, ExecutorError>;
+    fn upload(&mut self, bytes: &Gather<'_>) -> Result<Self::Buffer, ExecutorError>;
 
     /// A buffer of `bytes` bytes.
     ///

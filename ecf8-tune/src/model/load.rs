@@ -3,9 +3,10 @@
 use super::{Model, ModelError, Plan, TensorPlan};
 use crate::cache::NoPlan;
 use crate::executor::{BlockNeeds, ExecutorError, Prepared, Target};
-use ecf8_codegen::strategy::{BATCH_ALIGNMENT, Launch, batch_gaps, batch_offsets};
+use ecf8_codegen::launch::{Gather, Launch};
+use ecf8_codegen::strategy::{BATCH_ALIGNMENT, batch_offsets};
 use ecf8_core::Encoded;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// Bytes of a layer beyond which a damaged file is more likely than a buffer that large. Places in a layer fit a `usize`.
 const LARGEST: u64 = if usize::BITS < 64 { 1 << 30 } else { 1 << 46 };
@@ -179,14 +180,18 @@ impl<T: Target> LoadedModel<'_, T> {
         }
         let mut layer =
             LoadedLayer { places: Vec::new(), steps: Vec::new(), bytes: 0, replay: T::Replay::default() };
-        for group in self.groups(index) {
+        let model = self.model;
+        let batches = model.batches(index);
+        for group in
+            batches.iter().flat_map(|batch| model.launches(batch, self.plan.tensors())).collect::<Vec<_>>()
+        {
             self.load_group(&mut layer, index, &group)?;
         }
-        let model = self.model;
         for &tensor in &model.layers()[index].tensors {
             if model.tensors()[tensor].is_kept {
                 let bytes = model.read(tensor)?;
-                let buffer = self.target.upload(&bytes).map_err(|source| self.failed(tensor, source))?;
+                let buffer =
+                    self.target.upload(&bytes[..].into()).map_err(|source| self.failed(tensor, source))?;
                 layer.add(Work::Copy(buffer), String::new(), &[(tensor, bytes.len())]);
             } else if self.plan.tensors()[tensor].is_none() {
                 layer.places.push(Place { tensor, start: 0, bytes: 0 });
@@ -194,21 +199,6 @@ impl<T: Target> LoadedModel<'_, T> {
         }
         layer.places.sort_by_key(|place| place.tensor);
         Ok(layer)
-    }
-
-    /// The tensors of a layer that one launch may decode: the same variant, and the same codebook if the kernel has it
-    /// compiled in.
-    fn groups(&self, layer: usize) -> Vec<Vec<usize>> {
-        let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-        for &index in &self.model.layers()[layer].tensors {
-            let (Some(plan), Some(tensor)) = (&self.plan.tensors()[index], self.model.compressed(index))
-            else {
-                continue;
-            };
-            let key = plan.inlined().in_common(tensor.scheme(), tensor.codebook());
-            groups.entry((plan.variant(), key)).or_default().push(index);
-        }
-        groups.into_values().collect()
     }
 
     /// Prepares one launch for a group of tensors if their strategy has such, else a launch for each.
@@ -234,10 +224,9 @@ impl<T: Target> LoadedModel<'_, T> {
                 Ok(launch) => {
                     let offsets = batch_offsets(&batch);
                     let what = || format!("layer `{}`", model.layers()[index].name);
-                    let prepared = self.prepare(plan, &launch, what, offsets.last().copied())?;
+                    let prepared = self.prepare(plan, launch, what, offsets.last().copied())?;
                     let sizes: Vec<_> =
                         group.iter().zip(&batch).map(|(&tensor, encoded)| (tensor, size(encoded))).collect();
-                    let prepared = prepared.with_gaps(batch_gaps(&batch));
                     layer.add(Work::Launch(prepared), plan.variant(), &sizes);
                     return Ok(());
                 }
@@ -272,17 +261,17 @@ impl<T: Target> LoadedModel<'_, T> {
         let launch = launch.map_err(|error| self.failed(tensor, error.into()))?;
         let model = self.model;
         let what = || format!("tensor `{}`", model.tensors()[tensor].name);
-        self.prepare(&plan, &launch, what, Some(encoded.elements))
+        self.prepare(&plan, launch, what, Some(encoded.elements))
     }
 
     fn prepare(
         &mut self,
         plan: &TensorPlan,
-        launch: &Launch<'_>,
+        launch: Launch<Gather<'_>>,
         what: impl Fn() -> String,
         wanted: Option<u64>,
     ) -> Result<Prepared<T::Kernel, T::Buffer>, ModelError> {
-        let (found, wanted) = (launch.output_bytes as u64, wanted.unwrap_or(0));
+        let (found, wanted) = (launch.output_bytes(), wanted.unwrap_or(0));
         if found != wanted {
             return Err(ModelError::Length { what: what(), variant: plan.variant(), found, wanted });
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `open` | a container or a folder of them, mapped: its tensors and layers |
 //! | `layers` | which tensors make a layer, by their names |
+//! | `batches` | which tensors of a layer are decoded together |
 //! | `plan` | the variant for each tensor, from the tuning cache, with few kernels |
 //! | `fit` | which variants fit the target |
 //! | `load` | kernels compiled or fetched, parts uploaded: one launch for many tensors where the strategy can |
@@ -34,6 +35,7 @@
 //! ([`CudaDevice::on_stream`](crate::device::CudaDevice::on_stream)); decoding only queues work there. `cargo run -p
 //! ecf8-tune --example walk_layers` shows the whole of it.
 
+mod batches;
 mod decode;
 mod error;
 mod fit;

@@ -139,7 +139,7 @@ impl Model {
     }
 
     /// The compressed tensor at an index; `None` for one that is kept.
-    pub(super) fn compressed(&self, index: usize) -> Option<CompressedTensor<'_>> {
+    pub(crate) fn compressed(&self, index: usize) -> Option<CompressedTensor<'_>> {
         let tensor = &self.tensors[index];
         self.container.files[tensor.file].tensor(&tensor.name)
     }

@@ -302,16 +302,9 @@ fn ladder<T: Target>(
     let (fingerprint, timing) = (target.device_fingerprint(), target.timing());
     let mut by_problem: BTreeMap<Problem, Result<TensorPlan, NoPlan>> = BTreeMap::new();
     let mut ignored = BTreeSet::new();
-    let mut tensors = Vec::new();
-    for index in 0..model.tensors().len() {
-        let compressed = model.compressed(index);
-        let problem = compressed
-            .as_ref()
-            .and_then(|tensor| Problem::new(tensor.scheme().name(), tensor.codebook(), tensor.elements()));
-        let (Some(compressed), Some(problem)) = (compressed, problem) else {
-            tensors.push(None);
-            continue;
-        };
+    let mut tensors: Vec<Option<TensorPlan>> = vec![None; model.tensors().len()];
+    for batch in (0..model.layers().len()).flat_map(|layer| model.batches(layer)) {
+        let Some(problem) = model.problem(&batch) else { continue };
         let planned = by_problem.entry(problem).or_insert_with_key(|problem| {
             let fits = &mut |strategy: &'static dyn Strategy, params: &Params| {
                 fitting.check(&problem.scheme, strategy, params)
@@ -321,10 +314,11 @@ fn ladder<T: Target>(
             Ok(TensorPlan::new(plan.strategy, plan.params, plan.rung))
         });
         match planned {
-            Ok(planned) => tensors.push(Some(planned.clone())),
+            Ok(planned) => batch.iter().for_each(|&index| tensors[index] = Some(planned.clone())),
             Err(source) => {
-                let (tensor, source) = (compressed.name().to_owned(), source.clone());
-                return Err(ModelError::NoPlan { tensor, source });
+                let tensor =
+                    batch.first().map_or(String::new(), |&index| model.tensors()[index].name.clone());
+                return Err(ModelError::NoPlan { tensor, source: source.clone() });
             }
         }
     }

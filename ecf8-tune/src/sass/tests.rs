@@ -7,8 +7,9 @@ use super::{Disassembler, Instruction, Listing, Unmapped, count};
 use crate::nvrtc::{CompileRequest, Nvrtc};
 use ecf8_codegen::cuda;
 use ecf8_codegen::lang::{GlobalMut, V, kernel, thread_idx};
+use ecf8_codegen::launch::{Arg, Launch, OutputSlot};
 use ecf8_codegen::profile::{Class, profile};
-use ecf8_codegen::strategy::{Arg, Launch, Strategy, strategies};
+use ecf8_codegen::strategy::{Strategy, strategies};
 use ecf8_core::synthetic;
 
 /// How far the two may be apart, as a part of the machine code's count.
@@ -96,8 +97,8 @@ fn rounds(output: GlobalMut<u32>, number: V<u32>) {
 /// contains, and where it jumps to.
 fn counted(code: &[(&str, &str, Option<u64>)]) -> Result<f64, Unmapped> {
     let kernel = rounds().unwrap();
-    let args = vec![Arg::Output, Arg::U32(100)];
-    let launch = Launch { grid: 1, dynamic_shared_bytes: 0, output_bytes: 12_800, args };
+    let args = vec![Arg::Output(0), Arg::U32(100)];
+    let launch = Launch { grid: 1, dynamic_shared_bytes: 0, args, outputs: vec![OutputSlot::whole(12_800)] };
     let profile = profile(&kernel, &launch, None).unwrap();
     let (source, map) = cuda::source_with_map(&kernel);
     let line = |part: &str| source.lines().position(|line| line.contains(part)).unwrap() + 1;

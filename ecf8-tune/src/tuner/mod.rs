@@ -1,8 +1,8 @@
-//! The autotuner: which variant decodes a kind of tensor fastest on this GPU.
+//! The autotuner: which variant decodes a layer of some shape fastest on this GPU.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `problem` | what tensors share a choice: scheme, codebook class, shape bucket |
+//! | `problem` | what launches share a choice: operation, scheme, dtype, codebook class, how many tensors and elements |
 //! | `candidate` | the variants that there are, and the hash of each one's code |
 //! | `nearest` | the variants of a strategy, those most like a given one first |
 //! | `search` | which of them to try next: all, or from good ones to their neighbours |
@@ -28,7 +28,7 @@ mod workbench;
 pub use budget::{Budget, Stop};
 pub use candidate::{Candidate, candidates, code_hash};
 pub use nearest::{is_default, nearest_first};
-pub use problem::{CodebookClass, Problem};
+pub use problem::{CodebookClass, Problem, STORE};
 pub use race::Settings;
 pub use search::{Exhaustive, Neighbours, Searcher, searcher};
 pub use statistics::Summary;

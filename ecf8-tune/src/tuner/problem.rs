@@ -1,19 +1,30 @@
-//! What tensors share a choice.
+//! What launches share a choice.
 
+use ecf8_codegen::strategy::widest_codebook;
 use ecf8_core::{Codebook, Encoded};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
 
-/// A kind of tensor, as far as the speed of decoding it goes: tuned once for all tensors of the kind.
+/// What is done with decoded numbers: the name of the sink that writes them as they are.
+pub const STORE: &str = "store";
+
+/// The shape of a launch, as far as the speed of decoding goes: the tensors of a layer that are decoded together. Tuned once
+/// for all layers of this shape.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Problem {
+    /// What is done with the decoded numbers, for example [`STORE`].
+    pub operation: String,
     /// The scheme's name.
     pub scheme: String,
-    /// What kind of codebook.
+    /// The safetensors dtype of the tensors.
+    pub dtype: String,
+    /// What kind of codebook the one with the longest codewords is, which the kernel is made for.
     pub class: CodebookClass,
-    /// Elements: at least 2 to the power of this, and fewer than twice as many.
-    pub shape_bucket: u32,
+    /// How many tensors: at least 2 to the power of this, and fewer than twice as many.
+    pub tensors: u32,
+    /// Elements of all tensors together: at least 2 to the power of this, and fewer than twice as many.
+    pub elements: u32,
 }
 
 /// A kind of codebook: what tables it needs, and how many symbols a word of its stream holds.
@@ -44,31 +55,70 @@ impl CodebookClass {
 }
 
 impl Problem {
-    /// The kind of a tensor; `None` for one with no elements, which needs no kernel.
+    /// The shape of a launch that decodes these tensors, which have a scheme and dtype in common; `None` if they have no
+    /// elements, which needs no launch.
     #[must_use]
-    pub fn of(encoded: &Encoded<'_>) -> Option<Self> {
-        Self::new(encoded.scheme.name(), &encoded.codebook, encoded.elements)
+    pub fn of(batch: &[&Encoded<'_>]) -> Option<Self> {
+        let full: Vec<&Encoded<'_>> = batch.iter().copied().filter(|encoded| encoded.elements > 0).collect();
+        let scheme = full.first()?.scheme;
+        let elements = full.iter().fold(0, |sum: u64, encoded| sum.saturating_add(encoded.elements));
+        let launch = (full.len() as u64, elements);
+        Self::new(scheme.name(), scheme.format().dtype, widest_codebook(&full)?, launch)
     }
 
-    /// The kind of tensors in this scheme with this codebook and number of elements.
+    /// The shape of a launch that decodes this many tensors with this many elements together, none of whose codebooks has
+    /// longer codewords than this one.
     #[must_use]
-    pub fn new(scheme: &str, codebook: &Codebook, elements: u64) -> Option<Self> {
+    pub fn new(
+        scheme: &str,
+        dtype: &str,
+        codebook: &Codebook,
+        (tensors, elements): (u64, u64),
+    ) -> Option<Self> {
         Some(Self {
+            operation: STORE.to_owned(),
             scheme: scheme.to_owned(),
+            dtype: dtype.to_owned(),
             class: CodebookClass::of(codebook),
-            shape_bucket: elements.checked_ilog2()?,
+            tensors: tensors.checked_ilog2()?,
+            elements: elements.checked_ilog2()?,
         })
+    }
+
+    /// Whether what decodes one decodes the other: what differs is only how fast.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let work = |problem: &Self| [&problem.operation, &problem.scheme, &problem.dtype].map(String::clone);
+        work(self) == work(other)
+    }
+
+    /// Whether two launches are of one size: as many tensors and elements, in powers of two.
+    #[must_use]
+    pub fn is_as_large(&self, other: &Self) -> bool {
+        self.size_distance(other) == 0
+    }
+
+    /// How unlike in size two launches are; 0 for those that are as large.
+    #[must_use]
+    pub fn size_distance(&self, other: &Self) -> u32 {
+        self.elements.abs_diff(other.elements) + self.tensors.abs_diff(other.tensors)
     }
 }
 
 impl Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, quarters) = (self.class.quarter_bits / 4, self.class.quarter_bits % 4 * 25);
+        let Self { operation, scheme, dtype, class, .. } = self;
+        let (whole, quarters) = (class.quarter_bits / 4, class.quarter_bits % 4 * 25);
         write!(
             f,
-            "{}, codewords up to {} bits, {whole}.{quarters:02} on average, 2^{} elements",
-            self.scheme, self.class.max_len, self.shape_bucket
-        )
+            "{operation} {dtype}, {scheme}, codewords up to {} bits, {whole}.{quarters:02} on average, ",
+            class.max_len
+        )?;
+        match self.tensors {
+            0 => f.write_str("1 tensor")?,
+            power => write!(f, "2^{power} tensors")?,
+        }
+        write!(f, ", 2^{} elements", self.elements)
     }
 }
 
@@ -87,13 +137,33 @@ mod tests {
     }
 
     #[test]
-    fn buckets_are_powers_of_two_and_nothing_has_none() {
+    fn sizes_are_powers_of_two_and_nothing_has_none() {
         let codebook = Codebook::from_text("11").unwrap();
-        let bucket = |elements| Problem::new("s", &codebook, elements).map(|problem| problem.shape_bucket);
+        let sizes = |tensors, elements| {
+            let problem = Problem::new("s", "F8_E4M3", &codebook, (tensors, elements))?;
+            Some((problem.tensors, problem.elements))
+        };
+        let all = [(1, 1), (2, 2), (3, 3), (7, 1 << 20), (8, (1 << 21) - 1)];
+        let all = all.map(|(tensors, elements)| sizes(tensors, elements).unwrap());
+        assert_eq!(all, [(0, 0), (1, 1), (1, 1), (2, 20), (3, 20)]);
+        assert_eq!((sizes(1, 0), sizes(0, 1)), (None, None));
+    }
+
+    #[test]
+    fn a_layer_is_all_of_its_tensors_and_those_without_elements_do_not_count() {
+        let scheme = ecf8_core::scheme("byte-lanes").unwrap();
+        let encode =
+            |bytes: &[u8]| scheme.encode(bytes, &scheme.codebook(&scheme.symbol_histogram(bytes))).unwrap();
+        let (narrow, wide) = (encode(&[7; 100]), encode(&(0..=255).collect::<Vec<u8>>()));
+        let empty = encode(&[]);
+        let problem = Problem::of(&[&narrow, &empty, &wide, &narrow]).unwrap();
+        assert_eq!((problem.tensors, problem.elements), (1, 8));
         assert_eq!(
-            [1, 2, 3, 1 << 20, (1 << 21) - 1].map(bucket),
-            [Some(0), Some(1), Some(1), Some(20), Some(20)]
+            problem.class,
+            CodebookClass::of(&wide.codebook),
+            "the kernel is made for the longest codewords"
         );
-        assert_eq!(bucket(0), None);
+        assert_eq!((&*problem.operation, &*problem.dtype), (STORE, "F8_E4M3"));
+        assert_eq!(Problem::of(&[&empty]), None);
     }
 }

@@ -80,7 +80,7 @@ fn a_tuning_cache_is_replayed_with_its_times_and_its_rejections() {
     let first = run(&mut Simulated::new(script, 0.05, 1), 30, &Known::default());
     let fingerprint = Target::fingerprint(&EmulatorExecutor { checks: Checks::Basic });
     let codebook = Codebook::from_text("1233").unwrap();
-    let problem = Problem::new(ecf8_core::schemes()[0].name(), &codebook, 1 << 20).unwrap();
+    let problem = Problem::new(ecf8_core::schemes()[0].name(), "F8_E4M3", &codebook, (1, 1 << 20)).unwrap();
     let record = Record::new(fingerprint, Timing::Measured, problem, 1 << 20, &all, &first);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.tuning.json");

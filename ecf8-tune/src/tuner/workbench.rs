@@ -1,18 +1,17 @@
-//! The candidates of a tensor, or of several by one launch, on a [`Target`].
+//! The candidates to decode tensors with by one launch, on a [`Target`].
 
 use super::Candidate;
 use super::trials::{TrialError, Trials};
 use crate::device::DeviceError;
-use crate::executor::{BlockNeeds, Dispatch, ExecutorError, Limits, Target, TargetArg, Timing};
+use crate::executor::{BlockNeeds, Destination, Dispatch, ExecutorError, Limits, Target, Timing};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::ir;
-use ecf8_codegen::strategy::{Arg, Launch, batch_gaps, batch_offsets, widest_codebook};
+use ecf8_codegen::launch::{Gather, Launch, OutputSlot};
+use ecf8_codegen::strategy::{StrategyError, batch_output, widest_codebook};
 use ecf8_core::Encoded;
 use ecf8_core::checksum::checksum;
-use ecf8_core::layout::DecodeError;
 use rayon::prelude::*;
 use std::collections::HashMap;
-use std::ops::Range;
 
 /// How many times the L2 the buffers of successive launches fill, so that none finds what an earlier one left.
 const TIMES_L2: u64 = 3;
@@ -27,18 +26,18 @@ const RUN_NS: u64 = 200_000;
 /// Most launches of a run.
 const MOST_LAUNCHES: u64 = 100;
 
-/// A buffer's length and checksum: candidates share buffers with the same bytes.
-type Content = (usize, u64);
+/// A buffer's length, and where its pieces are with their checksums: candidates share buffers with the same bytes.
+type Content = (u64, Vec<(u64, u64)>);
 
 /// A tensor, or several of one scheme, and the candidates to decode them with by one launch, on one target.
 pub struct Workbench<'a, T: Target> {
     target: &'a mut T,
     batch: Vec<&'a Encoded<'a>>,
     candidates: &'a [Candidate],
-    /// The output that is right; between tensors, anything.
-    expected: Vec<u8>,
-    /// What is between tensors.
-    gaps: Vec<Range<usize>>,
+    /// The output that a launch must have.
+    output: Result<OutputSlot, StrategyError>,
+    /// The bytes of each tensor that has any, which are what is to be written there.
+    expected: Vec<&'a [u8]>,
     /// Compiled, with what the compiler said.
     kernels: HashMap<usize, (ir::Kernel, Option<CompileReport>)>,
     ready: HashMap<usize, Ready<T::Kernel>>,
@@ -53,53 +52,29 @@ pub struct Workbench<'a, T: Target> {
 /// A candidate with its arguments uploaded.
 struct Ready<K> {
     kernel: K,
-    grid: u32,
     threads: u32,
-    dynamic_shared_bytes: u32,
-    args: Vec<ReadyArg>,
+    launch: Launch<Content>,
     /// Launches of one timed run.
     launches: usize,
 }
 
-enum ReadyArg {
-    Input(Content),
-    Output,
-    U32(u32),
-    U64(u64),
-}
-
 impl<'a, T: Target> Workbench<'a, T> {
-    /// The workbench of `encoded` and `candidates`; decodes the tensor by the reference decoder, which takes its time.
-    ///
-    /// # Errors
-    /// If the tensor cannot be decoded.
-    pub fn new(
-        target: &'a mut T,
-        encoded: &'a Encoded<'a>,
-        candidates: &'a [Candidate],
-    ) -> Result<Self, DecodeError> {
-        Ok(Self::expecting(target, &[encoded], candidates, &[&encoded.decode_reference()?]))
-    }
-
-    /// The same for several tensors, where the bytes that each was made from are at hand.
+    /// The workbench of tensors and candidates, where the bytes that each tensor was made from are at hand.
     #[must_use]
-    pub fn expecting(
+    pub fn new(
         target: &'a mut T,
         batch: &[&'a Encoded<'a>],
         candidates: &'a [Candidate],
-        bytes: &[&[u8]],
+        bytes: &[&'a [u8]],
     ) -> Self {
-        let (gaps, mut expected) = (batch_gaps(batch), Vec::new());
-        for (start, bytes) in batch_offsets(batch).into_iter().zip(bytes) {
-            expected.resize(usize::try_from(start).unwrap_or(usize::MAX), 0);
-            expected.extend_from_slice(bytes);
-        }
+        let output = batch_output(batch);
+        let expected = bytes.iter().copied().filter(|bytes| !bytes.is_empty()).collect();
         Self {
             target,
             batch: batch.to_vec(),
             candidates,
+            output,
             expected,
-            gaps,
             kernels: HashMap::new(),
             ready: HashMap::new(),
             inputs: HashMap::new(),
@@ -118,44 +93,29 @@ impl<'a, T: Target> Workbench<'a, T> {
         };
         let Candidate { strategy, params, .. } = &self.candidates[candidate];
         let launch = strategy.launch(params, &self.batch).map_err(rejected)?;
-        if launch.output_bytes != self.expected.len() {
-            let (found, wanted) = (launch.output_bytes, self.expected.len());
-            return Err(rejected(format!("it decodes {found} bytes instead of {wanted}")));
+        let output = self.output.as_ref().map_err(rejected)?;
+        let lengths = output.written.iter().map(|range| range.end - range.start);
+        let is_expected = lengths.eq(self.expected.iter().map(|bytes| bytes.len() as u64));
+        if launch.outputs != std::slice::from_ref(output) || !is_expected {
+            return Err(rejected("it writes other bytes than those of the tensors"));
         }
+        let bytes = usize::try_from(output.bytes).map_err(rejected)?;
         fits(&self.target.limits(), &kernel, &launch, report.as_ref()).map_err(rejected)?;
         let copies = self.copies(&launch);
         let loaded = self.target.load(&kernel).map_err(sort)?;
-        let mut args = Vec::new();
-        for arg in &launch.args {
-            args.push(match arg {
-                Arg::Input(bytes) => ReadyArg::Input(self.upload(bytes, copies)?),
-                Arg::Output => ReadyArg::Output,
-                Arg::U32(value) => ReadyArg::U32(*value),
-                Arg::U64(value) => ReadyArg::U64(*value),
-            });
-        }
+        let launch = launch.map(|input| self.upload(&input, copies))?;
         while self.outputs.len() < copies {
-            self.outputs.push(self.target.alloc(launch.output_bytes).map_err(sort)?);
+            self.outputs.push(self.target.alloc(bytes).map_err(sort)?);
         }
-        let ready = Ready {
-            kernel: loaded,
-            grid: launch.grid,
-            threads: kernel.threads,
-            dynamic_shared_bytes: launch.dynamic_shared_bytes,
-            args,
-            launches: 1,
-        };
+        let ready = Ready { kernel: loaded, threads: kernel.threads, launch, launches: 1 };
         self.ready.insert(candidate, ready);
         Ok(())
     }
 
     /// How many copies of a launch's buffers are needed to fill the L2 a few times, memory permitting.
-    fn copies(&self, launch: &Launch<'_>) -> usize {
-        let inputs = launch.args.iter().map(|arg| match arg {
-            Arg::Input(bytes) => bytes.len() as u64,
-            _ => 0,
-        });
-        let bytes = (launch.output_bytes as u64 + inputs.sum::<u64>()).max(1);
+    fn copies(&self, launch: &Launch<Gather<'_>>) -> usize {
+        let inputs = launch.inputs().map(Gather::len);
+        let bytes = (launch.output_bytes() + inputs.sum::<u64>()).max(1);
         let limits = self.target.limits();
         let wanted = match limits.l2_bytes {
             0 => 1,
@@ -165,9 +125,10 @@ impl<'a, T: Target> Workbench<'a, T> {
         usize::try_from(wanted.min(possible).min(MOST_COPIES)).unwrap_or(1)
     }
 
-    fn upload(&mut self, bytes: &[u8], copies: usize) -> Result<Content, TrialError> {
-        let content = (bytes.len(), checksum(bytes));
-        let buffers = self.inputs.entry(content).or_default();
+    fn upload(&mut self, bytes: &Gather<'_>, copies: usize) -> Result<Content, TrialError> {
+        let pieces = bytes.pieces().map(|(start, piece)| (start, checksum(piece)));
+        let content: Content = (bytes.len(), pieces.collect());
+        let buffers = self.inputs.entry(content.clone()).or_default();
         while buffers.len() < copies {
             buffers.push(self.target.upload(bytes).map_err(sort)?);
         }
@@ -180,33 +141,22 @@ fn dispatch<'b, K, B>(
     ready: &'b Ready<K>,
     inputs: &'b HashMap<Content, Vec<B>>,
     outputs: &'b [B],
-    gaps: &'b [Range<usize>],
     copy: usize,
-) -> Dispatch<'b, K, B> {
-    let args = ready.args.iter().filter_map(|arg| match arg {
-        ReadyArg::Input(content) => inputs
-            .get(content)
-            .and_then(|copies| copies.get(copy % copies.len().max(1)))
-            .map(TargetArg::Buffer),
-        ReadyArg::Output => outputs.get(copy % outputs.len().max(1)).map(TargetArg::Buffer),
-        ReadyArg::U32(value) => Some(TargetArg::U32(*value)),
-        ReadyArg::U64(value) => Some(TargetArg::U64(*value)),
-    });
-    Dispatch {
-        kernel: &ready.kernel,
-        grid: ready.grid,
-        threads: ready.threads,
-        dynamic_shared_bytes: ready.dynamic_shared_bytes,
-        args: args.collect(),
-        gaps,
-    }
+) -> Result<Dispatch<'b, K, B>, TrialError> {
+    let nth = |copies: &'b [B]| {
+        copies.get(copy % copies.len().max(1)).ok_or_else(|| rejected("its buffers are not there"))
+    };
+    let input = |content| nth(inputs.get(content).map_or(&[][..], Vec::as_slice));
+    let launch = ready.launch.as_ref().map(input)?;
+    let outputs = vec![Destination { buffer: nth(outputs)?, start: 0 }];
+    Ok(Dispatch { kernel: &ready.kernel, threads: ready.threads, launch, outputs })
 }
 
 /// Whether a kernel can run on a target, and would be fast: what is wrong with it, if not.
 fn fits(
     limits: &Limits,
     kernel: &ir::Kernel,
-    launch: &Launch<'_>,
+    launch: &Launch<Gather<'_>>,
     report: Option<&CompileReport>,
 ) -> Result<(), String> {
     if launch.grid == 0 {
@@ -255,22 +205,22 @@ impl<T: Target> Trials for Workbench<'_, T> {
     fn verify(&mut self, candidate: usize) -> Result<(), TrialError> {
         self.prepare(candidate)?;
         let Some(ready) = self.ready.get(&candidate) else { return Err(rejected("it is not ready")) };
-        let mut bytes = vec![0; self.expected.len()];
+        let [slot] = &ready.launch.outputs[..] else { return Err(rejected("it has no output")) };
+        let mut bytes = vec![0; usize::try_from(slot.bytes).map_err(rejected)?];
         for &filling in self.target.fillings() {
-            if let Some(output) = self.outputs.first_mut() {
-                self.target.fill(output, filling).map_err(sort)?;
-            }
-            self.target.launch(&dispatch(ready, &self.inputs, &self.outputs, &self.gaps, 0)).map_err(sort)?;
+            let Some(output) = self.outputs.first_mut() else { return Err(rejected("it has no output")) };
+            self.target.fill(output, filling).map_err(sort)?;
+            self.target.launch(&dispatch(ready, &self.inputs, &self.outputs, 0)?).map_err(sort)?;
             let Some(output) = self.outputs.first() else { return Err(rejected("it has no output")) };
             self.target.download(output, &mut bytes).map_err(sort)?;
-            for gap in &self.gaps {
-                bytes[gap.clone()].fill(0);
-            }
-            if let Some(byte) = bytes.iter().zip(&self.expected).position(|(found, wanted)| found != wanted) {
-                return Err(rejected(format!(
-                    "it decodes byte {byte} as {:#04x} instead of {:#04x}",
-                    bytes[byte], self.expected[byte]
-                )));
+            for (part, expected) in slot.written_of(bytes.len()).zip(&self.expected) {
+                let (start, found) = (part.start, &bytes[part]);
+                if let Some(at) = found.iter().zip(*expected).position(|(found, wanted)| found != wanted) {
+                    let (byte, found, wanted) = (start + at, found[at], expected[at]);
+                    return Err(rejected(format!(
+                        "it decodes byte {byte} as {found:#04x} instead of {wanted:#04x}"
+                    )));
+                }
             }
         }
         Ok(())
@@ -284,9 +234,9 @@ impl<T: Target> Trials for Workbench<'_, T> {
         let times = {
             // No more than there are launches.
             let taken = copies.min(runs.saturating_mul(ready.launches).max(1));
-            let dispatches: Vec<_> = (0..taken)
-                .map(|copy| dispatch(ready, &self.inputs, &self.outputs, &self.gaps, turn + copy))
-                .collect();
+            let dispatches = (0..taken)
+                .map(|copy| dispatch(ready, &self.inputs, &self.outputs, turn + copy))
+                .collect::<Result<Vec<_>, _>>()?;
             self.target.time(&dispatches, runs, ready.launches).map_err(sort)?
         };
         if let Some(&time) = times.last() {

@@ -3,7 +3,7 @@
 use super::Compiler;
 use ecf8_codegen::cuda;
 use ecf8_codegen::ir::{Kernel, Param};
-use ecf8_codegen::strategy::{ALIGNMENT, Arg, Launch};
+use ecf8_codegen::launch::{ALIGNMENT, Arg, Gather, Launch};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -36,7 +36,7 @@ impl Program {
     ///
     /// # Errors
     /// What the program said before it stopped, or the signal that stopped it (a page beyond a buffer was touched).
-    pub fn run(&self, launches: &[(usize, &Launch<'_>)]) -> Result<Vec<Vec<u8>>, String> {
+    pub fn run(&self, launches: &[(usize, &Launch<Gather<'_>>)]) -> Result<Vec<Vec<u8>>, String> {
         let (input, output) = (self.folder.path().join("launches"), self.folder.path().join("outputs"));
         std::fs::write(&input, self.launches(launches)).unwrap();
         let ended = Command::new(&self.program).args([&input, &output]).output().unwrap();
@@ -46,7 +46,7 @@ impl Program {
         let bytes = std::fs::read(&output).unwrap();
         let mut rest = bytes.as_slice();
         let outputs = launches.iter().map(|(_, launch)| {
-            let (own, after) = rest.split_at(launch.output_bytes);
+            let (own, after) = rest.split_at(usize::try_from(launch.output_bytes()).unwrap());
             rest = after;
             own.to_vec()
         });
@@ -54,7 +54,7 @@ impl Program {
     }
 
     /// The file of launches that the program reads: 64-bit little-endian numbers and the inputs' bytes.
-    fn launches(&self, launches: &[(usize, &Launch<'_>)]) -> Vec<u8> {
+    fn launches(&self, launches: &[(usize, &Launch<Gather<'_>>)]) -> Vec<u8> {
         let mut file = Vec::new();
         let number = |file: &mut Vec<u8>, x: u64| file.extend(x.to_le_bytes());
         number(&mut file, launches.len() as u64);
@@ -62,17 +62,19 @@ impl Program {
             number(&mut file, *kernel as u64);
             number(&mut file, launch.grid.into());
             number(&mut file, launch.dynamic_shared_bytes.into());
-            number(&mut file, launch.output_bytes as u64);
+            number(&mut file, launch.output_bytes());
             number(&mut file, launch.args.len() as u64);
             for (arg, &alignment) in launch.args.iter().zip(&self.alignments[*kernel]) {
                 match arg {
                     Arg::Input(bytes) => {
                         number(&mut file, 0);
                         number(&mut file, ALIGNMENT as u64);
-                        number(&mut file, bytes.len() as u64);
-                        file.extend_from_slice(bytes);
+                        number(&mut file, bytes.len());
+                        file.extend_from_slice(&bytes.bytes());
                     }
-                    Arg::Output => {
+                    // The shim has one output.
+                    Arg::Output(index) => {
+                        assert_eq!((*index, launch.outputs.len()), (0, 1));
                         number(&mut file, 1);
                         number(&mut file, alignment);
                     }

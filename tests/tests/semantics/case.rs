@@ -3,8 +3,7 @@
 use ecf8_codegen::emulator::{self, Checks};
 use ecf8_codegen::ir::{BuildErrors, Kernel};
 use ecf8_codegen::lang::Scalar;
-use ecf8_codegen::strategy::{Arg, Launch};
-use std::borrow::Cow;
+use ecf8_codegen::launch::{Arg, Gather, Launch, OutputSlot};
 
 /// A kernel whose parameters are inputs first and the output last.
 pub(crate) struct Case {
@@ -35,19 +34,19 @@ impl Case {
         Self { dynamic_shared_bytes, ..self }
     }
 
-    pub(crate) fn launch(&self) -> Launch<'_> {
-        let inputs = self.inputs.iter().map(|bytes| Arg::Input(Cow::Borrowed(bytes)));
+    pub(crate) fn launch(&self) -> Launch<Gather<'_>> {
+        let inputs = self.inputs.iter().map(|bytes| Arg::Input(bytes.as_slice().into()));
         Launch {
             grid: self.grid,
             dynamic_shared_bytes: self.dynamic_shared_bytes,
-            output_bytes: self.expected.len(),
-            args: inputs.chain([Arg::Output]).collect(),
+            args: inputs.chain([Arg::Output(0)]).collect(),
+            outputs: vec![OutputSlot::whole(self.expected.len() as u64)],
         }
     }
 
     pub(crate) fn assert_emulated(&self) {
         match emulator::run(&self.kernel, &self.launch(), Checks::Full) {
-            Ok(output) => assert_eq!(output, self.expected),
+            Ok(outputs) => assert_eq!(outputs, [self.expected.clone()]),
             Err(error) => panic!("{error}"),
         }
     }

@@ -13,7 +13,7 @@ use super::observe::Observer;
 use super::program::{Code, Instruction, Preset, Program, Register, Step};
 use super::{Bindings, Checks};
 use crate::ir::{BinaryOp, Location, Space, Special, Ty, VarId};
-use crate::strategy::Launch;
+use crate::launch::{Gather, Launch};
 
 /// Rounds after which a loop counts as endless.
 const MAX_ROUNDS: u64 = 1 << 24;
@@ -28,7 +28,7 @@ enum Place<'p> {
 /// One block at a time; used again for the next.
 pub(super) struct Machine<'p, O> {
     program: &'p Program<'p>,
-    launch: &'p Launch<'p>,
+    launch: &'p Launch<Gather<'p>>,
     scalars: &'p [u64],
     checks: Checks,
     warps: usize,
@@ -54,7 +54,7 @@ impl<'p, O: Observer> Machine<'p, O> {
     pub(super) fn new(
         program: &'p Program<'p>,
         bindings: &'p Bindings<'p>,
-        launch: &'p Launch<'p>,
+        launch: &'p Launch<Gather<'p>>,
         checks: Checks,
         observer: O,
     ) -> Self {

@@ -1,7 +1,7 @@
 //! What launches of the faster strategies pass to their kernels.
 
 use super::batch::Batch;
-use crate::strategy::{ALIGNMENT, Arg, Launch, StrategyError};
+use crate::strategy::{ALIGNMENT, Arg, Gather, Launch, StrategyError};
 use ecf8_core::Encoded;
 
 /// Unused bytes in front of the staged exponents, at most.
@@ -17,13 +17,13 @@ pub(in super::super) fn launch<'a>(
     bytes_per_thread: u32,
     threads_per_block: u32,
     table_bits: Option<u32>,
-) -> Result<Launch<'a>, StrategyError> {
+) -> Result<Launch<Gather<'a>>, StrategyError> {
     let batch = Batch::new(tensors, bytes_per_thread, threads_per_block, table_bits)?;
     // The thread in whose window the stream ends decodes what follows it too, at most a symbol per bit.
     let staged = (MAX_LEAD + batch.most_in_block + 8 * u64::from(bytes_per_thread)).next_multiple_of(16);
     let words = counted(
         "the number of words of the bitstreams",
-        batch.encoded_bytes().next_multiple_of(ALIGNMENT) as u64 / 4,
+        batch.encoded_bytes().next_multiple_of(ALIGNMENT as u64) / 4,
     )?;
     counted("the number of threads", batch.blocks() * u64::from(threads_per_block))?;
     batch.launch(true, staged, Arg::U32(words))

@@ -2,8 +2,11 @@
 
 use super::jobs::JobRecord;
 use super::table;
-use crate::strategy::parts::{Parts, Tables, numbers};
-use crate::strategy::{ALIGNMENT, Arg, BATCH_ALIGNMENT, Launch, StrategyError, batch_offsets};
+use crate::launch::{ALIGNMENT, Arg, Gather, Launch, OutputSlot};
+use crate::strategy::tables::{Tables, numbers};
+use crate::strategy::{
+    BATCH_ALIGNMENT, StrategyError, batch_offsets, batch_output, checked_grid, checked_shared,
+};
 use ecf8_core::Encoded;
 use ecf8_core::layout::exponent_gap::{self, ENCODED, PACKED};
 
@@ -16,9 +19,9 @@ const _: () = assert!(2 * PACKED_ALIGNMENT as u64 == BATCH_ALIGNMENT);
 #[derive(Debug)]
 pub(in super::super) struct Batch<'a> {
     /// The bitstreams, each aligned.
-    encoded: Parts<'a>,
+    encoded: Gather<'a>,
     /// Signs and mantissas, those of a number at half the index that it has in the output.
-    packed: Parts<'a>,
+    packed: Gather<'a>,
     gaps: Vec<u8>,
     /// For each tensor, the first element of each of its blocks, and its end.
     output_positions: Vec<u64>,
@@ -29,7 +32,7 @@ pub(in super::super) struct Batch<'a> {
     block_jobs: Vec<u32>,
     /// Elements of the block that has most.
     pub(in super::super) most_in_block: u64,
-    output_bytes: u64,
+    output: OutputSlot,
 }
 
 impl<'a> Batch<'a> {
@@ -44,15 +47,15 @@ impl<'a> Batch<'a> {
         let (b, t) = (u64::from(bytes_per_thread), u64::from(threads_per_block));
         let offsets = batch_offsets(tensors);
         let mut batch = Self {
-            encoded: Parts::default(),
-            packed: Parts::default(),
+            encoded: Gather::default(),
+            packed: Gather::default(),
             gaps: Vec::new(),
             output_positions: Vec::new(),
             tables: Vec::new(),
             jobs: Vec::new(),
             block_jobs: Vec::new(),
             most_in_block: 0,
-            output_bytes: offsets.last().copied().unwrap_or_default(),
+            output: batch_output(tensors)?,
         };
         let mut tables = Tables::default();
         for (encoded, &output) in tensors.iter().zip(&offsets) {
@@ -61,8 +64,8 @@ impl<'a> Batch<'a> {
             let first_byte = batch.encoded.add(ALIGNMENT, stream);
             batch.packed.add(PACKED_ALIGNMENT, encoded.part(PACKED)?);
             let first_block = batch.block_jobs.len() as u64;
-            let number = Launch::checked_grid(batch.jobs.len() as u64)?;
-            let blocks = Launch::checked_grid((stream.len() as u64).div_ceil(b * t))?;
+            let number = checked_grid(batch.jobs.len() as u64)?;
+            let blocks = checked_grid((stream.len() as u64).div_ceil(b * t))?;
             batch.block_jobs.resize(batch.block_jobs.len() + blocks as usize, number);
             let table = table_bits.map_or(0, |bits| {
                 tables.place(&encoded.codebook, || {
@@ -86,39 +89,34 @@ impl<'a> Batch<'a> {
         self,
         has_tables: bool,
         shared_bytes: u64,
-        last: Arg<'a>,
-    ) -> Result<Launch<'a>, StrategyError> {
-        let grid = Launch::checked_grid(self.block_jobs.len() as u64)?;
-        let too_large = StrategyError::TooLarge {
-            what: "the number of elements",
-            needed: self.output_bytes,
-            limit: usize::MAX as u64,
-        };
+        last: Arg<Gather<'a>>,
+    ) -> Result<Launch<Gather<'a>>, StrategyError> {
+        let grid = checked_grid(self.block_jobs.len() as u64)?;
         let jobs = self.jobs.iter().flat_map(JobRecord::words);
-        let tables = has_tables.then(|| Arg::Input(numbers(self.tables, u32::to_le_bytes)));
+        let tables = has_tables.then(|| Arg::Input(numbers(self.tables, u32::to_le_bytes).into()));
         let first = [
-            self.encoded.into_arg(),
-            self.packed.into_arg(),
+            Arg::Input(self.encoded),
+            Arg::Input(self.packed),
             Arg::Input(self.gaps.into()),
-            Arg::Input(numbers(self.output_positions, u64::to_le_bytes)),
+            Arg::Input(numbers(self.output_positions, u64::to_le_bytes).into()),
         ];
         let rest = [
-            Arg::Input(numbers(jobs, u64::to_le_bytes)),
-            Arg::Input(numbers(self.block_jobs, u32::to_le_bytes)),
-            Arg::Output,
+            Arg::Input(numbers(jobs, u64::to_le_bytes).into()),
+            Arg::Input(numbers(self.block_jobs, u32::to_le_bytes).into()),
+            Arg::Output(0),
             last,
         ];
         Ok(Launch {
             grid,
-            dynamic_shared_bytes: Launch::checked_shared(shared_bytes)?,
-            output_bytes: usize::try_from(self.output_bytes).map_err(|_| too_large)?,
+            dynamic_shared_bytes: checked_shared(shared_bytes)?,
+            outputs: vec![self.output],
             args: first.into_iter().chain(tables).chain(rest).collect(),
         })
     }
 
     /// Bytes of the bitstreams.
-    pub(in super::super) fn encoded_bytes(&self) -> usize {
-        self.encoded.bytes().len()
+    pub(in super::super) fn encoded_bytes(&self) -> u64 {
+        self.encoded.len()
     }
 
     /// Blocks of the launch.
@@ -147,10 +145,10 @@ mod tests {
         let one = encoded(&bytes(5000, 7));
         let batch = Batch::new(&[&one], 8, 64, Some(10)).unwrap();
         let borrowed = [one.part(ENCODED).unwrap(), one.part(PACKED).unwrap()].map(<[u8]>::as_ptr);
-        assert_eq!([batch.encoded.bytes().as_ptr(), batch.packed.bytes().as_ptr()], borrowed);
+        assert_eq!([&batch.encoded, &batch.packed].map(|part| part.bytes().as_ptr()), borrowed);
         assert_eq!(batch.jobs.iter().map(JobRecord::words).collect::<Vec<_>>(), [[0, 0]]);
         assert!(batch.block_jobs.iter().all(|job| *job == 0));
-        assert_eq!(batch.output_bytes, 5000);
+        assert_eq!(batch.output, OutputSlot::whole(5000));
     }
 
     #[test]
@@ -187,6 +185,6 @@ mod tests {
     #[test]
     fn a_batch_of_nothing_launches_nothing() {
         let launch = Batch::new(&[], 8, 64, None).unwrap().launch(false, 0, Arg::U32(0)).unwrap();
-        assert_eq!((launch.grid, launch.output_bytes, launch.args.len()), (0, 0, 8));
+        assert_eq!((launch.grid, launch.output_bytes(), launch.args.len()), (0, 0, 8));
     }
 }

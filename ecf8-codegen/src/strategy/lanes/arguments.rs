@@ -4,9 +4,12 @@ use super::columns::BATCH;
 use super::jobs::JobRecord;
 use super::table::{self, Placement, Symbol};
 use super::vector::symbols;
+use crate::launch::{ALIGNMENT, Arg, Gather, Launch};
 use crate::strategy::lanes_ring::LanesRing;
-use crate::strategy::parts::{Parts, Tables, numbers};
-use crate::strategy::{ALIGNMENT, Arg, Launch, StrategyError, batch_offsets, widest_codebook};
+use crate::strategy::tables::{Tables, numbers};
+use crate::strategy::{
+    StrategyError, batch_offsets, batch_output, checked_grid, checked_shared, widest_codebook,
+};
 use ecf8_core::Encoded;
 use ecf8_core::layout::lanes::{
     BYTE_LANES, CHUNKS, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, PAIR_LANES, QUAD_LANES, ROWS, TAILS,
@@ -18,11 +21,11 @@ pub(in super::super) fn launch<'a>(
     t: &LanesRing,
     symbol: Symbol,
     batch: &[&'a Encoded<'a>],
-) -> Result<Launch<'a>, StrategyError> {
+) -> Result<Launch<Gather<'a>>, StrategyError> {
     let bits = widest_codebook(batch).map_or(0, table::index_bits);
     let per_block = chunks_per_block(t, batch)?;
     let offsets = batch_offsets(batch);
-    let (mut model, mut tables) = (Parts::default(), Tables::default());
+    let (mut model, mut tables) = (Gather::default(), Tables::default());
     let (mut jobs, mut block_jobs, mut lead_rows) = (Vec::new(), Vec::new(), 1);
     for (encoded, &output) in batch.iter().zip(&offsets) {
         // Kernels believe what the parts say.
@@ -43,7 +46,7 @@ pub(in super::super) fn launch<'a>(
             }),
         };
         let job = JobRecord {
-            first_block: Launch::checked_grid(block_jobs.len() as u64)?,
+            first_block: checked_grid(block_jobs.len() as u64)?,
             elements_per_lane: u32::try_from(per_lane)
                 .map_err(|_| too_large("the number of elements per lane", per_lane))?,
             elements: encoded.elements,
@@ -55,24 +58,22 @@ pub(in super::super) fn launch<'a>(
             table,
             output,
         };
-        let number = Launch::checked_grid(jobs.len() as u64)?;
-        let blocks = Launch::checked_grid(chunks(encoded)?.div_ceil(per_block.into()))?;
+        let number = checked_grid(jobs.len() as u64)?;
+        let blocks = checked_grid(chunks(encoded)?.div_ceil(per_block.into()))?;
         block_jobs.resize(block_jobs.len() + blocks as usize, number);
         jobs.push(job);
     }
     let ring_rows = ring_rows(lead_rows)?;
     let words = (1 << bits) + (u64::from(ring_rows) + 1) * u64::from(t.warps_per_block) * 32;
-    let output_bytes = offsets.last().copied().unwrap_or_default();
     Ok(Launch {
-        grid: Launch::checked_grid(block_jobs.len() as u64)?,
-        dynamic_shared_bytes: Launch::checked_shared(words * 4)?,
-        output_bytes: usize::try_from(output_bytes)
-            .map_err(|_| too_large("the number of elements", output_bytes))?,
+        grid: checked_grid(block_jobs.len() as u64)?,
+        dynamic_shared_bytes: checked_shared(words * 4)?,
+        outputs: vec![batch_output(batch)?],
         args: vec![
-            model.into_arg(),
-            Arg::Input(numbers(jobs.iter().flat_map(JobRecord::words), u64::to_le_bytes)),
-            Arg::Input(numbers(block_jobs, u32::to_le_bytes)),
-            Arg::Output,
+            Arg::Input(model),
+            Arg::Input(numbers(jobs.iter().flat_map(JobRecord::words), u64::to_le_bytes).into()),
+            Arg::Input(numbers(block_jobs, u32::to_le_bytes).into()),
+            Arg::Output(0),
             Arg::U32(ring_rows),
             Arg::U32(per_block),
         ],
@@ -119,8 +120,8 @@ fn too_large(what: &'static str, needed: u64) -> StrategyError {
 mod tests {
     use super::*;
     use crate::emulator::{self, Checks};
+    use crate::strategy::Strategy;
     use crate::strategy::lanes_ring::BYTE;
-    use crate::strategy::{Strategy, batch_offsets};
     use ecf8_core::Codebook;
     use ecf8_core::layout::Scheme;
 
@@ -153,7 +154,7 @@ mod tests {
             let batch = [encoded, &other];
             let kernel = Strategy::kernel(&BYTE, &params, &long).unwrap();
             let launch = Strategy::launch(&BYTE, &params, &batch).unwrap();
-            let output = emulator::run(&kernel, &launch, Checks::Full).unwrap();
+            let output = emulator::run(&kernel, &launch, Checks::Full).unwrap().remove(0);
             for (start, encoded) in batch_offsets(&batch).into_iter().zip(batch) {
                 let bytes = encoded.decode().unwrap();
                 let start = usize::try_from(start).unwrap();

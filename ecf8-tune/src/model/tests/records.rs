@@ -3,13 +3,14 @@
 use super::*;
 use crate::cache::Record;
 use crate::executor::Target;
-use crate::tuner::{Outcome, Problem, Tuned, candidates};
+use crate::tuner::{Outcome, Tuned, candidates};
 use ecf8_codegen::strategy::Params;
 
-/// A record that chooses the first candidate like this for the first compressed tensor's problem.
+/// A record that chooses the first candidate like this for the first layer that has compressed tensors.
 pub(super) fn for_first_compressed(model: &Model, like: impl Fn(&Params) -> bool) -> (Record, Params) {
-    let tensor = (0..model.tensors().len()).find_map(|index| model.compressed(index)).unwrap();
-    let problem = Problem::new(tensor.scheme().name(), tensor.codebook(), tensor.elements()).unwrap();
+    let batch = (0..model.layers().len()).find_map(|layer| model.batches(layer).into_iter().next()).unwrap();
+    let problem = model.problem(&batch).unwrap();
+    let elements = model.encoded(&batch).iter().map(|encoded| encoded.elements).sum();
     let space = candidates(&problem.scheme);
     let choice = space.iter().position(|candidate| like(&candidate.params)).unwrap();
     let tuned = Tuned {
@@ -23,6 +24,6 @@ pub(super) fn for_first_compressed(model: &Model, like: impl Fn(&Params) -> bool
     };
     let target = emulator();
     let (fingerprint, timing) = (Target::fingerprint(&target), Target::timing(&target));
-    let record = Record::new(fingerprint, timing, problem, tensor.elements(), &space, &tuned);
+    let record = Record::new(fingerprint, timing, problem, elements, &space, &tuned);
     (record, space[choice].params.clone())
 }
