@@ -32,7 +32,7 @@ const CODEBOOKS: [(&str, &str); 3] = [
 fn codebook(strategy: &dyn Strategy, tensor: &str) -> Codebook {
     let scheme = scheme(strategy.schemes()[0]).unwrap();
     let case = corpus(Tier::Quick).into_iter().find(|case| case.name == tensor).unwrap();
-    scheme.codebook(&scheme.symbol_histogram(&case.bytes))
+    scheme.codebook(&scheme.symbol_histogram(case.numbers()))
 }
 
 /// Which sources to emit.

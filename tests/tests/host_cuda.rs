@@ -55,7 +55,7 @@ fn batches<'a>((strategy, params, cases): &Trial<'a>) -> Vec<Vec<&'a Case>> {
     let mut together: BTreeMap<_, Vec<&Case>> = BTreeMap::new();
     let inlined = strategy.inlined(params).unwrap();
     for case in cases {
-        let key = inlined.in_common(case.encoded.scheme, &case.encoded.codebook);
+        let key = inlined.in_common(case.encoded.scheme, Coding::of(&case.encoded));
         together.entry(key).or_default().push(case);
     }
     together.retain(|_, cases| cases.len() > 1);

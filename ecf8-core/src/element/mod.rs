@@ -19,7 +19,7 @@ pub use split::{Counts, Numbers, Plane, SLOTS, Split, counts};
 use format::{BF16, E4M3, E4M3FNUZ, E5M2, E5M2FNUZ, E8M0, F16, F32, F64, FloatFormat};
 
 /// How the bits of a number stand together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Shape {
     /// A byte, in which the four bits below the highest are an exponent that may be coded without the others.
     Nibble,

@@ -183,7 +183,7 @@ fn try_together<T: Target>(
     let encode = |case: &Case| {
         let broken =
             |error| Failure::data(format!("{} ({}): {error}; report this", case.name, scheme.name()));
-        scheme.encode(&case.bytes, &case.codebook(scheme)).map_err(broken)
+        scheme.encode(case.numbers(), &case.codebook(scheme)).map_err(broken)
     };
     let encoded = cases.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
     let is_chosen = |strategy: &dyn Strategy| chosen.iter().any(|one| one.name() == strategy.name());
@@ -192,7 +192,7 @@ fn try_together<T: Target>(
     for inlined in [Inlined::Codebook, Inlined::MaxLen] {
         let mut together: BTreeMap<_, Vec<(&Case, &Encoded<'_>)>> = BTreeMap::new();
         for (case, encoded) in cases.iter().zip(&encoded) {
-            together.entry(inlined.in_common(scheme, &encoded.codebook)).or_default().push((case, encoded));
+            together.entry(inlined.in_common(scheme, Coding::of(&encoded))).or_default().push((case, encoded));
         }
         // Nothing is launched for tensors without elements.
         together
@@ -245,7 +245,7 @@ fn try_tensor(
     let place = format!("{} ({})", case.name, scheme.name());
     let codebook = case.codebook(scheme);
     let broken = |error: &dyn std::fmt::Display| Failure::data(format!("{place}: {error}; report this"));
-    let encoded: Encoded<'_> = scheme.encode(&case.bytes, &codebook).map_err(|error| broken(&error))?;
+    let encoded: Encoded<'_> = scheme.encode(case.numbers(), &codebook).map_err(|error| broken(&error))?;
     if encoded.decode_reference().map_err(|error| broken(&error))? != case.bytes {
         return Err(broken(&"the reference decoder does not give the original bytes"));
     }

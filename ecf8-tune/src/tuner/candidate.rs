@@ -1,5 +1,6 @@
 //! The variants that there are for a scheme.
 
+use ecf8_core::element::Numbers;
 use ecf8_codegen::cuda;
 use ecf8_codegen::strategy::{Params, Strategy, strategies_for};
 use ecf8_core::checksum::checksum;
@@ -64,7 +65,7 @@ fn sample_codebook(name: &str) -> Option<Codebook> {
     let scheme: &dyn Scheme = scheme(name)?;
     let (a, b) = (synthetic::noise(1, BYTES), synthetic::noise(2, BYTES));
     let bytes: Vec<u8> = a.iter().zip(b).map(|(a, b)| a & b).collect();
-    let codebook = scheme.codebook(&scheme.symbol_histogram(&bytes));
+    let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&bytes)));
     made.insert(name.to_owned(), codebook.clone());
     Some(codebook)
 }

@@ -1,5 +1,6 @@
 //! What launches share a choice.
 
+use ecf8_core::element::Numbers;
 use ecf8_codegen::strategy::widest_codebook;
 use ecf8_core::{Codebook, Encoded};
 use serde::{Deserialize, Serialize};
@@ -153,7 +154,7 @@ mod tests {
     fn a_layer_is_all_of_its_tensors_and_those_without_elements_do_not_count() {
         let scheme = ecf8_core::scheme("byte-lanes").unwrap();
         let encode =
-            |bytes: &[u8]| scheme.encode(bytes, &scheme.codebook(&scheme.symbol_histogram(bytes))).unwrap();
+            |bytes: &[u8]| scheme.encode(Numbers::e4m3(bytes), &scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(bytes)))).unwrap();
         let (narrow, wide) = (encode(&[7; 100]), encode(&(0..=255).collect::<Vec<u8>>()));
         let empty = encode(&[]);
         let problem = Problem::of(&[&narrow, &empty, &wide, &narrow]).unwrap();

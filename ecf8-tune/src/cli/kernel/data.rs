@@ -1,5 +1,6 @@
 //! The data that a kernel is generated for and profiled on: a tensor, or typical weights.
 
+use ecf8_core::element::Numbers;
 use super::super::answer::Failure;
 use clap::Args;
 use ecf8_codegen::strategy::Strategy;
@@ -30,7 +31,7 @@ impl DataArgs {
             }
             _ => {
                 let scheme = first_scheme(strategy)?;
-                Ok(scheme.codebook(&scheme.symbol_histogram(&typical())))
+                Ok(scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&typical()))))
             }
         }
     }
@@ -47,7 +48,7 @@ impl DataArgs {
                 let scheme = first_scheme(strategy)?;
                 let weights = typical();
                 let codebook = self.codebook(strategy)?;
-                f(&scheme.encode(&weights, &codebook).map_err(Failure::request)?)
+                f(&scheme.encode(Numbers::e4m3(&weights), &codebook).map_err(Failure::request)?)
             }
         }
     }

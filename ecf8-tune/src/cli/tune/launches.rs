@@ -1,5 +1,6 @@
 //! What a model is tuned with: what loading it launches, and of that as much as the device can try.
 
+use ecf8_core::element::Numbers;
 use crate::cli::answer::Failure;
 use crate::executor::Timing;
 use crate::model::Model;
@@ -81,7 +82,7 @@ pub(super) fn samples<'a>(
         // A beginning under the tensor's own codebook.
         let encoded = match elements == whole.elements {
             true => whole,
-            false => whole.scheme.encode(&bytes, &whole.codebook).map_err(Failure::data)?,
+            false => whole.scheme.encode(Numbers::e4m3(&bytes), &whole.codebook).map_err(Failure::data)?,
         };
         Ok((encoded, bytes))
     };
