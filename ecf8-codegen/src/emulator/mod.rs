@@ -147,12 +147,12 @@ fn check_threads(kernel: &Kernel) -> Result<(), EmulatorError> {
 /// The name by which a kernel knows an output.
 fn output_name(kernel: &Kernel, launch: &Launch<Gather<'_>>, output: usize) -> String {
     let params = kernel.params.iter().zip(&launch.args);
-    let named = params.filter_map(|(param, arg)| match (param, arg) {
+    let mut named = params.filter_map(|(param, arg)| match (param, arg) {
         (Param::Memory(id), Arg::Output(index)) if *index == output => Some(kernel.memory(*id).name.clone()),
         _ => None,
     });
     // One that the kernel is not given is not written either.
-    named.last().unwrap_or_else(|| format!("output {output}"))
+    named.next().unwrap_or_else(|| format!("output {output}"))
 }
 
 /// The buffers of a launch.

@@ -40,7 +40,7 @@ impl OutputSlot {
     /// A buffer of `bytes` bytes, all of which are written.
     #[must_use]
     pub fn whole(bytes: u64) -> Self {
-        Self { bytes, written: vec![0..bytes] }
+        Self { bytes, written: std::iter::once(0..bytes).collect() }
     }
 
     /// The bytes to write as ranges of a buffer on the host, cut off where it ends.

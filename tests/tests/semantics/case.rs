@@ -46,7 +46,7 @@ impl Case {
 
     pub(crate) fn assert_emulated(&self) {
         match emulator::run(&self.kernel, &self.launch(), Checks::Full) {
-            Ok(outputs) => assert_eq!(outputs, [self.expected.clone()]),
+            Ok(outputs) => assert_eq!(outputs, std::slice::from_ref(&self.expected)),
             Err(error) => panic!("{error}"),
         }
     }

@@ -75,13 +75,17 @@ fn of_large_layers_the_emulator_decodes_the_beginnings() {
 }
 
 #[test]
-fn tensors_that_are_not_what_they_were_made_from_are_refused_by_their_checksum() {
+fn what_is_expected_of_candidates_is_what_was_decoded_fast_and_no_reference_decoder_is_asked() {
     let (_folder, path) = model(1, 2, 6000);
-    let mut target = Logged::new();
-    let failed = tune(&path).tune(&mut target, &mut |tensor, elements| {
+    let answer = tune(&path).tune(&mut Logged::new(), &mut |tensor, elements| {
         let mut bytes = decode(tensor, elements)?;
         bytes[5] ^= 1;
-        tensor.check(&bytes).map(|()| bytes)
+        Ok(bytes)
     });
-    assert!(failed.is_err() && target.count("launch") == 0);
+    let answer = answer.map_err(|_| "it failed").unwrap();
+    let problem = &answer.json["problems"][0];
+    assert!(
+        problem["rejected"].as_u64() > Some(0) && problem["rejected"] == problem["candidates"],
+        "{problem}"
+    );
 }
