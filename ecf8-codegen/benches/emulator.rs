@@ -3,10 +3,10 @@
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot start may stop")]
 
-use ecf8_core::element::Numbers;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ecf8_codegen::emulator::{self, Checks};
 use ecf8_codegen::strategy::{Coding, strategy};
+use ecf8_core::element::Numbers;
 use ecf8_core::synthetic::{cast, gaussian};
 use ecf8_core::{Scheme, layout::exponent_gap::EXPONENT_GAP};
 

@@ -11,7 +11,7 @@
 use ecf8_codegen::cuda;
 use ecf8_codegen::ir::Kernel;
 use ecf8_codegen::launch::{Gather, Launch};
-use ecf8_codegen::strategy::{Params, Strategy, batch_offsets, strategies, widest_codebook};
+use ecf8_codegen::strategy::{Coding, Params, Strategy, batch_offsets, strategies, widest_coding};
 use ecf8_core::Encoded;
 use ecf8_tests::corpus::{self, Case};
 use ecf8_tests::cxx::{Compiler, Program};
@@ -80,7 +80,7 @@ fn run(compiler: &Compiler, trials: &[Trial<'_>]) -> Result<[usize; 3], String> 
             let what = format!("{} {params} on {}", strategy.name(), names.join(" and "));
             let failed = |error| format!("{what}: {error}");
             let batch: Vec<&Encoded<'_>> = cases.iter().map(|case| &case.encoded).collect();
-            let kernel = strategy.kernel(params, widest_codebook(&batch).unwrap()).map_err(failed)?;
+            let kernel = strategy.kernel(params, &widest_coding(&batch).unwrap()).map_err(failed)?;
             let number = *known.entry(cuda::source_hash(&kernel)).or_insert_with(|| {
                 kernels.push(kernel);
                 kernels.len() - 1

@@ -11,9 +11,9 @@ use crate::lang::{
     Global, GlobalMut, Table, V, Var, barrier, block_idx, device, dynamic_shared, kernel, shared, table,
     thread_idx,
 };
+use ecf8_core::Encoded;
 use ecf8_core::codebook::cascade::{CascadeTables, FIRST_POINTER, ROW};
 use ecf8_core::format::E4M3;
-use ecf8_core::Encoded;
 
 /// The paper's B and T.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]

@@ -27,9 +27,9 @@ pub use prove::{Disproof, LISTED_FAILURES, Proof, ProofFailure, ProofProgress, p
 pub use tunables::{Requirement, TunableError, TunableSpec, Tunables, parse_tunable};
 
 use crate::ir::{BuildErrors, Kernel};
+use ecf8_core::Encoded;
 use ecf8_core::codebook::CodebookError;
 use ecf8_core::layout::DecodeError;
-use ecf8_core::Encoded;
 use std::fmt::Debug;
 
 static STRATEGIES: [&dyn Strategy; 7] = [
@@ -101,7 +101,9 @@ pub enum StrategyError {
         tensors: usize,
     },
     /// A batch of tensors that differ in what is compiled into the kernel: number types, or codebooks.
-    #[error("strategy {strategy}: the tensors of the batch differ in number types or codebooks that this variant has compiled in")]
+    #[error(
+        "strategy {strategy}: the tensors of the batch differ in number types or codebooks that this variant has compiled in"
+    )]
     Mixed {
         /// The strategy.
         strategy: &'static str,

@@ -6,11 +6,11 @@
 mod gap_simple;
 mod mistakes;
 
-use ecf8_core::element::Numbers;
 use ecf8_codegen::cuda;
 use ecf8_codegen::emulator::{EmulatorError, FaultKind};
 use ecf8_codegen::profile::{Profile, profile};
 use ecf8_codegen::strategy::{Coding, Params, Strategy, StrategyError};
+use ecf8_core::element::Numbers;
 use ecf8_core::{Codebook, Scheme, scheme, synthetic};
 
 const GUIDE: &str = include_str!("../../README.md");
@@ -57,7 +57,12 @@ fn the_cuda_of_the_guide_is_what_is_emitted() {
 #[test]
 fn the_strategy_of_the_guide_is_never_given_several_tensors() {
     let scheme: &dyn Scheme = scheme("exponent-gap").unwrap();
-    let encoded = scheme.encode(Numbers::e4m3(&[56; 100]), &scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&[56; 100])))).unwrap();
+    let encoded = scheme
+        .encode(
+            Numbers::e4m3(&[56; 100]),
+            &scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&[56; 100]))),
+        )
+        .unwrap();
     let error = strategy().launch(&default_variant(), &[&encoded, &encoded]).unwrap_err();
     assert_eq!(error, StrategyError::OneByOne { tensors: 2 });
     assert!(strategy().launch(&default_variant(), &[&encoded]).is_ok());

@@ -2,7 +2,6 @@
 
 mod row;
 
-use ecf8_core::element::Numbers;
 use self::row::{About, Row};
 use super::answer::{Answer, Failure, table};
 use super::compress::Goal;
@@ -14,6 +13,7 @@ use crate::tuner::{self, Budget, Candidate, Known, Outcome, Settings, Stop, Tria
 use clap::Args;
 use ecf8_codegen::emulator::Checks;
 use ecf8_codegen::strategy::{Params, strategies, strategies_for};
+use ecf8_core::element::Numbers;
 use ecf8_core::{Encoded, schemes, synthetic};
 use serde_json::json;
 use std::sync::Arc;
@@ -215,7 +215,10 @@ impl Bench {
         }
         let pieces: Vec<&[u8]> = bytes.chunks_exact(one).take(LAYER).collect();
         let encode = |bytes: &&[u8]| {
-            whole.scheme.encode_for(Numbers::e4m3(bytes), &whole.codebook, Goal::aim(self.optimize)).map_err(Failure::data)
+            whole
+                .scheme
+                .encode_for(Numbers::e4m3(bytes), &whole.codebook, Goal::aim(self.optimize))
+                .map_err(Failure::data)
         };
         let encoded = pieces.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let batch: Vec<&Encoded<'_>> = encoded.iter().collect();

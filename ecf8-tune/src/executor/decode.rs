@@ -1,7 +1,7 @@
 //! A tensor decoded on a target, from its parts to its bytes.
 
 use super::{BlockNeeds, ExecutorError, Prepared, Target};
-use ecf8_codegen::strategy::{Params, Strategy};
+use ecf8_codegen::strategy::{Coding, Params, Strategy};
 use ecf8_core::Encoded;
 
 pub(super) fn decode<T: Target>(

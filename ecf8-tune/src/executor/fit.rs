@@ -4,7 +4,7 @@ use super::{ExecutorError, Limits};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::ir;
 use ecf8_codegen::launch::Launch;
-use ecf8_codegen::strategy::{Params, Strategy};
+use ecf8_codegen::strategy::{Coding, Params, Strategy};
 use ecf8_core::Encoded;
 
 /// What every block of a kernel needs, however it is launched.

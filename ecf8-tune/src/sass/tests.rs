@@ -3,14 +3,14 @@
 #[path = "../../../ecf8-codegen/tests/guide/gap_simple.rs"]
 mod gap_simple;
 
-use ecf8_core::element::Numbers;
 use super::{Disassembler, Instruction, Listing, Unmapped, count};
 use crate::nvrtc::{CompileRequest, Nvrtc};
 use ecf8_codegen::cuda;
 use ecf8_codegen::lang::{GlobalMut, V, kernel, thread_idx};
 use ecf8_codegen::launch::{Arg, Launch, OutputSlot};
 use ecf8_codegen::profile::{Class, profile};
-use ecf8_codegen::strategy::{Strategy, strategies};
+use ecf8_codegen::strategy::{Coding, Strategy, strategies};
+use ecf8_core::element::Numbers;
 use ecf8_core::synthetic;
 
 /// How far the two may be apart, as a part of the machine code's count.

@@ -148,8 +148,8 @@ fn too_large(what: &'static str, needed: u64) -> StrategyError {
 mod tests {
     use super::*;
     use crate::emulator::{self, Checks};
-    use crate::strategy::Strategy;
     use crate::strategy::Coding;
+    use crate::strategy::Strategy;
     use crate::strategy::lanes_ring::BYTE;
     use ecf8_core::Codebook;
     use ecf8_core::element::Numbers;

@@ -67,8 +67,10 @@ pub(in super::super) fn open_job(join: Join, jobs: Global<u64>, job: V<u32>) -> 
     let output = jobs[job * job_words(join) + 6];
     let first_block = geometry[0] as u32;
     let elements_per_lane = (geometry[0] >> 32) as u32;
-    let least = if join.planes() > 0 { jobs[job * job_words(join) + JOB_WORDS] as u32 } else { 0u32.into_v() };
-    let planes = (0..join.planes()).map(|plane| jobs[job * job_words(join) + JOB_WORDS + 1 + plane]).collect();
+    let least =
+        if join.planes() > 0 { jobs[job * job_words(join) + JOB_WORDS] as u32 } else { 0u32.into_v() };
+    let planes =
+        (0..join.planes()).map(|plane| jobs[job * job_words(join) + JOB_WORDS + 1 + plane]).collect();
     Job {
         first_block,
         elements_per_lane,

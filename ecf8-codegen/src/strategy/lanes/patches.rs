@@ -43,14 +43,7 @@ pub(in super::super) fn put_right(
 
 /// Writes what a coded byte contributes to the number in a slot.
 #[device]
-fn put_number(
-    join: Join,
-    model: Global<u32>,
-    job: &Job,
-    slot: V<u64>,
-    coded: V<u32>,
-    output: GlobalMut<u8>,
-) {
+fn put_number(join: Join, model: Global<u32>, job: &Job, slot: V<u64>, coded: V<u32>, output: GlobalMut<u8>) {
     let bytes = join.bytes();
     let first = job.output * (VECTOR as u64);
     let number = number_in(bytes, slot, job.elements);

@@ -60,7 +60,12 @@ fn look_up_window(decoder: &Decoder, window: V<u32>, number: usize) -> Vec<V<u32
 
 /// The fields of one vector of a turn, four to a word, from what the symbols contribute.
 #[device]
-pub(in super::super) fn assemble(kind: &SymbolKind, join: Join, outputs: &[V<u32>], vector: u32) -> Vec<V<u32>> {
+pub(in super::super) fn assemble(
+    kind: &SymbolKind,
+    join: Join,
+    outputs: &[V<u32>],
+    vector: u32,
+) -> Vec<V<u32>> {
     let is_crossed = join.is_crossed();
     match kind.elements {
         4 => outputs

@@ -9,7 +9,7 @@ use clap::Args;
 use ecf8_codegen::cuda;
 use ecf8_codegen::ir::Kernel;
 use ecf8_codegen::profile::{Profile, profile};
-use ecf8_codegen::strategy::{Params, Strategy};
+use ecf8_codegen::strategy::{Coding, Params, Strategy};
 use ecf8_core::Encoded;
 use rayon::prelude::*;
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use ecf8_codegen::emulator::AccessTrace;
 use ecf8_codegen::profile::gpus::{GPUS, Gpu};
 use ecf8_codegen::profile::predict::{Prediction, predictions};
 use ecf8_codegen::profile::{Class, Profile, profile};
-use ecf8_codegen::strategy::{Params, Strategy};
+use ecf8_codegen::strategy::{Coding, Params, Strategy};
 use ecf8_core::Encoded;
 use ecf8_core::container::Progress;
 use serde_json::{Map, Value, json};

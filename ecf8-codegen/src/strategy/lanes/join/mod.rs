@@ -78,7 +78,12 @@ impl Join {
 
     /// The words of 16 numbers, in the order in which they are stored in vectors: from the fields, four to a word, and what is packed.
     #[track_caller]
-    pub(in super::super) fn numbers(self, fields: &[V<u32>], packed: &[V<u32>], least: V<u32>) -> Vec<V<u32>> {
+    pub(in super::super) fn numbers(
+        self,
+        fields: &[V<u32>],
+        packed: &[V<u32>],
+        least: V<u32>,
+    ) -> Vec<V<u32>> {
         match self {
             Self::Whole => fields.to_vec(),
             Self::Nibbles => nibbles::merge(fields, [packed[0], packed[1]]),

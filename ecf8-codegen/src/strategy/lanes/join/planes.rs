@@ -9,7 +9,8 @@ pub(super) fn join(coded: u32, fields: &[V<u32>], planes: &[V<u32>]) -> Vec<V<u3
     let mut all: Vec<Vec<V<u32>>> = planes.chunks_exact(4).map(|plane| plane.to_vec()).collect();
     all.insert(coded as usize, fields.to_vec());
     all.reverse();
-    let pairs: Vec<Vec<V<u32>>> = all.chunks_exact(2).map(|two| interleave(&two[0], &two[1], 0x5140, 0x7362)).collect();
+    let pairs: Vec<Vec<V<u32>>> =
+        all.chunks_exact(2).map(|two| interleave(&two[0], &two[1], 0x5140, 0x7362)).collect();
     let mut parts: Vec<Vec<V<u32>>> = match pairs.len() {
         1 => pairs,
         _ => pairs.chunks_exact(2).map(|two| interleave(&two[0], &two[1], 0x5410, 0x7632)).collect(),
