@@ -7,7 +7,8 @@
 use super::gap::table::{Placement, place_table};
 use super::gap::window::{each_group, load_window};
 use super::gap::{arguments, block, jobs, output as write};
-use super::{Coding, DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables};
+use super::{Coding, DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables, only_store};
+use crate::sink::Sink;
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, V, WARP, barrier, block_idx, dynamic_shared, kernel, shared, thread_idx,
@@ -126,7 +127,13 @@ impl DecodeStrategy for GapOnepassStrategy {
         &["exponent-gap"]
     }
 
-    fn kernel(&self, tunables: &GapOnepass, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
+    fn kernel(
+        &self,
+        tunables: &GapOnepass,
+        coding: &Coding<'_>,
+        sink: &dyn Sink,
+    ) -> Result<Kernel, StrategyError> {
+        only_store(self.name(), sink)?;
         Ok(gap_onepass(tunables, coding.codebook)?)
     }
 
