@@ -5,6 +5,7 @@
 #![allow(missing_docs, reason = "the macro makes an undocumented function")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use ecf8_core::element::Numbers;
 use ecf8_core::{Histogram, Scheme, layout, synthetic};
 use std::hint::black_box;
 
@@ -30,7 +31,12 @@ fn round_trip(criterion: &mut Criterion, scheme: &dyn Scheme, data: &[u8], pool:
     group.throughput(Throughput::Bytes(BYTES as u64)).sample_size(10);
     let threads = pool.current_num_threads();
     let id = |what: &str| BenchmarkId::new(what, format!("{threads} threads"));
-    let encode = || scheme.encode(data, &scheme.codebook(&scheme.symbol_histogram(black_box(data))));
+    let encode = || {
+        scheme.encode(
+            Numbers::e4m3(data),
+            &scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(black_box(data)))),
+        )
+    };
     group.bench_function(id("encode, histogram included"), |bencher| bencher.iter(|| pool.install(encode)));
     let Ok(encoded) = encode() else { return };
     let mut out = vec![0; data.len()];

@@ -162,6 +162,16 @@ pub enum Error {
         /// The name.
         tensor: String,
     },
+    /// A tensor that a later version wrote in a way which this one does not know.
+    #[error("{}: tensor `{tensor}` cannot be read by this version of ecf8: {why}; use a newer one, or read the other tensors", path.display())]
+    UnknownTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// What is unknown.
+        why: String,
+    },
     /// A container that does not hold what the original does.
     #[error("{} differs from {}: {place}", path.display(), original.display())]
     Differs {
@@ -345,6 +355,7 @@ impl Error {
             | Self::Promise { .. }
             | Self::Changed { .. }
             | Self::Unreadable { .. }
+            | Self::UnknownTensor { .. }
             | Self::Differs { .. }
             | Self::MissingShard { .. }
             | Self::MissingFile { .. }

@@ -61,20 +61,58 @@ impl Histogram {
         Self::from_counts(&counts)
     }
 
+    /// Counts the bytes that `take` makes of pieces of `data`, in parallel; a piece has `piece` bytes, or fewer if it is the last.
+    pub(crate) fn of_pieces(data: &[u8], piece: usize, take: impl Fn(&[u8], &mut Vec<u8>) + Sync) -> Self {
+        let counted = data.par_chunks(piece).map_init(Vec::new, |memory, piece| {
+            take(piece, memory);
+            count_bytes(memory)
+        });
+        Self::from_counts(&counted.reduce(
+            || vec![0; 256],
+            |mut sum, counts| {
+                sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+                sum
+            },
+        ))
+    }
+
     /// Counts the exponents of `data`, numbers in an 8-bit `format`, in parallel.
     #[must_use]
     pub fn of_exponents(data: &[u8], format: &FloatFormat) -> Self {
-        Self::of_bytes(data).exponents(format)
+        Self::of_bytes(data).exponents(format, 0)
     }
 
-    /// The exponent counts that follow from byte counts (`self`, 256 symbols), for an 8-bit `format`.
+    /// The exponent counts that follow from counts of bytes (`self`, 256 symbols), which are numbers of a `format` without their
+    /// lowest `dropped` bits.
     #[must_use]
-    pub fn exponents(&self, format: &FloatFormat) -> Self {
+    pub fn exponents(&self, format: &FloatFormat, dropped: u32) -> Self {
         let mut exponents = vec![0; format.exponents()];
-        for (byte, &count) in (0..=255u8).zip(&self.counts()) {
-            exponents[usize::from(format.split(byte).0)] += count;
+        for &(byte, count) in &self.present {
+            exponents[format.exponent((byte as u64) << dropped)] += count;
         }
         Self::from_counts(&exponents)
+    }
+
+    /// Counts the exponents of numbers, in parallel.
+    #[must_use]
+    pub fn of_numbers(data: &[u8], format: &FloatFormat) -> Self {
+        let width = format.bytes_per_element();
+        let count = |piece: &[u8]| {
+            let mut counts = vec![0u64; format.exponents()];
+            for number in piece.chunks_exact(width) {
+                let bits = number.iter().rev().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
+                counts[format.exponent(bits)] += 1;
+            }
+            counts
+        };
+        let counts = data.par_chunks(CHUNK).map(count).reduce(
+            || vec![0; format.exponents()],
+            |mut sum, counts| {
+                sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+                sum
+            },
+        );
+        Self::from_counts(&counts)
     }
 
     /// How many symbols there are, those that do not occur included.

@@ -1,6 +1,6 @@
 //! What the bytes of losslessly compressed weights mean. No GPU.
 //!
-//! The way of the data: a safetensors file's tensors are split by their [float format](mod@format), their symbols are
+//! The way of the data: a safetensors file's tensors are split by their [number type](element), their symbols are
 //! [counted](histogram), a [codebook] follows, a [layout] arranges codewords, raw bits and synchronisation, and the
 //! [container] keeps it all in a file that is safetensors again. `FORMAT.md` specifies that file.
 
@@ -11,8 +11,8 @@ pub mod checksum;
 pub mod codebook;
 pub mod container;
 pub mod corpus;
+pub mod element;
 pub mod error;
-pub mod format;
 pub mod header;
 pub mod histogram;
 mod int;
@@ -23,6 +23,7 @@ pub mod synthetic;
 
 pub use codebook::{Codebook, cascade::CascadeTables};
 pub use container::{CompressedFile, Model, Progress};
+pub use element::format;
 pub use error::{Error, Result};
 pub use histogram::Histogram;
 pub use layout::{Aim, Encoded, Scheme, scheme, schemes};

@@ -1,6 +1,7 @@
 //! The data that every decoder is tried on (design §8), each encoded once.
 
 use ecf8_core::corpus::{Tier, corpus};
+use ecf8_core::element::{Numbers, counts, element};
 use ecf8_core::{Codebook, Encoded, Scheme, schemes};
 use std::path::Path;
 
@@ -20,12 +21,13 @@ pub struct Case {
 pub fn cases() -> Vec<Case> {
     let tensors = corpus(Tier::Quick);
     let under = |scheme: &'static dyn Scheme| {
-        tensors.iter().map(move |tensor| case(scheme, &tensor.name, &tensor.bytes, &tensor.codebook(scheme)))
+        let suited = tensors.iter().filter(move |tensor| tensor.suits(scheme));
+        suited.map(move |tensor| case(scheme, &tensor.name, tensor.numbers(), &tensor.codebook(scheme)))
     };
     schemes().iter().copied().flat_map(under).collect()
 }
 
-/// The E4M3 tensors of the safetensors files in the folder that `ECF8_TEST_WEIGHTS` names, under every scheme; at most
+/// The tensors of the safetensors files in the folder that `ECF8_TEST_WEIGHTS` names, under every scheme that takes them; at most
 /// `limit` bytes of each. Without that variable, says that the caller is skipped.
 #[must_use]
 pub fn weights(limit: usize) -> Option<Vec<Case>> {
@@ -45,18 +47,22 @@ fn weights_of(path: &Path, limit: usize) -> Vec<Case> {
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let mut cases = Vec::new();
     for (name, tensor) in file.tensors() {
-        if tensor.dtype() == safetensors::Dtype::F8_E4M3 {
-            let data = &tensor.data()[..tensor.data().len().min(limit)];
-            let name = format!("{} {name}", path.file_name().unwrap().display());
-            let codebook = |scheme: &dyn Scheme| scheme.codebook(&scheme.symbol_histogram(data));
-            cases.extend(schemes().iter().map(|&scheme| case(scheme, &name, data, &codebook(scheme))));
-        }
+        let element = element(&tensor.dtype().to_string()).unwrap();
+        let bytes = tensor.data().len().min(limit);
+        let data = &tensor.data()[..bytes - bytes % element.bytes];
+        let split = counts(element, data).split;
+        let numbers = Numbers { split: &split, bytes: data };
+        let name = format!("{} {name}", path.file_name().unwrap().display());
+        let codebook = |scheme: &dyn Scheme| scheme.codebook(&scheme.symbol_histogram(numbers));
+        let suited = schemes().iter().filter(|scheme| scheme.takes(element));
+        cases.extend(suited.map(|&scheme| case(scheme, &name, numbers, &codebook(scheme))));
     }
     cases
 }
 
-fn case(scheme: &'static dyn Scheme, name: &str, data: &[u8], codebook: &Codebook) -> Case {
-    let encoded = scheme.encode(data, codebook).unwrap();
+fn case(scheme: &'static dyn Scheme, name: &str, numbers: Numbers<'_>, codebook: &Codebook) -> Case {
+    let data = numbers.bytes;
+    let encoded = scheme.encode(numbers, codebook).unwrap();
     assert_eq!(encoded.decode_reference().unwrap(), data, "{name}: the reference decoder differs");
     Case { name: format!("{name} under {}", scheme.name()), data: data.to_vec(), encoded }
 }

@@ -200,14 +200,14 @@ fn forged_manifests_are_refused_whatever_their_checksums_say() {
             let guard = h.as_object_mut().unwrap().remove("a.weight").unwrap();
             h["else"] = guard;
         }),
-        ("tensor `a.weight` is there twice", |h, _| h["a.weight"]["dtype"] = json!("I8")),
+        ("there are two tensors `a.weight`", |h, _| h["a.weight"]["dtype"] = json!("I8")),
         ("its guard: `a.weight` has shape [0, 0], expected [0]", |h, _| {
             h["a.weight"]["shape"] = json!([0, 0]);
         }),
         ("its guard: `a.weight` has shape [0, 6400]", |h, _| h["a.weight"]["shape"] = json!([0, 6400])),
         ("has a guard, but no compressed tensor", |_, m| m["tensors"] = json!([])),
-        ("tensor `a.weight` is there twice", |_, m| m["tensors"].as_array_mut().unwrap().reverse()),
-        ("tensor `a.weight` is there twice", |_, m| {
+        ("there are two tensors `a.weight`", |_, m| m["tensors"].as_array_mut().unwrap().reverse()),
+        ("there are two tensors `a.weight`", |_, m| {
             let _ = m.as_object_mut().unwrap().remove("guard");
         }),
         ("manifest is not valid", |_, m| m["guard"] = json!("yes")),

@@ -9,7 +9,7 @@
 )]
 
 use ecf8_codegen::emulator::{self, Checks};
-use ecf8_codegen::strategy::strategies_for;
+use ecf8_codegen::strategy::{Coding, strategies_for};
 use ecf8_tests::corpus::{self, Case};
 use rayon::prelude::*;
 
@@ -26,7 +26,7 @@ fn assert_decodes(cases: &[Case]) {
         .par_iter()
         .filter_map(|(case, strategy, params)| {
             let what = || format!("{} {params} on {}", strategy.name(), case.name);
-            let kernel = strategy.kernel(params, &case.encoded.codebook).unwrap();
+            let kernel = strategy.kernel(params, &Coding::of(&case.encoded)).unwrap();
             let launch = strategy.launch(params, &[&case.encoded]).unwrap();
             match emulator::run(&kernel, &launch, Checks::Full) {
                 Ok(outputs) if outputs == [case.data.clone()] => None,

@@ -9,7 +9,7 @@
 )]
 
 use ecf8_codegen::cuda;
-use ecf8_codegen::strategy::{Strategy, strategies};
+use ecf8_codegen::strategy::{Coding, Strategy, strategies};
 use ecf8_core::corpus::{Tier, corpus};
 use ecf8_core::{Codebook, scheme};
 use ecf8_tests::golden::assert_golden;
@@ -32,7 +32,7 @@ const CODEBOOKS: [(&str, &str); 3] = [
 fn codebook(strategy: &dyn Strategy, tensor: &str) -> Codebook {
     let scheme = scheme(strategy.schemes()[0]).unwrap();
     let case = corpus(Tier::Quick).into_iter().find(|case| case.name == tensor).unwrap();
-    scheme.codebook(&scheme.symbol_histogram(&case.bytes))
+    scheme.codebook(&scheme.symbol_histogram(case.numbers()))
 }
 
 /// Which sources to emit.
@@ -60,7 +60,7 @@ fn sources(which: Which) -> Vec<(String, String)> {
                 if !is_reviewed && (which == Which::Reviewed || !is_its_turn) {
                     continue;
                 }
-                let kernel = strategy.kernel(&params, codebook).unwrap();
+                let kernel = strategy.kernel(&params, &Coding::e4m3(codebook)).unwrap();
                 let values: Vec<&str> = params.iter().map(|(_, value)| value).collect();
                 let name = format!("{}.{}.{label}.cu", strategy.name(), values.join("-"));
                 sources.push((name, cuda::source(&kernel)));

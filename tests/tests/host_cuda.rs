@@ -11,7 +11,7 @@
 use ecf8_codegen::cuda;
 use ecf8_codegen::ir::Kernel;
 use ecf8_codegen::launch::{Gather, Launch};
-use ecf8_codegen::strategy::{Params, Strategy, batch_offsets, strategies, widest_codebook};
+use ecf8_codegen::strategy::{Coding, Params, Strategy, batch_offsets, strategies, widest_coding};
 use ecf8_core::Encoded;
 use ecf8_tests::corpus::{self, Case};
 use ecf8_tests::cxx::{Compiler, Program};
@@ -55,7 +55,7 @@ fn batches<'a>((strategy, params, cases): &Trial<'a>) -> Vec<Vec<&'a Case>> {
     let mut together: BTreeMap<_, Vec<&Case>> = BTreeMap::new();
     let inlined = strategy.inlined(params).unwrap();
     for case in cases {
-        let key = inlined.in_common(case.encoded.scheme, &case.encoded.codebook);
+        let key = inlined.in_common(case.encoded.scheme, Coding::of(&case.encoded));
         together.entry(key).or_default().push(case);
     }
     together.retain(|_, cases| cases.len() > 1);
@@ -80,7 +80,7 @@ fn run(compiler: &Compiler, trials: &[Trial<'_>]) -> Result<[usize; 3], String> 
             let what = format!("{} {params} on {}", strategy.name(), names.join(" and "));
             let failed = |error| format!("{what}: {error}");
             let batch: Vec<&Encoded<'_>> = cases.iter().map(|case| &case.encoded).collect();
-            let kernel = strategy.kernel(params, widest_codebook(&batch).unwrap()).map_err(failed)?;
+            let kernel = strategy.kernel(params, &widest_coding(&batch).unwrap()).map_err(failed)?;
             let number = *known.entry(cuda::source_hash(&kernel)).or_insert_with(|| {
                 kernels.push(kernel);
                 kernels.len() - 1

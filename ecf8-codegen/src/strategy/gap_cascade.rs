@@ -5,15 +5,15 @@
 
 use super::gap::batch::Batch;
 use super::gap::jobs;
-use super::{Arg, DecodeStrategy, Gather, Launch, StrategyError, Tunables};
+use super::{Arg, Coding, DecodeStrategy, Gather, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, Table, V, Var, barrier, block_idx, device, dynamic_shared, kernel, shared, table,
     thread_idx,
 };
+use ecf8_core::Encoded;
 use ecf8_core::codebook::cascade::{CascadeTables, FIRST_POINTER, ROW};
 use ecf8_core::format::E4M3;
-use ecf8_core::{Codebook, Encoded};
 
 /// The paper's B and T.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
@@ -183,8 +183,8 @@ impl DecodeStrategy for GapCascadeStrategy {
         &["exponent-gap"]
     }
 
-    fn kernel(&self, tunables: &GapCascade, codebook: &Codebook) -> Result<Kernel, StrategyError> {
-        Ok(gap_cascade(tunables, &CascadeTables::new(codebook)?)?)
+    fn kernel(&self, tunables: &GapCascade, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
+        Ok(gap_cascade(tunables, &CascadeTables::new(coding.codebook)?)?)
     }
 
     fn takes_several(&self) -> bool {

@@ -7,7 +7,7 @@
 use super::gap::table::{Placement, place_table};
 use super::gap::window::{each_group, load_window};
 use super::gap::{arguments, block, jobs, output as write};
-use super::{DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables};
+use super::{Coding, DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, V, WARP, barrier, block_idx, dynamic_shared, kernel, shared, thread_idx,
@@ -126,8 +126,8 @@ impl DecodeStrategy for GapOnepassStrategy {
         &["exponent-gap"]
     }
 
-    fn kernel(&self, tunables: &GapOnepass, codebook: &Codebook) -> Result<Kernel, StrategyError> {
-        Ok(gap_onepass(tunables, codebook)?)
+    fn kernel(&self, tunables: &GapOnepass, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
+        Ok(gap_onepass(tunables, coding.codebook)?)
     }
 
     fn inlined(&self, tunables: &GapOnepass) -> Inlined {

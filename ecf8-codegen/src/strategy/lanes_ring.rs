@@ -1,11 +1,23 @@
-//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-byte`: decode a scheme of layout `lanes` once, a chunk per warp, one
-//! symbol per look-up. What a symbol is makes the difference.
+//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-byte`: decode a scheme of layout `lanes` once, from front to back, a chunk per
+//! warp, one symbol per look-up. What a symbol is makes the difference, and how numbers are put together from fields.
 
-use super::lanes::arguments;
-use super::lanes::decode::lanes_ring;
-use super::lanes::table::{Placement, Symbol};
-use super::{DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables};
+use super::lanes::arguments::{self, Block};
+use super::lanes::columns::{Columns, Waiting, open_rows};
+use super::lanes::jobs::{Job, open_job, table_of, vectors_per_chunk};
+use super::lanes::join::Join;
+use super::lanes::patches::put_right;
+use super::lanes::raw::Raw;
+use super::lanes::table::{Decoder, Placement, copy_table, entries, index_bits};
+use super::lanes::tail::{entries_of, open_tail};
+use super::lanes::units::{VECTOR, vectors};
+use super::lanes::vector::{assemble, look_up_turn, reach};
+use super::{Coding, DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
+use crate::lang::{
+    Global, GlobalMut, Shared, V, WARP, barrier, block_idx, device, dynamic_shared, kernel, lane_idx,
+    warp_idx,
+};
+use ecf8_core::symbols::{BYTE as BYTES, PAIR as PAIRS, QUAD as QUADS, SymbolKind, TRIPLE as TRIPLES};
 use ecf8_core::{Codebook, Encoded};
 
 /// What a GPU may like differently.
@@ -18,7 +30,7 @@ pub(super) struct LanesRing {
     /// Where the decode table comes from.
     #[tunable(values = [Placement::Inlined, Placement::Argument], default = Placement::Argument)]
     pub(super) table: Placement,
-    /// Four rows of words at a time are loaded ahead: so many times.
+    /// How many batches of four rows are kept in flight ahead of the decoder.
     #[tunable(values = [1, 2], default = 1)]
     pub(super) batches_ahead: u32,
 }
@@ -28,24 +40,24 @@ pub(super) struct LanesRing {
 pub(super) struct LanesRingStrategy {
     name: &'static str,
     scheme: &'static [&'static str],
-    symbol: Symbol,
+    kind: &'static SymbolKind,
 }
 
 /// Scheme `quad-lanes`.
 pub(super) static QUAD: LanesRingStrategy =
-    LanesRingStrategy { name: "lanes-quad", scheme: &["quad-lanes"], symbol: Symbol::Quad };
+    LanesRingStrategy { name: "lanes-quad", scheme: &["quad-lanes"], kind: &QUADS };
 
 /// Scheme `triple-lanes`.
 pub(super) static TRIPLE: LanesRingStrategy =
-    LanesRingStrategy { name: "lanes-triple", scheme: &["triple-lanes"], symbol: Symbol::Triple };
+    LanesRingStrategy { name: "lanes-triple", scheme: &["triple-lanes"], kind: &TRIPLES };
 
 /// Scheme `pair-lanes`.
 pub(super) static PAIR: LanesRingStrategy =
-    LanesRingStrategy { name: "lanes-pair", scheme: &["pair-lanes"], symbol: Symbol::Pair };
+    LanesRingStrategy { name: "lanes-pair", scheme: &["pair-lanes"], kind: &PAIRS };
 
 /// Scheme `byte-lanes`.
 pub(super) static BYTE: LanesRingStrategy =
-    LanesRingStrategy { name: "lanes-byte", scheme: &["byte-lanes"], symbol: Symbol::Byte };
+    LanesRingStrategy { name: "lanes-byte", scheme: &["byte-lanes"], kind: &BYTES };
 
 impl DecodeStrategy for LanesRingStrategy {
     type Tunables = LanesRing;
@@ -62,8 +74,9 @@ impl DecodeStrategy for LanesRingStrategy {
         self.scheme
     }
 
-    fn kernel(&self, tunables: &LanesRing, codebook: &Codebook) -> Result<Kernel, StrategyError> {
-        Ok(lanes_ring(tunables, self.symbol, codebook)?)
+    fn kernel(&self, tunables: &LanesRing, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
+        let join = Join::of(coding.form(), self.kind);
+        Ok(lanes_ring(tunables, self.kind, join, coding.codebook)?)
     }
 
     fn inlined(&self, tunables: &LanesRing) -> Inlined {
@@ -79,6 +92,182 @@ impl DecodeStrategy for LanesRingStrategy {
         tunables: &LanesRing,
         batch: &[&'a Encoded<'a>],
     ) -> Result<Launch<Gather<'a>>, StrategyError> {
-        arguments::launch(tunables, self.symbol, batch)
+        let block = Block { warps: tunables.warps_per_block, table: tunables.table };
+        arguments::launch(block, self.kind, batch)
+    }
+}
+
+/// Decodes tensors of a `lanes` scheme, a chunk per warp.
+#[kernel(threads = t.warps_per_block * WARP)]
+fn lanes_ring(
+    t: &LanesRing,
+    kind: &SymbolKind,
+    join: Join,
+    codebook: &Codebook,
+    model: Global<u32>,
+    jobs: Global<u64>,
+    block_jobs: Global<u32>,
+    output: GlobalMut<u8>,
+    ring_rows: V<u32>,
+    chunks_per_block: V<u32>,
+) {
+    let job_number = block_jobs[block_idx()];
+    let memory = dynamic_shared::<u32>();
+    let bits = index_bits(codebook);
+    let inlined = (t.table == Placement::Inlined).then(|| entries(kind, join, codebook, bits));
+    let decoder =
+        copy_table(inlined, bits, t.warps_per_block, model, table_of(join, jobs, job_number), memory);
+    barrier();
+    if warp_idx() >= chunks_per_block {
+        return;
+    }
+
+    let job = open_job(join, jobs, job_number);
+    let first_chunk = (block_idx() - job.first_block) * chunks_per_block;
+    let warp = Warp { t, kind, join, decoder, model, job, output, memory, ring_rows };
+    warp.decode(first_chunk + warp_idx());
+}
+
+/// What a warp needs to decode chunks.
+struct Warp<'a> {
+    t: &'a LanesRing,
+    kind: &'a SymbolKind,
+    join: Join,
+    decoder: Decoder,
+    model: Global<u32>,
+    job: Job,
+    output: GlobalMut<u8>,
+    /// Shared memory: the table, then the rings.
+    memory: Shared<u32>,
+    ring_rows: V<u32>,
+}
+
+impl Warp<'_> {
+    /// Decodes a chunk, if the tensor has so many.
+    #[device]
+    fn decode(&self, chunk: V<u32>) {
+        /// Vectors of the tensor, this chunk's first one, and those of the chunk.
+        let vectors = (self.job.elements + ((VECTOR - 1) as u64)) / (VECTOR as u64);
+        let first = (chunk as u64) * (vectors_per_chunk(&self.job) as u64);
+        if first < vectors {
+            let number = (vectors - first).min(vectors_per_chunk(&self.job) as u64) as u32;
+            let is_last = first + (number as u64) == vectors;
+            let last_is_part = is_last && (self.job.elements & ((VECTOR - 1) as u64)) != 0;
+            let entries = entries_of(self.model, &self.job, chunk);
+            let tail = open_tail(self.model, &self.job, entries);
+            let columns = open_rows(
+                self.model,
+                &self.job,
+                entries,
+                tail,
+                self.memory,
+                self.decoder.words(),
+                self.t.warps_per_block,
+                self.ring_rows,
+            );
+            self.vectors(&columns, first, number, last_is_part);
+            put_right(self.join, self.model, &tail, &self.job, chunk, self.output);
+        }
+    }
+
+    /// Decodes the vectors of a chunk, so many from the `first` one on.
+    #[device]
+    fn vectors(&self, columns: &Columns, first: V<u64>, number: V<u32>, last_is_part: V<bool>) {
+        let waiting = Waiting::nothing(self.t.batches_ahead);
+        waiting.fetch(columns);
+        let mut position: u32 = 0;
+        let mut staged: u32 = 0;
+        let mut taken: u32 = 0;
+        let mut at = first + (lane_idx() as u64);
+        /// Twice the vectors that the lane and those after it have left; one less if the last is only part of one.
+        let left_in_chunk = 2 * number - (if last_is_part { 1u32 } else { 0u32 });
+        let mut left = (left_in_chunk - 2 * lane_idx()) as i32;
+        let raw = Raw::nothing(self.join, vectors(self.kind), self.model, &self.job);
+        raw.fetch(at, 0, left);
+        let round = WARP * vectors(self.kind);
+        while ((left as u32) + 2 * lane_idx()) as i32 > 0 {
+            let goes_on = left > 0;
+            columns.stage(
+                goes_on,
+                position,
+                reach(self.kind, self.decoder.max_len()),
+                &mut staged,
+                &mut taken,
+                &waiting,
+            );
+            if goes_on {
+                let outputs = look_up_turn(self.kind, self.join, &self.decoder, columns, &mut position);
+                let words: Vec<_> = (0..vectors(self.kind))
+                    .map(|j| {
+                        let fields = assemble(self.kind, self.join, &outputs, j);
+                        self.join.numbers(&fields, &raw.words(at, j), self.job.least)
+                    })
+                    .collect();
+                raw.fetch(at, round, left);
+                if self.join.bytes() == 1 {
+                    if left > (1 + 2 * (round - WARP)) as i32 {
+                        for (j, words) in (0u32..).zip(&words) {
+                            let place = self.job.output + at + ((WARP * j) as u64);
+                            self.output.view::<u32>().store4(place, [words[0], words[1], words[2], words[3]]);
+                        }
+                    } else {
+                        for (j, words) in (0u32..).zip(&words) {
+                            self.part_of_vector(words, at + ((WARP * j) as u64));
+                        }
+                    }
+                } else {
+                    for (j, words) in (0u32..).zip(&words) {
+                        // Where a whole block of the slots is left, from the first lane on, they are reordered.
+                        if left > (2 * WARP * (j + 1) - 1) as i32 - (2 * lane_idx()) as i32 {
+                            self.vectors_of_block(words, at + ((WARP * j) as u64));
+                        } else {
+                            self.part_of_vector(words, at + ((WARP * j) as u64));
+                        }
+                    }
+                }
+            }
+            at += round as u64;
+            left -= (2 * round) as i32;
+        }
+    }
+
+    /// Stores the numbers of vector `at` of a whole block: a vector of 16 bytes in each 512.
+    #[device]
+    fn vectors_of_block(&self, words: &[V<u32>], at: V<u64>) {
+        let bytes = self.join.bytes();
+        let first = self.job.output + at * (bytes as u64) - ((lane_idx() * (bytes - 1)) as u64);
+        for (i, vector) in (0u32..).zip(words.chunks_exact(4)) {
+            let place = first + ((WARP * i) as u64);
+            self.output.view::<u32>().store4(place, [vector[0], vector[1], vector[2], vector[3]]);
+        }
+    }
+
+    /// Stores those numbers of vector `at` that the tensor has, in their order.
+    #[device]
+    fn part_of_vector(&self, words: &[V<u32>], at: V<u64>) {
+        let bytes = self.join.bytes();
+        for i in 0..VECTOR {
+            if at * (VECTOR as u64) + (i as u64) < self.job.elements {
+                match bytes {
+                    1 => {
+                        self.output[(self.job.output + at) * (VECTOR as u64) + (i as u64)] =
+                            (words[i as usize / 4] >> (8 * (i % 4))) as u8;
+                    }
+                    2 => {
+                        let place = self.job.output * 8 + at * (VECTOR as u64) + (i as u64);
+                        self.output.view::<u16>()[place] = (words[i as usize / 2] >> (16 * (i % 2))) as u16;
+                    }
+                    _ => {
+                        let words_each = bytes / 4;
+                        for word in 0..words_each {
+                            let place = (self.job.output * 4)
+                                + (at * (VECTOR as u64) + (i as u64)) * (words_each as u64)
+                                + (word as u64);
+                            self.output.view::<u32>()[place] = words[(i * words_each + word) as usize];
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! emulated, proven against the reference over the corpus, compiled for every architecture and benchmarked.
 
 mod batch;
+mod coding;
 mod gap;
 mod gap_cascade;
 mod gap_onepass;
@@ -17,7 +18,8 @@ mod tables;
 mod tunables;
 
 pub use crate::launch::{ALIGNMENT, Arg, Gather, Launch, OutputSlot};
-pub use batch::{BATCH_ALIGNMENT, batch_offsets, batch_output, only, widest_codebook};
+pub use batch::{BATCH_ALIGNMENT, batch_offsets, batch_output, only};
+pub use coding::{Coding, Form, Inlined, widest_coding};
 pub use ecf8_macros::Tunables;
 pub use limits::{checked_grid, checked_shared};
 pub use params::{Params, ParamsError};
@@ -25,9 +27,9 @@ pub use prove::{Disproof, LISTED_FAILURES, Proof, ProofFailure, ProofProgress, p
 pub use tunables::{Requirement, TunableError, TunableSpec, Tunables, parse_tunable};
 
 use crate::ir::{BuildErrors, Kernel};
+use ecf8_core::Encoded;
 use ecf8_core::codebook::CodebookError;
 use ecf8_core::layout::DecodeError;
-use ecf8_core::{Codebook, Encoded};
 use std::fmt::Debug;
 
 static STRATEGIES: [&dyn Strategy; 7] = [
@@ -98,11 +100,11 @@ pub enum StrategyError {
         /// How many there are.
         tensors: usize,
     },
-    /// A batch of tensors whose codebooks differ, for a kernel that has one compiled in.
+    /// A batch of tensors that differ in what is compiled into the kernel: number types, or codebooks.
     #[error(
-        "strategy {strategy}: this variant has a codebook compiled in, but the tensors of the batch have several"
+        "strategy {strategy}: the tensors of the batch differ in number types or codebooks that this variant has compiled in"
     )]
-    Codebooks {
+    Mixed {
         /// The strategy.
         strategy: &'static str,
     },
@@ -122,12 +124,12 @@ pub trait DecodeStrategy: Sync + Debug + 'static {
     /// The schemes that it decodes.
     fn schemes(&self) -> &'static [&'static str];
 
-    /// The kernel for a codebook. It may depend on nothing else of the tensor, and on no more of the codebook than
-    /// [`DecodeStrategy::inlined`] says.
+    /// The kernel for a coding. It may depend on nothing else of the tensor, of the split on its [`Form`] only, and on no more of the
+    /// codebook than [`DecodeStrategy::inlined`] says.
     ///
     /// # Errors
     /// If the codebook does not fit the strategy.
-    fn kernel(&self, tunables: &Self::Tunables, codebook: &Codebook) -> Result<Kernel, StrategyError>;
+    fn kernel(&self, tunables: &Self::Tunables, coding: &Coding<'_>) -> Result<Kernel, StrategyError>;
 
     /// What of a codebook is compiled into the kernel of a variant.
     fn inlined(&self, _tunables: &Self::Tunables) -> Inlined {
@@ -139,7 +141,7 @@ pub trait DecodeStrategy: Sync + Debug + 'static {
         false
     }
 
-    /// How to launch the kernel for [`widest_codebook`] on these tensors, whose bytes then stand in the output where
+    /// How to launch the kernel for [`widest_coding`] on these tensors, whose bytes then stand in the output where
     /// [`batch_output`] says. It is [`only`] one tensor unless the strategy takes several.
     ///
     /// # Errors
@@ -149,16 +151,6 @@ pub trait DecodeStrategy: Sync + Debug + 'static {
         tunables: &Self::Tunables,
         batch: &[&'a Encoded<'a>],
     ) -> Result<Launch<Gather<'a>>, StrategyError>;
-}
-
-/// What of a codebook is compiled into a kernel, and so which tensors it can decode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inlined {
-    /// All of it: the kernel decodes tensors with this very codebook.
-    Codebook,
-    /// The length of the longest codeword: the kernel is given its tables, and decodes tensors whose codewords are as long
-    /// or shorter.
-    MaxLen,
 }
 
 /// A strategy as the rest of the world uses it: parameters by name. Implemented for every [`DecodeStrategy`].
@@ -194,11 +186,11 @@ pub trait Strategy: Sync + Debug {
     /// Every valid combination of parameters.
     fn variants(&self) -> Vec<Params>;
 
-    /// The kernel of a variant for a codebook, its header filled in.
+    /// The kernel of a variant for a coding, its header filled in.
     ///
     /// # Errors
     /// If the parameters are not valid, or the codebook does not fit the strategy.
-    fn kernel(&self, params: &Params, codebook: &Codebook) -> Result<Kernel, StrategyError>;
+    fn kernel(&self, params: &Params, coding: &Coding<'_>) -> Result<Kernel, StrategyError>;
 
     /// What of a codebook is compiled into the kernel of a variant.
     ///
@@ -209,7 +201,7 @@ pub trait Strategy: Sync + Debug {
     /// Whether one launch may decode several tensors.
     fn takes_several(&self) -> bool;
 
-    /// How to launch the kernel for [`widest_codebook`] on these tensors, whose bytes then stand in the output where
+    /// How to launch the kernel for [`widest_coding`] on these tensors, whose bytes then stand in the output where
     /// [`batch_output`] says.
     ///
     /// # Errors
@@ -255,17 +247,21 @@ impl<S: DecodeStrategy> Strategy for S {
         tunables::combinations::<S::Tunables>()
     }
 
-    fn kernel(&self, params: &Params, codebook: &Codebook) -> Result<Kernel, StrategyError> {
+    fn kernel(&self, params: &Params, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
         let tunables = tunables::checked::<S::Tunables>(params)?;
-        let mut kernel = DecodeStrategy::kernel(self, &tunables, codebook)?;
+        let mut kernel = DecodeStrategy::kernel(self, &tunables, coding)?;
         let codebook = match DecodeStrategy::inlined(self, &tunables) {
-            Inlined::Codebook => ("codebook", codebook.to_text()),
-            Inlined::MaxLen => ("codewords", format!("of at most {} bits", codebook.max_len())),
+            Inlined::Codebook => ("codebook", coding.codebook.to_text()),
+            Inlined::MaxLen => ("codewords", format!("of at most {} bits", coding.codebook.max_len())),
         };
-        kernel.header =
-            [("strategy", DecodeStrategy::name(self).to_owned()), ("variant", params.to_string()), codebook]
-                .map(|(key, value)| (key.to_owned(), value))
-                .into();
+        let numbers = coding.form().describe().map(|numbers| ("numbers", numbers));
+        let header = [
+            Some(("strategy", DecodeStrategy::name(self).to_owned())),
+            Some(("variant", params.to_string())),
+            numbers,
+            Some(codebook),
+        ];
+        kernel.header = header.into_iter().flatten().map(|(key, value)| (key.to_owned(), value)).collect();
         Ok(kernel)
     }
 
@@ -287,10 +283,10 @@ impl<S: DecodeStrategy> Strategy for S {
         if !DecodeStrategy::takes_several(self) {
             only(batch)?;
         }
-        if DecodeStrategy::inlined(self, &tunables) == Inlined::Codebook
-            && batch.windows(2).any(|pair| pair[0].codebook != pair[1].codebook)
-        {
-            return Err(StrategyError::Codebooks { strategy: DecodeStrategy::name(self) });
+        let inlined = DecodeStrategy::inlined(self, &tunables);
+        let key = |encoded: &&'a Encoded<'a>| inlined.in_common(encoded.scheme, Coding::of(encoded));
+        if batch.windows(2).any(|pair| key(&pair[0]) != key(&pair[1])) {
+            return Err(StrategyError::Mixed { strategy: DecodeStrategy::name(self) });
         }
         DecodeStrategy::launch(self, &tunables, batch)
     }

@@ -2,7 +2,7 @@
 //!
 //! The executor is the emulator with all its checks, so that what is proven needs no GPU.
 
-use super::{Inlined, Params, Strategy, TunableError, batch_offsets, batch_output, widest_codebook};
+use super::{Coding, Inlined, Params, Strategy, TunableError, batch_offsets, batch_output, widest_coding};
 use crate::emulator::{self, Checks};
 use ecf8_core::corpus::{self, Tier, corpus};
 use ecf8_core::{Encoded, Scheme, scheme};
@@ -163,8 +163,9 @@ pub fn prove(
     }
     strategy.params(&[]).map_err(|source| Disproof::Default { strategy: name, source })?;
     let cases = corpus(tier);
+    let suited = |scheme: &'static dyn Scheme| cases.iter().filter(move |case| case.suits(scheme));
     let tensors: Vec<_> =
-        schemes.iter().flat_map(|&scheme| cases.iter().map(move |case| (scheme, case))).collect();
+        schemes.iter().flat_map(|&scheme| suited(scheme).map(move |case| (scheme, case))).collect();
     let tensors: Vec<_> = tensors.par_iter().map(|&(scheme, case)| encode(scheme, case)).collect();
     let tensors = tensors.into_iter().collect::<Result<Vec<_>, Disproof>>()?;
     let mut runs: Vec<Run<'_>> = tensors
@@ -213,7 +214,7 @@ fn batches<'a>(strategy: &dyn Strategy, tensors: &'a [Tensor<'a>], variants: &'a
         let inlined = strategy.inlined(variant).unwrap_or(Inlined::Codebook);
         let mut together: BTreeMap<_, Vec<&Tensor<'_>>> = BTreeMap::new();
         for tensor in tensors {
-            let key = inlined.in_common(tensor.encoded.scheme, &tensor.encoded.codebook);
+            let key = inlined.in_common(tensor.encoded.scheme, Coding::of(&tensor.encoded));
             together.entry(key).or_default().push(tensor);
         }
         let several = together.into_values().filter(|tensors| tensors.len() > 1);
@@ -226,15 +227,15 @@ fn batches<'a>(strategy: &dyn Strategy, tensors: &'a [Tensor<'a>], variants: &'a
 fn encode<'a>(scheme: &'static dyn Scheme, case: &'a corpus::Case) -> Result<Tensor<'a>, Disproof> {
     let codebook = case.codebook(scheme);
     let failed = |what| Disproof::Scheme { scheme: scheme.name(), case: case.name.clone(), what };
-    let encoded = scheme.encode(&case.bytes, &codebook).map_err(|error| failed(error.to_string()))?;
+    let encoded = scheme.encode(case.numbers(), &codebook).map_err(|error| failed(error.to_string()))?;
     let decoded = encoded.decode_reference().map_err(|error| failed(error.to_string()))?;
     difference(&decoded, &case.bytes).map_or(Ok(Tensor { case, encoded }), |what| Err(failed(what)))
 }
 
 fn decode(strategy: &dyn Strategy, run: &Run<'_>) -> Result<(), String> {
     let batch: Vec<&Encoded<'_>> = run.tensors.iter().map(|tensor| &tensor.encoded).collect();
-    let Some(codebook) = widest_codebook(&batch) else { return Ok(()) };
-    let kernel = strategy.kernel(run.variant, codebook).map_err(|error| format!("kernel: {error}"))?;
+    let Some(coding) = widest_coding(&batch) else { return Ok(()) };
+    let kernel = strategy.kernel(run.variant, &coding).map_err(|error| format!("kernel: {error}"))?;
     let launch = strategy.launch(run.variant, &batch).map_err(|error| format!("launch: {error}"))?;
     // What the launch says that it writes is what the emulator looks at, so it may not promise less.
     let output = batch_output(&batch).map_err(|error| format!("launch: {error}"))?;
@@ -274,7 +275,6 @@ mod tests {
     use super::*;
     use crate::ir::{Kernel, StmtKind};
     use crate::strategy::{Gather, Launch, Requirement, StrategyError, TunableSpec, strategies, strategy};
-    use ecf8_core::Codebook;
 
     /// The paper's strategy in its default variant, and what is wrong with it.
     #[derive(Debug, Clone, Copy, PartialEq)]
@@ -328,8 +328,8 @@ mod tests {
             if *self == Self::WithoutVariants { Vec::new() } else { vec![self.params(&[]).unwrap()] }
         }
 
-        fn kernel(&self, params: &Params, codebook: &Codebook) -> Result<Kernel, StrategyError> {
-            let mut kernel = right().kernel(params, codebook)?;
+        fn kernel(&self, params: &Params, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
+            let mut kernel = right().kernel(params, coding)?;
             if *self == Self::Races {
                 kernel.body.retain(|stmt| stmt.kind != StmtKind::Barrier);
             }
@@ -370,7 +370,8 @@ mod tests {
             told.fetch_add(1, Ordering::Relaxed);
         })
         .unwrap();
-        let cases = corpus(Tier::Quick);
+        let scheme = scheme(right().schemes()[0]).unwrap();
+        let cases: Vec<_> = corpus(Tier::Quick).into_iter().filter(|case| case.suits(scheme)).collect();
         let bytes: u64 = cases.iter().map(|case| case.bytes.len() as u64).sum();
         assert_eq!((proof.variants, proof.tensors), (1, cases.len()));
         assert!(proof.runs > cases.len() && proof.bytes > bytes, "also several tensors at once: {proof:?}");
@@ -382,7 +383,8 @@ mod tests {
         let cases = corpus(Tier::Quick);
         for &strategy in strategies() {
             let scheme = scheme(strategy.schemes()[0]).unwrap();
-            let tensors: Vec<Tensor<'_>> = cases.iter().map(|case| encode(scheme, case).unwrap()).collect();
+            let suited = cases.iter().filter(|case| case.suits(scheme));
+            let tensors: Vec<Tensor<'_>> = suited.map(|case| encode(scheme, case).unwrap()).collect();
             let variants = strategy.variants();
             let runs = batches(strategy, &tensors, &variants);
             for variant in &variants {
@@ -418,7 +420,7 @@ mod tests {
         let mut zeros = cases.iter().find(|case| case.bytes.len() > 5000).unwrap().clone();
         let codebook = zeros.codebook(scheme("exponent-gap").unwrap());
         let encoded =
-            |case: &corpus::Case| scheme("exponent-gap").unwrap().encode(&case.bytes, &codebook).unwrap();
+            |case: &corpus::Case| scheme("exponent-gap").unwrap().encode(case.numbers(), &codebook).unwrap();
         let first = zeros.clone();
         zeros.bytes = vec![0; 5001];
         let tensors = [&first, &zeros].map(|case| Tensor { case, encoded: encoded(case) });

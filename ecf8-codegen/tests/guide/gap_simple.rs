@@ -6,7 +6,9 @@ use ecf8_codegen::lang::{
     lane_idx, shared, shuffle_up, table, thread_idx, warp_idx,
 };
 use ecf8_codegen::launch::{ALIGNMENT, Arg, Gather, Launch};
-use ecf8_codegen::strategy::{DecodeStrategy, StrategyError, Tunables, batch_output, checked_grid, only};
+use ecf8_codegen::strategy::{
+    Coding, DecodeStrategy, StrategyError, Tunables, batch_output, checked_grid, only,
+};
 use ecf8_core::layout::exponent_gap::{self, ENCODED, MAX_LEN, PACKED};
 use ecf8_core::{Codebook, Encoded};
 
@@ -182,8 +184,8 @@ impl DecodeStrategy for GapSimpleStrategy {
         &["exponent-gap"]
     }
 
-    fn kernel(&self, t: &GapSimple, codebook: &Codebook) -> Result<Kernel, StrategyError> {
-        Ok(gap_simple(t, &Canonical::new(codebook))?)
+    fn kernel(&self, t: &GapSimple, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
+        Ok(gap_simple(t, &Canonical::new(coding.codebook))?)
     }
 
     fn launch<'a>(

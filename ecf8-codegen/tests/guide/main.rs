@@ -9,7 +9,8 @@ mod mistakes;
 use ecf8_codegen::cuda;
 use ecf8_codegen::emulator::{EmulatorError, FaultKind};
 use ecf8_codegen::profile::{Profile, profile};
-use ecf8_codegen::strategy::{Params, Strategy, StrategyError};
+use ecf8_codegen::strategy::{Coding, Params, Strategy, StrategyError};
+use ecf8_core::element::Numbers;
 use ecf8_core::{Codebook, Scheme, scheme, synthetic};
 
 const GUIDE: &str = include_str!("../../README.md");
@@ -45,7 +46,7 @@ fn the_code_of_the_guide_is_the_strategy_that_is_tested() {
 #[test]
 fn the_cuda_of_the_guide_is_what_is_emitted() {
     let codebook = Codebook::from_lengths(&[5, 5, 0, 4, 3, 2, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
-    let source = cuda::source(&strategy().kernel(&default_variant(), &codebook).unwrap());
+    let source = cuda::source(&strategy().kernel(&default_variant(), &Coding::e4m3(&codebook)).unwrap());
     let excerpts = blocks("cuda");
     assert_eq!(excerpts.len(), 2);
     for excerpt in excerpts {
@@ -56,7 +57,12 @@ fn the_cuda_of_the_guide_is_what_is_emitted() {
 #[test]
 fn the_strategy_of_the_guide_is_never_given_several_tensors() {
     let scheme: &dyn Scheme = scheme("exponent-gap").unwrap();
-    let encoded = scheme.encode(&[56; 100], &scheme.codebook(&scheme.symbol_histogram(&[56; 100]))).unwrap();
+    let encoded = scheme
+        .encode(
+            Numbers::e4m3(&[56; 100]),
+            &scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&[56; 100]))),
+        )
+        .unwrap();
     let error = strategy().launch(&default_variant(), &[&encoded, &encoded]).unwrap_err();
     assert_eq!(error, StrategyError::OneByOne { tensors: 2 });
     assert!(strategy().launch(&default_variant(), &[&encoded]).is_ok());
@@ -100,9 +106,9 @@ fn the_guide_quotes_the_compiler_as_the_compile_fail_tests_pin_it() {
 fn profiled() -> Profile {
     let weights = synthetic::block_scaled(&synthetic::gaussian(1, 1 << 20, 1.0), 1 << 10).bytes;
     let scheme: &dyn Scheme = scheme("exponent-gap").unwrap();
-    let codebook = scheme.codebook(&scheme.symbol_histogram(&weights));
-    let encoded = scheme.encode(&weights, &codebook).unwrap();
-    let kernel = strategy().kernel(&default_variant(), &codebook).unwrap();
+    let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&weights)));
+    let encoded = scheme.encode(Numbers::e4m3(&weights), &codebook).unwrap();
+    let kernel = strategy().kernel(&default_variant(), &Coding::e4m3(&codebook)).unwrap();
     profile(&kernel, &strategy().launch(&default_variant(), &[&encoded]).unwrap(), Some(64)).unwrap()
 }
 

@@ -8,11 +8,13 @@ use super::sharing::{self, Codebooks, Rules, SharedCodebook};
 use super::subject::Subject;
 use crate::checksum::to_hex;
 use crate::codebook::cluster::MOST;
+use crate::element::Shape;
 use crate::header::TensorRecord;
-use crate::layout::{Aim, EncodeError, Scheme};
+use crate::layout::{Aim, EncodeError, PartSpec, Scheme};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 
-/// So many small tensors are enough to tell which scheme suits them all best.
+/// How many small tensors are enough to tell which scheme suits them all best.
 const ENOUGH: usize = 2048;
 
 /// Runs of tensors that are looked at to know how small their entries in the manifest become.
@@ -61,10 +63,11 @@ impl<'a> Candidate<'a> {
             let (lengths, params) = (Vec::new(), largest_params(scheme));
             return Self { subject, scheme, codebook, lengths, params, likely: Some(0) };
         }
-        let (elements, symbols) = (subject.elements(), subject.symbols(index, scheme));
-        let lengths = scheme.part_bytes(elements, &symbols, &codebook.codebook);
+        let symbols = subject.symbols(index, scheme);
+        let counted = subject.counted(scheme, &symbols);
+        let lengths = scheme.part_bytes(&subject.split, &counted, &codebook.codebook);
         let bound = lengths.iter().fold(0, |sum: u64, length| sum.saturating_add(*length));
-        let likely = scheme.encoded_bytes(elements, &symbols, &codebook.codebook);
+        let likely = subject.encoded_bytes(scheme, &symbols, &codebook.codebook);
         Self {
             subject,
             scheme,
@@ -75,10 +78,18 @@ impl<'a> Candidate<'a> {
         }
     }
 
+    /// What its parts will be.
+    fn parts(&self) -> &'static [PartSpec] {
+        self.scheme.part_specs(&self.subject.split)
+    }
+
     /// Its entry in the manifest, but for the codebook's number.
     pub(super) fn entry(&self) -> TensorEntry {
-        let Subject { record, checksum, exponents, byte_entropy, .. } = self.subject;
-        TensorEntry {
+        let Subject { record, split, checksum, exponents, byte_entropy, .. } = self.subject;
+        // The counts of the first version's exponents are part of the format; of others, people want to know the entropy.
+        let is_first = split.element.shape == Shape::Nibble;
+        let rounded = |bits: f64| (bits * 1e6).round() / 1e6;
+        let mut entry = TensorEntry {
             name: record.name.clone(),
             dtype: record.dtype.to_string(),
             shape: record.shape.clone(),
@@ -89,16 +100,28 @@ impl<'a> Candidate<'a> {
             pooled: self.subject.is_pooled(self.scheme),
             lengths: self.lengths.clone(),
             checksum: to_hex(*checksum),
-            exponents: exponents.clone(),
-            byte_entropy: (byte_entropy * 1e6).round() / 1e6,
-        }
+            least_exponent: 0,
+            planes: None,
+            exponents: exponents.clone().filter(|_| is_first),
+            exponent_entropy: exponents.as_ref().filter(|_| !is_first).map(|one| rounded(one.entropy_bits())),
+            byte_entropy: rounded(*byte_entropy),
+        };
+        entry.describe_split(split);
+        entry
     }
 
     /// Encodes a tensor to know its parts' lengths: small ones, which are in the pool and so have no names in the header that
     /// could make room for one that were kept after all; and others, if asked for.
     pub(super) fn try_out(&mut self, aim: Aim, others: bool) -> Result<(), EncodeError> {
         if self.likely.is_some() && (others || self.subject.is_pooled(self.scheme)) {
-            let encoded = self.scheme.encode_for(self.subject.data, &self.codebook.codebook, aim)?;
+            let encoded = match self.scheme.encode_for(self.subject.numbers(), &self.codebook.codebook, aim) {
+                // What a scheme cannot point into is kept as it is.
+                Err(EncodeError::TooLarge { .. }) => {
+                    self.likely = Some(u64::MAX);
+                    return Ok(());
+                }
+                encoded => encoded?,
+            };
             let mut entry = self.entry();
             entry.describe(&encoded);
             (self.lengths, self.params) = (entry.lengths, entry.params);
@@ -110,21 +133,44 @@ impl<'a> Candidate<'a> {
     /// Whether compressing it may be worthwhile: certain, where lengths are exact, otherwise the writer decides again.
     pub(super) fn may_be_worthwhile(&self, codebook_is_shared: bool, deflated: Deflated) -> bool {
         let codebook = if codebook_is_shared { 0 } else { self.codebook.text.len() as u64 + 6 };
-        let compressed = file_header::compressed_bytes(self.scheme, &self.entry(), self.likely, deflated);
+        let compressed = file_header::compressed_bytes(self.parts(), &self.entry(), self.likely, deflated);
         compressed.saturating_add(codebook) < self.subject.kept_bytes
     }
 
     /// What it takes with all that is said of it, but without its codebook, if its parts take so much.
     pub(super) fn bytes_with(&self, parts: u64, deflated: Deflated) -> u64 {
-        let lengths = likely_lengths(self.scheme, self.subject.record.bytes());
+        let lengths = likely_lengths(self.scheme, self.subject);
         let entry = TensorEntry { lengths, ..self.entry() };
-        file_header::compressed_bytes(self.scheme, &entry, Some(parts), deflated)
+        file_header::compressed_bytes(self.parts(), &entry, Some(parts), deflated)
     }
 }
 
-/// Decides for all tensors, as far as can be told before they are encoded.
+/// Decides for all tensors, as far as can be told before they are encoded: for those of each number type by themselves, since
+/// neither codebooks nor launches are shared between types.
 pub(super) fn candidates<'a>(
     subjects: &'a [Subject<'a>],
+    schemes: &[&'static dyn Scheme],
+    variant: &Variant,
+    deflated: Deflated,
+) -> Candidates<'a> {
+    let mut by_type: BTreeMap<&str, Vec<&'a Subject<'a>>> = BTreeMap::new();
+    for subject in subjects {
+        by_type.entry(subject.split.element.dtype).or_default().push(subject);
+    }
+    let mut all = Candidates { list: Vec::new(), kept: Vec::new(), comparisons: 0 };
+    for subjects in by_type.values() {
+        let own = of_type(subjects, schemes, variant, deflated);
+        all.list.extend(own.list);
+        all.kept.extend(own.kept);
+        all.comparisons += own.comparisons;
+    }
+    all.list.sort_by_key(|candidate| (candidate.subject.record.begin, candidate.subject.record.end));
+    all
+}
+
+/// Decides for the tensors of one number type.
+fn of_type<'a>(
+    subjects: &[&'a Subject<'a>],
     schemes: &[&'static dyn Scheme],
     variant: &Variant,
     deflated: Deflated,
@@ -187,12 +233,12 @@ pub(super) fn candidates<'a>(
 }
 
 /// Lengths of parts with about as many digits as the true ones have.
-fn likely_lengths(scheme: &dyn Scheme, bytes: u64) -> Vec<u64> {
-    scheme.part_specs().iter().map(|_| bytes / 2).collect()
+fn likely_lengths(scheme: &dyn Scheme, subject: &Subject<'_>) -> Vec<u64> {
+    scheme.part_specs(&subject.split).iter().map(|_| subject.record.bytes() / 2).collect()
 }
 
 fn largest_params(scheme: &dyn Scheme) -> Params {
-    Params::of(scheme.largest_params().iter().copied())
+    Params::of(scheme.params().iter().filter_map(|spec| Some((spec.name, spec.largest?))))
 }
 
 /// Entries of tensors that stand for all others, as they will be about; how much smaller they become by deflating.
@@ -202,7 +248,8 @@ pub(super) fn deflated(subjects: &[Subject<'_>], schemes: &[&'static dyn Scheme]
     let runs = pooled.chunks(pooled.len().div_ceil(SAMPLE_RUNS).max(1));
     let sample = runs.flat_map(|run| &run[..run.len().min(SAMPLE_RUN)]).map(|subject| {
         let bytes = subject.record.bytes();
-        let lengths = [bytes / 2, bytes / 7, 8 * (2 + bytes / 4096)].to_vec();
+        let mut lengths = [bytes / 2, bytes / 7, 8 * (2 + bytes / 4096)].to_vec();
+        lengths.resize(scheme.part_specs(&subject.split).len(), bytes / 3);
         let params = Params::of([("elements_per_lane", 128), ("lead_rows", 2 + subject.checksum % 9)]);
         let codebook = SharedCodebook::default();
         Candidate { subject, scheme: *scheme, codebook, lengths, params, likely: None }.entry()
@@ -215,30 +262,29 @@ pub(super) fn deflated(subjects: &[Subject<'_>], schemes: &[&'static dyn Scheme]
 struct Options<'a> {
     subject: &'a Subject<'a>,
     likely: Vec<Option<u64>>,
-    /// So many tensors this one stands for.
+    /// How many tensors this one stands for.
     weight: u64,
 }
 
 impl<'a> Options<'a> {
     /// Before anything is shared.
     fn new(subject: &'a Subject<'a>, schemes: &[&'static dyn Scheme], choice: SchemeChoice) -> Self {
-        let likely = schemes
-            .iter()
-            .zip(&subject.alone)
-            .map(|(scheme, alone)| alone.as_ref().filter(|_| choice.has(*scheme)).map(|alone| alone.least));
-        let weight = subject.record.bytes() / subject.elements().max(1);
+        let likely = schemes.iter().zip(&subject.alone).map(|(scheme, alone)| {
+            let is_open = choice.has(*scheme, subject.split.element);
+            alone.as_ref().filter(|_| is_open).map(|alone| alone.least)
+        });
+        let weight = subject.record.bytes() / subject.bytes().max(1);
         Self { subject, likely: likely.collect(), weight: weight.max(1) }
     }
 
     /// Whether compressing it by a scheme may be worthwhile.
     fn may_be_worthwhile(&self, index: usize, scheme: &'static dyn Scheme, deflated: Deflated) -> bool {
-        let Subject { record, .. } = self.subject;
         let nothing = SharedCodebook::default();
         let candidate = Candidate {
             subject: self.subject,
             scheme,
             codebook: nothing,
-            lengths: likely_lengths(scheme, record.bytes()),
+            lengths: likely_lengths(scheme, self.subject),
             params: largest_params(scheme),
             likely: self.likely[index].map(|likely| self.subject.of_whole(likely)),
         };
@@ -260,13 +306,13 @@ fn share_among(
     open.par_iter_mut().zip(&codebooks.of).for_each(|(one, of)| {
         let shared = &codebooks.codebooks[*of];
         let symbols = one.subject.symbols(index, scheme);
-        let parts = scheme.encoded_bytes(one.subject.elements(), &symbols, &shared.codebook);
+        let parts = one.subject.encoded_bytes(scheme, &symbols, &shared.codebook);
         one.likely[index] = Some(parts.saturating_add(shared.bytes_each));
     });
     codebooks
 }
 
-/// The scheme for all tensors as some of them tell: all large ones, and so many small ones. And how many pairs were compared.
+/// The scheme for all tensors as some of them tell: all large ones, and [`ENOUGH`] small ones. And how many pairs were compared.
 fn of_sample(
     options: &[Options<'_>],
     schemes: &[&'static dyn Scheme],
@@ -292,7 +338,7 @@ fn drop_hopeless(options: &mut [Options<'_>], schemes: &[&'static dyn Scheme], c
     let hopeless = |all: &[Options<'_>]| -> Vec<bool> {
         let mut sums = vec![(0u64, 0u64, 0u64); schemes.len()];
         for one in all {
-            let bytes = one.subject.elements();
+            let bytes = one.subject.bytes();
             for (index, (least, most, original)) in sums.iter_mut().enumerate() {
                 // Where a scheme cannot make a tensor smaller, it stays as it is.
                 let alone =
@@ -302,7 +348,9 @@ fn drop_hopeless(options: &mut [Options<'_>], schemes: &[&'static dyn Scheme], c
                 *original = original.saturating_add(bytes);
             }
         }
-        let possible = sums.iter().zip(schemes).filter(|(_, scheme)| choice.has(**scheme));
+        let element = all.first().map(|one| one.subject.split.element);
+        let is_open = |scheme: &dyn Scheme| element.is_some_and(|element| choice.has(scheme, element));
+        let possible = sums.iter().zip(schemes).filter(|(_, scheme)| is_open(**scheme));
         let accepted = possible.map(|((_, most, original), _)| choice.accepted(*original, *most)).min();
         let is_hopeless = |least: u64| accepted.is_some_and(|accepted| least > accepted);
         sums.into_iter().map(|(least, ..)| is_hopeless(least)).collect()
@@ -327,7 +375,7 @@ fn choose(
     schemes: &[&'static dyn Scheme],
     choice: SchemeChoice,
 ) -> Vec<Option<usize>> {
-    let bytes = |one: &Options<'_>| one.subject.elements();
+    let bytes = |one: &Options<'_>| one.subject.bytes();
     let mut for_all = None;
     if choice.is_for_all() {
         let open: Vec<usize> = (0..schemes.len())

@@ -3,29 +3,23 @@
 use super::CompressOptions;
 use super::candidates::Variant;
 use super::sharing::{Code, Rules, TOLERANCE};
-use crate::layout::{Aim, Scheme, lanes};
+use crate::element::{Element, Shape};
+use crate::layout::{Aim, Scheme, schemes};
 
 /// What decides between schemes: the only one there may be; or an aim.
 ///
 /// - For size, each tensor has the smallest result.
-/// - For speed, each tensor has the smallest result of the schemes that decode faster than others can: those of exponents only.
-/// - Else all tensors of a file have one scheme, so that one launch decodes a layer: the one with the smallest result, unless one
-///   that decodes faster takes at most a quarter of a percent of their size more.
+/// - For speed, each tensor has the smallest result of the schemes that decode fastest: those of exponents only, whose kernels wait
+///   for memory alone on the largest GPUs, so that what is smaller is faster. Numbers without exponents of their own have others.
+/// - Else all tensors of a file that are of one number type have one scheme, so that one launch decodes a layer: the one with the
+///   smallest result, unless one that decodes faster takes at most a quarter of a percent of their size more.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SchemeChoice {
     only: Option<&'static dyn Scheme>,
     aim: Aim,
 }
 
-/// The schemes to choose from, the one that decodes fastest first: with the fewest look-ups per byte, which wait for each other
-/// (`ecf8-codegen/OPTIMIZATION.md`).
-static FASTEST_FIRST: [&dyn Scheme; 4] =
-    [&lanes::QUAD_LANES, &lanes::TRIPLE_LANES, &lanes::PAIR_LANES, &lanes::BYTE_LANES];
-
-/// Those whose kernels wait for memory alone, on the largest GPUs. What is smaller is then faster.
-const BOUND_BY_MEMORY: usize = 3;
-
-/// One part in so many of a tensor may be given for speed.
+/// A tensor may become larger for speed by one part in this many.
 const BALANCE: u64 = 400;
 
 impl SchemeChoice {
@@ -35,16 +29,22 @@ impl SchemeChoice {
 
     /// The schemes that come into question, the one that decodes fastest first.
     pub(super) fn schemes(self) -> Vec<&'static dyn Scheme> {
-        match (self.only, self.aim) {
-            (Some(only), _) => vec![only],
-            (None, Aim::Speed) => FASTEST_FIRST[..BOUND_BY_MEMORY].to_vec(),
-            (None, Aim::Size | Aim::Balanced) => FASTEST_FIRST.to_vec(),
+        if let Some(only) = self.only {
+            return vec![only];
         }
+        let mut ranked: Vec<_> = schemes().iter().copied().filter(|scheme| scheme.rank().is_some()).collect();
+        ranked.sort_by_key(|scheme| std::cmp::Reverse(scheme.rank()));
+        ranked
     }
 
-    /// Whether a scheme comes into question.
-    pub(super) fn has(self, scheme: &dyn Scheme) -> bool {
-        self.schemes().iter().any(|one| one.name() == scheme.name())
+    /// Whether a scheme comes into question for numbers of a type.
+    pub(super) fn has(self, scheme: &dyn Scheme, element: &Element) -> bool {
+        let is_fast = || self.aim != Aim::Speed || scheme.symbols().bits < 8 || element.shape == Shape::Bytes;
+        let is_open = match self.only {
+            Some(only) => only.name() == scheme.name(),
+            None => scheme.rank().is_some() && is_fast(),
+        };
+        is_open && scheme.takes(element)
     }
 
     /// Whether all tensors of a file have one scheme.
@@ -105,7 +105,14 @@ mod tests {
         assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [805, 800])), [1, 0]);
         assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [806, 800])), [1, 1]);
         assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [800, 801])), [0, 0]);
-        let names: Vec<&str> = choice(Aim::Speed).schemes().iter().map(|scheme| scheme.name()).collect();
-        assert_eq!(names, ["quad-lanes", "triple-lanes", "pair-lanes"]);
+        let names = |aim: Aim, dtype| -> Vec<&str> {
+            let element = crate::element::element(dtype).unwrap();
+            let schemes =
+                choice(aim).schemes().into_iter().filter(|scheme| choice(aim).has(*scheme, element));
+            schemes.map(|scheme| scheme.name()).collect()
+        };
+        assert_eq!(names(Aim::Speed, "F8_E4M3"), ["quad-lanes", "triple-lanes", "pair-lanes"]);
+        assert_eq!(names(Aim::Size, "BF16"), ["quad-lanes", "triple-lanes", "pair-lanes", "byte-lanes"]);
+        assert_eq!(names(Aim::Speed, "I8"), ["byte-lanes"]);
     }
 }

@@ -2,11 +2,11 @@
 
 use super::batch::batches;
 use super::directory::FileReport;
+use super::dtypes::{self, DtypeSummary};
 use super::file_header::{
     self, Deflated, Description, Outcome, compressed_bytes, data_start, framed, kept_entry, padded,
     stored_bytes,
 };
-use super::kept::{DtypeSummary, kept_by_dtype};
 use super::limits;
 use super::manifest::TensorEntry;
 use super::output::PendingFile;
@@ -15,10 +15,11 @@ use super::plan::{self, Plan, Planned};
 use super::verbatim;
 use super::{ALIGNMENT, BATCH_BYTES, CompressOptions, Progress};
 use crate::checksum::{Checksum, checksum, from_hex};
+use crate::element::Numbers;
 use crate::error::{Error, IoContext, Result};
 use crate::header::{Header, TensorRecord};
 use crate::int;
-use crate::layout::{Aim, Encoded, TakePiece};
+use crate::layout::{Aim, EncodeError, Encoded, TakePiece};
 use crate::map::MappedFile;
 use rayon::prelude::*;
 use std::io::{Seek, SeekFrom, Write};
@@ -110,13 +111,13 @@ fn write_smallest(
             let (bytes, outcome) = writer.write(plan, &room, progress)?;
             output = writer.output;
             if verbatim.is_none_or(|verbatim| bytes <= verbatim.max(accepted(input.len() as u64, options))) {
-                let kept = kept_by_dtype(&outcome.kept);
+                let kept = dtypes::kept(&outcome.kept, options.scheme);
                 return Ok(Written { output, bytes, compressed_tensors: outcome.tensors.len(), kept });
             }
         }
     }
     verbatim::write(&mut output, json, data, progress)?;
-    let (bytes, kept) = (verbatim.unwrap_or_default(), kept_by_dtype(&header.tensors));
+    let (bytes, kept) = (verbatim.unwrap_or_default(), dtypes::kept(&header.tensors, options.scheme));
     Ok(Written { output, bytes, compressed_tensors: 0, kept })
 }
 
@@ -187,7 +188,7 @@ impl<'a> Writer<'a> {
                         self.checksums.push(own.finish());
                     }
                 }
-                outcome.tensors.push((planned.scheme, entry));
+                outcome.tensors.push((planned.scheme.part_specs(&planned.split), entry));
             }
         }
         if plan.has_pool() {
@@ -230,8 +231,12 @@ impl<'a> Writer<'a> {
 
     /// Encodes a tensor and proves that it comes back; gives `None` if it takes more than it did.
     fn encode(&self, planned: &Planned, aim: Aim) -> Result<Option<Ready>> {
-        let Planned { record, scheme, codebook, entry, .. } = planned;
-        let encoded = scheme.encode_for(self.data(record), codebook, aim);
+        let Planned { record, scheme, split, codebook, entry, .. } = planned;
+        let encoded = match scheme.encode_for(Numbers { split, bytes: self.data(record) }, codebook, aim) {
+            // What a scheme cannot point into is kept as it is.
+            Err(EncodeError::TooLarge { .. }) => return Ok(None),
+            encoded => encoded,
+        };
         let (path, tensor) = (self.input.path().to_owned(), record.name.clone());
         let encoded = encoded.map_err(|source| Error::of_encoding(path, tensor, source))?;
         self.prove(planned, &encoded)?;
@@ -246,7 +251,7 @@ impl<'a> Writer<'a> {
         // What is in the pool has no entry in the header, so there may be no room for one of a kept tensor.
         let is_certain = described.pooled;
         if !is_certain
-            && compressed_bytes(*scheme, &described, None, Deflated::default())
+            && compressed_bytes(scheme.part_specs(split), &described, None, Deflated::default())
                 >= stored_bytes(&kept_entry(record))
         {
             return Ok(None);

@@ -1,9 +1,10 @@
 //! What the codes cost that an encoder can choose: each scheme, with each limit of its codewords.
 
 use super::{BATCH_BYTES, CompressedFile, CompressedTensor, Model, Progress, batch::batches};
+use crate::element::{Numbers, Split};
 use crate::error::Result;
 use crate::histogram::Histogram;
-use crate::layout::{Scheme, schemes};
+use crate::layout::{Counted, Scheme, schemes};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -42,8 +43,19 @@ pub fn code_costs(model: &Model, progress: &dyn Progress) -> Result<Vec<CodeCost
     Ok(costs)
 }
 
-/// For each codebook of a file, the symbols of its tensors by each scheme that takes them, and how many elements they are.
-type BySchemes = Vec<(&'static dyn Scheme, Histogram, u64)>;
+/// For each codebook of a file, the symbols of its tensors by each scheme that takes them.
+type BySchemes = Vec<(&'static dyn Scheme, Symbols)>;
+
+/// Symbols of some tensors.
+struct Symbols {
+    histogram: Histogram,
+    /// How one of them is split; the others alike.
+    split: Split,
+    /// Elements of all.
+    elements: u64,
+    /// Those outside their windows.
+    outside: u64,
+}
 
 fn symbols_by_codebook(file: &CompressedFile, progress: &dyn Progress) -> Result<Vec<BySchemes>> {
     let tensors: Vec<CompressedTensor<'_>> = file.tensors().collect();
@@ -53,11 +65,17 @@ fn symbols_by_codebook(file: &CompressedFile, progress: &dyn Progress) -> Result
             .par_iter()
             .map(|tensor| {
                 let data = tensor.decode()?;
-                let takes = |scheme: &&&'static dyn Scheme| scheme.format().dtype == tensor.dtype();
-                let schemes = schemes().iter().filter(takes);
-                Ok(schemes
-                    .map(|scheme| (*scheme, scheme.symbol_histogram(&data), data.len() as u64))
-                    .collect())
+                let split = tensor.split();
+                let numbers = Numbers { split, bytes: &data };
+                let takes = |scheme: &&&'static dyn Scheme| scheme.takes(split.element);
+                let coded = Histogram::of_bytes(&numbers.coded());
+                let symbols = |scheme: &'static dyn Scheme| Symbols {
+                    histogram: scheme.symbol_histogram(numbers),
+                    split: split.clone(),
+                    elements: numbers.units(),
+                    outside: split.outside(scheme.symbols().bits, &coded),
+                };
+                Ok(schemes().iter().filter(takes).map(|scheme| (*scheme, symbols(*scheme))).collect())
             })
             .collect::<Result<_>>()?;
         for (tensor, counted) in batch.iter().zip(counted) {
@@ -65,9 +83,10 @@ fn symbols_by_codebook(file: &CompressedFile, progress: &dyn Progress) -> Result
             if sums.is_empty() {
                 *sums = counted;
             } else {
-                for ((_, sum, all), (_, symbols, elements)) in sums.iter_mut().zip(&counted) {
-                    sum.add(symbols);
-                    *all = all.saturating_add(*elements);
+                for ((_, sum), (_, symbols)) in sums.iter_mut().zip(&counted) {
+                    sum.histogram.add(&symbols.histogram);
+                    sum.elements = sum.elements.saturating_add(symbols.elements);
+                    sum.outside = sum.outside.saturating_add(symbols.outside);
                 }
             }
         }
@@ -77,11 +96,12 @@ fn symbols_by_codebook(file: &CompressedFile, progress: &dyn Progress) -> Result
 }
 
 fn add_costs(costs: &mut Vec<CodeCost>, symbols: BySchemes) {
-    for (scheme, symbols, elements) in symbols {
+    for (scheme, Symbols { histogram, split, elements, outside }) in symbols {
         for code_bits in scheme.code_bits() {
-            let codebook = scheme.codebook_within(&symbols, code_bits);
-            let bytes = scheme.encoded_bytes(elements, &symbols, &codebook);
-            let escaped = codebook.uncovered(&symbols);
+            let codebook = scheme.codebook_within(&histogram, code_bits);
+            let counted = Counted { elements, histogram: &histogram, outside };
+            let bytes = scheme.encoded_bytes(&split, &counted, &codebook);
+            let escaped = codebook.uncovered(&histogram).saturating_add(outside);
             let is_it = |cost: &&mut CodeCost| (cost.scheme, cost.code_bits) == (scheme.name(), code_bits);
             if let Some(cost) = costs.iter_mut().find(is_it) {
                 cost.bytes = cost.bytes.saturating_add(bytes);

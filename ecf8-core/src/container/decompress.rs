@@ -2,7 +2,7 @@
 
 use super::batch::batches;
 use super::directory::FileReport;
-use super::kept::kept_by_dtype;
+use super::dtypes;
 use super::output::PendingFile;
 use super::{BATCH_BYTES, CompressedFile, Progress};
 use crate::error::{Error, IoContext, Result};
@@ -58,7 +58,7 @@ fn decompress_opened(
         output_bytes: input.original_bytes(),
         compressed_tensors: input.tensors().len(),
         kept_tensors: input.kept().len(),
-        kept: kept_by_dtype(input.kept().map(|kept| kept.record)),
+        kept: dtypes::kept(input.kept().map(|kept| kept.record), None),
     })
 }
 
@@ -70,6 +70,7 @@ fn whole(input: &CompressedFile, record: &TensorRecord) -> Result<Option<Vec<u8>
 
 /// The original header as bytes and read, with every tensor in it found in `input` with the same dtype and shape.
 pub(super) fn original_layout(input: &CompressedFile) -> Result<(Vec<u8>, Header)> {
+    input.require_known()?;
     let path = input.path().to_owned();
     let json = input.original_header()?;
     let data_bytes = input.original_bytes().saturating_sub(crate::header::LENGTH_BYTES + json.len() as u64);

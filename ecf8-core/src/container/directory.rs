@@ -2,8 +2,8 @@
 
 use super::compress::compress_file;
 use super::decompress::decompress_file;
+use super::dtypes::{self, DtypeSummary};
 use super::folder::{Content, FileList, Folder, Found, MissingShard, copy_file};
-use super::kept::{self, DtypeSummary};
 use super::model::require_unchanged;
 use super::output::{Mode, PendingFile, PendingOutput, Target, clear_stale};
 use super::progress::Progress;
@@ -68,7 +68,7 @@ impl Report {
     /// Tensors that are stored as they were, by dtype, and why.
     #[must_use]
     pub fn kept(&self) -> Vec<DtypeSummary> {
-        kept::merged(self.files.iter().flat_map(|file| file.kept.iter().cloned()))
+        dtypes::merged(self.files.iter().flat_map(|file| file.kept.iter().cloned()))
     }
 
     /// Bytes of all `.safetensors` files read.

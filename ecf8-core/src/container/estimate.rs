@@ -2,14 +2,15 @@
 
 use super::candidates::{self, Candidate, candidates};
 use super::choice::{self, SchemeChoice};
+use super::dtypes::{self, DtypeSummary};
 use super::file_header::{self, Deflated, padded};
 use super::folder::{Content, Folder};
-use super::kept::{self, DtypeSummary};
 use super::manifest::is_manifest;
 use super::sharing::{self, Code};
 use super::subject::{self, Reading, Subject};
 use super::{CompressOptions, CompressedFile, MANIFEST_KEY};
 use crate::codebook::cluster::MOST;
+use crate::element::Element;
 use crate::error::Result;
 use crate::header::{Header, TensorRecord};
 use crate::int;
@@ -78,13 +79,13 @@ pub fn estimate(input: &Path, options: &CompressOptions) -> Result<Estimate> {
         copied: 0,
         copied_bytes: 0,
     };
-    let mut dtypes = Vec::new();
+    let mut found = Vec::new();
     if input.is_dir() {
         let folder = Folder::open(input, Content::Plain)?;
         folder.require_weights(input)?;
-        for found in folder.weights() {
-            let one = of_file(&folder.root.join(&found.name), options)?;
-            sum.add(found.name.to_string_lossy().into_owned(), one, &mut dtypes);
+        for weights in folder.weights() {
+            let one = of_file(&folder.root.join(&weights.name), options)?;
+            sum.add(weights.name.to_string_lossy().into_owned(), one, &mut found);
         }
         for other in folder.others() {
             sum.copied += 1;
@@ -92,9 +93,9 @@ pub fn estimate(input: &Path, options: &CompressOptions) -> Result<Estimate> {
         }
     } else {
         let name = input.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        sum.add(name, of_file(input, options)?, &mut dtypes);
+        sum.add(name, of_file(input, options)?, &mut found);
     }
-    sum.dtypes = kept::merged(dtypes);
+    sum.dtypes = dtypes::merged(found);
     Ok(sum)
 }
 
@@ -136,16 +137,24 @@ fn of_mapped(input: &MappedFile, options: &CompressOptions) -> Result<Told> {
     }
     // One way to decide is enough to tell about how much is gained.
     let Some(variant) = choice::variants(options).into_iter().next() else {
-        return Ok(kept_whole(&header, input_bytes));
+        return Ok(kept_whole(&header, input_bytes, options));
     };
     let schemes = SchemeChoice::new(options).schemes();
-    let is_takable = |tensor: &&TensorRecord| schemes.iter().any(|scheme| subject::takes(*scheme, tensor));
-    let takable: Vec<&TensorRecord> = header.tensors.iter().filter(is_takable).collect();
+    let takable: Vec<(&TensorRecord, &'static Element)> = header
+        .tensors
+        .iter()
+        .filter_map(|record| Some((record, subject::takable(&schemes, record)?)))
+        .collect();
     let each = SAMPLE.min(SAMPLES / (takable.len() as u64).max(1)).max(PIECE);
-    let samples: Vec<Vec<u8>> =
-        takable.par_iter().map(|record| sample(super::plan::data(input, &header, record), each)).collect();
+    let samples: Vec<Vec<u8>> = takable
+        .par_iter()
+        .map(|(record, _)| sample(super::plan::data(input, &header, record), each))
+        .collect();
     let reading = Reading::new(&schemes, Code::new(options), takable.len() <= MOST);
-    let read = takable.par_iter().zip(&samples).map(|(record, sample)| reading.read(record, sample));
+    let read = takable
+        .par_iter()
+        .zip(&samples)
+        .map(|((record, element), sample)| reading.read(record, element, sample));
     let mut subjects: Vec<Subject<'_>> = read.collect();
     sharing::plant_seeds(&mut subjects);
     let deflated = candidates::deflated(&subjects, &schemes);
@@ -171,45 +180,39 @@ fn of_mapped(input: &MappedFile, options: &CompressOptions) -> Result<Told> {
     for record in &others {
         predicted = predicted.saturating_add(file_header::stored_bytes(&file_header::kept_entry(record)));
     }
-    let mut told = kept_whole(&header, input_bytes);
+    let mut told = kept_whole(&header, input_bytes, options);
     told.sampled_bytes = samples.iter().map(|sample| sample.len() as u64).sum();
     // Where nothing is gained in all, the file is kept with its header and a manifest.
     if !compressed.is_empty() && predicted < told.predicted_bytes {
         told.predicted_bytes = predicted;
-        told.dtypes = kept::kept_by_dtype(others);
-        told.dtypes.extend(kept::compressed(compressed));
+        told.dtypes = dtypes::kept(others, options.scheme);
+        told.dtypes.extend(dtypes::compressed(compressed));
     }
     Ok(told)
 }
 
 /// What is told of a file that is kept as it is.
-fn kept_whole(header: &Header, input_bytes: u64) -> Told {
+fn kept_whole(header: &Header, input_bytes: u64, options: &CompressOptions) -> Told {
     Told {
         input_bytes,
         predicted_bytes: input_bytes.saturating_add(FRAME),
         sampled_bytes: 0,
-        dtypes: kept::kept_by_dtype(&header.tensors),
+        dtypes: dtypes::kept(&header.tensors, options.scheme),
         is_compressed: false,
     }
 }
 
 fn already_compressed(path: &Path, bytes: u64) -> Result<Told> {
     let file = CompressedFile::open(path)?;
-    let mut dtypes = kept::kept_by_dtype(file.kept().map(|kept| kept.record));
-    for tensor in file.tensors() {
-        dtypes.push(DtypeSummary {
-            dtype: tensor.dtype().to_owned(),
-            tensors: 1,
-            bytes: tensor.original_bytes(),
-            compressed: true,
-            why: "they are compressed already".to_owned(),
-        });
+    let mut found = dtypes::of_container(&file);
+    for one in found.iter_mut().filter(|one| one.compressed) {
+        one.why = "they are compressed already".to_owned();
     }
     Ok(Told {
         input_bytes: bytes,
         predicted_bytes: bytes,
         sampled_bytes: 0,
-        dtypes: kept::merged(dtypes),
+        dtypes: found,
         is_compressed: true,
     })
 }
@@ -217,20 +220,19 @@ fn already_compressed(path: &Path, bytes: u64) -> Result<Told> {
 /// What a tensor is likely to take compressed, with what is said of it, but without its codebook.
 fn compressed_bytes(one: &Candidate<'_>, aim: Aim, deflated: Deflated) -> u64 {
     let (subject, scheme) = (one.subject, one.scheme);
-    if subject.elements() == subject.record.bytes() {
+    if subject.bytes() == subject.record.bytes() {
         // The sample is the tensor, so what it takes can be known: padding is much of a tiny one.
-        if let Ok(encoded) = scheme.encode_for(subject.data, &one.codebook.codebook, aim) {
+        if let Ok(encoded) = scheme.encode_for(subject.numbers(), &one.codebook.codebook, aim) {
             let lengths = encoded.parts.iter().map(|part| padded(part.bytes.len() as u64));
             return one.bytes_with(lengths.fold(0, u64::saturating_add), deflated);
         }
     }
-    let symbols = scheme.symbol_histogram(subject.data);
-    let sampled = scheme.encoded_bytes(subject.elements(), &symbols, &one.codebook.codebook);
-    let padding = 16 * scheme.part_specs().len() as u64;
-    let parts = subject
-        .of_whole(sampled)
-        .saturating_add(scheme.chunk_bytes(subject.record.bytes(), aim))
-        .saturating_add(padding);
+    let symbols = scheme.symbol_histogram(subject.numbers());
+    let sampled = subject.encoded_bytes(scheme, &symbols, &one.codebook.codebook);
+    let padding = 16 * scheme.part_specs(&subject.split).len() as u64;
+    let units = subject.record.bytes() / subject.split.element.bytes as u64;
+    let parts =
+        subject.of_whole(sampled).saturating_add(scheme.chunk_bytes(units, aim)).saturating_add(padding);
     one.bytes_with(parts, deflated)
 }
 

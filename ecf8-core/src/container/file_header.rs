@@ -9,7 +9,7 @@ use super::{
 use crate::checksum::{checksum, to_hex};
 use crate::header::{Entry, LENGTH_BYTES, TensorRecord, entry_json_len, header_json, name_json_len};
 use crate::int;
-use crate::layout::{PartType, Scheme};
+use crate::layout::{PartSpec, PartType};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use safetensors::Dtype;
@@ -40,9 +40,8 @@ pub(super) fn stored_dtype(part: PartType) -> Dtype {
 }
 
 /// The tensors that a compressed tensor's parts are stored as, if not in the pool.
-fn part_entries(scheme: &dyn Scheme, prefix: &str, lengths: &[u64]) -> Vec<Entry> {
-    let specs = scheme.part_specs().iter().zip(lengths);
-    let entries = specs.map(|(spec, length)| {
+fn part_entries(specs: &[PartSpec], prefix: &str, lengths: &[u64]) -> Vec<Entry> {
+    let entries = specs.iter().zip(lengths).map(|(spec, length)| {
         let bytes = padded(*length);
         Entry {
             name: format!("{prefix}.{}", spec.name),
@@ -77,12 +76,12 @@ pub(super) fn stored_bytes(entry: &Entry) -> u64 {
 /// What a compressed tensor takes, without its codebook: parts, header entries, checksums, and about what the manifest
 /// says of it. `parts` are the bytes of all parts, if that is not the sum of its lengths.
 pub(super) fn compressed_bytes(
-    scheme: &dyn Scheme,
+    specs: &[PartSpec],
     entry: &TensorEntry,
     parts: Option<u64>,
     deflated: Deflated,
 ) -> u64 {
-    let stored = part_entries(scheme, &entry.name, &entry.lengths);
+    let stored = part_entries(specs, &entry.name, &entry.lengths);
     let sum = stored.iter().fold(0, |sum: u64, part| sum.saturating_add(part.bytes));
     let described = if entry.pooled {
         deflated.bytes(serde_json::to_string(entry).map_or(0, |json| json.len() as u64 + 1))
@@ -156,14 +155,14 @@ fn manifest_bytes(entry: &TensorEntry) -> u64 {
 
 /// What the planned tensors became, or may become at most.
 pub(super) struct Outcome {
-    /// The compressed tensors in the order of their data, with their schemes.
-    pub(super) tensors: Vec<(&'static dyn Scheme, TensorEntry)>,
+    /// The compressed tensors in the order of their data, with what their parts are.
+    pub(super) tensors: Vec<(&'static [PartSpec], TensorEntry)>,
     /// The others in the order of their data.
     pub(super) kept: Vec<TensorRecord>,
 }
 
-/// A compressed tensor: its scheme and its entry in the manifest.
-type Compressed<'a> = (&'static dyn Scheme, &'a TensorEntry);
+/// A compressed tensor: what its parts are, and its entry in the manifest.
+type Compressed<'a> = (&'static [PartSpec], &'a TensorEntry);
 
 /// Everything of a container that is not a tensor's data.
 pub(super) struct Description {
@@ -179,7 +178,7 @@ impl Description {
     /// Describes an outcome of a plan.
     pub(super) fn new(plan: &Plan<'_>, outcome: &Outcome) -> io::Result<Self> {
         let tensors: Vec<Compressed<'_>> =
-            outcome.tensors.iter().map(|(scheme, entry)| (*scheme, entry)).collect();
+            outcome.tensors.iter().map(|(specs, entry)| (*specs, entry)).collect();
         let guard = outcome.tensors.first().map(|(_, entry)| entry.name.as_str());
         Self::guarded_by(guard, plan, &tensors, &outcome.kept, false)
     }
@@ -206,7 +205,9 @@ impl Description {
             .tensors
             .iter()
             .zip(&mut entries)
-            .map(|(planned, entry)| (planned.scheme, entry.take().unwrap_or(&planned.entry)))
+            .map(|(planned, entry)| {
+                (planned.scheme.part_specs(&planned.split), entry.take().unwrap_or(&planned.entry))
+            })
             .collect();
         Self::guarded_by(guard, plan, &tensors, &plan.kept, true)
     }
@@ -275,12 +276,12 @@ impl Description {
 fn stored_entries(plan: &Plan<'_>, tensors: &[Compressed<'_>], kept: &[TensorRecord]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut pool = 0u64;
-    for (scheme, entry) in tensors {
+    for (specs, entry) in tensors {
         if entry.pooled {
             pool = entry.lengths.iter().fold(pool, |sum, length| sum.saturating_add(padded(*length)));
         } else {
             let prefix = entry.prefix.as_deref().unwrap_or(&entry.name);
-            entries.extend(part_entries(*scheme, prefix, &entry.lengths));
+            entries.extend(part_entries(specs, prefix, &entry.lengths));
         }
     }
     if plan.has_pool() {

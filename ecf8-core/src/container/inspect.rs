@@ -1,6 +1,6 @@
 //! What compression achieved, from what a container says about itself.
 
-use super::kept::{self, DtypeSummary};
+use super::dtypes::{self, DtypeSummary};
 use super::{CompressedFile, Model};
 use crate::codebook::Codebook;
 use crate::histogram::Histogram;
@@ -23,8 +23,8 @@ pub struct Inspection {
     pub kept_tensors: usize,
     /// Bytes of their data.
     pub kept_bytes: u64,
-    /// They by dtype, and why they are kept.
-    pub kept: Vec<DtypeSummary>,
+    /// All tensors by dtype: what those take that are compressed, and why others are kept.
+    pub dtypes: Vec<DtypeSummary>,
     /// What sharing codebooks would change.
     pub codebooks: CodebookComparison,
     /// The compressed tensors.
@@ -59,8 +59,8 @@ pub struct TensorInspection {
     pub scheme: &'static str,
     /// Code lengths of its symbols, one base-36 digit each.
     pub codebook: String,
-    /// Entropy of its exponents, in bits.
-    pub exponent_entropy_bits: f64,
+    /// Entropy of its exponents, in bits; none if its numbers are no floats.
+    pub exponent_entropy_bits: Option<f64>,
     /// Entropy of its bytes, in bits.
     pub byte_entropy_bits: f64,
     /// Bytes in the original.
@@ -87,7 +87,7 @@ pub fn inspect(model: &Model) -> Inspection {
         file_bytes: 0,
         kept_tensors: 0,
         kept_bytes: 0,
-        kept: Vec::new(),
+        dtypes: Vec::new(),
         codebooks: CodebookComparison { count: 0, per_tensor_bytes: 0, shared_bytes: 0 },
         tensors: Vec::new(),
     };
@@ -98,14 +98,14 @@ pub fn inspect(model: &Model) -> Inspection {
         sum.file_original_bytes = sum.file_original_bytes.saturating_add(file.original_bytes());
         sum.kept_tensors += file.kept().len();
         sum.kept_bytes += file.kept().map(|kept| kept.record.bytes()).sum::<u64>();
-        sum.kept.extend(kept::kept_by_dtype(file.kept().map(|kept| kept.record)));
+        sum.dtypes.extend(dtypes::of_container(file));
         let codebooks = compare_codebooks(file);
         sum.codebooks.count += codebooks.count;
         sum.codebooks.per_tensor_bytes =
             sum.codebooks.per_tensor_bytes.saturating_add(codebooks.per_tensor_bytes);
         sum.codebooks.shared_bytes = sum.codebooks.shared_bytes.saturating_add(codebooks.shared_bytes);
     }
-    sum.kept = kept::merged(std::mem::take(&mut sum.kept));
+    sum.dtypes = dtypes::merged(std::mem::take(&mut sum.dtypes));
     sum.original_bytes =
         sum.tensors.iter().fold(0, |bytes, tensor| bytes.saturating_add(tensor.original_bytes));
     sum.compressed_bytes = sum.file_bytes - sum.kept_bytes;
@@ -122,7 +122,7 @@ fn tensors(file: &CompressedFile, name: &str) -> Vec<TensorInspection> {
         elements: tensor.elements(),
         scheme: tensor.scheme().name(),
         codebook: tensor.codebook().to_text(),
-        exponent_entropy_bits: tensor.exponents().entropy_bits(),
+        exponent_entropy_bits: tensor.exponent_entropy_bits(),
         byte_entropy_bits: tensor.byte_entropy_bits(),
         original_bytes: tensor.original_bytes(),
         compressed_bytes: tensor.stored_bytes(),
@@ -133,10 +133,10 @@ fn tensors(file: &CompressedFile, name: &str) -> Vec<TensorInspection> {
 
 fn compare_codebooks(file: &CompressedFile) -> CodebookComparison {
     let (mut own, mut all) = (0u64, Histogram::default());
-    for tensor in file.tensors() {
-        let codebook = Codebook::huffman(tensor.exponents(), crate::layout::exponent_gap::MAX_LEN);
-        own = own.saturating_add(codebook.cost_bits(tensor.exponents()).div_ceil(8));
-        all.add(tensor.exponents());
+    for exponents in file.tensors().filter_map(|tensor| tensor.exponents()) {
+        let codebook = Codebook::huffman(exponents, crate::layout::exponent_gap::MAX_LEN);
+        own = own.saturating_add(codebook.cost_bits(exponents).div_ceil(8));
+        all.add(exponents);
     }
     let shared = Codebook::huffman(&all, crate::layout::exponent_gap::MAX_LEN);
     let symbols = all.alphabet();

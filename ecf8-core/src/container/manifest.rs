@@ -1,6 +1,7 @@
 //! The manifest: the JSON under the key `ecf8` of `__metadata__`. FORMAT.md specifies every key.
 
 use super::verbatim::Verbatim;
+use crate::element::{Element, Plane, Split};
 use crate::histogram::Histogram;
 use crate::layout::Encoded;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -85,12 +86,38 @@ pub(super) struct TensorEntry {
     pub(super) pooled: bool,
     /// Bytes of each part, without padding.
     pub(super) lengths: Vec<u64>,
+    /// The exponent that the field 0 stands for, where four bits of exponents of eight are coded.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) least_exponent: u8,
+    /// What becomes of each byte of its numbers, the most significant first, where the first is not coded or others are not stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) planes: Option<Vec<PlaneEntry>>,
     /// Of the original bytes.
     pub(super) checksum: String,
-    /// How often each exponent occurs.
-    pub(super) exponents: Histogram,
+    /// How often each exponent of 4 bits occurs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) exponents: Option<Histogram>,
+    /// Entropy of longer or shorter exponents, in bits per number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) exponent_entropy: Option<f64>,
     /// Entropy of the bytes, in bits per byte.
     pub(super) byte_entropy: f64,
+}
+
+/// What becomes of one byte of each number: a word, or the byte itself where all have the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum PlaneEntry {
+    Constant(u8),
+    Other(String),
+}
+
+const CODED: &str = "coded";
+const STORED: &str = "stored";
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u8) -> bool {
+    *number == 0
 }
 
 /// Parameters of a scheme, by name: a few, in order. A list, because a file may have very many tensors.
@@ -129,13 +156,40 @@ impl<'de> Deserialize<'de> for Params {
 }
 
 impl TensorEntry {
+    /// Notes how its numbers are split, as far as that is not usual.
+    pub(super) fn describe_split(&mut self, split: &Split) {
+        self.least_exponent = split.least_exponent;
+        let entry = |plane: &Plane| match plane {
+            Plane::Coded => PlaneEntry::Other(CODED.to_owned()),
+            Plane::Stored => PlaneEntry::Other(STORED.to_owned()),
+            Plane::Constant(byte) => PlaneEntry::Constant(*byte),
+        };
+        let is_usual = split.planes == Split::usual(split.element).planes;
+        self.planes = (!is_usual).then(|| split.planes.iter().map(entry).collect());
+    }
+
+    /// How its numbers of this type are split, if that is known and possible.
+    pub(super) fn split(&self, element: &'static Element) -> Option<Split> {
+        let mut split = Split { least_exponent: self.least_exponent, ..Split::usual(element) };
+        if let Some(planes) = &self.planes {
+            let plane = |plane: &PlaneEntry| match plane {
+                PlaneEntry::Constant(byte) => Some(Plane::Constant(*byte)),
+                PlaneEntry::Other(word) if word == CODED => Some(Plane::Coded),
+                PlaneEntry::Other(word) if word == STORED => Some(Plane::Stored),
+                PlaneEntry::Other(_) => None,
+            };
+            split.planes = planes.iter().map(plane).collect::<Option<_>>()?;
+        }
+        split.is_possible().then_some(split)
+    }
+
     /// Takes over how the tensor was encoded: the parts' lengths, and parameters that are not the scheme's defaults.
     pub(super) fn describe(&mut self, encoded: &Encoded<'_>) {
         self.lengths = encoded.parts.iter().map(|part| part.bytes.len() as u64).collect();
-        let defaults = encoded.scheme.default_params();
+        let specs = encoded.scheme.params();
         let differing = encoded.params.iter().filter_map(|(name, value)| {
-            let (known, usual) = defaults.iter().find(|(known, _)| known == name)?;
-            (value != usual).then_some((*known, *value))
+            let spec = specs.iter().find(|spec| spec.name == name)?;
+            (*value != spec.usual).then_some((spec.name, *value))
         });
         self.params = Params::of(differing);
     }

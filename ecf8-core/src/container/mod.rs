@@ -15,7 +15,7 @@
 //! | `reader`, `validate` | a container opened, its manifest checked against its header |
 //! | `pieces` | a tensor's original bytes, in little memory however large it is |
 //! | `integrity`, `against` | checksums of what is stored; comparison with an original |
-//! | `estimate`, `kept` | what compressing would give, told from samples; what is kept, and why |
+//! | `estimate`, `dtypes` | what compressing would give, told from samples; what becomes of which dtype, and why |
 //! | `tuning_cache` | what lies beside containers and is no part of them |
 //! | `model`, `inspect`, `costs` | one file or many as a whole; sizes and entropies; what other codes would cost |
 
@@ -27,12 +27,12 @@ mod compress;
 mod costs;
 mod decompress;
 mod directory;
+mod dtypes;
 mod estimate;
 mod file_header;
 mod folder;
 mod inspect;
 mod integrity;
-mod kept;
 mod limits;
 mod manifest;
 mod model;
@@ -51,13 +51,13 @@ mod verbatim;
 pub use against::verify_against;
 pub use costs::{CodeCost, code_costs};
 pub use directory::{CompressOptions, FileReport, Report, compress, decompress};
+pub use dtypes::{DtypeSummary, Role};
 pub use estimate::{Estimate, FileEstimate, estimate};
 pub use inspect::{CodebookComparison, Inspection, TensorInspection, inspect};
-pub use kept::DtypeSummary;
 pub use model::{Model, OtherFiles};
 pub use output::abandon_outputs;
 pub use progress::Progress;
-pub use reader::{CompressedFile, CompressedTensor, KeptTensor};
+pub use reader::{CompressedFile, CompressedTensor, KeptTensor, UnknownTensor};
 pub use tuning_cache::tuning_cache_beside;
 
 /// The version of the format that is written and read here.

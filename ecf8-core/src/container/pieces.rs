@@ -2,7 +2,7 @@
 
 use super::{CompressedFile, CompressedTensor};
 use crate::checksum::Checksum;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::ops::ControlFlow;
 
 /// Bytes of a kept tensor that are copied at once.
@@ -21,7 +21,7 @@ impl CompressedFile {
         match (self.tensor(name), self.kept_index(name)) {
             (Some(tensor), _) => tensor.decode_pieces(take),
             (None, Some(index)) => self.map.or_changed(self.copy_kept(index, take)),
-            (None, None) => Err(Error::NoTensor { path: self.path().to_owned(), tensor: name.to_owned() }),
+            (None, None) => Err(self.unreadable(name)),
         }
     }
 

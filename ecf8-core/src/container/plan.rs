@@ -13,6 +13,7 @@ use super::{
 use crate::checksum::{checksum, to_hex};
 use crate::codebook::Codebook;
 use crate::codebook::cluster::MOST;
+use crate::element::{Element, Split};
 use crate::error::{Error, Result};
 use crate::header::{Header, TensorRecord};
 use crate::int;
@@ -54,6 +55,7 @@ pub(super) struct Plan<'a> {
 pub(super) struct Planned {
     pub(super) record: TensorRecord,
     pub(super) scheme: &'static dyn Scheme,
+    pub(super) split: Split,
     pub(super) codebook: Codebook,
     /// Its entry, with upper bounds for the parts' lengths and the parameters.
     pub(super) entry: TensorEntry,
@@ -101,9 +103,9 @@ pub(super) fn require_plain(input: &MappedFile, header: &Header) -> Result<()> {
 
 /// Reads every tensor which a scheme could take, and decides. Advances `progress` by the data's bytes, and by
 /// [`sharing_steps`] more.
-pub(super) fn plan<'a>(
-    input: &MappedFile,
-    header: &Header,
+pub(super) fn plan<'a, 'h>(
+    input: &'h MappedFile,
+    header: &'h Header,
     json: &'a [u8],
     options: &CompressOptions,
     progress: &dyn Progress,
@@ -111,16 +113,21 @@ pub(super) fn plan<'a>(
     require_plain(input, header)?;
     let choice = SchemeChoice::new(options);
     let schemes = choice.schemes();
-    let is_takable = |tensor: &&TensorRecord| schemes.iter().any(|scheme| subject::takes(*scheme, tensor));
-    let takable: Vec<&TensorRecord> = header.tensors.iter().filter(is_takable).collect();
-    let bytes: u64 = takable.iter().map(|record| record.bytes()).sum();
+    let takable: Vec<(&TensorRecord, &'static Element)> = header
+        .tensors
+        .iter()
+        .filter_map(|record| Some((record, subject::takable(&schemes, record)?)))
+        .collect();
+    let bytes: u64 = takable.iter().map(|(record, _)| record.bytes()).sum();
     progress.advance(header.data_bytes() - bytes);
     let reading = Reading::new(&schemes, Code::new(options), takable.len() <= MOST);
     let mut subjects: Vec<Subject<'_>> = Vec::with_capacity(takable.len());
-    for batch in batches(&takable, BATCH_BYTES, |record| record.bytes()) {
-        let read = batch.par_iter().map(|record| reading.read(record, data(input, header, record)));
+    for batch in batches(&takable, BATCH_BYTES, |(record, _)| record.bytes()) {
+        let read = batch
+            .par_iter()
+            .map(|(record, element)| reading.read(record, element, data(input, header, record)));
         subjects.par_extend(read);
-        progress.advance(batch.iter().map(|record| record.bytes()).sum());
+        progress.advance(batch.iter().map(|(record, _)| record.bytes()).sum());
     }
     progress.stage(&format!("sharing codebooks of {}", input.path().display()));
     sharing::plant_seeds(&mut subjects);
@@ -229,7 +236,8 @@ impl<'a, 'h> Planner<'a, 'h> {
 /// What the data of all tensors that some scheme takes are likely to become.
 fn estimate(candidates: &Candidates<'_>, aim: Aim) -> u64 {
     let likely = |one: &Candidate<'_>| {
-        let parts = one.likely.unwrap_or_default() + one.scheme.chunk_bytes(one.subject.record.bytes(), aim);
+        let units = one.subject.numbers().units();
+        let parts = one.likely.unwrap_or_default().saturating_add(one.scheme.chunk_bytes(units, aim));
         parts.saturating_add(one.codebook.bytes_each)
     };
     let compressed = candidates.list.iter().map(likely).fold(0, u64::saturating_add);
@@ -253,12 +261,14 @@ impl Plan<'_> {
             let mut planned = Planned {
                 record: candidate.subject.record.clone(),
                 scheme: candidate.scheme,
+                split: candidate.subject.split.clone(),
                 entry: candidate.entry(),
                 likely: candidate.likely,
                 codebook: candidate.codebook.codebook,
             };
             if !planned.entry.pooled {
-                let suffixes: Vec<&str> = planned.scheme.part_specs().iter().map(|part| part.name).collect();
+                let parts = planned.scheme.part_specs(&planned.split);
+                let suffixes: Vec<&str> = parts.iter().map(|part| part.name).collect();
                 let prefix = claim_prefix(&planned.record.name, &suffixes, taken);
                 planned.entry.prefix = Some(prefix).filter(|prefix| *prefix != planned.record.name);
             }

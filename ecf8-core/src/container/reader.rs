@@ -5,6 +5,7 @@ use super::manifest::inflate;
 use super::validate::{self, Form, Original, Validated};
 use crate::checksum::checksum;
 use crate::codebook::Codebook;
+use crate::element::Split;
 use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
 use crate::histogram::Histogram;
@@ -25,6 +26,7 @@ pub struct CompressedFile {
     pub(super) original: Original,
     pub(super) form: Form,
     pub(super) stored: Vec<Stored>,
+    pub(super) unknown: Vec<UnknownTensor>,
     pub(super) codebooks: Vec<Codebook>,
     /// Indices into the header's tensors.
     pub(super) kept: Vec<usize>,
@@ -35,6 +37,20 @@ pub struct CompressedFile {
 enum Place {
     Stored(usize),
     Kept(usize),
+    Unknown(usize),
+}
+
+/// A compressed tensor that this version cannot read: it was written by a later one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownTensor {
+    /// Its name.
+    pub name: String,
+    /// Its dtype in the original.
+    pub dtype: String,
+    /// Its dimensions.
+    pub shape: Vec<u64>,
+    /// What of it is unknown, for people.
+    pub why: String,
 }
 
 /// A compressed tensor as the manifest describes it, checked.
@@ -44,13 +60,18 @@ pub(super) struct Stored {
     pub(super) dtype: String,
     pub(super) shape: Vec<u64>,
     pub(super) scheme: &'static dyn Scheme,
+    pub(super) split: Split,
     /// One map in memory for all tensors that have the same.
     pub(super) params: Arc<BTreeMap<String, u64>>,
     pub(super) codebook: usize,
     pub(super) parts: Vec<StoredPart>,
+    /// Numbers in it.
     pub(super) elements: u64,
+    /// Units of its number type, see [`Element::units`](crate::element::Element::units).
+    pub(super) units: u64,
     pub(super) checksum: u64,
-    pub(super) exponents: Histogram,
+    pub(super) exponents: Option<Histogram>,
+    pub(super) exponent_entropy: Option<f64>,
     pub(super) byte_entropy: f64,
 }
 
@@ -91,13 +112,16 @@ impl CompressedFile {
         let map = MappedFile::open(path)?.without_handle();
         let read = Self::read(&map);
         let (header, validated) = map.or_changed(read)?;
-        let Validated { original, form, stored, codebooks, kept } = validated;
-        let mut by_name = HashMap::with_capacity(stored.len() + kept.len());
+        let Validated { original, form, stored, unknown, codebooks, kept } = validated;
+        let mut by_name = HashMap::with_capacity(stored.len() + unknown.len() + kept.len());
+        by_name.extend(
+            unknown.iter().enumerate().map(|(index, unknown)| (unknown.name.clone(), Place::Unknown(index))),
+        );
         by_name.extend(
             stored.iter().enumerate().map(|(index, stored)| (stored.name.clone(), Place::Stored(index))),
         );
         by_name.extend(kept.iter().map(|index| (header.tensors[*index].name.clone(), Place::Kept(*index))));
-        Ok(Self { map, header, original, form, stored, codebooks, kept, by_name })
+        Ok(Self { map, header, original, form, stored, unknown, codebooks, kept, by_name })
     }
 
     fn read(map: &MappedFile) -> Result<(Header, Validated)> {
@@ -145,7 +169,7 @@ impl CompressedFile {
     pub fn tensor(&self, name: &str) -> Option<CompressedTensor<'_>> {
         match self.by_name.get(name)? {
             Place::Stored(index) => Some(CompressedTensor { file: self, stored: &self.stored[*index] }),
-            Place::Kept(_) => None,
+            Place::Kept(_) | Place::Unknown(_) => None,
         }
     }
 
@@ -159,7 +183,7 @@ impl CompressedFile {
     pub fn kept_tensor(&self, name: &str) -> Option<KeptTensor<'_>> {
         match self.by_name.get(name)? {
             Place::Kept(index) => Some(self.kept_at(*index)),
-            Place::Stored(_) => None,
+            Place::Stored(_) | Place::Unknown(_) => None,
         }
     }
 
@@ -167,7 +191,7 @@ impl CompressedFile {
     pub(super) fn kept_index(&self, name: &str) -> Option<usize> {
         match self.by_name.get(name)? {
             Place::Kept(index) => Some(*index),
-            Place::Stored(_) => None,
+            Place::Stored(_) | Place::Unknown(_) => None,
         }
     }
 
@@ -195,8 +219,33 @@ impl CompressedFile {
                 self.map.or_changed(self.verify_stored(*index))?;
                 Ok(Cow::Borrowed(self.data(*index)))
             }
-            None => Err(Error::NoTensor { path: self.path().to_owned(), tensor: name.to_owned() }),
+            Some(Place::Unknown(_)) | None => Err(self.unreadable(name)),
         }
+    }
+
+    /// The error that no tensor of this name can be read: there is none, or it is unknown how.
+    pub(super) fn unreadable(&self, name: &str) -> Error {
+        let (path, tensor) = (self.path().to_owned(), name.to_owned());
+        match self.by_name.get(name) {
+            Some(Place::Unknown(index)) => {
+                Error::UnknownTensor { path, tensor, why: self.unknown[*index].why.clone() }
+            }
+            _ => Error::NoTensor { path, tensor },
+        }
+    }
+
+    /// The compressed tensors that this version cannot read.
+    #[must_use]
+    pub fn unknown(&self) -> &[UnknownTensor] {
+        &self.unknown
+    }
+
+    /// Checks that this version can read all tensors.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTensor`] for the first that it cannot read.
+    pub fn require_known(&self) -> Result<()> {
+        self.unknown.first().map_or(Ok(()), |unknown| Err(self.unreadable(&unknown.name)))
     }
 
     /// The header of the original file, without the 8 bytes of its length, checked against its checksum.
@@ -296,10 +345,22 @@ impl<'a> CompressedTensor<'a> {
         self.stored.checksum
     }
 
-    /// How often each exponent occurs, as counted when it was compressed.
+    /// How its numbers are split.
     #[must_use]
-    pub fn exponents(&self) -> &'a Histogram {
-        &self.stored.exponents
+    pub fn split(&self) -> &'a Split {
+        &self.stored.split
+    }
+
+    /// How often each exponent of 4 bits occurs, as counted when it was compressed.
+    #[must_use]
+    pub fn exponents(&self) -> Option<&'a Histogram> {
+        self.stored.exponents.as_ref()
+    }
+
+    /// Entropy of its exponents in bits per number, as measured when it was compressed; `None` if its numbers are no floats.
+    #[must_use]
+    pub fn exponent_entropy_bits(&self) -> Option<f64> {
+        self.stored.exponents.as_ref().map(Histogram::entropy_bits).or(self.stored.exponent_entropy)
     }
 
     /// Entropy of its bytes in bits per byte, as measured when it was compressed.
@@ -311,7 +372,7 @@ impl<'a> CompressedTensor<'a> {
     /// Bytes that it has in the original file.
     #[must_use]
     pub fn original_bytes(&self) -> u64 {
-        self.stored.elements.saturating_mul(self.stored.scheme.format().bytes_per_element() as u64)
+        self.stored.units.saturating_mul(self.stored.split.element.bytes as u64)
     }
 
     /// Bytes that its parts take in this file, padding included.
@@ -323,7 +384,7 @@ impl<'a> CompressedTensor<'a> {
     /// Its parts, borrowed from the mapped file.
     #[must_use]
     pub fn encoded(&self) -> Encoded<'a> {
-        let specs = self.stored.scheme.part_specs().iter();
+        let specs = self.stored.scheme.part_specs(&self.stored.split).iter();
         let bytes = |part: &StoredPart| {
             &self.file.data(part.tensor)[int::index(part.begin)..int::index(part.begin + part.length)]
         };
@@ -334,7 +395,8 @@ impl<'a> CompressedTensor<'a> {
         });
         Encoded {
             scheme: self.stored.scheme,
-            elements: self.stored.elements,
+            split: self.stored.split.clone(),
+            elements: self.stored.units,
             codebook: self.codebook().clone(),
             params: (*self.stored.params).clone(),
             parts: parts.collect(),
@@ -350,8 +412,8 @@ impl<'a> CompressedTensor<'a> {
         self.or_changed(decoded.and_then(|data| self.check(&data).map(|()| data)))
     }
 
-    /// So many of its original bytes, for elements of one byte, from element `first` on. Decodes little more than these, where
-    /// the scheme's layout permits; there is no checksum of a part of a tensor.
+    /// As many of its original bytes as `out` has room for, from unit `first` of its number type on. Decodes little more than these,
+    /// where the scheme's layout permits; there is no checksum of a part of a tensor.
     ///
     /// # Errors
     /// If its parts are damaged there, or it has not so many elements.

@@ -4,8 +4,9 @@ use super::CompressOptions;
 use super::subject::Subject;
 use crate::codebook::Codebook;
 use crate::codebook::cluster::{self, MOST, Sharing, share};
+use crate::element::Split;
 use crate::histogram::Histogram;
-use crate::layout::Scheme;
+use crate::layout::{Counted, Scheme};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ const SPARSE_CHARACTERS: usize = 3;
 pub(super) enum Code {
     /// By the scheme's own judgement.
     Judged,
-    /// To so many bits.
+    /// To this many bits.
     Within(u8),
     /// To what takes the fewest bytes, those of the codebook included.
     Smallest,
@@ -64,6 +65,7 @@ impl SharedCodebook {
 }
 
 /// The codebooks of some tensors.
+#[derive(Default)]
 pub(super) struct Codebooks {
     /// Which of them each tensor has.
     pub(super) of: Vec<usize>,
@@ -82,14 +84,15 @@ fn text_bytes(text: &str) -> u64 {
 }
 
 /// The best codebook for a histogram.
-pub(super) fn codebook(scheme: &dyn Scheme, histogram: &Histogram, code: Code) -> Codebook {
+pub(super) fn codebook(scheme: &dyn Scheme, split: &Split, histogram: &Histogram, code: Code) -> Codebook {
     match code {
         Code::Judged => scheme.codebook(histogram),
         Code::Within(limit) => scheme.codebook_within(histogram, limit),
         Code::Smallest => {
             let codebooks = scheme.code_bits().rev().map(|limit| scheme.codebook_within(histogram, limit));
             let bytes = |codebook: &Codebook| {
-                scheme.encoded_bytes(0, histogram, codebook).saturating_add(stored_bytes(codebook))
+                let counted = Counted { elements: 0, histogram, outside: 0 };
+                scheme.encoded_bytes(split, &counted, codebook).saturating_add(stored_bytes(codebook))
             };
             codebooks.min_by_key(bytes).unwrap_or_else(|| scheme.codebook(histogram))
         }
@@ -99,7 +102,8 @@ pub(super) fn codebook(scheme: &dyn Scheme, histogram: &Histogram, code: Code) -
 /// Tells tensors apart that are too many to be compared one by one.
 pub(super) fn plant_seeds(subjects: &mut [Subject<'_>]) {
     if subjects.len() > MOST {
-        let exponents: Vec<&Histogram> = subjects.iter().map(|subject| &subject.exponents).collect();
+        let exponents: Vec<&Histogram> =
+            subjects.iter().map(|subject| subject.exponents.as_ref().unwrap_or(&subject.coded)).collect();
         let seeds = cluster::seeds(&exponents);
         subjects.iter_mut().zip(seeds).for_each(|(subject, seed)| subject.seed = seed);
     }
@@ -115,7 +119,10 @@ pub(super) fn codebooks(
     scheme: &'static dyn Scheme,
     rules: &Rules,
 ) -> Codebooks {
-    let symbols = |subject: &&Subject<'_>| codebook(scheme, &subject.symbols(index, scheme), rules.code);
+    let Some(split) = subjects.first().map(|subject| &subject.split) else { return Codebooks::default() };
+    let symbols = |subject: &&Subject<'_>| {
+        codebook(scheme, &subject.split, &subject.symbols(index, scheme), rules.code)
+    };
     if !scheme.shares() {
         let codebooks: Vec<Codebook> = subjects.par_iter().map(symbols).collect();
         let of: Vec<usize> = (0..codebooks.len()).collect();
@@ -141,7 +148,7 @@ pub(super) fn codebooks(
             sum(scheme, members.map(|(sum, _)| sum.as_ref()))
         })
         .collect();
-    let codebooks = groups.par_iter().map(|sum| codebook(scheme, sum, rules.code)).collect();
+    let codebooks = groups.par_iter().map(|sum| codebook(scheme, split, sum, rules.code)).collect();
     let of: Vec<usize> = seeds.into_iter().map(|seed: usize| shared.groups[seed]).collect();
     Codebooks { codebooks: described(codebooks, &of), of, comparisons: shared.comparisons }
 }

@@ -4,9 +4,11 @@ use super::SMALL_BYTES;
 use super::file_header::{kept_entry, padded, stored_bytes};
 use super::sharing::{self, Code};
 use crate::checksum::checksum;
+use crate::codebook::Codebook;
+use crate::element::{self, Element, Numbers, Split};
 use crate::header::TensorRecord;
 use crate::histogram::Histogram;
-use crate::layout::Scheme;
+use crate::layout::{Counted, Scheme};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +19,7 @@ const HELD_FROM: u64 = 64 << 10;
 /// Bytes of histograms that are kept at most, over all tensors of a file; beyond, symbols are counted anew.
 const HELD_BYTES: u64 = 192 << 20;
 
-/// What the manifest says of a tensor takes at least so many bytes, deflated: its checksum alone is eight.
+/// The fewest bytes that the manifest takes to describe a tensor, deflated: its checksum alone is eight.
 const LEAST_DESCRIBED: u64 = 32;
 
 /// A tensor that some scheme takes.
@@ -25,10 +27,15 @@ pub(super) struct Subject<'a> {
     pub(super) record: &'a TensorRecord,
     /// Its bytes, or a sample of them.
     pub(super) data: &'a [u8],
+    /// How its numbers are split.
+    pub(super) split: Split,
     /// Of its bytes.
     pub(super) checksum: u64,
-    pub(super) exponents: Histogram,
-    /// In bits per byte.
+    /// Of its numbers, if they are floats.
+    pub(super) exponents: Option<Histogram>,
+    /// Of the bytes that are coded.
+    pub(super) coded: Histogram,
+    /// Of all bytes, in bits per byte.
     pub(super) byte_entropy: f64,
     /// What it takes where it is kept: data, header entry and checksum.
     pub(super) kept_bytes: u64,
@@ -64,22 +71,27 @@ impl<'s> Reading<'s> {
         Self { schemes, code, is_thorough, held: AtomicU64::new(0) }
     }
 
-    pub(super) fn read<'a>(&self, record: &'a TensorRecord, data: &'a [u8]) -> Subject<'a> {
-        let bytes = Histogram::of_bytes(data);
-        let byte_entropy = bytes.entropy_bits();
-        let format = self.schemes.first().map_or(&crate::format::E4M3, |scheme| scheme.format());
+    pub(super) fn read<'a>(
+        &self,
+        record: &'a TensorRecord,
+        element: &'static Element,
+        data: &'a [u8],
+    ) -> Subject<'a> {
+        let counts = element::counts(element, data);
         let mut subject = Subject {
             record,
             data,
             checksum: checksum(data),
-            exponents: bytes.exponents(format),
-            byte_entropy,
+            exponents: counts.exponents,
+            byte_entropy: counts.bytes.entropy_bits(),
+            coded: counts.planes.get(counts.split.coded_plane()).cloned().unwrap_or_default(),
+            split: counts.split,
             kept_bytes: stored_bytes(&kept_entry(record)),
             alone: Vec::new(),
             seed: 0,
         };
         let alone = |scheme: &&'static dyn Scheme| {
-            let can_gain = takes(*scheme, record) && subject.can_gain(*scheme);
+            let can_gain = scheme.takes(element) && subject.can_gain(*scheme);
             can_gain.then(|| self.alone(&subject, *scheme))
         };
         subject.alone = self.schemes.iter().map(alone).collect();
@@ -87,14 +99,14 @@ impl<'s> Reading<'s> {
     }
 
     fn alone(&self, subject: &Subject<'_>, scheme: &'static dyn Scheme) -> Alone {
-        let bytes = subject.elements();
+        let bytes = subject.bytes();
         if !self.is_thorough && bytes < HELD_FROM && scheme.shares() {
             let least = subject.least_parts(scheme).into_iter().fold(0, u64::saturating_add);
             return Alone { least, most: bytes.max(least), symbols: None };
         }
-        let symbols = scheme.symbol_histogram(subject.data);
-        let codebook = sharing::codebook(scheme, &symbols, self.code);
-        let least = scheme.encoded_bytes(bytes, &symbols, &codebook);
+        let symbols = scheme.symbol_histogram(subject.numbers());
+        let codebook = sharing::codebook(scheme, &subject.split, &symbols, self.code);
+        let least = subject.encoded_bytes(scheme, &symbols, &codebook);
         let most = least.saturating_add(sharing::stored_bytes(&codebook));
         let size = size_of_val(symbols.present()) as u64;
         let is_held = bytes >= HELD_FROM && self.held.fetch_add(size, Ordering::Relaxed) + size <= HELD_BYTES;
@@ -103,21 +115,37 @@ impl<'s> Reading<'s> {
 }
 
 impl Subject<'_> {
-    /// Elements that are looked at, of one byte each.
-    pub(super) fn elements(&self) -> u64 {
+    /// Bytes that are looked at.
+    pub(super) fn bytes(&self) -> u64 {
         self.data.len() as u64
+    }
+
+    /// The numbers that are looked at.
+    pub(super) fn numbers(&self) -> Numbers<'_> {
+        Numbers { split: &self.split, bytes: self.data }
+    }
+
+    /// What a scheme is told of them.
+    pub(super) fn counted<'h>(&self, scheme: &dyn Scheme, symbols: &'h Histogram) -> Counted<'h> {
+        let outside = self.split.outside(scheme.symbols().bits, &self.coded);
+        Counted { elements: self.numbers().units(), histogram: symbols, outside }
+    }
+
+    /// What they are likely to take by a scheme with a codebook.
+    pub(super) fn encoded_bytes(&self, scheme: &dyn Scheme, symbols: &Histogram, codebook: &Codebook) -> u64 {
+        scheme.encoded_bytes(&self.split, &self.counted(scheme, symbols), codebook)
     }
 
     /// What the whole tensor takes, where what is looked at of it takes so much.
     pub(super) fn of_whole(&self, bytes: u64) -> u64 {
-        let whole = u128::from(bytes) * u128::from(self.record.bytes()) / u128::from(self.elements().max(1));
+        let whole = u128::from(bytes) * u128::from(self.record.bytes()) / u128::from(self.bytes().max(1));
         u64::try_from(whole).unwrap_or(u64::MAX)
     }
 
     /// Its symbols by scheme number `index` of those that come into question.
     pub(super) fn symbols(&self, index: usize, scheme: &dyn Scheme) -> Cow<'_, Histogram> {
         let held = self.alone.get(index).and_then(|alone| alone.as_ref()?.symbols.as_ref());
-        held.map_or_else(|| Cow::Owned(scheme.symbol_histogram(self.data)), Cow::Borrowed)
+        held.map_or_else(|| Cow::Owned(scheme.symbol_histogram(self.numbers())), Cow::Borrowed)
     }
 
     /// Whether it is in the pool when compressed by a scheme.
@@ -139,12 +167,14 @@ impl Subject<'_> {
         reason = "bits of a tensor"
     )]
     fn least_parts(&self, scheme: &dyn Scheme) -> Vec<u64> {
-        let elements = self.elements();
-        scheme.least_bytes(elements, (self.byte_entropy * elements as f64) as u64)
+        let elements = self.numbers().units();
+        scheme.least_bytes(&self.split, elements, (self.coded.entropy_bits() * elements as f64) as u64)
     }
 }
 
-/// Whether a tensor is one that a scheme is for.
-pub(super) fn takes(scheme: &dyn Scheme, tensor: &TensorRecord) -> bool {
-    tensor.dtype.to_string() == scheme.format().dtype && tensor.bytes() > 0
+/// The number type of a tensor that one of some schemes is for.
+pub(super) fn takable(schemes: &[&'static dyn Scheme], tensor: &TensorRecord) -> Option<&'static Element> {
+    let element = element::element(&tensor.dtype.to_string()).filter(|_| tensor.bytes() > 0)?;
+    let is_whole = tensor.bytes().is_multiple_of(element.bytes as u64);
+    (is_whole && schemes.iter().any(|scheme| scheme.takes(element))).then_some(element)
 }

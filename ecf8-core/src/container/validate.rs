@@ -3,7 +3,7 @@
 use super::file_header::{padded, stored_dtype};
 use super::limits;
 use super::manifest::{Continuation, Lists, Manifest, OriginalHeader, TensorEntry, inflate, is_manifest};
-use super::reader::{Stored, StoredPart};
+use super::reader::{Stored, StoredPart, UnknownTensor};
 use super::verbatim::Pieces;
 use super::{
     ALIGNMENT, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL,
@@ -11,10 +11,11 @@ use super::{
 };
 use crate::checksum::{checksum, from_hex};
 use crate::codebook::Codebook;
+use crate::element::{self, Shape, Split};
 use crate::error::{Error, Result};
-use crate::header::{Header, MAX_HEADER};
+use crate::header::{Header, MAX_HEADER, TensorRecord};
 use crate::int;
-use crate::layout::{self, PartSpec};
+use crate::layout::{self, PartSpec, Scheme};
 use crate::map::MappedFile;
 use safetensors::Dtype;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -26,6 +27,7 @@ pub(super) struct Validated {
     pub(super) original: Original,
     pub(super) form: Form,
     pub(super) stored: Vec<Stored>,
+    pub(super) unknown: Vec<UnknownTensor>,
     pub(super) codebooks: Vec<Codebook>,
     pub(super) kept: Vec<usize>,
 }
@@ -68,7 +70,8 @@ pub(super) fn validate(map: &MappedFile, header: &Header) -> Result<Validated> {
         let pieces = Pieces::new(&manifest, about, header).map_err(contradiction)?;
         let kept = (0..header.tensors.len()).collect();
         let form = Form::Verbatim(pieces);
-        return Ok(Validated { original, form, stored: Vec::new(), codebooks: Vec::new(), kept });
+        let (stored, unknown, codebooks) = (Vec::new(), Vec::new(), Vec::new());
+        return Ok(Validated { original, form, stored, unknown, codebooks, kept });
     }
     let mut claims = Claims {
         map,
@@ -112,6 +115,14 @@ fn parse(path: &Path, header: &Header) -> Result<Manifest> {
     }
 }
 
+/// What this version knows of a tensor.
+struct Known {
+    scheme: &'static dyn Scheme,
+    split: Split,
+    /// The scheme's parameters, usual ones included.
+    params: BTreeMap<String, u64>,
+}
+
 /// The tensors of a file and which of them something stands for already.
 struct Claims<'a> {
     map: &'a MappedFile,
@@ -152,12 +163,20 @@ impl Claims<'_> {
                 .map_err(|error| format!("codebook {index} of its manifest is not valid: {error}"))
         });
         let codebooks = codebooks.collect::<Result<Vec<_>, _>>()?;
-        let tensors = lists.tensors.into_iter().map(|entry| {
+        let first = lists.tensors.first().map(|entry| entry.name.clone());
+        let (mut stored, mut unknown) = (Vec::with_capacity(lists.tensors.len()), Vec::new());
+        for entry in lists.tensors {
             let name = entry.name.clone();
-            self.stored(entry, &codebooks).map_err(|problem| format!("tensor `{name}`: {problem}"))
-        });
-        let stored = tensors.collect::<Result<Vec<_>, _>>()?;
-        let guarded = if manifest.guard { self.guard(stored.first()) } else { Ok(()) };
+            let of_tensor = |problem| format!("tensor `{name}`: {problem}");
+            match self.known(&entry) {
+                Ok(known) => stored.push(self.stored(entry, known, &codebooks).map_err(of_tensor)?),
+                Err(why) => {
+                    self.claim_parts(&entry).map_err(|problem| of_tensor(format!("{why}, and {problem}")))?;
+                    unknown.push(UnknownTensor { name, dtype: entry.dtype, shape: entry.shape, why });
+                }
+            }
+        }
+        let guarded = if manifest.guard { self.guard(first.as_deref()) } else { Ok(()) };
         if self.pool.is_some_and(|(pool, claimed)| claimed != self.header.tensors[pool].bytes()) {
             return Err("its pool holds more than the parts in it".to_owned());
         }
@@ -170,18 +189,18 @@ impl Claims<'_> {
         let kept: Vec<usize> = (0..count).filter(|index| !self.claimed.contains(index)).collect();
         let mut names = HashSet::new();
         let kept_names = kept.iter().map(|index| self.header.tensors[*index].name.as_str());
-        if let Some(twice) =
-            stored.iter().map(|s| s.name.as_str()).chain(kept_names).find(|name| !names.insert(*name))
-        {
-            return Err(format!("tensor `{twice}` is there twice"));
+        let unknown_names = unknown.iter().map(|one| one.name.as_str());
+        let all_names = stored.iter().map(|one| one.name.as_str()).chain(unknown_names).chain(kept_names);
+        if let Some(twice) = all_names.into_iter().find(|name| !names.insert(*name)) {
+            return Err(format!("there are two tensors `{twice}`"));
         }
         guarded?;
-        Ok(Validated { original, form: Form::Own(own), stored, codebooks, kept })
+        Ok(Validated { original, form: Form::Own(own), stored, unknown, codebooks, kept })
     }
 
     /// The entry that stands where loaders look for the first compressed tensor, and is nothing.
-    fn guard(&mut self, first: Option<&Stored>) -> Result<(), String> {
-        let name = &first.ok_or("its manifest has a guard, but no compressed tensor")?.name;
+    fn guard(&mut self, first: Option<&str>) -> Result<(), String> {
+        let name = first.ok_or("its manifest has a guard, but no compressed tensor")?;
         let guard = self.claim(name, GUARD_DTYPE).map_err(|problem| format!("its guard: {problem}"))?;
         let shape = &self.header.tensors[guard].shape;
         if *shape != GUARD_SHAPE {
@@ -231,19 +250,63 @@ impl Claims<'_> {
         Ok(index)
     }
 
-    fn stored(&mut self, entry: TensorEntry, codebooks: &[Codebook]) -> Result<Stored, String> {
+    /// What this version must know to read a tensor; otherwise, what it does not know. A later version may have more schemes, number
+    /// types, ways to split them and parameters.
+    fn known(&self, entry: &TensorEntry) -> Result<Known, String> {
         let scheme = layout::scheme(&entry.scheme).ok_or_else(|| {
             let known: Vec<&str> = layout::schemes().iter().map(|scheme| scheme.name()).collect();
             format!("scheme {:?} is unknown (known: {})", entry.scheme, known.join(", "))
         })?;
-        let format = scheme.format();
-        if entry.dtype != format.dtype {
-            return Err(format!("dtype {:?} is not what scheme {} codes", entry.dtype, entry.scheme));
+        let element = element::element(&entry.dtype).filter(|element| scheme.takes(element));
+        let element = element
+            .ok_or_else(|| format!("dtype {:?} is not what scheme {} codes", entry.dtype, entry.scheme))?;
+        let split = entry.split(element);
+        let split =
+            split.ok_or_else(|| format!("its {} numbers are split in an unknown way", entry.dtype))?;
+        let mut params: BTreeMap<String, u64> =
+            scheme.params().iter().map(|spec| (spec.name.to_owned(), spec.usual)).collect();
+        for (name, value) in entry.params.clone().into_iter() {
+            if params.insert(name.clone(), value).is_none() {
+                return Err(format!("scheme {} has no parameter {name:?}", entry.scheme));
+            }
         }
+        Ok(Known { scheme, split, params })
+    }
+
+    /// Claims the parts of a tensor that cannot be read, whose names are not known but for what they begin with: in the order of their
+    /// data they follow each other.
+    fn claim_parts(&mut self, entry: &TensorEntry) -> Result<(), String> {
+        if entry.pooled {
+            return entry.lengths.iter().try_for_each(|length| self.pooled(*length).map(|_| ()));
+        }
+        let prefix = format!("{}.", entry.prefix.as_deref().unwrap_or(&entry.name));
+        let is_part = |(index, tensor): (usize, &TensorRecord), length: &u64| {
+            tensor.name.starts_with(&prefix)
+                && tensor.bytes() == padded(*length)
+                && !self.claimed.contains(&index)
+        };
+        let are_parts = |first: &usize| {
+            let tensors = self.header.tensors.iter().enumerate().skip(*first);
+            tensors.zip(&entry.lengths).all(|(tensor, length)| is_part(tensor, length))
+        };
+        let most = self.header.tensors.len().saturating_sub(entry.lengths.len());
+        let first = (0..=most).find(are_parts).ok_or("its parts are not there")?;
+        self.claimed.extend(first..first + entry.lengths.len());
+        Ok(())
+    }
+
+    fn stored(&mut self, entry: TensorEntry, known: Known, codebooks: &[Codebook]) -> Result<Stored, String> {
+        let Known { scheme, split, params } = known;
         let elements = entry.shape.iter().try_fold(1u64, |product, dim| product.checked_mul(*dim));
         let elements = elements.ok_or("its shape overflows")?;
-        if entry.exponents.alphabet() != format.exponents() || entry.exponents.total() != elements {
+        let units = split.element.units(&entry.shape).ok_or("its shape is not one of whole bytes")?;
+        if let (Some(float), Some(exponents)) = (split.element.float, &entry.exponents)
+            && (exponents.alphabet() != float.exponents() || exponents.total() != elements)
+        {
             return Err("its exponent counts do not fit its shape".to_owned());
+        }
+        if split.element.shape == Shape::Nibble && entry.exponents.is_none() {
+            return Err("it has no exponent counts".to_owned());
         }
         let Some(codebook) = codebooks.get(entry.codebook) else {
             return Err(format!("codebook {} does not exist, there are {}", entry.codebook, codebooks.len()));
@@ -254,7 +317,7 @@ impl Claims<'_> {
             return Err(format!("codebook {} has {found} symbols, it takes {symbols}", entry.codebook));
         }
         let checksum = from_hex(&entry.checksum).ok_or("its checksum is not 16 hexadecimal digits")?;
-        let specs = scheme.part_specs();
+        let specs = scheme.part_specs(&split);
         if entry.lengths.len() != specs.len() {
             return Err(format!(
                 "it has {} parts, scheme {} has {}",
@@ -274,13 +337,6 @@ impl Claims<'_> {
             let part = if entry.pooled { self.pooled(length) } else { self.named(&name, spec, length) };
             parts.push(part?);
         }
-        let defaults = scheme.default_params().iter().map(|(name, value)| ((*name).to_owned(), *value));
-        let mut params: BTreeMap<String, u64> = defaults.collect();
-        for (name, value) in entry.params.into_iter() {
-            if params.insert(name.clone(), value).is_none() {
-                return Err(format!("scheme {} has no parameter {name:?}", entry.scheme));
-            }
-        }
         let params = Arc::new(params);
         let params = self.params.get(&params).cloned().unwrap_or_else(|| {
             self.params.insert(params.clone());
@@ -291,12 +347,15 @@ impl Claims<'_> {
             dtype: entry.dtype,
             shape: entry.shape,
             scheme,
+            split,
             params,
             codebook: entry.codebook,
             parts,
             elements,
+            units,
             checksum,
             exponents: entry.exponents,
+            exponent_entropy: entry.exponent_entropy,
             byte_entropy: entry.byte_entropy,
         })
     }

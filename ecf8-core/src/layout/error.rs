@@ -37,6 +37,16 @@ pub enum EncodeError {
         /// The part.
         part: &'static str,
     },
+    /// Numbers that the scheme does not take, or that are not whole.
+    #[error("{scheme} does not take {bytes} bytes of {dtype} that are split like this")]
+    Split {
+        /// The scheme.
+        scheme: &'static str,
+        /// The number type.
+        dtype: &'static str,
+        /// How many bytes.
+        bytes: u64,
+    },
     /// No memory for what is proportional to the tensor.
     #[error("there is no memory for {bytes} bytes; free some, or allow more")]
     Memory {
@@ -81,6 +91,14 @@ pub enum DecodeError {
         max_len: u8,
         /// What the scheme takes.
         takes: &'static str,
+    },
+    /// Numbers that are split in a way which the scheme or the number type does not have.
+    #[error("{scheme} has no {dtype} that is split like this")]
+    Split {
+        /// The scheme.
+        scheme: &'static str,
+        /// The number type.
+        dtype: &'static str,
     },
     /// A part of the wrong length.
     #[error("part `{part}` has {found} bytes, expected {expected}")]

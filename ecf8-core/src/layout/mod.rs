@@ -6,14 +6,13 @@ mod error;
 pub mod exponent_gap;
 pub mod lanes;
 pub(crate) mod memory;
-mod nibbles;
 mod parts;
 
 pub use error::{DecodeError, EncodeError};
-pub use parts::{Encoded, Part, PartSpec, PartType};
+pub use parts::{Encoded, ParamSpec, Part, PartSpec, PartType};
 
 use crate::codebook::Codebook;
-use crate::format::FloatFormat;
+use crate::element::{Element, Numbers, Split};
 use crate::histogram::Histogram;
 use crate::symbols::{self, SymbolKind};
 use std::fmt::Debug;
@@ -39,6 +38,17 @@ pub(crate) const PIECE: usize = if cfg!(test) { 10_000 } else { 8 << 20 };
 /// Takes the pieces of a tensor one by one, in order, and says whether to go on.
 pub type TakePiece<'a> = dyn FnMut(&[u8]) -> ControlFlow<()> + 'a;
 
+/// What is known of a tensor before it is encoded.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted<'a> {
+    /// Its units, see [`Element::units`].
+    pub elements: u64,
+    /// How often each symbol occurs.
+    pub histogram: &'a Histogram,
+    /// Elements outside the window of exponents, see [`Split::outside`].
+    pub outside: u64,
+}
+
 /// One way to compress a tensor: which symbols are coded, and how the result is laid out.
 pub trait Scheme: Sync + Debug {
     /// The name in containers and on the command line, for example `exponent-gap`.
@@ -47,24 +57,27 @@ pub trait Scheme: Sync + Debug {
     /// One line about it for people.
     fn about(&self) -> &'static str;
 
-    /// The float format of the tensors that it takes.
-    fn format(&self) -> &'static FloatFormat;
-
     /// What one codeword stands for: one exponent, unless a scheme says otherwise.
     fn symbols(&self) -> &'static SymbolKind {
         &symbols::EXPONENT
     }
 
-    /// The parts that an encoded tensor consists of, in their order in a container.
-    fn part_specs(&self) -> &'static [PartSpec];
-
-    /// The scheme's parameters with their usual values; a container omits parameters which equal these.
-    fn default_params(&self) -> &'static [(&'static str, u64)];
-
-    /// The largest values that [`Scheme::encode`] gives the parameters which it chooses for each tensor.
-    fn largest_params(&self) -> &'static [(&'static str, u64)] {
-        &[]
+    /// Whether it takes numbers of this type.
+    fn takes(&self, element: &Element) -> bool {
+        self.symbols().takes(element)
     }
+
+    /// How fast it is decoded beside others, where a container may choose it by itself: numbers per look-up, since look-ups wait
+    /// for each other (`ecf8-codegen/OPTIMIZATION.md`). `None` for one that is taken only where it is named.
+    fn rank(&self) -> Option<u32> {
+        None
+    }
+
+    /// The parts that an encoded tensor consists of, in their order in a container.
+    fn part_specs(&self, split: &Split) -> &'static [PartSpec];
+
+    /// The scheme's parameters; a container omits those which have their usual value.
+    fn params(&self) -> &'static [ParamSpec];
 
     /// Whether a container may share between tensors what it can: codebooks that are nearly as good, and one stored tensor
     /// for the parts of all small ones. Otherwise every tensor has its own, under its own name.
@@ -77,8 +90,8 @@ pub trait Scheme: Sync + Debug {
         false
     }
 
-    /// Counts the symbols of a tensor's bytes, in parallel.
-    fn symbol_histogram(&self, data: &[u8]) -> Histogram;
+    /// Counts the symbols of a tensor, in parallel.
+    fn symbol_histogram(&self, numbers: Numbers<'_>) -> Histogram;
 
     /// The best codebook for these symbols.
     fn codebook(&self, histogram: &Histogram) -> Codebook;
@@ -89,19 +102,19 @@ pub trait Scheme: Sync + Debug {
     /// The best codebook for these symbols with at most `limit` bits to a codeword, or the nearest limit that is possible.
     fn codebook_within(&self, histogram: &Histogram, limit: u8) -> Codebook;
 
-    /// Bytes of each part, in the order of [`Scheme::part_specs`], for so many elements with this `histogram` under
-    /// `codebook`: exact or upper bounds, each for itself, and without a container's padding.
-    fn part_bytes(&self, elements: u64, histogram: &Histogram, codebook: &Codebook) -> Vec<u64>;
+    /// Bytes of each part, in the order of [`Scheme::part_specs`], of a tensor under `codebook`: exact or upper bounds, each for
+    /// itself, and without a container's padding.
+    fn part_bytes(&self, split: &Split, counted: &Counted<'_>, codebook: &Codebook) -> Vec<u64>;
 
     /// Bytes of all parts together: exact, which is the sum of [`Scheme::part_bytes`], or what is likely, but for what chunks
     /// cost.
-    fn encoded_bytes(&self, elements: u64, histogram: &Histogram, codebook: &Codebook) -> u64 {
-        self.part_bytes(elements, histogram, codebook).into_iter().fold(0, u64::saturating_add)
+    fn encoded_bytes(&self, split: &Split, counted: &Counted<'_>, codebook: &Codebook) -> u64 {
+        self.part_bytes(split, counted, codebook).into_iter().fold(0, u64::saturating_add)
     }
 
-    /// The fewest bytes of each part, or fewer, that so many elements can take under any codebook; `byte_bits` are what their bytes
-    /// take at their entropy.
-    fn least_bytes(&self, _elements: u64, _byte_bits: u64) -> Vec<u64> {
+    /// The fewest bytes of each part, or fewer, that this many elements can take under any codebook; `coded_bits` are what their
+    /// coded bytes take at their entropy.
+    fn least_bytes(&self, _split: &Split, _elements: u64, _coded_bits: u64) -> Vec<u64> {
         Vec::new()
     }
 
@@ -110,24 +123,31 @@ pub trait Scheme: Sync + Debug {
         0
     }
 
-    /// Encodes a tensor's bytes, in parallel.
+    /// Encodes a tensor, in parallel, without an aim.
     ///
     /// # Errors
-    /// If the codebook lacks a symbol of the data or has another alphabet, or if the data end within an element.
-    fn encode(&self, data: &[u8], codebook: &Codebook) -> Result<Encoded<'static>, EncodeError>;
+    /// As [`Scheme::encode_for`].
+    fn encode(&self, numbers: Numbers<'_>, codebook: &Codebook) -> Result<Encoded<'static>, EncodeError> {
+        self.encode_for(numbers, codebook, Aim::default())
+    }
 
-    /// The same with an aim; schemes without a choice have none.
+    /// Encodes a tensor, in parallel; schemes without a choice have no use for an aim.
     ///
     /// # Errors
-    /// As [`Scheme::encode`].
+    /// If the scheme does not take such numbers, the codebook lacks a symbol of the data or has another alphabet, the data end
+    /// within a number, or the tensor is larger than the scheme can point into.
     fn encode_for(
         &self,
-        data: &[u8],
+        numbers: Numbers<'_>,
         codebook: &Codebook,
-        _aim: Aim,
-    ) -> Result<Encoded<'static>, EncodeError> {
-        self.encode(data, codebook)
-    }
+        aim: Aim,
+    ) -> Result<Encoded<'static>, EncodeError>;
+
+    /// Checks what a decoder that checks nothing relies on to stay within the parts. In parallel; no codeword is read.
+    ///
+    /// # Errors
+    /// The first contradiction.
+    fn check(&self, encoded: &Encoded<'_>) -> Result<(), DecodeError>;
 
     /// Decodes into `out` (`elements` × bytes per element), fast and in parallel.
     ///
@@ -143,7 +163,7 @@ pub trait Scheme: Sync + Debug {
     /// As [`Scheme::decode`]; or if there is no memory for a piece.
     fn decode_pieces(&self, encoded: &Encoded<'_>, take: &mut TakePiece<'_>) -> Result<(), DecodeError>;
 
-    /// Decodes `out.len()` elements from element `first` on, of one byte each, and as few others as the layout permits.
+    /// Decodes as many elements as `out` has room for, from unit `first` on, and as few others as the layout permits.
     ///
     /// # Errors
     /// As [`Scheme::decode`], as far as what is wrong concerns these elements; or if there are not so many.
@@ -157,8 +177,9 @@ pub trait Scheme: Sync + Debug {
     fn decode_reference(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError>;
 }
 
-/// The range of so many elements from `first` on, if they exist.
-fn range_of(encoded: &Encoded<'_>, first: u64, count: usize) -> Result<Range<usize>, DecodeError> {
+/// The range of `bytes` bytes of elements from element `first` on, if they exist.
+fn range_of(encoded: &Encoded<'_>, first: u64, bytes: usize) -> Result<Range<usize>, DecodeError> {
+    let count = bytes / encoded.split.element.bytes;
     let (end, elements) = (first.saturating_add(count as u64), encoded.elements);
     let range = usize::try_from(first).ok().zip(usize::try_from(end).ok()).filter(|_| end <= elements);
     range.map(|(first, end)| first..end).ok_or(DecodeError::OutputRange { first, end, elements })

@@ -3,6 +3,7 @@
 use super::memory::zeroed;
 use super::{DecodeError, Scheme, TakePiece};
 use crate::codebook::Codebook;
+use crate::element::Split;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -50,6 +51,17 @@ pub struct PartSpec {
     pub about: &'static str,
 }
 
+/// What a scheme says about one of its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParamSpec {
+    /// The name.
+    pub name: &'static str,
+    /// The value that it usually has.
+    pub usual: u64,
+    /// The largest value that encoding gives it, if it is chosen for each tensor.
+    pub largest: Option<u64>,
+}
+
 /// One part of an encoded tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part<'a> {
@@ -66,7 +78,9 @@ pub struct Part<'a> {
 pub struct Encoded<'a> {
     /// How it is encoded.
     pub scheme: &'static dyn Scheme,
-    /// Numbers in the tensor.
+    /// How its numbers are split.
+    pub split: Split,
+    /// Units of the tensor, see [`Element::units`](crate::element::Element::units).
     pub elements: u64,
     /// The codebook of its symbols.
     pub codebook: Codebook,
@@ -135,13 +149,17 @@ impl Encoded<'_> {
         Ok(zeroed(self.output_bytes()?)?)
     }
 
-    /// How many decoded bytes there are. Every symbol takes at least one bit, so a number of elements that the parts cannot
-    /// hold is refused before any memory is asked for.
-    fn output_bytes(&self) -> Result<usize, DecodeError> {
+    /// How many decoded bytes there are.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooManyElements`] if a damaged file is more likely: every symbol takes at least one bit, so a number of
+    /// elements that the parts cannot hold is refused before any memory is asked for.
+    pub fn output_bytes(&self) -> Result<usize, DecodeError> {
         let too_many = DecodeError::TooManyElements { elements: self.elements };
-        let width = self.scheme.format().bytes_per_element();
+        let width = self.split.element.bytes;
         let bytes = usize::try_from(self.elements).ok().and_then(|elements| elements.checked_mul(width));
-        let held = self.bytes().saturating_mul(8 * width as u64);
+        let symbol = self.scheme.symbols().elements as u64;
+        let held = self.bytes().saturating_mul(8 * width as u64).saturating_mul(symbol);
         bytes.filter(|bytes| *bytes as u64 <= held).ok_or(too_many)
     }
 }

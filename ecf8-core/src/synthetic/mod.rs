@@ -3,9 +3,11 @@
 
 mod e4m3;
 mod model;
+mod types;
 
 pub use e4m3::{from_f32, to_f32};
 pub use model::{SyntheticTensor, demo_model, safetensors_bytes};
+pub use types::stored_as;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -13,6 +13,7 @@ use crate::tuner::{self, Budget, Candidate, Known, Outcome, Settings, Stop, Tria
 use clap::Args;
 use ecf8_codegen::emulator::Checks;
 use ecf8_codegen::strategy::{Params, strategies, strategies_for};
+use ecf8_core::element::Numbers;
 use ecf8_core::{Encoded, schemes, synthetic};
 use serde_json::json;
 use std::sync::Arc;
@@ -157,9 +158,9 @@ impl Bench {
             for (round, &size) in at.iter().chain(&sizes).enumerate() {
                 let bytes = data.bytes(size)?;
                 for scheme in schemes() {
-                    let codebook = scheme.codebook(&scheme.symbol_histogram(&bytes));
+                    let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&bytes)));
                     let encoded = scheme
-                        .encode_for(&bytes, &codebook, Goal::aim(self.optimize))
+                        .encode_for(Numbers::e4m3(&bytes), &codebook, Goal::aim(self.optimize))
                         .map_err(Failure::data)?;
                     for name in self.chosen(scheme.name()) {
                         if interrupt.load(std::sync::atomic::Ordering::Relaxed) {
@@ -214,7 +215,10 @@ impl Bench {
         }
         let pieces: Vec<&[u8]> = bytes.chunks_exact(one).take(LAYER).collect();
         let encode = |bytes: &&[u8]| {
-            whole.scheme.encode_for(bytes, &whole.codebook, Goal::aim(self.optimize)).map_err(Failure::data)
+            whole
+                .scheme
+                .encode_for(Numbers::e4m3(bytes), &whole.codebook, Goal::aim(self.optimize))
+                .map_err(Failure::data)
         };
         let encoded = pieces.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         let batch: Vec<&Encoded<'_>> = encoded.iter().collect();

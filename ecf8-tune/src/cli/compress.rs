@@ -13,15 +13,14 @@ use std::path::PathBuf;
 /// Threads that can be asked for; starting many more takes longer than any work for them.
 const MAX_THREADS: i64 = 1024;
 
-/// Compress a .safetensors file, or a folder with a sharded model: F8_E4M3 tensors get smaller, others are kept as they are
+/// Compress a .safetensors file, or a folder with a sharded model: tensors of every dtype, where that makes them smaller
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecf8 compress model.safetensors -o model.ecf8.safetensors\n  \
     ecf8 compress Qwen3-8B-FP8/ -o Qwen3-8B-ECF8/\n  \
     ecf8 compress model.safetensors -o paper.safetensors --scheme exponent-gap\n  \
     ecf8 compress Qwen3-8B-FP8/ --dry-run\n\n\
-    ecf8 compresses F8_E4M3 tensors, where that makes them smaller. Tensors of other dtypes (BF16, F32,\n\
-    F8_E5M2, ...) are kept as they are, and other files of a folder are copied. `--dry-run` tells\n\
-    beforehand what there is to gain.\n\n\
+    Tensors that would not get smaller are kept as they are, and other files of a folder are copied.\n\
+    `--dry-run` tells beforehand what there is to gain.\n\n\
     Every tensor is decoded again and compared before the output gets its name. An input that changes meanwhile is an error.\n\
     Memory: .65 to .9 times the largest tensor, or some 150 MiB for many smaller ones.")]
 pub(super) struct Compress {
@@ -33,7 +32,7 @@ pub(super) struct Compress {
     /// Write nothing: tell what is compressed, what is kept and why, and about how large the result would be, from samples
     #[arg(long)]
     dry_run: bool,
-    /// Compress all tensors by this scheme
+    /// Compress all tensors by this scheme that it takes: those of exponents take floats of 8, 16 and 32 bits
     #[arg(long, value_name = "NAME", value_parser = scheme_names())]
     scheme: Option<String>,
     /// Choose schemes and chunks for one goal only; with `--scheme`, chunks only, of which exponent-gap has none (default: for all
@@ -163,7 +162,7 @@ impl Compress {
             grouped(report.input_bytes()),
             grouped(report.output_bytes()),
         );
-        text += &gain::kept(&report.kept());
+        text += &gain::lines(&report.kept());
         if compressed > 0 {
             text += "Frameworks need ecf8 to load it: loaders that do not know ecf8 refuse it.\n";
         }

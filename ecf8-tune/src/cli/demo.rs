@@ -8,7 +8,7 @@ use crate::nvrtc::{Arch, CompileRequest, Nvrtc};
 use clap::Args;
 use ecf8_codegen::cuda;
 use ecf8_codegen::emulator::Checks;
-use ecf8_codegen::strategy::{Strategy, strategies_for};
+use ecf8_codegen::strategy::{Coding, Strategy, strategies_for};
 use ecf8_core::container::{self, CompressOptions, CompressedFile, CompressedTensor, Progress};
 use ecf8_core::synthetic;
 use serde_json::{Value, json};
@@ -129,7 +129,7 @@ fn row(tensor: &CompressedTensor<'_>, source: &[u8]) -> Result<Row, Failure> {
         bytes: tensor.original_bytes(),
         compressed: tensor.stored_bytes(),
         scheme: tensor.scheme().name(),
-        exponent_entropy: tensor.exponents().entropy_bits(),
+        exponent_entropy: tensor.exponent_entropy_bits().unwrap_or_default(),
         byte_entropy: tensor.byte_entropy_bits(),
         on_cpu: tensor.decode()? == source,
         on_emulator: emulated == source,
@@ -143,7 +143,9 @@ fn compile(container: &CompressedFile) -> Result<Vec<Value>, String> {
     let strategy: &dyn Strategy =
         strategies_for(tensor.scheme().name()).next().ok_or("no strategy decodes the default scheme")?;
     let params = strategy.params(&[]).map_err(|error| error.to_string())?;
-    let kernel = strategy.kernel(&params, tensor.codebook()).map_err(|error| error.to_string())?;
+    let kernel = strategy
+        .kernel(&params, &Coding { split: tensor.split(), codebook: tensor.codebook() })
+        .map_err(|error| error.to_string())?;
     let source = cuda::source(&kernel);
     let name = format!("{}.cu", kernel.name);
     ARCHS

@@ -15,9 +15,7 @@ pub(super) fn answer(input: &Path, estimate: &Estimate) -> Answer {
         grouped(estimate.predicted_bytes),
         grouped(estimate.sampled_bytes),
     );
-    for one in &estimate.dtypes {
-        text += &line(one);
-    }
+    text += &lines(&estimate.dtypes);
     let done = estimate.files.iter().filter(|file| file.is_compressed).count();
     if done > 0 {
         text +=
@@ -41,9 +39,9 @@ pub(super) fn answer(input: &Path, estimate: &Estimate) -> Answer {
     Answer { text, json, failure: None }
 }
 
-/// A line per dtype of the tensors that are kept.
-pub(super) fn kept(kept: &[DtypeSummary]) -> String {
-    kept.iter().map(line).collect()
+/// A line per dtype.
+pub(super) fn lines(dtypes: &[DtypeSummary]) -> String {
+    dtypes.iter().map(line).collect()
 }
 
 fn line(one: &DtypeSummary) -> String {
@@ -53,7 +51,12 @@ fn line(one: &DtypeSummary) -> String {
     } else {
         format!("{} tensors", grouped(one.tensors as u64))
     };
-    format!("{}: {fate}, {}; {tensors}, {} bytes\n", one.dtype, one.why, grouped(one.bytes))
+    let gained = match one.stored_bytes.filter(|_| one.compressed) {
+        Some(stored) => format!(" -> {}, ratio {:.4}", grouped(stored), ratio(stored, one.bytes)),
+        None => String::new(),
+    };
+    let (dtype, role, why, bytes) = (&one.dtype, one.role.word(), &one.why, grouped(one.bytes));
+    format!("{dtype}{role}: {fate}, {why}; {tensors}, {bytes} bytes{gained}\n")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]

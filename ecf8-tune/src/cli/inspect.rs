@@ -81,7 +81,7 @@ impl Inspect {
                 grouped(tensor.original_bytes),
                 grouped(tensor.compressed_bytes),
                 format!("{:.4}", tensor.ratio),
-                format!("{:.3}", tensor.exponent_entropy_bits),
+                tensor.exponent_entropy_bits.map_or(String::new(), |bits| format!("{bits:.3}")),
                 format!("{:.3}", tensor.byte_entropy_bits),
                 code_lengths(&tensor.codebook),
             ]
@@ -120,7 +120,7 @@ impl Inspect {
             grouped(codebooks.per_tensor_bytes),
             grouped(codebooks.shared_bytes),
         );
-        text += &gain::kept(&inspection.kept);
+        text += &gain::lines(&inspection.dtypes);
         let mut json = json!(inspection);
         if self.costs {
             let costs = container::code_costs(&model, &Bars::default())?;

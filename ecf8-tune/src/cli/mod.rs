@@ -24,8 +24,7 @@ use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Lossless compression of neural-network weights, decoded by CUDA kernels generated for their codebooks. It compresses F8_E4M3
-/// tensors; others are kept as they are.
+/// Lossless compression of neural-network weights, decoded by CUDA kernels generated for their codebooks.
 #[derive(Debug, Parser)]
 #[command(name = "ecf8", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "Start with `ecf8 demo`: the whole pipeline on generated weights, no GPU needed.")]

@@ -8,7 +8,7 @@ use crate::kernel_cache::{Compiler, KernelCache};
 use crate::nvrtc::Nvrtc;
 use crate::tuner::{self, Candidate, TrialError, Trials, Workbench};
 use clap::Args;
-use ecf8_codegen::strategy::{Inlined, Params, Strategy, prove, strategies, strategies_for};
+use ecf8_codegen::strategy::{Coding, Inlined, Params, Strategy, prove, strategies, strategies_for};
 use ecf8_core::corpus::{Case, Tier, corpus};
 use ecf8_core::{Encoded, Scheme, schemes};
 use serde_json::{Value, json};
@@ -153,7 +153,7 @@ fn on_gpu(ordinal: u32, chosen: &[&'static dyn Strategy], tier: Tier) -> Result<
                 .filter(|strategy| chosen.iter().any(|one| one.name() == strategy.name()))
                 .flat_map(|strategy| strategy.variants().into_iter().map(move |params| (strategy, params)))
                 .collect();
-            if !variants.is_empty() {
+            if case.suits(scheme) && !variants.is_empty() {
                 let mut executor = open().map_err(|error| without(&error))?;
                 try_tensor(&mut executor, case, scheme, &variants, &mut report)?;
             }
@@ -183,16 +183,17 @@ fn try_together<T: Target>(
     let encode = |case: &Case| {
         let broken =
             |error| Failure::data(format!("{} ({}): {error}; report this", case.name, scheme.name()));
-        scheme.encode(&case.bytes, &case.codebook(scheme)).map_err(broken)
+        scheme.encode(case.numbers(), &case.codebook(scheme)).map_err(broken)
     };
-    let encoded = cases.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+    let cases: Vec<&Case> = cases.iter().filter(|case| case.suits(scheme)).collect();
+    let encoded = cases.iter().map(|case| encode(case)).collect::<Result<Vec<_>, _>>()?;
     let is_chosen = |strategy: &dyn Strategy| chosen.iter().any(|one| one.name() == strategy.name());
     let mut variants = tuner::candidates(scheme.name());
     variants.retain(|one| one.strategy.takes_several() && is_chosen(one.strategy));
     for inlined in [Inlined::Codebook, Inlined::MaxLen] {
         let mut together: BTreeMap<_, Vec<(&Case, &Encoded<'_>)>> = BTreeMap::new();
-        for (case, encoded) in cases.iter().zip(&encoded) {
-            together.entry(inlined.in_common(scheme, &encoded.codebook)).or_default().push((case, encoded));
+        for (&case, encoded) in cases.iter().zip(&encoded) {
+            together.entry(inlined.in_common(scheme, Coding::of(encoded))).or_default().push((case, encoded));
         }
         // Nothing is launched for tensors without elements.
         together
@@ -245,13 +246,15 @@ fn try_tensor(
     let place = format!("{} ({})", case.name, scheme.name());
     let codebook = case.codebook(scheme);
     let broken = |error: &dyn std::fmt::Display| Failure::data(format!("{place}: {error}; report this"));
-    let encoded: Encoded<'_> = scheme.encode(&case.bytes, &codebook).map_err(|error| broken(&error))?;
+    let encoded: Encoded<'_> = scheme.encode(case.numbers(), &codebook).map_err(|error| broken(&error))?;
     if encoded.decode_reference().map_err(|error| broken(&error))? != case.bytes {
         return Err(broken(&"the reference decoder does not give the original bytes"));
     }
     // Compiled together first, on all cores; what cannot be compiled says so again below.
-    let kernels: Vec<_> =
-        variants.iter().filter_map(|(strategy, params)| strategy.kernel(params, &codebook).ok()).collect();
+    let kernels: Vec<_> = variants
+        .iter()
+        .filter_map(|(strategy, params)| strategy.kernel(params, &Coding::of(&encoded)).ok())
+        .collect();
     executor.compile(&kernels);
     let mut counted: Vec<&str> = Vec::new();
     for (strategy, params) in variants {

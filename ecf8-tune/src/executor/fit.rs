@@ -4,7 +4,7 @@ use super::{ExecutorError, Limits};
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::ir;
 use ecf8_codegen::launch::Launch;
-use ecf8_codegen::strategy::{Params, Strategy};
+use ecf8_codegen::strategy::{Coding, Params, Strategy};
 use ecf8_core::Encoded;
 
 /// What every block of a kernel needs, however it is launched.
@@ -81,7 +81,7 @@ impl Limits {
         params: &Params,
         encoded: &Encoded<'_>,
     ) -> Result<(), ExecutorError> {
-        let kernel = strategy.kernel(params, &encoded.codebook)?;
+        let kernel = strategy.kernel(params, &Coding::of(&encoded))?;
         let launch = strategy.launch(params, &[encoded])?;
         Ok(self.check(&BlockNeeds::of(&kernel, None), &launch)?)
     }

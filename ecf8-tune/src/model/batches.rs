@@ -1,7 +1,7 @@
 //! Which tensors of a layer are decoded together: what is planned, tuned and launched.
 
 use super::Model;
-use super::plan::TensorPlan;
+use super::plan::{TensorPlan, coding};
 use crate::tuner::Problem;
 use ecf8_core::Encoded;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ impl Model {
     pub(super) fn launches(&self, batch: &[usize], plans: &[Option<TensorPlan>]) -> Vec<Vec<usize>> {
         self.parted(batch, |index| {
             let (plan, tensor) = (plans[index].as_ref()?, self.compressed(index)?);
-            Some((plan.variant(), plan.inlined().in_common(tensor.scheme(), tensor.codebook())))
+            Some((plan.variant(), plan.inlined().in_common(tensor.scheme(), coding(&tensor))))
         })
     }
 

@@ -5,7 +5,7 @@
 
 use super::Model;
 use crate::executor::{BlockNeeds, Limits};
-use ecf8_codegen::strategy::{Params, Strategy, widest_codebook};
+use ecf8_codegen::strategy::{Params, Strategy, widest_coding};
 use ecf8_core::Encoded;
 use std::collections::BTreeMap;
 
@@ -76,9 +76,9 @@ impl Trial<'_> {
             self.tensors.iter().filter(|tensor| tensor.scheme.name() == scheme).collect();
         if strategy.takes_several()
             && let Ok(launch) = strategy.launch(params, &tensors)
-            && let Some(codebook) = widest_codebook(&tensors)
+            && let Some(coding) = widest_coding(&tensors)
         {
-            let kernel = strategy.kernel(params, codebook).map_err(|error| error.to_string())?;
+            let kernel = strategy.kernel(params, &coding).map_err(|error| error.to_string())?;
             let fits = self.limits.check(&BlockNeeds::of(&kernel, None), &launch);
             return fits.map_err(|misfit| misfit.to_string());
         }

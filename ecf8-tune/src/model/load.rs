@@ -313,7 +313,7 @@ impl<T: Target> LoadedLayer<T> {
 
 /// Bytes of a decoded tensor, at most [`LARGEST`].
 fn size(encoded: &Encoded<'_>) -> usize {
-    let width = encoded.scheme.format().bytes_per_element() as u64;
+    let width = encoded.split.element.bytes as u64;
     usize::try_from(encoded.elements.saturating_mul(width)).unwrap_or(usize::MAX)
 }
 

@@ -5,9 +5,10 @@ use super::{Model, ModelError};
 use crate::cache::{self, NoPlan, Record, Rung, TuningCache};
 use crate::executor::Target;
 use crate::tuner::{Problem, nearest_first};
-use ecf8_codegen::strategy::{Inlined, Params, Strategy, strategies_for};
+use ecf8_codegen::strategy::{Coding, Form, Inlined, Params, Strategy, strategies_for};
 use ecf8_codegen::{cuda, ir};
 use ecf8_core::Codebook;
+use ecf8_core::container::CompressedTensor;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The most kernels that a model should need.
@@ -248,15 +249,16 @@ impl Plan {
     /// Builds the kernels that the plan needs, each once, and says which tensor needs which.
     fn find_kernels(&mut self, model: &Model) -> Result<(), ModelError> {
         self.kernels.clear();
-        let mut by_key: HashMap<(String, Inside), usize> = HashMap::new();
+        let mut by_key: HashMap<(String, Form, Inside), usize> = HashMap::new();
         let mut by_code: HashMap<u64, usize> = HashMap::new();
         for (index, tensor) in self.tensors.iter_mut().enumerate() {
             let (Some(tensor), Some(compressed)) = (tensor, model.compressed(index)) else { continue };
-            let key = (tensor.variant(), Inside::of(tensor.inlined(), compressed.codebook()));
+            let coding = coding(&compressed);
+            let key = (tensor.variant(), coding.form(), Inside::of(tensor.inlined(), coding.codebook));
             tensor.kernel = match by_key.get(&key) {
                 Some(kernel) => *kernel,
                 None => {
-                    let kernel = tensor.strategy.kernel(&tensor.params, compressed.codebook());
+                    let kernel = tensor.strategy.kernel(&tensor.params, &coding);
                     let kernel = kernel.map_err(|error| ModelError::Decode {
                         what: format!("tensor `{}`", compressed.name()),
                         variant: tensor.variant(),
@@ -273,6 +275,11 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// How a tensor is coded.
+pub(super) fn coding<'a>(tensor: &CompressedTensor<'a>) -> Coding<'a> {
+    Coding { split: tensor.split(), codebook: tensor.codebook() }
 }
 
 /// What of a codebook a kernel depends on.

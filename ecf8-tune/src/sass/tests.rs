@@ -9,7 +9,8 @@ use ecf8_codegen::cuda;
 use ecf8_codegen::lang::{GlobalMut, V, kernel, thread_idx};
 use ecf8_codegen::launch::{Arg, Launch, OutputSlot};
 use ecf8_codegen::profile::{Class, profile};
-use ecf8_codegen::strategy::{Strategy, strategies};
+use ecf8_codegen::strategy::{Coding, Strategy, strategies};
+use ecf8_core::element::Numbers;
 use ecf8_core::synthetic;
 
 /// How far the two may be apart, as a part of the machine code's count.
@@ -40,10 +41,10 @@ fn counts(
 ) -> (f64, Result<f64, Unmapped>) {
     let scheme = ecf8_core::scheme(strategy.schemes()[0]).unwrap();
     let weights = synthetic::block_scaled(&synthetic::gaussian(1, 512 * 512, 1.0), 512).bytes;
-    let codebook = scheme.codebook(&scheme.symbol_histogram(&weights));
-    let encoded = scheme.encode(&weights, &codebook).unwrap();
+    let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&weights)));
+    let encoded = scheme.encode(Numbers::e4m3(&weights), &codebook).unwrap();
     let params = strategy.params(&[]).unwrap();
-    let kernel = strategy.kernel(&params, &encoded.codebook).unwrap();
+    let kernel = strategy.kernel(&params, &Coding::of(&encoded)).unwrap();
     let profile = profile(&kernel, &strategy.launch(&params, &[&encoded]).unwrap(), None).unwrap();
     let (source, map) = cuda::source_with_map(&kernel);
     let arch = "sm_90".parse().unwrap();

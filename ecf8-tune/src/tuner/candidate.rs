@@ -1,8 +1,9 @@
 //! The variants that there are for a scheme.
 
 use ecf8_codegen::cuda;
-use ecf8_codegen::strategy::{Params, Strategy, strategies_for};
+use ecf8_codegen::strategy::{Coding, Params, Strategy, strategies_for};
 use ecf8_core::checksum::checksum;
+use ecf8_core::element::Numbers;
 use ecf8_core::{Codebook, Scheme, scheme, synthetic};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -45,7 +46,7 @@ pub fn candidates(scheme: &str) -> Vec<Candidate> {
 #[must_use]
 pub fn code_hash(strategy: &dyn Strategy, params: &Params, scheme: &str) -> u64 {
     let codebook = sample_codebook(scheme);
-    match codebook.map(|codebook| strategy.kernel(params, &codebook)) {
+    match codebook.map(|codebook| strategy.kernel(params, &Coding::e4m3(&codebook))) {
         Some(Ok(kernel)) => cuda::source_hash(&kernel),
         Some(Err(error)) => checksum(error.to_string().as_bytes()),
         None => 0,
@@ -64,7 +65,7 @@ fn sample_codebook(name: &str) -> Option<Codebook> {
     let scheme: &dyn Scheme = scheme(name)?;
     let (a, b) = (synthetic::noise(1, BYTES), synthetic::noise(2, BYTES));
     let bytes: Vec<u8> = a.iter().zip(b).map(|(a, b)| a & b).collect();
-    let codebook = scheme.codebook(&scheme.symbol_histogram(&bytes));
+    let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&bytes)));
     made.insert(name.to_owned(), codebook.clone());
     Some(codebook)
 }

@@ -1,6 +1,6 @@
 //! What launches share a choice.
 
-use ecf8_codegen::strategy::widest_codebook;
+use ecf8_codegen::strategy::widest_coding;
 use ecf8_core::{Codebook, Encoded};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
@@ -63,7 +63,8 @@ impl Problem {
         let scheme = full.first()?.scheme;
         let elements = full.iter().fold(0, |sum: u64, encoded| sum.saturating_add(encoded.elements));
         let launch = (full.len() as u64, elements);
-        Self::new(scheme.name(), scheme.format().dtype, widest_codebook(&full)?, launch)
+        let coding = widest_coding(&full)?;
+        Self::new(scheme.name(), coding.split.element.dtype, coding.codebook, launch)
     }
 
     /// The shape of a launch that decodes this many tensors with this many elements together, none of whose codebooks has
@@ -125,6 +126,7 @@ impl Display for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ecf8_core::element::Numbers;
 
     #[test]
     fn the_class_is_what_the_lengths_say() {
@@ -152,8 +154,10 @@ mod tests {
     #[test]
     fn a_layer_is_all_of_its_tensors_and_those_without_elements_do_not_count() {
         let scheme = ecf8_core::scheme("byte-lanes").unwrap();
-        let encode =
-            |bytes: &[u8]| scheme.encode(bytes, &scheme.codebook(&scheme.symbol_histogram(bytes))).unwrap();
+        let encode = |bytes: &[u8]| {
+            let numbers = Numbers::e4m3(bytes);
+            scheme.encode(numbers, &scheme.codebook(&scheme.symbol_histogram(numbers))).unwrap()
+        };
         let (narrow, wide) = (encode(&[7; 100]), encode(&(0..=255).collect::<Vec<u8>>()));
         let empty = encode(&[]);
         let problem = Problem::of(&[&narrow, &empty, &wide, &narrow]).unwrap();

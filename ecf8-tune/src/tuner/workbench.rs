@@ -7,7 +7,7 @@ use crate::executor::{BlockNeeds, Destination, Dispatch, ExecutorError, Limits, 
 use crate::nvrtc::CompileReport;
 use ecf8_codegen::ir;
 use ecf8_codegen::launch::{Gather, Launch, OutputSlot};
-use ecf8_codegen::strategy::{StrategyError, batch_output, widest_codebook};
+use ecf8_codegen::strategy::{StrategyError, batch_output, widest_coding};
 use ecf8_core::Encoded;
 use ecf8_core::checksum::checksum;
 use rayon::prelude::*;
@@ -179,13 +179,13 @@ impl<T: Target> Trials for Workbench<'_, T> {
     }
 
     fn compile(&mut self, candidates: &[usize]) -> Vec<Result<(), TrialError>> {
-        let (all, codebook) = (self.candidates, widest_codebook(&self.batch));
+        let (all, coding) = (self.candidates, widest_coding(&self.batch));
         let built: Vec<_> = candidates
             .par_iter()
             .map(|&index| {
                 let candidate = all.get(index).ok_or_else(|| rejected("there is no such candidate"))?;
-                let codebook = codebook.ok_or_else(|| rejected("there is no tensor"))?;
-                candidate.strategy.kernel(&candidate.params, codebook).map_err(rejected)
+                let coding = coding.ok_or_else(|| rejected("there is no tensor"))?;
+                candidate.strategy.kernel(&candidate.params, &coding).map_err(rejected)
             })
             .collect();
         let kernels: Vec<ir::Kernel> =

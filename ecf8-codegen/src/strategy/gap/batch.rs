@@ -128,12 +128,13 @@ impl<'a> Batch<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ecf8_core::element::Numbers;
     use ecf8_core::{Scheme, scheme};
 
     fn encoded(bytes: &[u8]) -> Encoded<'static> {
         let scheme: &dyn Scheme = scheme("exponent-gap").unwrap();
-        let codebook = scheme.codebook(&scheme.symbol_histogram(bytes));
-        scheme.encode(bytes, &codebook).unwrap()
+        let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(bytes)));
+        scheme.encode(Numbers::e4m3(bytes), &codebook).unwrap()
     }
 
     fn bytes(count: u32, step: u32) -> Vec<u8> {

@@ -1,51 +1,55 @@
 //! What launches of the `lanes` strategies pass to their kernel.
 
-use super::columns::BATCH;
-use super::jobs::JobRecord;
-use super::table::{self, Placement, Symbol};
-use super::vector::symbols;
+use super::jobs::{JobRecord, PlaneRecord};
+use super::join::Join;
+use super::table::{self, Placement};
+use super::units::{ACCESS, BATCH, symbols};
 use crate::launch::{ALIGNMENT, Arg, Gather, Launch};
-use crate::strategy::lanes_ring::LanesRing;
 use crate::strategy::tables::{Tables, numbers};
 use crate::strategy::{
-    StrategyError, batch_offsets, batch_output, checked_grid, checked_shared, widest_codebook,
+    StrategyError, batch_offsets, batch_output, checked_grid, checked_shared, widest_coding,
 };
 use ecf8_core::Encoded;
-use ecf8_core::layout::lanes::{
-    BYTE_LANES, CHUNKS, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, PAIR_LANES, QUAD_LANES, ROWS, TAILS,
-    TRIPLE_LANES,
-};
+use ecf8_core::element::Plane;
+use ecf8_core::layout::lanes::{CHUNKS, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, ROWS, TAILS};
+use ecf8_core::symbols::SymbolKind;
+
+/// What a launch has to know of a variant.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Block {
+    /// Warps of a block.
+    pub(in super::super) warps: u32,
+    /// Where the decode table comes from.
+    pub(in super::super) table: Placement,
+}
 
 /// The launch that decodes tensors, a warp per chunk.
 pub(in super::super) fn launch<'a>(
-    t: &LanesRing,
-    symbol: Symbol,
+    block: Block,
+    kind: &SymbolKind,
     batch: &[&'a Encoded<'a>],
 ) -> Result<Launch<Gather<'a>>, StrategyError> {
-    let bits = widest_codebook(batch).map_or(0, table::index_bits);
-    let per_block = chunks_per_block(t, batch)?;
+    let coding = widest_coding(batch);
+    let bits = coding.map_or(0, |coding| table::index_bits(coding.codebook));
+    let join = coding.map_or(Join::Whole, |coding| Join::of(coding.form(), kind));
+    let per_block = chunks_per_block(block.warps, batch)?;
     let offsets = batch_offsets(batch);
     let (mut model, mut tables) = (Gather::default(), Tables::default());
     let (mut jobs, mut block_jobs, mut lead_rows) = (Vec::new(), Vec::new(), 1);
     for (encoded, &output) in batch.iter().zip(&offsets) {
         // Kernels believe what the parts say.
-        match symbol {
-            Symbol::Quad => QUAD_LANES.check(encoded)?,
-            Symbol::Triple => TRIPLE_LANES.check(encoded)?,
-            Symbol::Pair => PAIR_LANES.check(encoded)?,
-            Symbol::Byte => BYTE_LANES.check(encoded)?,
-        }
+        encoded.scheme.check(encoded)?;
         let chunk_entries = encoded.part(CHUNKS)?;
         let per_lane = encoded.param(ELEMENTS_PER_LANE)?;
-        lead_rows = lead_rows.max(lead_of(symbol, encoded, bits)?);
-        let table = match t.table {
+        lead_rows = lead_rows.max(lead_of(kind, encoded, bits)?);
+        let table = match block.table {
             Placement::Inlined => 0,
             Placement::Argument => tables.place(&encoded.codebook, || {
-                let entries = table::entries(symbol, &encoded.codebook, bits);
+                let entries = table::entries(kind, join, &encoded.codebook, bits);
                 model.add(ALIGNMENT, numbers(entries, u32::to_le_bytes))
             }),
         };
-        let job = JobRecord {
+        let mut job = JobRecord {
             first_block: checked_grid(block_jobs.len() as u64)?,
             elements_per_lane: u32::try_from(per_lane)
                 .map_err(|_| too_large("the number of elements per lane", per_lane))?,
@@ -53,25 +57,28 @@ pub(in super::super) fn launch<'a>(
             rows: model.add(ALIGNMENT, encoded.part(ROWS)?),
             // Reading 32 bits across words touches the word after the last: what follows is another part.
             tails: model.add(ALIGNMENT, encoded.part(TAILS)?),
-            packed: if symbol.is_split() { model.add(ALIGNMENT, encoded.part(PACKED)?) } else { 0 },
+            packed: if join.packed_words() > 0 { model.add(ALIGNMENT, encoded.part(PACKED)?) } else { 0 },
             chunks: model.add(ALIGNMENT, chunk_entries),
             table,
             output,
+            least_exponent: encoded.split.least_exponent,
+            planes: Vec::new(),
         };
+        job.planes = planes(encoded, job.packed, &mut model);
         let number = checked_grid(jobs.len() as u64)?;
         let blocks = checked_grid(chunks(encoded)?.div_ceil(per_block.into()))?;
         block_jobs.resize(block_jobs.len() + blocks as usize, number);
         jobs.push(job);
     }
     let ring_rows = ring_rows(lead_rows)?;
-    let words = (1 << bits) + (u64::from(ring_rows) + 1) * u64::from(t.warps_per_block) * 32;
+    let words = (1 << bits) + (u64::from(ring_rows) + 1) * u64::from(block.warps) * 32;
     Ok(Launch {
         grid: checked_grid(block_jobs.len() as u64)?,
         dynamic_shared_bytes: checked_shared(words * 4)?,
         outputs: vec![batch_output(batch)?],
         args: vec![
             Arg::Input(model),
-            Arg::Input(numbers(jobs.iter().flat_map(JobRecord::words), u64::to_le_bytes).into()),
+            Arg::Input(numbers(jobs.iter().flat_map(|job| job.words(join)), u64::to_le_bytes).into()),
             Arg::Input(numbers(block_jobs, u32::to_le_bytes).into()),
             Arg::Output(0),
             Arg::U32(ring_rows),
@@ -80,27 +87,48 @@ pub(in super::super) fn launch<'a>(
     })
 }
 
+/// Where the planes of a tensor are that are not coded, the most significant first: `packed` has those that are stored one after
+/// the other; of one that is the same in all numbers there are 16 bytes.
+fn planes<'a>(encoded: &'a Encoded<'a>, packed: u64, model: &mut Gather<'a>) -> Vec<PlaneRecord> {
+    let each = encoded.elements.next_multiple_of(ACCESS.into());
+    let mut next = packed;
+    let mut records = Vec::new();
+    for plane in &encoded.split.planes {
+        match plane {
+            Plane::Coded => {}
+            Plane::Stored => {
+                records.push(PlaneRecord::Each(next));
+                next = next.saturating_add(each);
+            }
+            Plane::Constant(byte) => {
+                records.push(PlaneRecord::Same(model.add(ALIGNMENT, vec![*byte; ACCESS as usize])));
+            }
+        }
+    }
+    records
+}
+
 /// Blocks that a launch has at least, if there are as many chunks: one for each multiprocessor of the largest GPUs.
 const LEAST_BLOCKS: u64 = 160;
 
 /// Chunks that a block decodes: one for each of its warps, unless that leaves multiprocessors without a block.
-fn chunks_per_block(t: &LanesRing, batch: &[&Encoded<'_>]) -> Result<u32, StrategyError> {
+fn chunks_per_block(warps: u32, batch: &[&Encoded<'_>]) -> Result<u32, StrategyError> {
     let counts = batch.iter().map(|encoded| chunks(encoded)).collect::<Result<Vec<_>, _>>()?;
     let all = counts.into_iter().fold(0, u64::saturating_add);
     let spread = u32::try_from(all.div_ceil(LEAST_BLOCKS)).unwrap_or(u32::MAX);
-    Ok(spread.clamp(1, t.warps_per_block))
+    Ok(spread.clamp(1, warps))
 }
 
 fn chunks(encoded: &Encoded<'_>) -> Result<u64, StrategyError> {
     Ok((encoded.part(CHUNKS)?.len() as u64 / 8).saturating_sub(1))
 }
 
-/// Rows of a tensor that are in use at once where the kernel's table is indexed by so many bits: what its `lead_rows` says, and more
+/// Rows of a tensor that are in use at once where the kernel's table is indexed by `bits` bits: what its `lead_rows` says, and more
 /// if its own codewords are shorter, because a kernel stages what symbols may take at most under the longest codewords of a
 /// launch.
-fn lead_of(symbol: Symbol, encoded: &Encoded<'_>, bits: u32) -> Result<u64, StrategyError> {
+fn lead_of(kind: &SymbolKind, encoded: &Encoded<'_>, bits: u32) -> Result<u64, StrategyError> {
     let own = u32::from(encoded.codebook.max_len());
-    let more = u64::from(bits.saturating_sub(own)) * u64::from(symbols(symbol));
+    let more = u64::from(bits.saturating_sub(own)) * u64::from(symbols(kind));
     Ok(encoded.param(LEAD_ROWS)?.saturating_add(more.div_ceil(32)))
 }
 
@@ -120,17 +148,20 @@ fn too_large(what: &'static str, needed: u64) -> StrategyError {
 mod tests {
     use super::*;
     use crate::emulator::{self, Checks};
+    use crate::strategy::Coding;
     use crate::strategy::Strategy;
     use crate::strategy::lanes_ring::BYTE;
     use ecf8_core::Codebook;
+    use ecf8_core::element::Numbers;
     use ecf8_core::layout::Scheme;
+    use ecf8_core::layout::lanes::BYTE_LANES;
 
     /// Bytes of which lane 0 takes 5 bits each and the others 2, so many of each lane.
     fn apart(per_lane: usize, codebook: &Codebook) -> Encoded<'static> {
         let byte = |place: usize| if (place / 16).is_multiple_of(32) { 4 } else { 1 };
         let data: Vec<u8> = (0..32 * per_lane).map(byte).collect();
         ecf8_core::layout::lanes::Lanes::<ecf8_core::symbols::Byte>::new(Some(1024))
-            .encode(&data, codebook)
+            .encode(Numbers::e4m3(&data), codebook)
             .unwrap()
     }
 
@@ -141,7 +172,7 @@ mod tests {
         };
         let short = book(&[1, 2, 3, 4, 5, 5]);
         let long = book(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 13]);
-        let other = BYTE_LANES.encode(&[0, 13, 5, 12], &long).unwrap();
+        let other = BYTE_LANES.encode(Numbers::e4m3(&[0, 13, 5, 12]), &long).unwrap();
         let params = Strategy::params(&BYTE, &[("warps_per_block".to_owned(), "4".to_owned())]).unwrap();
         // The ring is full where the rows in use and those staged at once are a power of two.
         let full = (1..64).map(|vectors| apart(16 * vectors, &short)).filter(|encoded| {
@@ -152,7 +183,7 @@ mod tests {
         assert!(full.len() >= 2, "{}", full.len());
         for encoded in &full {
             let batch = [encoded, &other];
-            let kernel = Strategy::kernel(&BYTE, &params, &long).unwrap();
+            let kernel = Strategy::kernel(&BYTE, &params, &Coding::e4m3(&long)).unwrap();
             let launch = Strategy::launch(&BYTE, &params, &batch).unwrap();
             let output = emulator::run(&kernel, &launch, Checks::Full).unwrap().remove(0);
             for (start, encoded) in batch_offsets(&batch).into_iter().zip(batch) {

@@ -11,25 +11,23 @@
 
 use super::held::Held;
 use super::jobs::Job;
-use super::tail::{Tail, WORD, bits_at};
+use super::tail::{Tail, bits_at};
+use super::units::{BATCH, WORD};
 use crate::lang::{
     Global, IntoV, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, sync_warp,
     thread_idx, warp_idx,
 };
 
-/// Rows that are staged at once.
-pub(super) const BATCH: u32 = 4;
-
 /// A lane's words of four rows, held.
 type Rows = Held<{ BATCH as usize }>;
 
 /// The batches of rows that a lane has loaded and not yet staged, the next one first.
-pub(super) struct Waiting(Vec<Rows>);
+pub(in super::super) struct Waiting(Vec<Rows>);
 
 impl Waiting {
-    /// Room for so many.
+    /// Room for this many batches.
     #[track_caller]
-    pub(super) fn nothing(batches: u32) -> Self {
+    pub(in super::super) fn nothing(batches: u32) -> Self {
         let names = [
             ["waiting_0", "waiting_1", "waiting_2", "waiting_3"],
             ["waiting_4", "waiting_5", "waiting_6", "waiting_7"],
@@ -39,7 +37,7 @@ impl Waiting {
 
     /// Loads a chunk's first batches.
     #[device]
-    pub(super) fn fetch(&self, columns: &Columns) {
+    pub(in super::super) fn fetch(&self, columns: &Columns) {
         for (batch, rows) in (0u32..).zip(&self.0) {
             columns.fetch((batch * BATCH).into_v(), *rows);
         }
@@ -51,7 +49,7 @@ impl Waiting {
         self.0[0].words()
     }
 
-    /// Goes on to the batch after the next, when so many rows have been staged; loads another one, if the chunk has so many.
+    /// Goes on to the batch after the next, when `staged` rows have been staged; loads another one, if the chunk has it.
     #[device]
     fn advance(&self, columns: &Columns, staged: V<u32>) {
         for two in self.0.windows(2) {
@@ -66,7 +64,7 @@ pub(super) const POSITION_BITS: u32 = 16;
 
 /// Where the words of a chunk come from and go to, for one lane.
 #[derive(Clone, Copy)]
-pub(super) struct Columns {
+pub(in super::super) struct Columns {
     model: Global<u32>,
     /// The lane's vector in the chunk's first batch of rows.
     first: V<u64>,
@@ -85,7 +83,7 @@ pub(super) struct Columns {
 
 /// Finds the rows of a chunk. The rings of a block's warps stand side by side in `memory`, from word `ring` on.
 #[device]
-pub(super) fn open_rows(
+pub(in super::super) fn open_rows(
     model: Global<u32>,
     job: &Job,
     entries: [V<u64>; 2],
@@ -111,7 +109,7 @@ impl Columns {
         self.warps * WORD
     }
 
-    /// The lane's words of four rows, if the chunk has so many.
+    /// The lane's words of four rows from `row` on, if the chunk has them.
     #[device]
     fn fetch(&self, row: V<u32>, waiting: Rows) {
         if row + BATCH <= self.count {
@@ -145,7 +143,7 @@ impl Columns {
     /// Stages rows until every lane that goes on has `need` bits from its position on; one that has ended may stand
     /// anywhere. `waiting` has the words after those staged.
     #[device]
-    pub(super) fn stage(
+    pub(in super::super) fn stage(
         &self,
         goes_on: V<bool>,
         position: V<u32>,

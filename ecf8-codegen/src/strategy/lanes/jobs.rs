@@ -2,22 +2,30 @@
 //!
 //! Blocks are numbered through the jobs, so one launch decodes a layer. A block finds its job in a list.
 
-use super::columns::BATCH;
-use super::vector::VECTOR;
-use crate::lang::{Global, V, WARP, device};
+use super::join::Join;
+use super::units::{ACCESS, BATCH, VECTOR};
+use crate::lang::{Global, IntoV, V, WARP, device};
 
-/// 64-bit words of a job.
-pub(super) const JOB_WORDS: usize = 8;
+/// 64-bit words of a job for numbers of one byte. Others have the least exponent and a word for each plane, too.
+const JOB_WORDS: u32 = 8;
+
+/// 64-bit words of a job: an even number of them, so that two can be loaded at once.
+fn job_words(join: Join) -> u32 {
+    if join.planes() == 0 { JOB_WORDS } else { (JOB_WORDS + 1 + join.planes()).next_multiple_of(2) }
+}
+
+/// Set in the word of a plane that is the same byte in all numbers: all vectors read the same 16 bytes.
+const CONSTANT: u64 = 1 << 63;
 
 /// A tensor to decode, as a block sees it.
-#[derive(Clone, Copy)]
-pub(super) struct Job {
+#[derive(Clone)]
+pub(in super::super) struct Job {
     /// The job's first block.
-    pub(super) first_block: V<u32>,
+    pub(in super::super) first_block: V<u32>,
     /// Elements of one lane in a whole chunk.
     pub(super) elements_per_lane: V<u32>,
     /// Elements of the tensor.
-    pub(super) elements: V<u64>,
+    pub(in super::super) elements: V<u64>,
     /// Where the parts start: rows in vectors of 16 bytes, tails in words, chunks in 64-bit words, packed in vectors of 8
     /// bytes.
     pub(super) rows: V<u64>,
@@ -25,25 +33,44 @@ pub(super) struct Job {
     pub(super) chunks: V<u64>,
     pub(super) packed: V<u64>,
     /// Where the tensor goes, in vectors of 16 bytes.
-    pub(super) output: V<u64>,
+    pub(in super::super) output: V<u64>,
+    /// The exponent that the field 0 stands for, in each byte of a word; 0 where fields are no exponents of eight bits.
+    pub(in super::super) least: V<u32>,
+    /// Planes in vectors of 16 bytes, the most significant first.
+    planes: Vec<V<u64>>,
+}
+
+impl Job {
+    /// Where 16 numbers' bytes of a plane are, in vectors of 16 bytes.
+    #[device]
+    pub(super) fn plane(&self, number: u32, vector: V<u64>) -> V<u64> {
+        let plane = self.planes[number as usize];
+        // All bits, or none for a plane that is constant.
+        let moves = (plane >> 63) - 1;
+        (plane & (CONSTANT - 1)) + (vector & moves)
+    }
 }
 
 /// Where the decode table of a job starts, in vectors of 16 bytes.
 #[device]
-pub(super) fn table_of(jobs: Global<u64>, job: V<u32>) -> V<u64> {
-    jobs[job * (JOB_WORDS as u32) + 7]
+pub(in super::super) fn table_of(join: Join, jobs: Global<u64>, job: V<u32>) -> V<u64> {
+    jobs[job * job_words(join) + 7]
 }
 
 /// Reads a block's job.
 #[device]
-pub(super) fn open_job(jobs: Global<u64>, job: V<u32>) -> Job {
-    let first = job * (JOB_WORDS as u32 / 2);
+pub(in super::super) fn open_job(join: Join, jobs: Global<u64>, job: V<u32>) -> Job {
+    let first = job * (job_words(join) / 2);
     let geometry = jobs.load2(first);
     let streams = jobs.load2(first + 1);
     let places = jobs.load2(first + 2);
-    let output = jobs[job * (JOB_WORDS as u32) + 6];
+    let output = jobs[job * job_words(join) + 6];
     let first_block = geometry[0] as u32;
     let elements_per_lane = (geometry[0] >> 32) as u32;
+    let least =
+        if join.planes() > 0 { jobs[job * job_words(join) + JOB_WORDS] as u32 } else { 0u32.into_v() };
+    let planes =
+        (0..join.planes()).map(|plane| jobs[job * job_words(join) + JOB_WORDS + 1 + plane]).collect();
     Job {
         first_block,
         elements_per_lane,
@@ -53,11 +80,13 @@ pub(super) fn open_job(jobs: Global<u64>, job: V<u32>) -> Job {
         chunks: places[0],
         packed: places[1],
         output,
+        least,
+        planes,
     }
 }
 
 /// A job as a launch passes it. Offsets are in bytes.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct JobRecord {
     pub(super) first_block: u32,
     pub(super) elements_per_lane: u32,
@@ -68,26 +97,46 @@ pub(super) struct JobRecord {
     pub(super) packed: u64,
     pub(super) table: u64,
     pub(super) output: u64,
+    pub(super) least_exponent: u8,
+    pub(super) planes: Vec<PlaneRecord>,
+}
+
+/// Where a plane is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum PlaneRecord {
+    /// A byte for each number.
+    Each(u64),
+    /// Sixteen bytes for all.
+    Same(u64),
 }
 
 impl JobRecord {
     /// In the units that the kernel counts in.
-    pub(super) fn words(&self) -> [u64; JOB_WORDS] {
-        [
+    pub(super) fn words(&self, join: Join) -> Vec<u64> {
+        let mut words = vec![
             u64::from(self.elements_per_lane) << 32 | u64::from(self.first_block),
             self.elements,
             self.rows / (4 * u64::from(BATCH)),
             self.tails / 4,
             self.chunks / 8,
             self.packed / 8,
-            self.output / u64::from(VECTOR),
+            self.output / u64::from(ACCESS),
             self.table / 16,
-        ]
+        ];
+        if join.planes() > 0 {
+            words.push(u64::from(self.least_exponent) * 0x0101_0101);
+            words.extend(self.planes.iter().map(|plane| match plane {
+                PlaneRecord::Each(at) => at / u64::from(ACCESS),
+                PlaneRecord::Same(at) => at / u64::from(ACCESS) | CONSTANT,
+            }));
+            words.resize(job_words(join) as usize, 0);
+        }
+        words
     }
 }
 
 /// Vectors of a lane, and those of a chunk.
 #[device]
-pub(super) fn vectors_per_chunk(job: &Job) -> V<u32> {
+pub(in super::super) fn vectors_per_chunk(job: &Job) -> V<u32> {
     job.elements_per_lane * (WARP / VECTOR)
 }

@@ -1,26 +1,80 @@
-//! What has no codeword: the right bytes, two neighbours to a patch, written over what was decoded.
+//! What has no codeword: the right fields, two neighbours to a patch, written over what was decoded.
 
 use super::jobs::{Job, vectors_per_chunk};
+use super::join::Join;
 use super::tail::Tail;
-use super::vector::VECTOR;
-use crate::lang::{Global, GlobalMut, V, WARP, device, lane_idx, sync_warp};
+use super::units::VECTOR;
+use crate::lang::{Global, GlobalMut, V, WARP, device, lane_idx, select, sync_warp};
+use ecf8_core::element::SLOTS;
 
 /// Bits of a patch that are bytes; the bits above say which two elements of the chunk they are for.
 const BYTES: u32 = 16;
 
 /// Puts a chunk right that the warp has decoded.
 #[device]
-pub(super) fn put_right(model: Global<u32>, tail: &Tail, job: &Job, chunk: V<u32>, output: GlobalMut<u8>) {
+pub(in super::super) fn put_right(
+    join: Join,
+    model: Global<u32>,
+    tail: &Tail,
+    job: &Job,
+    chunk: V<u32>,
+    output: GlobalMut<u8>,
+) {
     // What is overwritten has been written by then.
     sync_warp();
     for i in (lane_idx()..tail.patch_count).step_by(WARP) {
         let patch = model[tail.short_rows + ((tail.patches + i) as u64)];
         let element =
             (chunk as u64) * ((vectors_per_chunk(job) * VECTOR) as u64) + ((patch >> BYTES) * 2) as u64;
-        let place = job.output * (VECTOR as u64) + element;
-        output[place] = patch as u8;
-        if element + 1 < job.elements {
-            output[place + 1] = (patch >> 8) as u8;
+        if join.bytes() == 1 {
+            let place = job.output * (VECTOR as u64) + element;
+            output[place] = patch as u8;
+            if element + 1 < job.elements {
+                output[place + 1] = (patch >> 8) as u8;
+            }
+        } else {
+            put_number(join, model, job, element, patch & 0xff, output);
+            if element + 1 < job.elements {
+                put_number(join, model, job, element + 1, (patch >> 8) & 0xff, output);
+            }
         }
     }
+}
+
+/// Writes what a coded byte contributes to the number in a slot.
+#[device]
+fn put_number(join: Join, model: Global<u32>, job: &Job, slot: V<u64>, coded: V<u32>, output: GlobalMut<u8>) {
+    let bytes = join.bytes();
+    let first = job.output * (VECTOR as u64);
+    let number = number_in(bytes, slot, job.elements);
+    match join {
+        Join::Exponents { .. } => {
+            /// Sign and mantissa as they are stored: in the order 0, 2, 1, 3, each sign one byte further.
+            let vector = job.plane(0, slot / (VECTOR as u64)) * (VECTOR as u64);
+            let within = (slot as u32) & (VECTOR - 1);
+            let place = ((within & 1) << 1) | ((within & 2) >> 1);
+            let four = vector + ((within & 12) as u64);
+            let plane = model.view::<u8>();
+            let mantissa = (plane[four + (place as u64)] as u32) & 0x7f;
+            let sign = (plane[four + (((place + 1) & 3) as u64)] as u32) & 0x80;
+            let half = first / 2 + number * ((bytes / 2) as u64) + ((bytes / 2 - 1) as u64);
+            output.view::<u16>()[half] = ((sign << 8) | (coded << 7) | mantissa) as u16;
+        }
+        Join::Planes { coded: plane, .. } => {
+            output[first + number * (bytes as u64) + ((bytes - 1 - plane) as u64)] = coded as u8;
+        }
+        Join::Whole | Join::Nibbles => (),
+    }
+}
+
+/// Which number is in a slot: in whole blocks of slots, a lane has one vector of 16 bytes in each 512.
+#[device]
+fn number_in(bytes: u32, slot: V<u64>, elements: V<u64>) -> V<u64> {
+    let per_vector = VECTOR / bytes;
+    let within = (slot as u32) & (SLOTS as u32 - 1);
+    let lane = within / VECTOR;
+    let vector = (within & (VECTOR - 1)) / per_vector;
+    let number = (vector * WARP + lane) * per_vector + (within & (per_vector - 1));
+    let block = slot - (within as u64);
+    select(block + (SLOTS as u64) <= elements, block + (number as u64), slot)
 }

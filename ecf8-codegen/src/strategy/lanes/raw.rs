@@ -1,55 +1,92 @@
-//! Signs and mantissas of a lane's next turn, loaded before they are needed, so that memory is busy while it decodes.
+//! What is stored beside the codewords of a lane's next turn, loaded before it is needed, so that memory is busy while the lane decodes.
 
 use super::held::Held;
 use super::jobs::Job;
-use super::nibbles::merge;
-use super::table::Symbol;
+use super::join::Join;
 use crate::lang::{Global, V, WARP, comment, device};
 
-/// The nibbles of a vector, held.
+/// The packed words of a vector, held: the nibbles of 16 bytes, or one plane of 16 numbers.
 type Nibbles = Held<2>;
+type Plane = Held<4>;
+
+/// Planes that are held at most, over all vectors of a turn: others would take registers that more warps need.
+const MOST_PLANES: u32 = 3;
 
 /// Names in the kernel, by the vector of a turn.
-const NAMES: [[&str; 2]; 3] =
+const NIBBLES: [[&str; 2]; 3] =
     [["nibbles_0", "nibbles_1"], ["nibbles_2", "nibbles_3"], ["nibbles_4", "nibbles_5"]];
 
-/// The raw bits of a turn; none, where symbols are whole bytes.
-pub(super) struct Raw {
+/// Names in the kernel, by the vector of a turn or the plane.
+const PLANES: [[&str; 4]; 3] = [
+    ["raw_0", "raw_1", "raw_2", "raw_3"],
+    ["raw_4", "raw_5", "raw_6", "raw_7"],
+    ["raw_8", "raw_9", "raw_10", "raw_11"],
+];
+
+/// The packed words of a turn; none, where fields are whole numbers.
+pub(in super::super) struct Raw {
     model: Global<u32>,
-    packed: V<u64>,
-    vectors: Vec<Nibbles>,
+    join: Join,
+    job: Job,
+    nibbles: Vec<Nibbles>,
+    /// Of each vector, its planes; none, where they are too many to be held.
+    planes: Vec<Plane>,
 }
 
 impl Raw {
-    /// Declares what is held.
+    /// Declares what is held for turns of this many vectors.
     #[track_caller]
-    pub(super) fn nothing(symbol: Symbol, model: Global<u32>, job: &Job) -> Self {
-        let vectors = if symbol.is_split() { symbol.vectors() as usize } else { 0 };
-        if vectors > 0 {
+    pub(in super::super) fn nothing(join: Join, vectors: u32, model: Global<u32>, job: &Job) -> Self {
+        let nibbles = if join == Join::Nibbles { vectors } else { 0 };
+        let planes = vectors * join.planes();
+        let planes = if planes > MOST_PLANES { 0 } else { planes };
+        if nibbles + planes > 0 {
             comment("Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.");
         }
-        let vectors = NAMES[..vectors].iter().map(|names| Held::nothing(*names)).collect();
-        Self { model, packed: job.packed, vectors }
+        let nibbles = NIBBLES[..nibbles as usize].iter().map(|names| Held::nothing(*names)).collect();
+        let planes = PLANES[..planes as usize].iter().map(|names| Held::nothing(*names)).collect();
+        Self { model, join, job: job.clone(), nibbles, planes }
     }
 
-    /// Loads those of the turn that begins `ahead` vectors after `at`, as far as there are vectors: from `at` on there are left,
-    /// times two, `left`, or half a vector less.
+    /// Loads those of the turn that begins `ahead` vectors after `at`, as far as there are vectors: twice the vectors that the lane and
+    /// those after it have from `at` on are `left`, or one less if the last vector is not full.
     #[device]
-    pub(super) fn fetch(&self, at: V<u64>, ahead: u32, left: V<i32>) {
-        for (j, vector) in (0u32..).zip(&self.vectors) {
+    pub(in super::super) fn fetch(&self, at: V<u64>, ahead: u32, left: V<i32>) {
+        for (j, vector) in (0u32..).zip(&self.nibbles) {
             let ahead = ahead + WARP * j;
             if left > (2 * ahead) as i32 {
-                vector.replace(self.model.load2(self.packed + at + (ahead as u64)));
+                vector.replace(self.model.load2(self.job.packed + at + (ahead as u64)));
+            }
+        }
+        let each = self.join.planes().max(1) as usize;
+        for (j, planes) in (0u32..).zip(self.planes.chunks_exact(each)) {
+            let ahead = ahead + WARP * j;
+            if left > (2 * ahead) as i32 {
+                for (number, plane) in (0u32..).zip(planes) {
+                    plane.replace(self.plane(number, at + (ahead as u64)));
+                }
             }
         }
     }
 
-    /// The words of vector `j`, with what was loaded put to their exponents.
+    /// One plane of a vector.
+    #[device]
+    fn plane(&self, number: u32, vector: V<u64>) -> [V<u32>; 4] {
+        self.model.load4(self.job.plane(number, vector))
+    }
+
+    /// The packed words of vector `j` of the turn that begins at `at`.
     #[track_caller]
-    pub(super) fn put_to(&self, exponents: Vec<V<u32>>, j: u32) -> Vec<V<u32>> {
-        match self.vectors.get(j as usize) {
-            Some(nibbles) => merge(&exponents, nibbles.words()),
-            None => exponents,
+    pub(in super::super) fn words(&self, at: V<u64>, j: u32) -> Vec<V<u32>> {
+        if let Some(nibbles) = self.nibbles.get(j as usize) {
+            return nibbles.words().to_vec();
         }
+        let each = self.join.planes();
+        (0..each)
+            .flat_map(|number| match self.planes.get((j * each + number) as usize) {
+                Some(plane) => plane.words(),
+                None => self.plane(number, at + u64::from(WARP * j)),
+            })
+            .collect()
     }
 }

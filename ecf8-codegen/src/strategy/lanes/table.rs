@@ -3,63 +3,24 @@
 //! The lower half of an entry is the length of the codeword, the upper half what the symbol contributes to the output. So an
 //! entry can be added to a position, of which only the lower half counts.
 
+use super::join::Join;
 use crate::lang::{Global, Shared, V, WARP, device, table, thread_idx};
 use crate::strategy::Inlined;
-use crate::strategy::lanes_ring::LanesRing;
 use crate::strategy::tunables::tunable_enum;
 use ecf8_core::Codebook;
-use ecf8_core::format::E4M3;
+use ecf8_core::symbols::SymbolKind;
 
-/// What a codeword stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Symbol {
-    /// The exponents of four numbers, the first in the highest nibble.
-    Quad,
-    /// The exponents of three numbers, one of each of three vectors, the first in the highest nibble.
-    Triple,
-    /// The exponents of two numbers, the first in the upper nibble.
-    Pair,
-    /// A byte.
-    Byte,
-}
-
-impl Symbol {
-    /// Numbers that one symbol stands for.
-    pub(super) fn elements(self) -> u32 {
-        match self {
-            Self::Quad => 4,
-            Self::Triple => 3,
-            Self::Pair => 2,
-            Self::Byte => 1,
-        }
-    }
-
-    /// Vectors of a turn: what a lane decodes before others come to what follows.
-    pub(super) fn vectors(self) -> u32 {
-        match self {
-            Self::Triple => 3,
-            Self::Quad | Self::Pair | Self::Byte => 1,
-        }
-    }
-
-    /// Whether signs and mantissas are packed apart.
-    pub(super) fn is_split(self) -> bool {
-        self != Self::Byte
-    }
-
-    /// The upper half of an entry.
-    fn output(self, symbol: u32) -> u32 {
-        match self {
-            // Nibbles 0 and 2 in one byte, 1 and 3 in the other: so high nibbles are neighbours, and so are low ones.
-            Self::Quad => {
-                let nibble = |index: u32| symbol >> (12 - 4 * index) & 15;
-                (nibble(0) << 4 | nibble(2)) | (nibble(1) << 4 | nibble(3)) << 8
-            }
-            // The first where it belongs in a byte, the others as the nibbles of the other byte.
-            Self::Triple => (symbol >> 8) << E4M3.mantissa_bits << 8 | symbol & 0xff,
-            Self::Pair => ((symbol >> 4) | ((symbol & 15) << 8)) << E4M3.mantissa_bits,
-            Self::Byte => symbol,
-        }
+/// What a symbol contributes to the output: the upper half of an entry. Fields of four bits begin at bit `shift` of their bytes, where
+/// they are bytes.
+fn output(kind: &SymbolKind, shift: u32, symbol: usize) -> u32 {
+    let field = |index: usize| u32::from(kind.field(symbol, index));
+    match kind.elements {
+        // Fields 0 and 2 in one byte, 1 and 3 in the other: so high nibbles are neighbours, and so are low ones.
+        4 => (field(0) << 4 | field(2)) | (field(1) << 4 | field(3)) << 8,
+        // The first where it belongs in a byte, the others as the nibbles of the other byte.
+        3 => (field(0) << shift) << 8 | field(1) << 4 | field(2),
+        2 => (field(0) | field(1) << 8) << shift,
+        _ => field(0),
     }
 }
 
@@ -87,16 +48,16 @@ impl Placement {
 const LEAST_BITS: u32 = 2;
 
 /// Bits that index the table of a codebook: as many as its longest codeword has.
-pub(super) fn index_bits(codebook: &Codebook) -> u32 {
+pub(in super::super) fn index_bits(codebook: &Codebook) -> u32 {
     u32::from(codebook.max_len()).max(LEAST_BITS)
 }
 
 /// The entries of a codebook's table that `bits` index.
-pub(super) fn entries(symbol: Symbol, codebook: &Codebook, bits: u32) -> Vec<u32> {
+pub(in super::super) fn entries(kind: &SymbolKind, join: Join, codebook: &Codebook, bits: u32) -> Vec<u32> {
     let mut entries = vec![0; 1 << bits];
-    for (value, code, length) in codebook.canonical() {
-        let (value, length) = (u32::try_from(value).unwrap_or(u32::MAX), u32::from(length));
-        let entry = symbol.output(value) << 16 | length;
+    for (symbol, code, length) in codebook.canonical() {
+        let length = u32::from(length);
+        let entry = output(kind, join.shift(), symbol) << 16 | length;
         let first = (code as usize) << (bits - length);
         entries[first..first + (1 << (bits - length))].fill(entry);
         if codebook.only_symbol().is_some() {
@@ -108,7 +69,7 @@ pub(super) fn entries(symbol: Symbol, codebook: &Codebook, bits: u32) -> Vec<u32
 
 /// The table in a kernel.
 #[derive(Clone, Copy)]
-pub(super) struct Decoder {
+pub(in super::super) struct Decoder {
     memory: Shared<u32>,
     bits: u32,
 }
@@ -126,37 +87,37 @@ impl Decoder {
     }
 
     /// Bits of the longest codeword.
-    pub(super) fn max_len(&self) -> u32 {
+    pub(in super::super) fn max_len(&self) -> u32 {
         self.bits
     }
 
     /// Words of shared memory that the table takes.
-    pub(super) fn words(&self) -> u32 {
+    pub(in super::super) fn words(&self) -> u32 {
         1 << self.bits
     }
 }
 
-/// Copies the table to the beginning of shared memory. A barrier must follow before it is used.
+/// Copies the table to the beginning of shared memory, by a block of `warps` warps: from `inlined` entries, or from vector `at` of
+/// `model`. A barrier must follow before it is used.
 #[device]
-pub(super) fn copy_table(
-    t: &LanesRing,
-    symbol: Symbol,
-    codebook: &Codebook,
+pub(in super::super) fn copy_table(
+    inlined: Option<Vec<u32>>,
+    bits: u32,
+    warps: u32,
     model: Global<u32>,
     at: V<u64>,
     memory: Shared<u32>,
 ) -> Decoder {
-    let bits = index_bits(codebook);
     let vectors = (1 << bits) / 4;
-    let step = t.warps_per_block * WARP;
-    match t.table {
-        Placement::Inlined => {
-            let decode_table = table(&entries(symbol, codebook, bits));
+    let step = warps * WARP;
+    match inlined {
+        Some(entries) => {
+            let decode_table = table(&entries);
             for i in (thread_idx()..vectors).step_by(step) {
                 memory.store4(i, decode_table.load4(i));
             }
         }
-        Placement::Argument => {
+        None => {
             for i in (thread_idx()..vectors).step_by(step) {
                 memory.store4(i, model.load4(at + (i as u64)));
             }

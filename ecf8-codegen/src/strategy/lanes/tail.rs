@@ -2,20 +2,19 @@
 //! and patches.
 
 use super::jobs::Job;
+use super::units::WORD;
 use crate::lang::{Global, V, WARP, device, funnel_left, lane_idx, shuffle, shuffle_up};
-
-/// Bits of a word.
-pub(super) const WORD: u32 = 32;
+use ecf8_core::layout::lanes::ChunkEntry;
 
 /// Bits of an entry of `chunks` that tell the first row.
 const ROW_BITS: u32 = 32;
 
 /// Bits of an entry of `chunks` that tell the first word of the tail.
-const TAIL_BITS: u32 = 27;
+const TAIL_BITS: u32 = ChunkEntry::TAIL_BITS;
 
 /// A chunk's tail, for one lane.
 #[derive(Clone, Copy)]
-pub(super) struct Tail {
+pub(in super::super) struct Tail {
     /// Bits that the lane has beyond the rows.
     pub(super) extra: V<u32>,
     /// The first word of the short rows.
@@ -29,7 +28,7 @@ pub(super) struct Tail {
 
 /// A chunk's entry in part `chunks`, and the next one's.
 #[device]
-pub(super) fn entries_of(model: Global<u32>, job: &Job, chunk: V<u32>) -> [V<u64>; 2] {
+pub(in super::super) fn entries_of(model: Global<u32>, job: &Job, chunk: V<u32>) -> [V<u64>; 2] {
     let entries = model.view::<u64>();
     let entry = entries[job.chunks + (chunk as u64)];
     let next = entries[job.chunks + (chunk as u64) + 1];
@@ -51,7 +50,7 @@ pub(super) fn bits_at(words: Global<u32>, word: V<u64>, at: V<u32>) -> V<u32> {
 
 /// Finds what is in a chunk's tail.
 #[device]
-pub(super) fn open_tail(model: Global<u32>, job: &Job, entries: [V<u64>; 2]) -> Tail {
+pub(in super::super) fn open_tail(model: Global<u32>, job: &Job, entries: [V<u64>; 2]) -> Tail {
     let [entry, next] = entries;
     let lengths = first_word(job, entry);
     let width = (entry >> (ROW_BITS + TAIL_BITS)) as u32;

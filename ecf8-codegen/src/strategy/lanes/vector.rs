@@ -1,34 +1,32 @@
-//! A lane's turn: the symbols of one or more vectors of 16 numbers looked up, and put together to words.
+//! A lane's turn: the symbols of one or more vectors of 16 numbers looked up, and put together to words of fields.
 
 use super::columns::Columns;
-use super::table::{Decoder, Symbol};
+use super::join::Join;
+use super::table::Decoder;
+use super::units::symbols;
 use crate::lang::{V, Var, byte_permute, device, funnel_left};
+use ecf8_core::symbols::SymbolKind;
 
-/// Numbers of a vector, which one lane decodes and stores at once.
-pub(super) const VECTOR: u32 = 16;
-
-/// Where the exponent of each of four numbers is.
-const EXPONENTS: u32 = 0x7878_7878;
-
-/// Symbols of a turn.
-pub(super) fn symbols(symbol: Symbol) -> u32 {
-    VECTOR * symbol.vectors() / symbol.elements()
-}
+/// A field of four bits in each byte of a word.
+const FIELDS: u32 = 0x0f0f_0f0f;
 
 /// Bits that may be looked at in a turn.
-pub(super) fn reach(symbol: Symbol, max_len: u32) -> u32 {
-    symbols(symbol) * max_len + 32
+pub(in super::super) fn reach(kind: &SymbolKind, max_len: u32) -> u32 {
+    symbols(kind) * max_len + 32
 }
 
 /// What the symbols of one turn contribute, two to a word, and the position after them.
 #[device]
-pub(super) fn look_up_turn(
-    symbol: Symbol,
+pub(in super::super) fn look_up_turn(
+    kind: &SymbolKind,
+    join: Join,
     decoder: &Decoder,
     columns: &Columns,
     position: &mut Var<u32>,
 ) -> Vec<V<u32>> {
-    let symbols = symbols(symbol) as usize;
+    let symbols = symbols(kind) as usize;
+    // Pairs are two bytes of a word as they come, so this is where they are crossed.
+    let two_entries = if kind.elements == 2 && join.is_crossed() { 0x7362u32 } else { 0x7632u32 };
     #[host]
     let mut entries: Vec<V<u32>> = Vec::new();
     #[host]
@@ -41,7 +39,7 @@ pub(super) fn look_up_turn(
         position += lengths;
         // As soon as may be, so that registers are free again.
         outputs.extend(
-            entries[2 * outputs.len()..].chunks_exact(2).map(|two| byte_permute(two[0], two[1], 0x7632)),
+            entries[2 * outputs.len()..].chunks_exact(2).map(|two| byte_permute(two[0], two[1], two_entries)),
         );
     }
     outputs
@@ -60,27 +58,63 @@ fn look_up_window(decoder: &Decoder, window: V<u32>, number: usize) -> Vec<V<u32
     }
 }
 
-/// The four words of one vector of a turn: what the symbols contribute.
+/// The fields of one vector of a turn, four to a word, from what the symbols contribute.
 #[device]
-pub(super) fn assemble(symbol: Symbol, outputs: &[V<u32>], vector: u32) -> Vec<V<u32>> {
-    match symbol {
-        Symbol::Quad => outputs
+pub(in super::super) fn assemble(
+    kind: &SymbolKind,
+    join: Join,
+    outputs: &[V<u32>],
+    vector: u32,
+) -> Vec<V<u32>> {
+    let is_crossed = join.is_crossed();
+    match kind.elements {
+        4 => outputs
             .iter()
             .flat_map(|&nibbles| {
-                let high = (nibbles >> 1) & EXPONENTS;
-                let low = (nibbles << 3) & EXPONENTS;
-                [byte_permute(high, low, 0x5410), byte_permute(high, low, 0x7632)]
+                let [high, low] = halves(join, nibbles);
+                if is_crossed {
+                    [byte_permute(high, low, 0x5140), byte_permute(high, low, 0x7362)]
+                } else {
+                    [byte_permute(high, low, 0x5410), byte_permute(high, low, 0x7632)]
+                }
             })
             .collect(),
-        Symbol::Triple => outputs
+        3 => outputs
             .chunks_exact(2)
-            .map(|two| match vector {
-                0 => byte_permute(two[0], two[1], 0x7531),
-                1 => (byte_permute(two[0], two[1], 0x6420) >> 1) & EXPONENTS,
-                _ => (byte_permute(two[0], two[1], 0x6420) << 3) & EXPONENTS,
+            .map(|two| {
+                let nibbles = || byte_permute(two[0], two[1], if is_crossed { 0x6240u32 } else { 0x6420u32 });
+                match vector {
+                    0 => byte_permute(two[0], two[1], if is_crossed { 0x7351u32 } else { 0x7531u32 }),
+                    1 => high(join, nibbles()),
+                    _ => low(join, nibbles()),
+                }
             })
             .collect(),
-        Symbol::Pair => outputs.to_vec(),
-        Symbol::Byte => outputs.chunks_exact(2).map(|two| byte_permute(two[0], two[1], 0x6420)).collect(),
+        2 => outputs.to_vec(),
+        _ => outputs
+            .chunks_exact(2)
+            .map(|two| byte_permute(two[0], two[1], if is_crossed { 0x6240u32 } else { 0x6420u32 }))
+            .collect(),
     }
+}
+
+/// The fields in the high nibbles of bytes, and those in the low ones.
+#[device]
+fn halves(join: Join, nibbles: V<u32>) -> [V<u32>; 2] {
+    let high = high(join, nibbles);
+    let low = low(join, nibbles);
+    [high, low]
+}
+
+/// The fields in the high nibbles of bytes, where they belong in bytes.
+#[track_caller]
+fn high(join: Join, nibbles: V<u32>) -> V<u32> {
+    (nibbles >> (4 - join.shift())) & (FIELDS << join.shift())
+}
+
+/// The fields in the low nibbles.
+#[track_caller]
+fn low(join: Join, nibbles: V<u32>) -> V<u32> {
+    let nibbles = if join.shift() > 0 { nibbles << join.shift() } else { nibbles };
+    nibbles & (FIELDS << join.shift())
 }

@@ -31,8 +31,6 @@ fn each_contradiction_is_told_in_one_line() {
         ("codebook 7 does not exist", |_, m| m["tensors"][0]["codebook"] = json!(7)),
         ("codebook 0 of its manifest is not valid", |_, m| m["codebooks"][0] = json!("1110000000000000")),
         ("codebook 0 of its manifest is not valid", |_, m| m["codebooks"][0] = json!("!")),
-        ("scheme \"zip\" is unknown", |_, m| m["tensors"][0]["scheme"] = json!("zip")),
-        ("dtype \"F32\" is not what scheme", |_, m| m["tensors"][0]["dtype"] = json!("F32")),
         ("its shape overflows", |_, m| m["tensors"][0]["shape"] = json!([u64::MAX, 3])),
         ("exponent counts do not fit", |_, m| m["tensors"][0]["shape"] = json!([6401])),
         ("exponent counts do not fit", |_, m| m["tensors"][0]["exponents"] = json!([6400])),
@@ -40,7 +38,6 @@ fn each_contradiction_is_told_in_one_line() {
         ("does not fit its length", |_, m| m["tensors"][0]["lengths"][0] = json!(u64::MAX)),
         ("does not fit its length", |_, m| m["tensors"][0]["lengths"][3] = json!(15)),
         ("tensor `a.weight`: its checksum", |_, m| m["tensors"][0]["checksum"] = json!("xyz")),
-        ("has no parameter \"speed\"", |_, m| m["tensors"][0]["params"] = json!({"speed": 3})),
         ("`c.encoded` is missing", |_, m| m["tensors"][0]["prefix"] = json!("c")),
         ("`a.weight.encoded` is used twice", |_, m| {
             m["tensors"][1] = m["tensors"][0].renamed("b.weight", "a.weight");
@@ -51,7 +48,7 @@ fn each_contradiction_is_told_in_one_line() {
         ("leaves its tensor", |_, m| m["header"]["deflated"] = json!(1u64 << 40)),
         ("length 100000001 is over", |_, m| m["header"]["length"] = json!(100_000_001)),
         ("original header's checksum", |_, m| m["header"]["checksum"] = json!("")),
-        ("tensor `noise` is there twice", |_, m| {
+        ("there are two tensors `noise`", |_, m| {
             m["tensors"][1] = m["tensors"][1].renamed("noise", "b.weight");
         }),
         ("has dtype I8, expected U8", |h, _| h["a.weight.packed"]["dtype"] = json!("I8")),
@@ -64,6 +61,47 @@ fn each_contradiction_is_told_in_one_line() {
         assert!(text.contains(expected) && !text.contains('\n'), "{expected}: {text}");
         assert!(error.is_data_error() && text.contains("edited.safetensors"), "{text}");
     }
+}
+
+#[test]
+fn a_tensor_written_in_an_unknown_way_leaves_all_others_readable() {
+    let folder = folder();
+    compressed(folder.path(), &sample());
+    let whole = CompressedFile::open(&folder.path().join("out.safetensors")).unwrap();
+    type Edit = fn(&mut Value, &mut Value);
+    let cases: &[(&str, Edit)] = &[
+        ("scheme \"zip\" is unknown", |_, m| m["tensors"][0]["scheme"] = json!("zip")),
+        ("dtype \"F32\" is not what scheme", |_, m| m["tensors"][0]["dtype"] = json!("F32")),
+        ("dtype \"F128\" is not what scheme", |_, m| m["tensors"][0]["dtype"] = json!("F128")),
+        ("no parameter \"speed\"", |_, m| m["tensors"][0]["params"] = json!({"speed": 3})),
+        ("split in an unknown way", |_, m| m["tensors"][0]["planes"] = json!(["squeezed"])),
+        // Its parts have other names, and it has more or fewer of them.
+        ("scheme \"zip\" is unknown", |h, m| {
+            m["tensors"][0]["scheme"] = json!("zip");
+            let part = h.as_object_mut().unwrap().remove("a.weight.packed").unwrap();
+            h["a.weight.zipped"] = part;
+        }),
+    ];
+    for (expected, edit) in cases {
+        let file = CompressedFile::open(&edited(folder.path(), edit)).unwrap();
+        let [unknown] = file.unknown() else { panic!("{expected}: {:?}", file.unknown()) };
+        assert!(unknown.name == "a.weight" && unknown.why.contains(expected), "{unknown:?}");
+        assert_others_are_read(&file, &whole, "a.weight");
+        for error in [file.read_tensor("a.weight").unwrap_err(), file.require_known().unwrap_err()] {
+            let text = error.to_string();
+            assert!(
+                error.is_data_error() && text.contains("`a.weight`") && text.contains(expected),
+                "{text}"
+            );
+        }
+    }
+    let missing = edited(folder.path(), |h, m| {
+        m["tensors"][0]["scheme"] = json!("zip");
+        let part = h.as_object_mut().unwrap().remove("a.weight.packed").unwrap();
+        h["elsewhere"] = part;
+    });
+    let error = CompressedFile::open(&missing).unwrap_err().to_string();
+    assert!(error.contains("is unknown") && error.contains("its parts are not there"), "{error}");
 }
 
 trait Edits {

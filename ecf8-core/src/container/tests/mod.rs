@@ -40,6 +40,17 @@ fn fp8(name: &str, shape: &[u64], bytes: Vec<u8>) -> SyntheticTensor {
     SyntheticTensor::new(name, Dtype::F8_E4M3, shape, bytes)
 }
 
+/// Whether a container gives the same bytes as another for all tensors but one.
+fn assert_others_are_read(file: &CompressedFile, whole: &CompressedFile, but: &str) {
+    let compressed = whole.tensors().map(|tensor| tensor.name());
+    let names = compressed.chain(whole.kept().map(|kept| kept.record.name.as_str()));
+    let others: Vec<&str> = names.filter(|name| *name != but).collect();
+    assert!(!others.is_empty());
+    for name in others {
+        assert!(file.read_tensor(name).unwrap() == whole.read_tensor(name).unwrap(), "{name}");
+    }
+}
+
 /// E4M3 bytes that compress well.
 fn weights(seed: u64, count: usize) -> Vec<u8> {
     crate::synthetic::cast(&crate::synthetic::gaussian(seed, count, 0.05))

@@ -133,7 +133,6 @@ fn contradictions_about_the_pool_are_told_in_one_line() {
         ("does not fit its length 7", |_, l| l["tensors"][0]["lengths"][1] = json!(7)),
         ("pool holds more than the parts", |_, l| l["tensors"][2]["lengths"][0] = json!(0)),
         ("`layer.1.rows` is missing", |_, l| l["tensors"][1]["pooled"] = json!(false)),
-        ("has no parameter", |_, l| l["tensors"][1]["params"]["fast"] = json!(1)),
         ("its manifest is not valid", |_, l| l["tensors"] = json!("none")),
         ("not what its length and checksum say", |m, _| m["continued"]["length"] = json!(0)),
     ];
@@ -142,6 +141,19 @@ fn contradictions_about_the_pool_are_told_in_one_line() {
         let text = error.to_string();
         assert!(text.contains(expected) && !text.contains('\n'), "{expected}: {text}");
     }
+}
+
+#[test]
+fn a_tensor_written_in_an_unknown_way_leaves_its_neighbours_in_the_pool_readable() {
+    let folder = folder();
+    compressed_with(folder.path(), &two_kinds(3, 9000), lanes(None));
+    let whole = CompressedFile::open(&folder.path().join("out.safetensors")).unwrap();
+    let file =
+        CompressedFile::open(&edited(folder.path(), |_, l| l["tensors"][1]["params"]["fast"] = json!(1)));
+    let file = file.unwrap();
+    let unknown = file.unknown().first().unwrap();
+    assert!(unknown.why.contains("no parameter \"fast\"") && file.unknown().len() == 1, "{unknown:?}");
+    assert_others_are_read(&file, &whole, &unknown.name);
 }
 
 #[test]

@@ -4,12 +4,12 @@ use super::sync::{self, BadParam, Geometry, Recorder};
 use super::tables::{Single, Tables};
 use super::{
     BYTES_PER_THREAD, CODEBOOKS, ENCODED, EXPONENT_GAP, FORMAT, GAPS, OUTPUT_POSITIONS, PACKED,
-    THREADS_PER_BLOCK, fits,
+    THREADS_PER_BLOCK, fits, nibbles,
 };
 use crate::bits;
 use crate::int;
 use crate::layout::memory::zeroed;
-use crate::layout::{DecodeError, Encoded, PIECE, Scheme, TakePiece, nibbles, range_of};
+use crate::layout::{DecodeError, Encoded, PIECE, Scheme, TakePiece, range_of};
 use rayon::prelude::*;
 
 impl From<BadParam> for DecodeError {
@@ -77,6 +77,9 @@ pub(super) fn check_payload<'a>(encoded: &'a Encoded<'_>) -> Result<(&'a [u8], &
             max_len,
             takes: CODEBOOKS,
         });
+    }
+    if !encoded.scheme.takes(encoded.split.element) {
+        return Err(DecodeError::Split { scheme: EXPONENT_GAP.name(), dtype: encoded.split.element.dtype });
     }
     let packed = encoded.part(PACKED)?;
     check_length(PACKED, packed, encoded.elements.div_ceil(2))?;

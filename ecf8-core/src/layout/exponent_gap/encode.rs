@@ -1,12 +1,13 @@
 //! Encoding, in parallel over chunks: their code lengths are summed first, so each chunk knows its place in the stream.
 
 use super::sync::{self, BadParam, Geometry, Recorder};
-use super::{BYTES_PER_THREAD, CODEBOOKS, EXPONENT_GAP, FORMAT, PARTS, THREADS_PER_BLOCK, fits};
+use super::{BYTES_PER_THREAD, CODEBOOKS, EXPONENT_GAP, FORMAT, PARTS, THREADS_PER_BLOCK, fits, nibbles};
 use crate::codebook::Codebook;
+use crate::element::Numbers;
 use crate::histogram::Histogram;
 use crate::int;
 use crate::layout::memory::{with_room, zeroed};
-use crate::layout::{EncodeError, Encoded, Part, Scheme, nibbles};
+use crate::layout::{EncodeError, Encoded, Part, Scheme};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -24,7 +25,7 @@ impl From<BadParam> for EncodeError {
 }
 
 pub(super) fn encode(
-    data: &[u8],
+    numbers: Numbers<'_>,
     codebook: &Codebook,
     bytes_per_thread: u64,
     threads_per_block: u64,
@@ -38,6 +39,7 @@ pub(super) fn encode(
             takes: CODEBOOKS,
         });
     }
+    let data = numbers.bytes;
     let elements = data.len() as u64;
     let ranges = chunk_ranges(data, codebook)?;
     let bits = ranges.last().map_or(0, |range| range.end);
@@ -75,6 +77,7 @@ pub(super) fn encode(
     });
     Ok(Encoded {
         scheme: &EXPONENT_GAP,
+        split: numbers.split.clone(),
         elements,
         codebook: codebook.clone(),
         params: [(BYTES_PER_THREAD, bytes_per_thread), (THREADS_PER_BLOCK, threads_per_block)]

@@ -8,6 +8,7 @@
 
 mod decode;
 mod encode;
+mod nibbles;
 mod reference;
 mod resync;
 mod sync;
@@ -15,9 +16,12 @@ mod tables;
 
 pub use resync::resync;
 
-use super::{DecodeError, EncodeError, Encoded, PartSpec, PartType, Scheme, TakePiece};
+use super::{
+    Aim, Counted, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, PartType, Scheme, TakePiece,
+};
 use crate::codebook::Codebook;
-use crate::format::{E4M3, FloatFormat};
+use crate::element::format::{E4M3, FloatFormat};
+use crate::element::{Element, Numbers, Shape, Split};
 use crate::histogram::Histogram;
 use std::ops::RangeInclusive;
 use sync::Geometry;
@@ -49,7 +53,10 @@ static PARTS: [PartSpec; 4] = [
     },
 ];
 
-static DEFAULT_PARAMS: [(&str, u64); 2] = [(BYTES_PER_THREAD, 8), (THREADS_PER_BLOCK, 512)];
+static PARAMS: [ParamSpec; 2] = [
+    ParamSpec { name: BYTES_PER_THREAD, usual: 8, largest: None },
+    ParamSpec { name: THREADS_PER_BLOCK, usual: 512, largest: None },
+];
 
 /// The scheme with the window and block size that it encodes with; any of them decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,20 +88,20 @@ impl Scheme for ExponentGap {
         "the paper's: Huffman-coded exponents, 4-bit gaps per thread, packed sign and mantissa"
     }
 
-    fn format(&self) -> &'static FloatFormat {
-        &E4M3
+    fn takes(&self, element: &Element) -> bool {
+        element.shape == Shape::Nibble
     }
 
-    fn part_specs(&self) -> &'static [PartSpec] {
+    fn part_specs(&self, _split: &Split) -> &'static [PartSpec] {
         &PARTS
     }
 
-    fn default_params(&self) -> &'static [(&'static str, u64)] {
-        &DEFAULT_PARAMS
+    fn params(&self) -> &'static [ParamSpec] {
+        &PARAMS
     }
 
-    fn symbol_histogram(&self, data: &[u8]) -> Histogram {
-        Histogram::of_exponents(data, &FORMAT)
+    fn symbol_histogram(&self, numbers: Numbers<'_>) -> Histogram {
+        Histogram::of_exponents(numbers.bytes, &FORMAT)
     }
 
     fn codebook(&self, histogram: &Histogram) -> Codebook {
@@ -109,7 +116,8 @@ impl Scheme for ExponentGap {
         self.codebook(histogram)
     }
 
-    fn part_bytes(&self, elements: u64, histogram: &Histogram, codebook: &Codebook) -> Vec<u64> {
+    fn part_bytes(&self, _split: &Split, counted: &Counted<'_>, codebook: &Codebook) -> Vec<u64> {
+        let Counted { elements, histogram, .. } = *counted;
         let stream = codebook.cost_bits(histogram).div_ceil(8);
         let packed = elements.div_ceil(2);
         match Geometry::new(stream, self.bytes_per_thread, self.threads_per_block) {
@@ -118,8 +126,22 @@ impl Scheme for ExponentGap {
         }
     }
 
-    fn encode(&self, data: &[u8], codebook: &Codebook) -> Result<Encoded<'static>, EncodeError> {
-        encode::encode(data, codebook, self.bytes_per_thread, self.threads_per_block)
+    fn encode_for(
+        &self,
+        numbers: Numbers<'_>,
+        codebook: &Codebook,
+        _aim: Aim,
+    ) -> Result<Encoded<'static>, EncodeError> {
+        if !self.takes(numbers.split.element) {
+            let Numbers { split, bytes } = numbers;
+            let (scheme, bytes) = (self.name(), bytes.len() as u64);
+            return Err(EncodeError::Split { scheme, dtype: split.element.dtype, bytes });
+        }
+        encode::encode(numbers, codebook, self.bytes_per_thread, self.threads_per_block)
+    }
+
+    fn check(&self, encoded: &Encoded<'_>) -> Result<(), DecodeError> {
+        decode::Checked::new(encoded).map(|_| ())
     }
 
     fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {

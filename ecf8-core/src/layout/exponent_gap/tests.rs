@@ -3,6 +3,7 @@
 use super::encode::CHUNK;
 use super::*;
 use crate::bits::BitWriter;
+use crate::element::Numbers;
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +19,7 @@ fn data(len: usize, seed: u64) -> Vec<u8> {
 }
 
 fn codebook(data: &[u8]) -> Codebook {
-    EXPONENT_GAP.codebook(&EXPONENT_GAP.symbol_histogram(data))
+    EXPONENT_GAP.codebook(&EXPONENT_GAP.symbol_histogram(Numbers::e4m3(data)))
 }
 
 fn with(bytes_per_thread: u64, threads_per_block: u64) -> ExponentGap {
@@ -66,8 +67,13 @@ fn parts(encoded: &Encoded<'_>) -> [Vec<u8>; 4] {
 
 fn assert_round_trip(data: &[u8], scheme: ExponentGap) {
     let codebook = codebook(data);
-    let encoded = scheme.encode(data, &codebook).unwrap();
-    let bytes = scheme.encoded_bytes(data.len() as u64, &scheme.symbol_histogram(data), &codebook);
+    let encoded = scheme.encode(Numbers::e4m3(data), &codebook).unwrap();
+    let bytes = {
+        let numbers = Numbers::e4m3(data);
+        let histogram = scheme.symbol_histogram(numbers);
+        let counted = Counted { elements: numbers.units(), histogram: &histogram, outside: 0 };
+        scheme.encoded_bytes(numbers.split, &counted, &codebook)
+    };
     assert_eq!(encoded.bytes(), bytes);
     assert_eq!(encoded.decode_reference().unwrap(), data);
     assert_eq!(encoded.decode().unwrap(), data);
@@ -80,7 +86,7 @@ proptest! {
     ) {
         let data = data(len, seed);
         let codebook = codebook(&data);
-        let encoded = with(b, 2 * t).encode(&data, &codebook).unwrap();
+        let encoded = with(b, 2 * t).encode(Numbers::e4m3(&data), &codebook).unwrap();
         prop_assert_eq!(parts(&encoded), by_definition(&data, &codebook, b, 2 * t));
         prop_assert_eq!(encoded.decode_reference().unwrap(), &data[..]);
         prop_assert_eq!(encoded.decode().unwrap(), &data[..]);
@@ -96,7 +102,7 @@ proptest! {
         len in 1..2000usize, seed: u64, part in 0..4usize, place: prop::sample::Index, bit in 0..8u32, cut: bool
     ) {
         let data = data(len, seed);
-        let mut encoded = with(4, 8).encode(&data, &codebook(&data)).unwrap();
+        let mut encoded = with(4, 8).encode(Numbers::e4m3(&data), &codebook(&data)).unwrap();
         let bytes = encoded.parts[part].bytes.to_mut();
         let place = place.index(bytes.len());
         if cut { bytes.truncate(place) } else { bytes[place] ^= 1 << bit }
@@ -118,7 +124,7 @@ fn lengths_around_chunk_boundaries_round_trip() {
         let data = data(len, len as u64);
         assert_round_trip(&data, EXPONENT_GAP);
         let codebook = codebook(&data);
-        let encoded = EXPONENT_GAP.encode(&data, &codebook).unwrap();
+        let encoded = EXPONENT_GAP.encode(Numbers::e4m3(&data), &codebook).unwrap();
         let mut writer = BitWriter::new();
         for byte in &data {
             let (code, len) = codebook.codewords()[usize::from(FORMAT.split(*byte).0)];
@@ -130,7 +136,7 @@ fn lengths_around_chunk_boundaries_round_trip() {
 
 #[test]
 fn no_elements_give_empty_parts_and_one_position() {
-    let encoded = EXPONENT_GAP.encode(&[], &codebook(&[])).unwrap();
+    let encoded = EXPONENT_GAP.encode(Numbers::e4m3(&[]), &codebook(&[])).unwrap();
     assert_eq!(parts(&encoded), [vec![], vec![], vec![], vec![0; 8]]);
     assert!(encoded.decode().unwrap().is_empty());
     assert!(encoded.decode_reference().unwrap().is_empty());
@@ -141,7 +147,7 @@ fn no_elements_give_empty_parts_and_one_position() {
 fn one_symbol_takes_one_bit_per_element_and_the_other_codeword_is_refused() {
     let data = vec![0x38; 1001];
     assert_round_trip(&data, EXPONENT_GAP);
-    let mut encoded = EXPONENT_GAP.encode(&data, &codebook(&data)).unwrap();
+    let mut encoded = EXPONENT_GAP.encode(Numbers::e4m3(&data), &codebook(&data)).unwrap();
     assert_eq!(encoded.part(ENCODED).unwrap().len(), 126);
     encoded.parts[0].bytes.to_mut()[50] = 0x10;
     assert_eq!(encoded.decode(), Err(DecodeError::NoCodeword { bit: 403 }));
@@ -166,7 +172,7 @@ fn a_codebook_made_for_other_data_round_trips() {
     lengths.reverse();
     let codebook = Codebook::from_lengths(&lengths).unwrap();
     let data = data(5000, 3);
-    let encoded = with(2, 4).encode(&data, &codebook).unwrap();
+    let encoded = with(2, 4).encode(Numbers::e4m3(&data), &codebook).unwrap();
     assert_eq!(encoded.decode().unwrap(), data);
     assert_eq!(encoded.decode_reference().unwrap(), data);
 }
@@ -175,17 +181,20 @@ fn a_codebook_made_for_other_data_round_trips() {
 fn requests_that_cannot_be_met_name_what_is_wrong() {
     let data = [0x38, 0x00];
     let book = codebook(&[0x38; 4]);
-    assert_eq!(EXPONENT_GAP.encode(&data, &book).unwrap_err(), EncodeError::NoCodeword { symbol: 0 });
+    assert_eq!(
+        EXPONENT_GAP.encode(Numbers::e4m3(&data), &book).unwrap_err(),
+        EncodeError::NoCodeword { symbol: 0 }
+    );
     let book = codebook(&data);
     for (b, t, param) in [(1, 2, BYTES_PER_THREAD), (8, 3, THREADS_PER_BLOCK), (8, 0, THREADS_PER_BLOCK)] {
-        match with(b, t).encode(&data, &book) {
+        match with(b, t).encode(Numbers::e4m3(&data), &book) {
             Err(EncodeError::Param { param: named, .. }) => assert_eq!(named, param),
             other => panic!("{other:?}"),
         }
     }
     let bytes = Codebook::from_lengths(&[8; 256]).unwrap();
-    assert!(matches!(EXPONENT_GAP.encode(&data, &bytes), Err(EncodeError::Codebook { .. })));
-    let encoded = EXPONENT_GAP.encode(&data, &book).unwrap();
+    assert!(matches!(EXPONENT_GAP.encode(Numbers::e4m3(&data), &bytes), Err(EncodeError::Codebook { .. })));
+    let encoded = EXPONENT_GAP.encode(Numbers::e4m3(&data), &book).unwrap();
     let short = EXPONENT_GAP.decode(&encoded, &mut [0]);
     assert_eq!(short, Err(DecodeError::OutputLength { expected: 2, found: 1 }));
     let absurd = Encoded { elements: u64::MAX, ..encoded };
@@ -197,7 +206,7 @@ fn the_example_of_format_md_holds() {
     let data = [0x38, 0x3f, 0xb8, 0x40];
     let codebook = codebook(&data);
     assert_eq!(codebook.to_text(), "0000000110000000");
-    let encoded = EXPONENT_GAP.encode(&data, &codebook).unwrap();
+    let encoded = EXPONENT_GAP.encode(Numbers::e4m3(&data), &codebook).unwrap();
     let mut positions = vec![0; 16];
     positions[8] = 4;
     assert_eq!(parts(&encoded), [vec![0x10], vec![0x07, 0x80], vec![0; 256], positions]);

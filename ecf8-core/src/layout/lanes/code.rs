@@ -49,7 +49,7 @@ pub(super) fn patches(kind: &SymbolKind, histogram: &Histogram, codebook: &Codeb
 
 /// Patches that a symbol needs where another stands in for it.
 fn patches_of(kind: &SymbolKind, symbol: usize, stand_in: usize) -> u64 {
-    let differs = |element: usize| kind.element(symbol, element) != kind.element(stand_in, element);
+    let differs = |element: usize| kind.field(symbol, element) != kind.field(stand_in, element);
     let shared = patch::shared(kind);
     let groups = (0..kind.elements).step_by(shared);
     groups.filter(|first| (*first..kind.elements.min(first + shared)).any(differs)).count() as u64

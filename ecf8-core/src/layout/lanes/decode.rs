@@ -6,7 +6,7 @@
 use super::geometry::LANES;
 use super::measure::lead;
 use super::parts::{Chunk, Parts, check_length};
-use super::{LaneSymbols, MAX_CODEWORDS, MAX_LEN, nibbles, patch, turn};
+use super::{LaneSymbols, MAX_CODEWORDS, MAX_LEN, patch, turn};
 use crate::bits;
 use crate::codebook::Codebook;
 use crate::int;
@@ -34,11 +34,13 @@ pub(super) fn decode_pieces<S: LaneSymbols>(
 ) -> Result<(), DecodeError> {
     let parts = Parts::new::<S>(encoded)?;
     let table = Table::new::<S>(&encoded.codebook);
-    let (elements, chunk) = (int::index(encoded.elements), parts.geometry.chunk);
+    let width = encoded.split.element.bytes;
+    let bytes = int::index(encoded.elements).saturating_mul(width);
+    let chunk = parts.geometry.chunk * width;
     let chunks = (PIECE / chunk).max(1);
-    let mut memory = zeroed(elements.min(chunks * chunk))?;
+    let mut memory = zeroed(bytes.min(chunks * chunk))?;
     for first in (0..parts.geometry.chunks).step_by(chunks) {
-        let rest = elements - first * chunk;
+        let rest = bytes - first * chunk;
         let piece = &mut memory[..rest.min(chunks * chunk)];
         decode_chunks::<S>(&parts, &table, first, piece)?;
         if take(piece).is_break() {
@@ -55,9 +57,10 @@ fn decode_chunks<S: LaneSymbols>(
     first: usize,
     out: &mut [u8],
 ) -> Result<(), DecodeError> {
-    let chunks = out.par_chunks_mut(parts.geometry.chunk).enumerate().with_min_len(1);
-    chunks.try_for_each_init(Vec::new, |streams, (number, out)| {
-        decode_chunk::<S>(parts, table, &parts.chunk::<S>(first + number)?, streams, out)
+    let bytes = parts.geometry.chunk * parts.split.element.bytes;
+    let chunks = out.par_chunks_mut(bytes).enumerate().with_min_len(1);
+    chunks.try_for_each_init(Memory::default, |memory, (number, out)| {
+        decode_chunk::<S>(parts, table, &parts.chunk::<S>(first + number)?, memory, out)
     })
 }
 
@@ -70,25 +73,35 @@ pub(super) fn decode_range<S: LaneSymbols>(
     let range = range_of(encoded, first, out.len())?;
     let parts = Parts::new::<S>(encoded)?;
     let table = Table::new::<S>(&encoded.codebook);
-    let size = parts.geometry.chunk;
+    let (size, width) = (parts.geometry.chunk, encoded.split.element.bytes);
     // The first piece ends where the first chunk does.
-    let (head, rest) = out.split_at_mut(out.len().min(size - range.start % size));
-    let pieces: Vec<&mut [u8]> =
-        std::iter::once(head).chain(rest.chunks_mut(size)).filter(|piece| !piece.is_empty()).collect();
+    let (head, rest) = out.split_at_mut(out.len().min((size - range.start % size) * width));
+    let pieces: Vec<&mut [u8]> = std::iter::once(head)
+        .chain(rest.chunks_mut(size * width))
+        .filter(|piece| !piece.is_empty())
+        .collect();
     pieces.into_par_iter().enumerate().with_min_len(1).try_for_each_init(
-        Vec::new,
-        |streams, (number, out)| {
+        Memory::default,
+        |memory, (number, out)| {
             let chunk = parts.chunk::<S>(range.start / size + number)?;
-            if out.len() == chunk.elements {
-                return decode_chunk::<S>(&parts, &table, &chunk, streams, out);
+            if out.len() == chunk.elements * width {
+                return decode_chunk::<S>(&parts, &table, &chunk, memory, out);
             }
-            let mut whole = vec![0; chunk.elements];
-            decode_chunk::<S>(&parts, &table, &chunk, streams, &mut whole)?;
-            let skipped = if number == 0 { range.start % size } else { 0 };
+            let mut whole = vec![0; chunk.elements * width];
+            decode_chunk::<S>(&parts, &table, &chunk, memory, &mut whole)?;
+            let skipped = if number == 0 { range.start % size * width } else { 0 };
             out.iter_mut().zip(&whole[skipped..]).for_each(|(out, byte)| *out = *byte);
             Ok(())
         },
     )
+}
+
+/// Memory for a chunk that is decoded.
+#[derive(Default)]
+struct Memory {
+    streams: Vec<u8>,
+    /// Coded bytes of numbers that have others.
+    coded: Vec<u8>,
 }
 
 /// Decodes a chunk: codewords, raw bits, patches.
@@ -96,14 +109,31 @@ fn decode_chunk<S: LaneSymbols>(
     parts: &Parts<'_>,
     table: &Table,
     chunk: &Chunk<'_>,
-    streams: &mut Vec<u8>,
+    memory: &mut Memory,
     out: &mut [u8],
 ) -> Result<(), DecodeError> {
-    decode_streams::<S>(parts, table, chunk, streams, out)?;
-    if !parts.packed.is_empty() {
-        nibbles::unpack_onto(&parts.packed[chunk.index * parts.geometry.chunk / 2..], out);
+    let Memory { streams, coded } = memory;
+    if parts.split.element.bytes == 1 {
+        return decode_coded::<S>(parts, table, chunk, streams, out);
     }
-    patch::apply(chunk.patches, out);
+    coded.resize(chunk.elements, 0);
+    decode_coded::<S>(parts, table, chunk, streams, coded)?;
+    let first = chunk.index * parts.geometry.chunk;
+    parts.split.join(coded, parts.packed, parts.geometry.elements, first, out);
+    Ok(())
+}
+
+/// Decodes the coded bytes of a chunk.
+fn decode_coded<S: LaneSymbols>(
+    parts: &Parts<'_>,
+    table: &Table,
+    chunk: &Chunk<'_>,
+    streams: &mut Vec<u8>,
+    coded: &mut [u8],
+) -> Result<(), DecodeError> {
+    decode_streams::<S>(parts, table, chunk, streams, coded)?;
+    parts.split.uncode(S::KIND.bits, parts.packed, chunk.index * parts.geometry.chunk, coded);
+    patch::apply(chunk.patches, coded);
     Ok(())
 }
 
@@ -131,7 +161,7 @@ fn decode_streams<S: LaneSymbols>(
     (0..LANES).try_for_each(|lane| chunk.check_end(lane, u64::from(positions[lane])))
 }
 
-/// Writes the stream of each lane as bytes in a row, one stream every so many bytes, which it gives.
+/// Writes the stream of each lane as bytes in a row; gives how many bytes there are from the start of one stream to the next.
 fn gather(chunk: &Chunk<'_>, streams: &mut Vec<u8>) -> usize {
     let rows = chunk.rows.len() / LANES;
     let extra_words = chunk.extras.iter().map(|bits| bits.div_ceil(32)).max().unwrap_or(0);
@@ -221,7 +251,7 @@ impl Table {
         }
     }
 
-    /// A lane's turn of a round, raw bits zero, from bit `position` of its stream on, which then is where the turn ends. It is written in
+    /// The fields of a lane's turn of a round, from bit `position` of its stream on, which then is where the turn ends. It is written in
     /// place, byte by byte: a vector that is returned would be read back whole before its bytes have left the store buffer.
     #[inline]
     fn turn<S: LaneSymbols>(&self, stream: &[u8], position: &mut u32, lane: usize, round: &mut [u8]) {
@@ -234,7 +264,7 @@ impl Table {
                 let entry = self.entries[int::index(window >> (64 - MAX_LEN))];
                 let symbol = self.symbol::<S>(entry);
                 for index in 0..S::KIND.elements {
-                    turn[S::KIND.place(number, index)] = S::KIND.element(symbol, index);
+                    turn[S::KIND.place(number, index)] = S::KIND.field(symbol, index);
                 }
                 window <<= entry.len();
                 bit += entry.len();

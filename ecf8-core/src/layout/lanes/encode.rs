@@ -5,10 +5,9 @@ use super::geometry::{Geometry, LANES, VECTOR, turn_bits};
 use super::measure::{Measure, Measured};
 use super::tail::Tail;
 use super::words::{self, Word};
-use super::{
-    CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, fits, has_raw, nibbles, turn,
-};
+use super::{CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, fits, turn};
 use crate::codebook::Codebook;
+use crate::element::{Numbers, Split};
 use crate::int;
 use crate::layout::memory::zeroed;
 use crate::layout::{EncodeError, Encoded, Part};
@@ -16,7 +15,7 @@ use rayon::prelude::*;
 use std::borrow::Cow;
 
 pub(super) fn encode<S: LaneSymbols>(
-    data: &[u8],
+    numbers: Numbers<'_>,
     codebook: &Codebook,
     elements_per_lane: u64,
 ) -> Result<Encoded<'static>, EncodeError> {
@@ -24,41 +23,50 @@ pub(super) fn encode<S: LaneSymbols>(
         let (symbols, max_len) = (codebook.symbols(), codebook.max_len());
         return Err(EncodeError::Codebook { scheme: S::NAME, symbols, max_len, takes: CODEBOOKS });
     }
+    let Numbers { split, bytes } = numbers;
+    let width = split.element.bytes;
+    if !bytes.len().is_multiple_of(width) || !split.is_possible() || !S::KIND.takes(split.element) {
+        return Err(EncodeError::Split {
+            scheme: S::NAME,
+            dtype: split.element.dtype,
+            bytes: bytes.len() as u64,
+        });
+    }
+    let (bits, units) = (S::KIND.bits, numbers.units());
     let measure = Measure::new(codebook);
-    let plan = Plan::new::<S>(data, codebook, &measure, elements_per_lane)?;
+    let plan = Plan::new::<S>(numbers, codebook, &measure, elements_per_lane)?;
     let entries = entries(&plan.measured)?;
     let end = entries.last().copied().unwrap_or_default();
 
     let mut rows = zeroed::<Word>(end.first_row as usize * LANES)?;
     let mut tails = zeroed::<Word>(end.first_tail as usize)?;
-    let raw_bytes = if has_raw::<S>() { nibbles::packed_bytes(data.len() as u64) } else { 0 };
-    let mut packed = zeroed::<u8>(int::index(raw_bytes))?;
+    let mut packed = zeroed::<u8>(int::index(split.packed_bytes(bits, units)))?;
     let mut rooms = Vec::with_capacity(plan.measured.len());
-    let (mut rows_left, mut tails_left, mut packed_left) = (&mut rows[..], &mut tails[..], &mut packed[..]);
-    for measured in &plan.measured {
+    let (mut rows_left, mut tails_left) = (&mut rows[..], &mut tails[..]);
+    let packed_rooms = split.rooms(bits, &mut packed, units, plan.geometry.chunk);
+    for (measured, packed) in plan.measured.iter().zip(packed_rooms) {
         let (own_rows, rows) = rows_left.split_at_mut(measured.rows() as usize * LANES);
         let (own_tails, tails) = tails_left.split_at_mut(int::index(measured.tail_words()));
-        let (own_packed, packed) = packed_left.split_at_mut(packed_left.len().min(plan.geometry.chunk / 2));
-        rooms.push((own_rows, own_tails, own_packed));
-        (rows_left, tails_left, packed_left) = (rows, tails, packed);
+        rooms.push((own_rows, own_tails, packed));
+        (rows_left, tails_left) = (rows, tails);
     }
     let codes = Codes::new(codebook);
-    let tasks = data.par_chunks(plan.geometry.chunk).zip(rooms).zip(&plan.measured);
-    tasks.for_each_init(Vec::new, |copy, ((data, (rows, tails, packed)), measured)| {
-        let data = copied(data, copy);
-        codes.chunk::<S>(data, measured, &measure, rows, tails);
-        nibbles::pack(data, packed);
+    let tasks = bytes.par_chunks(plan.geometry.chunk * width).zip(rooms).zip(&plan.measured);
+    tasks.for_each_init(Memory::default, |memory, ((bytes, (rows, tails, mut packed)), measured)| {
+        let (bytes, fields, _) = memory.read(split, bits, bytes);
+        codes.chunk::<S>(fields, measured, &measure, rows, tails);
+        split.pack(bits, bytes, &mut Vec::new(), &mut packed);
     });
 
-    let mut bytes = vec![
+    let mut parts = vec![
         rows.into_flattened(),
         tails.into_flattened(),
         entries.into_iter().flat_map(|entry| entry.to_bits().to_le_bytes()).collect(),
     ];
-    if has_raw::<S>() {
-        bytes.push(packed);
+    if split.has_packed(bits) {
+        parts.push(packed);
     }
-    let parts = PARTS.iter().zip(bytes);
+    let parts = PARTS.iter().zip(parts);
     let part = |(spec, bytes): (&super::PartSpec, _)| Part {
         name: spec.name,
         dtype: spec.dtype,
@@ -66,7 +74,8 @@ pub(super) fn encode<S: LaneSymbols>(
     };
     Ok(Encoded {
         scheme: S::scheme(),
-        elements: data.len() as u64,
+        split: split.clone(),
+        elements: units,
         codebook: codebook.clone(),
         params: [(ELEMENTS_PER_LANE, plan.elements_per_lane), (LEAD_ROWS, plan.lead_rows)]
             .map(|(name, value)| (name.to_owned(), value))
@@ -75,13 +84,31 @@ pub(super) fn encode<S: LaneSymbols>(
     })
 }
 
-/// A chunk's bytes in memory of our own. The data may be a mapped file that someone writes to, and code is not made for bytes that
+/// Memory of our own for a chunk. The data may be a mapped file that someone writes to, and code is not made for bytes that
 /// change while it looks. A chunk that changes between the passes is encoded to something that does not come back, within the
 /// room that was measured for it; who encodes such data decodes them again.
-fn copied<'a>(data: &[u8], copy: &'a mut Vec<u8>) -> &'a [u8] {
-    copy.clear();
-    copy.extend_from_slice(data);
-    copy
+#[derive(Default)]
+struct Memory {
+    bytes: Vec<u8>,
+    coded: Vec<u8>,
+    fields: Vec<u8>,
+}
+
+impl Memory {
+    /// Reads a chunk: its bytes, fields and coded bytes.
+    fn read(&mut self, split: &Split, bits: u32, bytes: &[u8]) -> (&[u8], &[u8], &[u8]) {
+        let Self { bytes: own, coded, fields } = self;
+        own.clear();
+        own.extend_from_slice(bytes);
+        let coded = match (Numbers { split, bytes: own }).coded() {
+            Cow::Borrowed(_) => &own[..],
+            Cow::Owned(taken) => {
+                *coded = taken;
+                &coded[..]
+            }
+        };
+        (own, split.fields(bits, coded, fields), coded)
+    }
 }
 
 /// What the first pass decides.
@@ -94,13 +121,14 @@ struct Plan {
 
 impl Plan {
     fn new<S: LaneSymbols>(
-        data: &[u8],
+        numbers: Numbers<'_>,
         codebook: &Codebook,
         measure: &Measure,
         mut elements_per_lane: u64,
     ) -> Result<Self, EncodeError> {
         const { assert!(least_fits::<S>()) };
-        let elements = data.len() as u64;
+        let Numbers { split, bytes } = numbers;
+        let (width, elements) = (split.element.bytes, numbers.units());
         if !S::LENGTHS.has(elements_per_lane) {
             return Err(EncodeError::Param {
                 param: ELEMENTS_PER_LANE,
@@ -108,17 +136,20 @@ impl Plan {
                 range: S::LENGTHS.range,
             });
         }
-        if let (true, [first, ..]) = (codebook.is_empty(), data) {
-            let symbol = S::KIND.beginning_with(&[*first]).start;
-            return Err(EncodeError::NoCodeword { symbol });
+        if codebook.is_empty() && elements > 0 {
+            let mut memory = Memory::default();
+            let (_, fields, _) = memory.read(split, S::KIND.bits, &bytes[..width]);
+            return Err(EncodeError::NoCodeword { symbol: S::KIND.beginning_with(fields).start });
         }
         // At most 16 symbols of 13 bits.
         let turn_bits = u32::try_from(turn_bits::<S>(codebook)).unwrap_or(u32::MAX);
         loop {
             let geometry = Geometry::new(elements, elements_per_lane);
-            let chunks = data.par_chunks(geometry.chunk);
-            let measured =
-                chunks.map_init(Vec::new, |copy, chunk| measure.chunk::<S>(copied(chunk, copy), turn_bits));
+            let chunks = bytes.par_chunks(geometry.chunk * width);
+            let measured = chunks.map_init(Memory::default, |memory, bytes| {
+                let (_, fields, coded) = memory.read(split, S::KIND.bits, bytes);
+                measure.chunk::<S>(fields, coded, split.places_outside(S::KIND.bits, coded), turn_bits)
+            });
             let measured: Vec<Measured> = measured.collect();
             let lead_rows = measured.iter().map(|chunk| chunk.lead_rows).max().unwrap_or(0);
             let lead_rows = u64::from(lead_rows.max(1));

@@ -1,10 +1,10 @@
 //! Chunks and lanes: how many there are, how long, and how large parts can become.
 
-use super::{LaneSymbols, MAX_LEN, code, has_raw, nibbles, turn};
+use super::{LaneSymbols, MAX_LEN, code, turn};
 use crate::codebook::Codebook;
-use crate::histogram::Histogram;
+use crate::element::Split;
 use crate::int;
-use crate::layout::Aim;
+use crate::layout::{Aim, Counted};
 
 /// Streams side by side: the threads of a warp.
 pub const LANES: usize = 32;
@@ -109,44 +109,48 @@ fn incomplete<S: LaneSymbols>(elements: u64) -> u64 {
 
 /// Upper bounds for the parts: all words may end up in rows, or all in tails.
 pub(super) fn part_bounds<S: LaneSymbols>(
-    elements: u64,
-    histogram: &Histogram,
+    split: &Split,
+    counted: &Counted<'_>,
     codebook: &Codebook,
     elements_per_lane: Option<u64>,
 ) -> Vec<u64> {
+    let Counted { elements, histogram, outside } = *counted;
     // Streams that run far apart are made shorter, down to the least S.
     let least = S::LENGTHS.least.min(elements_per_lane.unwrap_or(u64::MAX)).max(1);
     let chunks = elements.div_ceil(LANES as u64 * least);
     // Symbols of no elements, and those that another stands in for which begins like them.
     let unlike = (VECTOR as u64 + incomplete::<S>(elements)) * u64::from(MAX_LEN);
     let stream = code::stream_bits(histogram, codebook).saturating_add(unlike).div_ceil(8);
-    let patches = code::patches(&S::KIND, histogram, codebook).saturating_mul(4);
+    let patches = code::patches(&S::KIND, histogram, codebook).saturating_add(outside).saturating_mul(4);
     // A chunk's tails: widths of at most 31 bits for each lane, and a last word that is not full.
     let tails = stream.saturating_add(chunks.saturating_mul(32 * 4)).saturating_add(patches);
     let mut bounds = vec![stream, tails.next_multiple_of(4), chunks.saturating_add(1).saturating_mul(8)];
-    if has_raw::<S>() {
-        bounds.push(nibbles::packed_bytes(elements));
-    }
+    bounds.extend(packed_bytes::<S>(split, elements));
     bounds
+}
+
+/// Bytes of part `packed`, if numbers that are split like this have it.
+fn packed_bytes<S: LaneSymbols>(split: &Split, elements: u64) -> Option<u64> {
+    split.has_packed(S::KIND.bits).then(|| split.packed_bytes(S::KIND.bits, elements))
 }
 
 /// What the parts are likely to take: codewords, patches, raw bits, and the fewest chunks' entries. Where patches are for elements
 /// of several symbols, some may be counted twice.
-pub(super) fn likely_bytes<S: LaneSymbols>(elements: u64, histogram: &Histogram, codebook: &Codebook) -> u64 {
-    let raw = if has_raw::<S>() { nibbles::packed_bytes(elements) } else { 0 };
+pub(super) fn likely_bytes<S: LaneSymbols>(split: &Split, counted: &Counted<'_>, codebook: &Codebook) -> u64 {
+    let Counted { elements, histogram, outside } = *counted;
+    let raw = packed_bytes::<S>(split, elements).unwrap_or(0);
     let chunks = elements.div_ceil(LANES as u64 * S::LENGTHS.most).saturating_add(1).saturating_mul(8);
-    (code::cost_bits(&S::KIND, histogram, codebook) / 8).saturating_add(raw).saturating_add(chunks)
+    let codewords = code::cost_bits(&S::KIND, histogram, codebook) / 8;
+    codewords.saturating_add(raw).saturating_add(chunks).saturating_add(outside.saturating_mul(4))
 }
 
-/// The fewest bytes of each part: a bit for each symbol, or what bytes take at their entropy where they are the symbols.
-pub(super) fn least_bytes<S: LaneSymbols>(elements: u64, byte_bits: u64) -> Vec<u64> {
+/// The fewest bytes of each part: a bit for each symbol, or what coded bytes take at their entropy where they are the symbols.
+pub(super) fn least_bytes<S: LaneSymbols>(split: &Split, elements: u64, coded_bits: u64) -> Vec<u64> {
     let symbols = elements.div_ceil(S::KIND.elements as u64);
-    let bits = if has_raw::<S>() { symbols } else { symbols.max(byte_bits) };
+    let bits = if S::KIND.bits == 8 { symbols.max(coded_bits) } else { symbols };
     let chunks = elements.div_ceil(LANES as u64 * S::LENGTHS.most).saturating_add(1).saturating_mul(8);
     let mut least = vec![0, bits.div_ceil(8), chunks];
-    if has_raw::<S>() {
-        least.push(nibbles::packed_bytes(elements));
-    }
+    least.extend(packed_bytes::<S>(split, elements));
     least
 }
 

@@ -78,12 +78,19 @@ impl Measure {
         })
     }
 
-    /// Measures one chunk, whose turns take at most `turn_bits` bits.
-    pub(super) fn chunk<S: LaneSymbols>(&self, data: &[u8], turn_bits: u32) -> Measured {
+    /// Measures one chunk, whose turns take at most `turn_bits` bits. Patches hold its coded bytes, of which the fields are parts;
+    /// those at the places `outside` need one, too.
+    pub(super) fn chunk<S: LaneSymbols>(
+        &self,
+        fields: &[u8],
+        coded: &[u8],
+        outside: impl Iterator<Item = usize>,
+        turn_bits: u32,
+    ) -> Measured {
         let mut bits = [0; LANES];
         let mut lead_rows = 0;
         let mut patches = Vec::new();
-        for (number, elements) in data.chunks(turn::round::<S>()).enumerate() {
+        for (number, elements) in fields.chunks(turn::round::<S>()).enumerate() {
             let lanes = turn::lanes(elements.len());
             lead_rows = lead_rows.max(lead(&bits[..lanes], turn_bits));
             let round = self.complete::<S>(elements);
@@ -92,13 +99,21 @@ impl Measure {
                 let sum = self.turn::<S>(turn);
                 *bits += sum & (MISSING - 1);
                 if sum >= MISSING {
-                    let first = (number * turn::round::<S>() + lane * VECTOR) / GROUP;
-                    self.patch::<S>(turn, elements.len() - lane * VECTOR, first, &mut patches);
+                    let first = number * turn::round::<S>() + lane * VECTOR;
+                    self.patch::<S>(
+                        turn,
+                        first,
+                        &coded[first..(number * turn::round::<S>() + elements.len())],
+                        &mut patches,
+                    );
                 }
             }
         }
-        if S::VECTORS > 1 {
+        let known = patches.len();
+        patches.extend(outside.map(|place| Patch::of(coded, place / GROUP)));
+        if S::VECTORS > 1 || patches.len() > known {
             patches.sort_unstable_by_key(|patch: &Patch| patch.group);
+            patches.dedup();
         }
         Measured { bits, lead_rows, patches: patches.into_iter().map(Patch::to_word).collect() }
     }
@@ -109,8 +124,9 @@ impl Measure {
         (0..turn::symbols::<S>()).map(|number| self.lengths[S::KIND.symbol_at(turn, number)]).sum()
     }
 
-    /// Adds the patches of a turn, of which so many elements exist, and whose groups are counted from `first`.
-    fn patch<S: LaneSymbols>(&self, turn: &[u8], known: usize, first: usize, patches: &mut Vec<Patch>) {
+    /// Adds the patches of a turn whose first element is element `first` of the chunk, and whose coded bytes are those of `coded`,
+    /// as far as they exist.
+    fn patch<S: LaneSymbols>(&self, turn: &[u8], first: usize, coded: &[u8], patches: &mut Vec<Patch>) {
         let mut wrong = [false; VECTOR * turn::MAX_VECTORS / GROUP];
         for number in 0..turn::symbols::<S>() {
             if !self.is_missing(S::KIND.symbol_at(turn, number)) {
@@ -118,16 +134,16 @@ impl Measure {
             }
             for index in 0..S::KIND.elements {
                 let place = S::KIND.place(number, index);
-                let differs = S::KIND.coded_part(turn[place]) != S::KIND.element(self.shortest, index);
+                let differs = turn[place] != S::KIND.field(self.shortest, index);
                 wrong[place / turn::STRIDE * (VECTOR / GROUP) + place % turn::STRIDE / GROUP] |=
-                    place < known && differs;
+                    place < coded.len() && differs;
             }
         }
         let wrong = wrong.into_iter().enumerate().filter(|(_, wrong)| *wrong);
         patches.extend(wrong.map(|(group, _)| {
             let group = group / (VECTOR / GROUP) * (turn::STRIDE / GROUP) + group % (VECTOR / GROUP);
-            let byte = |place: usize| if place < known { turn[place] } else { 0 };
-            Patch { group: first + group, bytes: [byte(GROUP * group), byte(GROUP * group + 1)] }
+            let Patch { bytes, .. } = Patch::of(coded, group);
+            Patch { group: first / GROUP + group, bytes }
         }));
     }
 }

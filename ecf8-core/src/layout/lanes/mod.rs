@@ -1,16 +1,19 @@
 //! Layout `lanes`: 32 bitstreams side by side, one for each lane of a GPU's warp, decoded in one pass.
 //!
 //! A tensor is cut into chunks of 32·S elements, a chunk into vectors of 16 elements, and vector `v` of a chunk belongs
-//! to lane `v` mod 32: what a warp stores at once is 512 bytes in a row. A lane decodes one vector at a turn, or three where symbols are
-//! of three elements, which then come from one vector each. The codewords of a lane's turns, in order, are one bitstream. Its 32-bit words stand in rows: row `r` of a chunk holds word `r` of every lane, so a warp loads 128
-//! bytes in a row. Rows go as far as the shortest stream; what the others have beyond is in `tails`: shorter rows, with words of
-//! the lanes that have one, and then the bits that fill no word.
+//! to lane `v` mod 32. A lane decodes one vector at a turn, or three where symbols are of three elements, which then come from
+//! one vector each. The codewords of a lane's turns, in order, are one bitstream. Its 32-bit words stand in rows: row `r` of
+//! a chunk holds word `r` of every lane, so a warp loads 128 bytes in a row. Rows go as far as the shortest stream; what the
+//! others have beyond is in `tails`: shorter rows, with words of the lanes that have one, and then the bits that fill no word.
 //! Since every lane knows how many symbols it has and where they go, nothing is decoded twice and nothing else is stored
 //! but an entry per chunk.
 //!
+//! Elements are what numbers are [split](crate::element) into: a field of 4 or 8 bits each, in the order of slots. What fields
+//! do not tell of a number is in `packed`.
+//!
 //! The layout takes symbols of any [kind](crate::symbols); with [`Quad`] it is the scheme `quad-lanes`, with
-//! [`Triple`] `triple-lanes`, with [`Pair`] `pair-lanes`, with [`Byte`] `byte-lanes`. A codebook need not have all symbols: for the rarest there are patches, in
-//! `tails`, too.
+//! [`Triple`] `triple-lanes`, with [`Pair`] `pair-lanes`, with [`Byte`] `byte-lanes`. A codebook need not have all symbols: for
+//! the rarest there are patches, in `tails`, too.
 
 mod chunk;
 mod code;
@@ -18,7 +21,6 @@ mod decode;
 mod encode;
 mod geometry;
 mod measure;
-mod nibbles;
 mod parts;
 mod patch;
 mod reference;
@@ -29,9 +31,11 @@ mod words;
 pub use chunk::ChunkEntry;
 pub use geometry::{LANES, LaneLengths, VECTOR, elements_per_lane};
 
-use super::{Aim, DecodeError, EncodeError, Encoded, PartSpec, PartType, Scheme, TakePiece};
+use super::{
+    Aim, Counted, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, PartType, Scheme, TakePiece,
+};
 use crate::codebook::Codebook;
-use crate::format::FloatFormat;
+use crate::element::{Numbers, Split};
 use crate::histogram::Histogram;
 use crate::symbols::{self, Byte, Pair, Quad, SymbolKind, Symbols, Triple};
 use rayon::prelude::*;
@@ -71,7 +75,7 @@ static PARTS: [PartSpec; 4] = [
         about: "codewords beyond a chunk's rows, their bits per lane, and patches",
     },
     PartSpec { name: CHUNKS, dtype: PartType::U64, about: "where each chunk's rows and tails start" },
-    PartSpec { name: PACKED, dtype: PartType::U8, about: "sign and mantissa, eight elements to four bytes" },
+    PartSpec { name: PACKED, dtype: PartType::U8, about: "what codewords do not tell: signs, mantissas" },
 ];
 
 /// What codebooks the schemes take, for errors.
@@ -153,27 +157,12 @@ impl<S: LaneSymbols> Lanes<S> {
     pub const fn new(elements_per_lane: Option<u64>) -> Self {
         Self { elements_per_lane, symbols: PhantomData }
     }
-
-    /// Checks what a decoder that checks nothing relies on to stay within the parts: their lengths, where each chunk's words
-    /// start, and how many bits its lanes have. In parallel over chunks; no codeword is read.
-    ///
-    /// # Errors
-    /// The first contradiction.
-    pub fn check(&self, encoded: &Encoded<'_>) -> Result<(), DecodeError> {
-        let parts = parts::Parts::new::<S>(encoded)?;
-        (0..parts.geometry.chunks).into_par_iter().try_for_each(|chunk| parts.chunk::<S>(chunk).map(|_| ()))
-    }
 }
 
 fn fits<S: LaneSymbols>(codebook: &Codebook) -> bool {
     codebook.symbols() == S::KIND.alphabet()
         && codebook.max_len() <= MAX_LEN
         && codebook.present().len() <= MAX_CODEWORDS
-}
-
-/// Whether a kind has raw bits, and so the part [`PACKED`].
-const fn has_raw<S: LaneSymbols>() -> bool {
-    S::KIND.raw_bits() > 0
 }
 
 impl<S: LaneSymbols> Scheme for Lanes<S> {
@@ -185,24 +174,29 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         S::ABOUT
     }
 
-    fn format(&self) -> &'static FloatFormat {
-        const { &S::KIND.format }
-    }
-
     fn symbols(&self) -> &'static SymbolKind {
         const { &S::KIND }
     }
 
-    fn part_specs(&self) -> &'static [PartSpec] {
-        if has_raw::<S>() { &PARTS } else { &PARTS[..3] }
+    fn rank(&self) -> Option<u32> {
+        Some(symbols::narrow(S::KIND.elements))
     }
 
-    fn default_params(&self) -> &'static [(&'static str, u64)] {
-        const { &[(ELEMENTS_PER_LANE, geometry::as_for_pairs::<S>(1024)), (LEAD_ROWS, MAX_LEAD_ROWS)] }
+    fn part_specs(&self, split: &Split) -> &'static [PartSpec] {
+        if split.has_packed(S::KIND.bits) { &PARTS } else { &PARTS[..3] }
     }
 
-    fn largest_params(&self) -> &'static [(&'static str, u64)] {
-        const { &[(ELEMENTS_PER_LANE, S::LENGTHS.most), (LEAD_ROWS, MAX_LEAD_ROWS)] }
+    fn params(&self) -> &'static [ParamSpec] {
+        const {
+            &[
+                ParamSpec {
+                    name: ELEMENTS_PER_LANE,
+                    usual: geometry::as_for_pairs::<S>(1024),
+                    largest: Some(S::LENGTHS.most),
+                },
+                ParamSpec { name: LEAD_ROWS, usual: MAX_LEAD_ROWS, largest: Some(MAX_LEAD_ROWS) },
+            ]
+        }
     }
 
     fn shares(&self) -> bool {
@@ -213,8 +207,13 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         true
     }
 
-    fn symbol_histogram(&self, data: &[u8]) -> Histogram {
-        symbols::histogram::<S>(data)
+    fn check(&self, encoded: &Encoded<'_>) -> Result<(), DecodeError> {
+        let parts = parts::Parts::new::<S>(encoded)?;
+        (0..parts.geometry.chunks).into_par_iter().try_for_each(|chunk| parts.chunk::<S>(chunk).map(|_| ()))
+    }
+
+    fn symbol_histogram(&self, numbers: Numbers<'_>) -> Histogram {
+        symbols::histogram::<S>(&numbers)
     }
 
     fn codebook(&self, histogram: &Histogram) -> Codebook {
@@ -229,16 +228,16 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         code::within(&S::KIND, histogram, limit.clamp(LEAST_LIMIT, MAX_LEN)).codebook
     }
 
-    fn part_bytes(&self, elements: u64, histogram: &Histogram, codebook: &Codebook) -> Vec<u64> {
-        geometry::part_bounds::<S>(elements, histogram, codebook, self.elements_per_lane)
+    fn part_bytes(&self, split: &Split, counted: &Counted<'_>, codebook: &Codebook) -> Vec<u64> {
+        geometry::part_bounds::<S>(split, counted, codebook, self.elements_per_lane)
     }
 
-    fn encoded_bytes(&self, elements: u64, histogram: &Histogram, codebook: &Codebook) -> u64 {
-        geometry::likely_bytes::<S>(elements, histogram, codebook)
+    fn encoded_bytes(&self, split: &Split, counted: &Counted<'_>, codebook: &Codebook) -> u64 {
+        geometry::likely_bytes::<S>(split, counted, codebook)
     }
 
-    fn least_bytes(&self, elements: u64, byte_bits: u64) -> Vec<u64> {
-        geometry::least_bytes::<S>(elements, byte_bits)
+    fn least_bytes(&self, split: &Split, elements: u64, coded_bits: u64) -> Vec<u64> {
+        geometry::least_bytes::<S>(split, elements, coded_bits)
     }
 
     fn chunk_bytes(&self, elements: u64, aim: Aim) -> u64 {
@@ -246,18 +245,14 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         geometry::chunk_bytes(elements, chosen)
     }
 
-    fn encode(&self, data: &[u8], codebook: &Codebook) -> Result<Encoded<'static>, EncodeError> {
-        self.encode_for(data, codebook, Aim::default())
-    }
-
     fn encode_for(
         &self,
-        data: &[u8],
+        numbers: Numbers<'_>,
         codebook: &Codebook,
         aim: Aim,
     ) -> Result<Encoded<'static>, EncodeError> {
-        let chosen = elements_per_lane::<S>(data.len() as u64, aim);
-        encode::encode::<S>(data, codebook, self.elements_per_lane.unwrap_or(chosen))
+        let chosen = elements_per_lane::<S>(numbers.units(), aim);
+        encode::encode::<S>(numbers, codebook, self.elements_per_lane.unwrap_or(chosen))
     }
 
     fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {

@@ -6,8 +6,9 @@ use super::tail::Tail;
 use super::words::{self, Word};
 use super::{
     CHUNKS, CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PACKED, ROWS, TAILS, fits,
-    has_raw, nibbles, patch, turn,
+    patch, turn,
 };
+use crate::element::Split;
 use crate::layout::{DecodeError, Encoded};
 
 /// The parts of a tensor whose lengths agree with each other and with the element count.
@@ -15,6 +16,7 @@ pub(super) struct Parts<'a> {
     rows: &'a [Word],
     tails: &'a [Word],
     pub(super) packed: &'a [u8],
+    pub(super) split: &'a Split,
     entries: Vec<ChunkEntry>,
     pub(super) geometry: Geometry,
     pub(super) lead_rows: u32,
@@ -76,19 +78,23 @@ impl<'a> Parts<'a> {
         let lead_rows = u32::try_from(lead).ok().filter(|_| (1..=MAX_LEAD_ROWS).contains(&lead));
         let range = "from 1 to 64";
         let lead_rows = lead_rows.ok_or(DecodeError::Param { param: LEAD_ROWS, value: lead, range })?;
+        if !encoded.split.is_possible() || !S::KIND.takes(encoded.split.element) {
+            return Err(DecodeError::Split { scheme: S::NAME, dtype: encoded.split.element.dtype });
+        }
         let geometry = Geometry::new(elements, value);
         let mut parts = Self {
             rows: &[],
             tails: &[],
             packed: &[],
+            split: &encoded.split,
             entries: Vec::new(),
             geometry,
             lead_rows,
             turn_bits: u32::try_from(turn_bits::<S>(codebook)).unwrap_or(u32::MAX),
         };
         parts.read_words(encoded)?;
-        if has_raw::<S>() {
-            parts.read_packed(encoded)?;
+        if encoded.split.has_packed(S::KIND.bits) {
+            parts.read_packed(S::KIND.bits, encoded)?;
         }
         Ok(parts)
     }
@@ -122,10 +128,10 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    fn read_packed(&mut self, encoded: &'a Encoded<'_>) -> Result<(), DecodeError> {
+    fn read_packed(&mut self, bits: u32, encoded: &'a Encoded<'_>) -> Result<(), DecodeError> {
         self.packed = encoded.part(PACKED)?;
-        check_part_length(PACKED, self.packed, nibbles::packed_bytes(encoded.elements))?;
-        if !nibbles::ends_in_zeros(self.packed, encoded.elements) {
+        check_part_length(PACKED, self.packed, self.split.packed_bytes(bits, encoded.elements))?;
+        if !self.split.ends_in_zeros(bits, self.packed, encoded.elements) {
             return Err(DecodeError::Padding { part: PACKED });
         }
         Ok(())
@@ -172,9 +178,10 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Checks that the output has room for just the elements.
+/// Checks that the output has room for just the numbers.
 pub(super) fn check_length(encoded: &Encoded<'_>, out: &[u8]) -> Result<(), DecodeError> {
-    let (expected, found) = (encoded.elements, out.len() as u64);
+    let width = encoded.split.element.bytes as u64;
+    let (expected, found) = (encoded.elements.saturating_mul(width), out.len() as u64);
     if expected == found { Ok(()) } else { Err(DecodeError::OutputLength { expected, found }) }
 }
 

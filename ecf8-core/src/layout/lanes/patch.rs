@@ -16,7 +16,7 @@ pub(super) fn shared(kind: &SymbolKind) -> usize {
     if kind.stride < GROUP { kind.elements.min(GROUP) } else { 1 }
 }
 
-/// The right bytes of two neighbours in a chunk.
+/// The right coded bytes of two neighbours in a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Patch {
     /// Which two: elements 2·`group` and 2·`group` + 1 of the chunk. A chunk has at most 2^16 such groups.
@@ -26,6 +26,12 @@ pub(super) struct Patch {
 }
 
 impl Patch {
+    /// The patch of one group, with these coded bytes of all.
+    pub(super) fn of(coded: &[u8], group: usize) -> Self {
+        let byte = |place: usize| coded.get(place).copied().unwrap_or_default();
+        Self { group, bytes: [byte(GROUP * group), byte(GROUP * group + 1)] }
+    }
+
     /// The group in the upper half of the word, then the second byte, then the first.
     #[expect(clippy::cast_possible_truncation, reason = "a chunk has at most 2^16 groups")]
     pub(super) fn to_word(self) -> Word {
@@ -46,7 +52,7 @@ pub(super) fn apply(patches: &[Word], out: &mut [u8]) {
     }
 }
 
-/// Whether each patch is for other elements than those before it, all in a chunk of so many, and gives no element that does
+/// Whether each patch is for other elements than those before it, all in a chunk of `elements`, and gives no element that does
 /// not exist a byte.
 pub(super) fn are_possible(patches: &[Word], elements: usize) -> bool {
     let mut next = 0;

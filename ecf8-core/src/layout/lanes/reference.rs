@@ -6,45 +6,106 @@ use super::measure::lead;
 use super::parts::{Chunk, Parts, check_length};
 use super::turn::turns;
 use crate::codebook::Codebook;
-use crate::format::E4M3;
+use crate::element::format::E4M3;
+use crate::element::{Plane, SLOTS, Shape, Split};
+use crate::layout::memory::zeroed;
 use crate::layout::{DecodeError, Encoded};
 
 pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
     check_length(encoded, out)?;
     let parts = Parts::new::<S>(encoded)?;
     let code = Code::new(&encoded.codebook);
-    for (index, out) in out.chunks_mut(parts.geometry.chunk).enumerate() {
+    let mut coded = zeroed(crate::int::index(encoded.elements))?;
+    for (index, fields) in coded.chunks_mut(parts.geometry.chunk).enumerate() {
         let chunk = parts.chunk::<S>(index)?;
         let mut starts: Vec<Vec<u32>> = Vec::new();
         for lane in 0..LANES {
-            starts.push(decode_lane::<S>(&chunk, lane, &code, out)?);
+            starts.push(decode_lane::<S>(&chunk, lane, &code, fields)?);
         }
         for turn in 0..turns::<S>(chunk.elements, 0) {
             let positions: Vec<u32> = starts.iter().filter_map(|starts| starts.get(turn).copied()).collect();
             parts.check_lead(index, lead(&positions, parts.turn_bits))?;
         }
     }
-    if !parts.packed.is_empty() {
-        for (element, out) in out.iter_mut().enumerate() {
-            let two = parts.packed[element / 8 * 4 + element % 4];
-            let raw = if element % 8 < 4 { two >> 4 } else { two & 15 };
-            *out = E4M3.merge(E4M3.split(*out).0, raw);
+    let (split, packed) = (&encoded.split, parts.packed);
+    if S::KIND.bits == 4 {
+        for (element, byte) in coded.iter_mut().enumerate() {
+            *byte = match split.element.shape {
+                Shape::Exponent => byte.wrapping_add(split.least_exponent),
+                _ => {
+                    let two = packed[element / 8 * 4 + element % 4];
+                    let raw = if element % 8 < 4 { two >> 4 } else { two & 15 };
+                    E4M3.merge(*byte, raw)
+                }
+            };
         }
     }
-    for (index, out) in out.chunks_mut(parts.geometry.chunk).enumerate() {
+    for (index, coded) in coded.chunks_mut(parts.geometry.chunk).enumerate() {
         for word in parts.chunk::<S>(index)?.patches.iter().map(|word| u32::from_le_bytes(*word)) {
             let [first, second, ..] = word.to_le_bytes();
             let element = 2 * (word >> 16) as usize;
-            out[element] = first;
-            if let Some(out) = out.get_mut(element + 1) {
-                *out = second;
+            coded[element] = first;
+            if let Some(coded) = coded.get_mut(element + 1) {
+                *coded = second;
             }
+        }
+    }
+    if split.element.bytes == 1 {
+        out.copy_from_slice(&coded);
+    } else {
+        for (slot, byte) in coded.iter().enumerate() {
+            let number = number(split, packed, coded.len(), slot, *byte);
+            let place = place(split.element.bytes, coded.len(), slot) * number.len();
+            out[place..place + number.len()].copy_from_slice(&number);
         }
     }
     Ok(())
 }
 
-/// Decodes the turns of one lane into their places, raw bits zero; gives the bit at which each starts.
+/// Which number is in a slot.
+fn place(width: usize, count: usize, slot: usize) -> usize {
+    let (block, within) = (slot / SLOTS, slot % SLOTS);
+    if block == count / SLOTS {
+        return slot;
+    }
+    // Numbers in a vector; lane, vector of its turn, and number of that.
+    let per = 16 / width;
+    let (lane, vector, number) = (within / 16, within % 16 / per, within % per);
+    SLOTS * block + per * (32 * vector + lane) + number
+}
+
+/// The number in a slot, little endian, from its coded byte and the stored planes.
+fn number(split: &Split, packed: &[u8], count: usize, slot: usize, coded: u8) -> Vec<u8> {
+    let (is_float, mut before) = (split.element.shape == Shape::Exponent, 0);
+    let mut planes = Vec::new();
+    for (index, plane) in split.planes.iter().enumerate() {
+        planes.push(match plane {
+            Plane::Coded => coded,
+            Plane::Constant(byte) => *byte,
+            Plane::Stored => {
+                let bytes = &packed[before * count.next_multiple_of(16)..];
+                before += 1;
+                if is_float && index == 1 {
+                    // In the order 0, 2, 1, 3, each sign one byte further.
+                    let four = &bytes[slot / 4 * 4..][..4];
+                    let place = [0, 2, 1, 3][slot % 4];
+                    four[place] & 0x7f | four[(place + 1) % 4] & 0x80
+                } else {
+                    bytes[slot]
+                }
+            }
+        });
+    }
+    if is_float {
+        let (exponent, rest) = (u16::from(planes[0]), u16::from(planes[1]));
+        let [high, low] = ((rest & 0x80) << 8 | exponent << 7 | rest & 0x7f).to_be_bytes();
+        (planes[0], planes[1]) = (high, low);
+    }
+    planes.reverse();
+    planes
+}
+
+/// Decodes the fields of the turns of one lane into their places; gives the bit at which each starts.
 fn decode_lane<S: LaneSymbols>(
     chunk: &Chunk<'_>,
     lane: usize,
@@ -62,7 +123,7 @@ fn decode_lane<S: LaneSymbols>(
             let symbol = code.next_symbol(chunk, lane, &mut bit)?;
             for element in 0..S::KIND.elements {
                 if let Some(out) = out.get_mut(at + element * stride) {
-                    *out = S::KIND.element(symbol, element);
+                    *out = S::KIND.field(symbol, element);
                 }
             }
         }

@@ -49,19 +49,19 @@ pub(super) fn of<S: LaneSymbols>(round: &[u8], lane: usize) -> &[u8] {
     &round[lane * VECTOR..][..span::<S>()]
 }
 
-/// The same to be written.
+/// The span of a lane's turn in a whole round, for writing.
 #[inline]
 pub(super) fn of_mut<S: LaneSymbols>(round: &mut [u8], lane: usize) -> &mut [u8] {
     &mut round[lane * VECTOR..][..span::<S>()]
 }
 
-/// How many lanes take a turn in a round of so many elements: those whose first vector has some.
+/// How many lanes take a turn in a round of `elements` elements: those whose first vector has some.
 #[inline]
 pub(super) fn lanes(elements: usize) -> usize {
     elements.div_ceil(VECTOR).min(LANES)
 }
 
-/// Turns of a lane in a chunk of so many elements.
+/// Turns of a lane in a chunk of `elements` elements.
 pub(super) fn turns<S: LaneSymbols>(elements: usize, lane: usize) -> usize {
     let round = round::<S>();
     elements / round + usize::from(lane < lanes(elements % round))
@@ -82,7 +82,7 @@ pub(super) fn whole<S: LaneSymbols>(elements: &[u8], fill: impl Fn(&[u8]) -> usi
             if known.len() < S::KIND.elements {
                 let symbol = fill(&known);
                 for index in known.len()..S::KIND.elements {
-                    turn[S::KIND.place(number, index)] = S::KIND.element(symbol, index);
+                    turn[S::KIND.place(number, index)] = S::KIND.field(symbol, index);
                 }
             }
         }
@@ -116,11 +116,11 @@ mod tests {
     #[test]
     fn symbols_that_lack_elements_are_filled_up() {
         let fill = |known: &[u8]| TRIPLE.symbol(&[0; 3]) | known.len();
-        let round = whole::<Triple>(&[0x38; 515], fill);
+        let round = whole::<Triple>(&[7; 515], fill);
         let turn =
             |lane: usize| [0, 3].map(|i| [0, 1, 2].map(|m| of::<Triple>(&round, lane)[TRIPLE.place(i, m)]));
         // The first three symbols have two elements, others one.
-        assert_eq!(turn(0), [[0x38, 0x38, 2 << 3], [0x38, 0, 1 << 3]]);
+        assert_eq!(turn(0), [[7, 7, 2], [7, 0, 1]]);
         assert!(matches!(whole::<Triple>(&[0; 1536], fill), Cow::Borrowed(_)));
     }
 }

@@ -10,7 +10,7 @@ use super::answer::{Answer, Failure};
 use clap::{Args, Subcommand};
 use data::DataArgs;
 use ecf8_codegen::ir;
-use ecf8_codegen::strategy::{Params, Strategy, strategies, strategy};
+use ecf8_codegen::strategy::{Coding, Params, Strategy, strategies, strategy};
 
 /// The decode strategies and the CUDA kernels that they generate
 #[derive(Debug, Subcommand)]
@@ -51,7 +51,9 @@ impl VariantArgs {
     fn kernel(&self, data: &DataArgs) -> Result<(&'static dyn Strategy, Params, ir::Kernel), Failure> {
         let strategy = find_strategy(&self.strategy)?;
         let params = strategy.params(&self.set).map_err(Failure::request)?;
-        let kernel = strategy.kernel(&params, &data.codebook(strategy)?).map_err(Failure::request)?;
+        let (split, codebook) = data.coding(strategy)?;
+        let coding = Coding { split: &split, codebook: &codebook };
+        let kernel = strategy.kernel(&params, &coding).map_err(Failure::request)?;
         Ok((strategy, params, kernel))
     }
 

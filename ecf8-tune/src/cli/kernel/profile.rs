@@ -8,7 +8,7 @@ use ecf8_codegen::emulator::AccessTrace;
 use ecf8_codegen::profile::gpus::{GPUS, Gpu};
 use ecf8_codegen::profile::predict::{Prediction, predictions};
 use ecf8_codegen::profile::{Class, Profile, profile};
-use ecf8_codegen::strategy::{Params, Strategy};
+use ecf8_codegen::strategy::{Coding, Params, Strategy};
 use ecf8_core::Encoded;
 use ecf8_core::container::Progress;
 use serde_json::{Map, Value, json};
@@ -100,7 +100,7 @@ impl ProfileCommand {
         let sample = (self.blocks > 0).then_some(self.blocks);
         let mut rows = Vec::new();
         for params in variants {
-            let kernel = strategy.kernel(&params, &encoded.codebook).map_err(Failure::request)?;
+            let kernel = strategy.kernel(&params, &Coding::of(&encoded)).map_err(Failure::request)?;
             let launch = strategy.launch(&params, &[encoded]).map_err(Failure::request)?;
             let profile = profile(&kernel, &launch, sample).map_err(Failure::data)?;
             let predictions = predictions(&profile);

@@ -6,6 +6,7 @@ use crate::model::Model;
 use crate::tuner::Problem;
 use ecf8_core::Encoded;
 use ecf8_core::container::CompressedTensor;
+use ecf8_core::element::Numbers;
 use std::collections::BTreeMap;
 
 /// Elements that the emulator decodes of a tensor at most, from its start: it is slow, and its predictions are rates.
@@ -76,12 +77,15 @@ pub(super) fn samples<'a>(
         Timing::Predicted => usize::try_from(EMULATED_IN_ALL / most).unwrap_or(usize::MAX),
     };
     let sample = |tensor: CompressedTensor<'a>| {
-        let (whole, elements) = (tensor.encoded(), tensor.elements().min(most));
+        let (whole, elements) = (tensor.encoded(), tensor.encoded().elements.min(most));
         let bytes = decode(&tensor, elements)?;
         // A beginning under the tensor's own codebook.
         let encoded = match elements == whole.elements {
             true => whole,
-            false => whole.scheme.encode(&bytes, &whole.codebook).map_err(Failure::data)?,
+            false => whole
+                .scheme
+                .encode(Numbers { split: &whole.split, bytes: &bytes }, &whole.codebook)
+                .map_err(Failure::data)?,
         };
         Ok((encoded, bytes))
     };

@@ -2,7 +2,7 @@
 //!
 //! Eight elements at a time go through one 64-bit word.
 
-use crate::format::{E4M3, FloatFormat};
+use crate::element::format::{E4M3, FloatFormat};
 
 const FORMAT: FloatFormat = E4M3;
 

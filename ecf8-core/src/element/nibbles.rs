@@ -7,7 +7,7 @@ const GROUP: usize = 8;
 
 const LOW_NIBBLES: u32 = 0x0f0f_0f0f;
 
-/// Bytes that the nibbles of so many elements take.
+/// Bytes that the nibbles of `elements` elements take.
 pub(super) const fn packed_bytes(elements: u64) -> u64 {
     elements.div_ceil(GROUP as u64).saturating_mul(GROUP as u64 / 2)
 }
@@ -26,22 +26,23 @@ pub(super) fn pack(data: &[u8], out: &mut [u8]) {
     }
 }
 
-/// Adds the raw bits of a tensor's elements, from one whose number is a multiple of eight on, to `out`, which holds their
-/// exponents in place; `packed` begins with the first one's.
+/// Puts the raw bits of a tensor's numbers, from one whose place is a multiple of eight on, to their exponents, which are in `out`;
+/// `packed` begins with the first one's.
 pub(super) fn unpack_onto(packed: &[u8], out: &mut [u8]) {
     let packed = packed.as_chunks::<{ GROUP / 2 }>().0;
     let (groups, rest) = out.as_chunks_mut::<GROUP>();
     for (group, packed) in groups.iter_mut().zip(packed) {
-        *group = (u64::from_le_bytes(*group) | u64::from_le_bytes(unpack_group(*packed))).to_le_bytes();
+        // Exponents are below 16, so none is shifted into its neighbour.
+        *group = (u64::from_le_bytes(*group) << 3 | u64::from_le_bytes(unpack_group(*packed))).to_le_bytes();
     }
     if let Some(packed) = packed.get(groups.len()) {
         for (byte, raw) in rest.iter_mut().zip(unpack_group(*packed)) {
-            *byte |= raw;
+            *byte = *byte << 3 | raw;
         }
     }
 }
 
-/// Whether all nibbles are zero that are beyond the last of so many elements.
+/// Whether the nibbles beyond those of `elements` elements are zero.
 pub(super) fn ends_in_zeros(packed: &[u8], elements: u64) -> bool {
     let used = crate::int::index(elements % GROUP as u64);
     let last = packed.as_chunks().0.last().filter(|_| used > 0);
@@ -64,7 +65,7 @@ fn unpack_group(packed: [u8; GROUP / 2]) -> [u8; GROUP] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::E4M3 as FORMAT;
+    use crate::element::format::E4M3 as FORMAT;
 
     fn data() -> Vec<u8> {
         (0..1003u32).map(|i| (i * 37 + i / 256) as u8).collect()
@@ -91,7 +92,7 @@ mod tests {
             let data = &data()[..len];
             let mut packed = vec![0; packed_bytes(len as u64) as usize];
             pack(data, &mut packed);
-            let mut out: Vec<u8> = data.iter().map(|byte| FORMAT.merge(FORMAT.split(*byte).0, 0)).collect();
+            let mut out: Vec<u8> = data.iter().map(|byte| FORMAT.split(*byte).0).collect();
             unpack_onto(&packed, &mut out);
             assert_eq!(out, data);
         }

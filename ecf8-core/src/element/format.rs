@@ -22,13 +22,35 @@ pub struct FloatFormat {
 pub const E4M3: FloatFormat =
     FloatFormat { name: "E4M3", dtype: "F8_E4M3", sign_bits: 1, exponent_bits: 4, mantissa_bits: 3 };
 
-static FORMATS: [&FloatFormat; 1] = [&E4M3];
+/// As [`E4M3`] with another bias, no negative zero and one NaN, `0x80`.
+pub const E4M3FNUZ: FloatFormat = FloatFormat { name: "E4M3FNUZ", dtype: "F8_E4M3FNUZ", ..E4M3 };
 
-/// The float format which safetensors calls `dtype`, if it is one that this crate codes.
-#[must_use]
-pub fn for_dtype(dtype: &str) -> Option<&'static FloatFormat> {
-    FORMATS.into_iter().find(|format| format.dtype == dtype)
-}
+/// 8-bit floats with 5 exponent and 2 mantissa bits, with infinities, as OCP defines them.
+pub const E5M2: FloatFormat =
+    FloatFormat { name: "E5M2", dtype: "F8_E5M2", sign_bits: 1, exponent_bits: 5, mantissa_bits: 2 };
+
+/// As [`E5M2`] with another bias, no negative zero, no infinities and one NaN.
+pub const E5M2FNUZ: FloatFormat = FloatFormat { name: "E5M2FNUZ", dtype: "F8_E5M2FNUZ", ..E5M2 };
+
+/// Powers of two, as scales of OCP's microscaling formats have them: 8 exponent bits and nothing else.
+pub const E8M0: FloatFormat =
+    FloatFormat { name: "E8M0", dtype: "F8_E8M0", sign_bits: 0, exponent_bits: 8, mantissa_bits: 0 };
+
+/// The upper half of single precision.
+pub const BF16: FloatFormat =
+    FloatFormat { name: "BF16", dtype: "BF16", sign_bits: 1, exponent_bits: 8, mantissa_bits: 7 };
+
+/// IEEE 754 half precision.
+pub const F16: FloatFormat =
+    FloatFormat { name: "F16", dtype: "F16", sign_bits: 1, exponent_bits: 5, mantissa_bits: 10 };
+
+/// IEEE 754 single precision.
+pub const F32: FloatFormat =
+    FloatFormat { name: "F32", dtype: "F32", sign_bits: 1, exponent_bits: 8, mantissa_bits: 23 };
+
+/// IEEE 754 double precision.
+pub const F64: FloatFormat =
+    FloatFormat { name: "F64", dtype: "F64", sign_bits: 1, exponent_bits: 11, mantissa_bits: 52 };
 
 impl FloatFormat {
     /// Bits of one number.
@@ -47,6 +69,13 @@ impl FloatFormat {
     #[must_use]
     pub const fn exponents(&self) -> usize {
         1 << self.exponent_bits
+    }
+
+    /// The exponent of a number whose bits these are.
+    #[must_use]
+    #[inline]
+    pub const fn exponent(&self, bits: u64) -> usize {
+        crate::int::index(bits >> self.mantissa_bits) & (self.exponents() - 1)
     }
 
     /// Splits an 8-bit number into its exponent and its raw bits; in the raw bits the sign stands directly
@@ -94,7 +123,9 @@ mod tests {
         // 1.75 = 1.110b x 2^0: sign 1, exponent 7 (bias 7), mantissa 110b.
         assert_eq!(E4M3.split(0b1011_1110), (7, 0b1110));
         assert_eq!(E4M3.bytes_per_element(), 1);
-        assert_eq!(for_dtype("F8_E4M3"), Some(&E4M3));
-        assert_eq!(for_dtype("BF16"), None);
+        // 1.0 in the wider ones: exponents are the biases.
+        assert_eq!((BF16.exponent(0x3f80), F16.exponent(0x3c00), F32.exponent(0xbf80_0000)), (127, 15, 127));
+        assert_eq!((F64.exponent(0x3ff0 << 48), E8M0.exponent(127), E5M2.exponent(0x3c)), (1023, 127, 15));
+        assert_eq!([&E8M0, &BF16, &F32, &F64].map(FloatFormat::bytes_per_element), [1, 2, 4, 8]);
     }
 }

@@ -1,0 +1,229 @@
+//! Planes: one byte of each of many numbers.
+//!
+//! Numbers of several bytes are taken in the order of *slots*: in every [`SLOTS`] of them, slot 16·l + n·j + i is number
+//! n·(32·j + l) + i, where n is how many numbers 16 bytes hold. So what lane l of a GPU's warp decodes in a turn, 16 numbers, is one
+//! vector of 16 bytes in each 512 bytes, and all lanes together store 512 bytes in a row. What is left over at the end of a tensor
+//! keeps its order.
+
+use super::Shape;
+use super::signs;
+
+/// Numbers that are reordered together.
+pub const SLOTS: usize = 512;
+
+/// Bytes of a vector.
+const VECTOR: usize = 16;
+
+/// Vectors of a warp's store.
+const LANES: usize = 32;
+
+/// What is known of one plane.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bytes<'a> {
+    /// A byte for each slot.
+    Each(&'a [u8]),
+    /// The same byte for all.
+    All(u8),
+}
+
+/// Takes one plane of some numbers, in the order of slots, the first being one of a multiple of [`SLOTS`]. Plane 0 is the
+/// most significant one.
+pub(super) fn take(shape: Shape, bytes: usize, plane: usize, numbers: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    match bytes {
+        2 => take_of::<2>(shape, plane, numbers, out),
+        4 => take_of::<4>(shape, plane, numbers, out),
+        8 => take_of::<8>(shape, plane, numbers, out),
+        _ => out.extend_from_slice(numbers),
+    }
+}
+
+fn take_of<const W: usize>(shape: Shape, plane: usize, numbers: &[u8], out: &mut Vec<u8>) {
+    let (blocks, rest) = numbers.as_chunks::<W>().0.as_chunks::<SLOTS>();
+    out.reserve(numbers.len() / W);
+    let byte = |number: &[u8; W]| plane_of(shape, plane, *number);
+    for block in blocks {
+        let (vectors, per) = (block.as_flattened(), VECTOR / W);
+        for lane in 0..LANES {
+            for part in 0..W {
+                let first = VECTOR * (LANES * part + lane);
+                let vector = vectors[first..first + VECTOR].as_chunks::<W>().0;
+                out.extend(vector[..per].iter().map(byte));
+            }
+        }
+    }
+    out.extend(rest.iter().map(byte));
+}
+
+/// One plane of a number.
+#[inline]
+fn plane_of<const W: usize>(shape: Shape, plane: usize, number: [u8; W]) -> u8 {
+    let (low, high) = (number[W - 2], number[W - 1]);
+    match (shape, plane) {
+        (Shape::Exponent, 0) => high << 1 | low >> 7,
+        (Shape::Exponent, 1) => high & 0x80 | low & 0x7f,
+        _ => number[W - 1 - plane],
+    }
+}
+
+/// Puts the planes of numbers together: the inverse of [`take`] for all planes.
+pub(super) fn join(shape: Shape, planes: &[Bytes<'_>], out: &mut [u8]) {
+    match planes {
+        [a, b] => join_of::<2>(shape, [*a, *b], out),
+        [a, b, c, d] => join_of::<4>(shape, [*a, *b, *c, *d], out),
+        [a, b, c, d, e, f, g, h] => join_of::<8>(shape, [*a, *b, *c, *d, *e, *f, *g, *h], out),
+        _ => {}
+    }
+}
+
+fn join_of<const W: usize>(shape: Shape, planes: [Bytes<'_>; W], out: &mut [u8]) {
+    let per = VECTOR / W;
+    let (blocks, rest) = out.as_chunks_mut::<W>().0.as_chunks_mut::<SLOTS>();
+    let count = blocks.len();
+    for (index, block) in blocks.iter_mut().enumerate() {
+        let vectors = block.as_flattened_mut();
+        for lane in 0..LANES {
+            let first = SLOTS * index + VECTOR * lane;
+            // The same 16 slots of every plane, so that what follows has no branches.
+            let bytes = planes.map(|plane| slots(plane, first));
+            for part in 0..W {
+                let vector = &mut vectors[VECTOR * (LANES * part + lane)..][..VECTOR];
+                for (number, slot) in vector.as_chunks_mut::<W>().0.iter_mut().zip(per * part..) {
+                    *number = number_of(shape, bytes.map(|plane| plane[slot]));
+                }
+            }
+        }
+    }
+    for (number, slot) in rest.iter_mut().zip(SLOTS * count..) {
+        *number = number_of(
+            shape,
+            planes.map(|plane| match plane {
+                Bytes::Each(bytes) => bytes.get(slot).copied().unwrap_or_default(),
+                Bytes::All(byte) => byte,
+            }),
+        );
+    }
+}
+
+/// The bytes of sixteen slots from `first` on; zeros where there are none.
+#[inline]
+fn slots(plane: Bytes<'_>, first: usize) -> [u8; VECTOR] {
+    match plane {
+        Bytes::Each(bytes) => {
+            bytes.get(first..).and_then(|bytes| bytes.first_chunk()).copied().unwrap_or_default()
+        }
+        Bytes::All(byte) => [byte; VECTOR],
+    }
+}
+
+/// The number with these planes, the most significant first.
+#[inline]
+fn number_of<const W: usize>(shape: Shape, planes: [u8; W]) -> [u8; W] {
+    let mut number = planes;
+    number.reverse();
+    if shape == Shape::Exponent {
+        number[W - 1] = planes[1] & 0x80 | planes[0] >> 1;
+        number[W - 2] = planes[0] << 7 | planes[1] & 0x7f;
+    }
+    number
+}
+
+/// Bytes that a plane takes where it is stored: whole vectors.
+pub(super) const fn stored_bytes(slots: u64) -> u64 {
+    slots.div_ceil(VECTOR as u64).saturating_mul(VECTOR as u64)
+}
+
+/// Whether a plane is stored with its signs moved.
+pub(super) fn is_turned(shape: Shape, plane: usize) -> bool {
+    shape == Shape::Exponent && plane == 1
+}
+
+/// Stores a plane in `out`, which has [`stored_bytes`] zeros.
+pub(super) fn store(turned: bool, plane: &[u8], out: &mut [u8]) {
+    out[..plane.len()].copy_from_slice(plane);
+    if turned {
+        let fours = out.as_chunks_mut::<4>().0.iter_mut();
+        fours.for_each(|four| *four = signs::turn(*four));
+    }
+}
+
+/// Reads a plane back from how it is stored: whole vectors.
+pub(super) fn read(turned: bool, stored: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    if turned {
+        out.extend(stored.as_chunks::<4>().0.iter().flat_map(|four| signs::turn_back(*four)));
+    } else {
+        out.extend_from_slice(stored);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(count: usize) -> Vec<u8> {
+        (0..count).map(|i| (i * i / 5 + i * 31) as u8).collect()
+    }
+
+    #[test]
+    fn slots_are_in_the_order_that_the_format_says() {
+        for width in [2, 4, 8] {
+            let per = 16 / width;
+            let numbers = numbers(width * (2 * SLOTS + 77));
+            let mut taken = Vec::new();
+            for plane in 0..width {
+                take(Shape::Bytes, width, plane, &numbers, &mut taken);
+                assert_eq!(taken.len(), 2 * SLOTS + 77);
+                let byte = |number: usize| numbers[width * number + width - 1 - plane];
+                for block in 0..2 {
+                    for (l, j, i) in
+                        (0..32).flat_map(|l| (0..width).flat_map(move |j| (0..per).map(move |i| (l, j, i))))
+                    {
+                        let slot = 512 * block + 16 * l + per * j + i;
+                        assert_eq!(taken[slot], byte(512 * block + per * (32 * j + l) + i));
+                    }
+                }
+                assert!((2 * SLOTS..taken.len()).all(|slot| taken[slot] == byte(slot)));
+            }
+        }
+    }
+
+    #[test]
+    fn planes_join_to_the_numbers_that_they_were_taken_from() {
+        for shape in [Shape::Bytes, Shape::Exponent] {
+            for (width, count) in
+                [2, 4, 8].into_iter().flat_map(|w| [0, 1, 3, 511, 512, 513, 1600].map(|n| (w, n)))
+            {
+                let numbers = numbers(width * count);
+                let planes: Vec<Vec<u8>> = (0..width)
+                    .map(|plane| {
+                        let (mut taken, mut back) = (Vec::new(), Vec::new());
+                        take(shape, width, plane, &numbers, &mut taken);
+                        let mut stored = vec![0; stored_bytes(count as u64) as usize];
+                        store(is_turned(shape, plane), &taken, &mut stored);
+                        read(is_turned(shape, plane), &stored, &mut back);
+                        assert!(back[..count] == taken && back[count..].iter().all(|byte| *byte == 0));
+                        back
+                    })
+                    .collect();
+                let each: Vec<Bytes<'_>> = planes.iter().map(|plane| Bytes::Each(plane)).collect();
+                let mut out = vec![0; numbers.len()];
+                join(shape, &each, &mut out);
+                assert!(out == numbers, "{shape:?} {width} {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_exponent_of_a_float_is_the_first_plane() {
+        let mut taken = Vec::new();
+        for (plane, expected) in [(0, 127), (1, 0xa0)] {
+            take(Shape::Exponent, 2, plane, &0xbfa0u16.to_le_bytes(), &mut taken);
+            assert_eq!(taken, [expected], "-1.25 in BF16");
+        }
+        for (plane, expected) in [(0, 127), (1, 0xa0), (2, 0x12), (3, 0x34)] {
+            take(Shape::Exponent, 4, plane, &0xbfa0_1234u32.to_le_bytes(), &mut taken);
+            assert_eq!(taken, [expected]);
+        }
+    }
+}
