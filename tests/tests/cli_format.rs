@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use ecf8_core::schemes;
-use ecf8_core::synthetic::{SyntheticTensor, noise};
+use ecf8_core::synthetic::{SyntheticTensor, alpha_stable, gaussian, noise, stored_as};
 use ecf8_tests::cli::{Scratch, file, raw_file, sample, weights};
 use safetensors::Dtype;
 use std::process::{Command, Output};
@@ -33,6 +33,24 @@ fn fp8(name: &str, bytes: Vec<u8>) -> SyntheticTensor {
     SyntheticTensor::new(name, Dtype::F8_E4M3, &[bytes.len() as u64], bytes)
 }
 
+/// Tensors of other number types, with bytes that are the same in all numbers, and numbers outside every window.
+fn other_types() -> Vec<SyntheticTensor> {
+    let mut tensors = Vec::new();
+    for dtype in [Dtype::BF16, Dtype::F16, Dtype::F32, Dtype::F64, Dtype::F8_E5M2, Dtype::I8, Dtype::I16, Dtype::I64] {
+        for (count, sigma) in [(1000, 0.02), (1537, 40.0)] {
+            let values = alpha_stable(count, count as usize, 1.7, sigma);
+            let bytes = stored_as(&dtype.to_string(), &values).unwrap();
+            tensors.push(SyntheticTensor::new(&format!("{dtype}.{count}"), dtype, &[count], bytes));
+        }
+    }
+    let bf16 = stored_as("BF16", &gaussian(7, 2100, 0.02)).unwrap();
+    let upcast = bf16.as_chunks::<2>().0.iter().flat_map(|[low, high]| [0, 0, *low, *high]).collect();
+    tensors.push(SyntheticTensor::new("upcast", Dtype::F32, &[2100], upcast));
+    tensors.push(SyntheticTensor::new("complex", Dtype::C64, &[300], stored_as("F32", &gaussian(8, 600, 1.0)).unwrap()));
+    tensors.push(SyntheticTensor::new("codes", Dtype::F4, &[1200], noise(9, 600).iter().map(|byte| byte & 0x31).collect()));
+    tensors
+}
+
 #[test]
 fn a_decoder_written_from_the_format_restores_any_file() {
     if !has_python() {
@@ -60,6 +78,7 @@ fn a_decoder_written_from_the_format_restores_any_file() {
         file(&[fp8("fibonacci", fibonacci), fp8("one", vec![0x39; 9001]), fp8("two", alternating), kept]),
         file(&clashing.map(|name| weights(name, 1, 7001))),
         file(&[weights("large", 4, 100_000), weights("tiny", 5, 3), fp8("empty", vec![])]),
+        file(&other_types()),
     ];
     for (i, bytes) in files.iter().enumerate() {
         let scratch = Scratch::new();

@@ -168,8 +168,9 @@ def nibble(data, i):
     return data[i // 2] >> 4 if i % 2 == 0 else data[i // 2] & 15
 
 
-def decode_exponent_gap(elements, codebook, params, parts):
-    """§3.2."""
+def decode_exponent_gap(numbers, codebook, params, parts):
+    """§3.3."""
+    elements = numbers.count
     encoded, packed, gaps, positions = parts
     codes = codewords(codebook, 16)
     require(all(len(code) <= 16 for code in codes), "a codeword is too long")
@@ -205,12 +206,78 @@ def decode_exponent_gap(elements, codebook, params, parts):
 
 
 def stream_of(words):
-    """§3.3: 32-bit words as a string of bits."""
+    """§3.4: 32-bit words as a string of bits."""
     return "".join(f"{word:032b}" for (word,) in struct.iter_unpack("<I", words))
 
 
-def decode_lanes(elements, codebook, params, parts, width_of_symbol):
-    """§3.3."""
+BYTES = {"BF16": 2, "F16": 2, "I16": 2, "U16": 2, "F32": 4, "C64": 4, "I32": 4, "U32": 4, "F64": 8, "I64": 8, "U64": 8}
+BITS = {"C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6}
+FLOATS = ("BF16", "F32", "C64")
+
+
+class Numbers:
+    """§3.2: how the numbers of a tensor are split."""
+
+    def __init__(self, entry):
+        self.dtype, self.width = entry["dtype"], BYTES.get(entry["dtype"], 1)
+        self.least = entry.get("least_exponent", 0)
+        self.planes = entry.get("planes", ["coded"] + ["stored"] * (self.width - 1))
+        known = all(plane in ("coded", "stored") or isinstance(plane, int) for plane in self.planes)
+        require(known and len(self.planes) == self.width and self.planes.count("coded") == 1, "the planes are not possible")
+        require(self.dtype not in FLOATS or self.planes[0] == "coded", "the exponent is not coded")
+        numbers = 1
+        for dimension in entry["shape"]:
+            numbers *= dimension
+        self.count = numbers * BITS.get(self.dtype, 8 * self.width) // (8 * self.width)
+
+    def place(self, slot):
+        """Which element is in a slot."""
+        block, within, n = slot // 512 * 512, slot % 512, 16 // self.width
+        if block + 512 > self.count:
+            return slot
+        return block + n * (32 * (within % 16 // n) + within // 16) + within % n
+
+    def join(self, coded, packed):
+        """The numbers from their coded bytes and the stored planes."""
+        each, stored = -(-self.count // 16) * 16, self.planes.count("stored")
+        require(len(packed) == each * stored, "packed has another length")
+        kept = iter(packed[i * each :][:each] for i in range(stored))
+        planes = []
+        for number, plane in enumerate(self.planes):
+            if plane == "coded":
+                planes.append(coded)
+            elif plane == "stored":
+                data = next(kept)
+                if number == 1 and self.dtype in FLOATS:
+                    data = self.unmoved(data)
+                require(not any(data[self.count :]), "something follows the last number of a plane")
+                planes.append(data)
+            else:
+                planes.append(bytes([plane]) * self.count)
+        out = bytearray(self.width * self.count)
+        for slot in range(self.count):
+            number = [plane[slot] for plane in planes]
+            if self.dtype in FLOATS:
+                half = (number[1] & 128) << 8 | number[0] << 7 | number[1] & 127
+                number[:2] = half >> 8, half & 255
+            at = self.width * self.place(slot)
+            out[at : at + self.width] = reversed(number)
+        return bytes(out)
+
+    @staticmethod
+    def unmoved(data):
+        out = bytearray()
+        for at in range(0, len(data), 4):
+            four = data[at : at + 4]
+            mantissas = four[0], four[2], four[1], four[3]
+            signs = four[1], four[3], four[2], four[0]
+            out += bytes(m & 127 | s & 128 for m, s in zip(mantissas, signs))
+        return out
+
+
+def decode_lanes(numbers, codebook, params, parts, width_of_symbol):
+    """§3.4."""
+    elements = numbers.count
     rows, tails = stream_of(parts[0]), stream_of(parts[1])
     vectors_of_turn = 3 if width_of_symbol == 3 else 1
     per_lane, lead_rows = params.get("elements_per_lane", 1536 if vectors_of_turn == 3 else 1024), params.get("lead_rows", 64)
@@ -276,6 +343,9 @@ def decode_lanes(elements, codebook, params, parts, width_of_symbol):
             require(most - min(positions) // 32 <= lead_rows, "lanes run further apart than lead_rows")
     require(all(i in coded for i in range(elements)), "an element is missing")
 
+    if numbers.width > 1:
+        least = 0 if width_of_symbol == 1 else numbers.least
+        return numbers.join([patched.get(i, coded[i] + least) for i in range(elements)], parts[3])
     if width_of_symbol == 1:
         return bytes(patched.get(i, coded[i]) for i in range(elements))
     packed = parts[3]
@@ -317,6 +387,9 @@ def padded(length):
 def decode(file, entry, codebooks, pool):
     require(entry["scheme"] in SCHEMES, f"scheme {entry['scheme']} is unknown")
     names, dtypes, decoder = SCHEMES[entry["scheme"]]
+    numbers = Numbers(entry)
+    if numbers.width > 1 and "packed" not in names:
+        names, dtypes = names + ["packed"], dtypes + ["U8"]
     prefix, parts = entry.get("prefix", entry["name"]), []
     for name, dtype, length in zip(names, dtypes, entry["lengths"], strict=True):
         name = f"{prefix}.{name}"
@@ -327,11 +400,8 @@ def decode(file, entry, codebooks, pool):
             require(file.tensors[name]["data_offsets"][0] % ALIGNMENT == 0, f"{name} is not aligned")
         require(len(data) == padded(length) and not any(data[length:]), f"{name} is not padded so")
         parts.append(data[:length])
-    elements = 1
-    for dimension in entry["shape"]:
-        elements *= dimension
-    require(elements == sum(entry["exponents"]), "shape and exponents differ")
-    data = decoder(elements, codebooks[entry["codebook"]], entry.get("params", {}), parts)
+    require("exponents" not in entry or numbers.count == sum(entry["exponents"]), "shape and exponents differ")
+    data = decoder(numbers, codebooks[entry["codebook"]], entry.get("params", {}), parts)
     require(f"{xxh3(data):016x}" == entry["checksum"], f"{entry['name']} has another checksum")
     return data
 

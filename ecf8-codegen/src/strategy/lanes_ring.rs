@@ -200,7 +200,7 @@ impl Warp<'_> {
                 let words: Vec<_> = (0..vectors(self.kind))
                     .map(|j| {
                         let fields = assemble(self.kind, self.join, &outputs, j);
-                        self.join.numbers(&fields, &raw.words(at, j), self.job.least)
+                        self.join.numbers(&fields, &raw.words(at, j, left), self.job.least)
                     })
                     .collect();
                 raw.fetch(at, round, left);
@@ -235,7 +235,8 @@ impl Warp<'_> {
     #[device]
     fn vectors_of_block(&self, words: &[V<u32>], at: V<u64>) {
         let bytes = self.join.bytes();
-        let first = self.job.output + at * (bytes as u64) - ((lane_idx() * (bytes - 1)) as u64);
+        let lane = self.job.output - ((lane_idx() * (bytes - 1)) as u64);
+        let first = lane + at * (bytes as u64);
         for (i, vector) in (0u32..).zip(words.chunks_exact(4)) {
             let place = first + ((WARP * i) as u64);
             self.output.view::<u32>().store4(place, [vector[0], vector[1], vector[2], vector[3]]);

@@ -231,8 +231,10 @@ fn compressed_bytes(one: &Candidate<'_>, aim: Aim, deflated: Deflated) -> u64 {
     let sampled = subject.encoded_bytes(scheme, &symbols, &one.codebook.codebook);
     let padding = 16 * scheme.part_specs(&subject.split).len() as u64;
     let units = subject.record.bytes() / subject.split.element.bytes as u64;
-    let parts =
-        subject.of_whole(sampled).saturating_add(scheme.chunk_bytes(units, aim)).saturating_add(padding);
+    let parts = subject
+        .of_whole(sampled)
+        .saturating_add(scheme.chunk_bytes(subject.split.element, units, aim))
+        .saturating_add(padding);
     one.bytes_with(parts, deflated)
 }
 

@@ -237,7 +237,11 @@ impl<'a, 'h> Planner<'a, 'h> {
 fn estimate(candidates: &Candidates<'_>, aim: Aim) -> u64 {
     let likely = |one: &Candidate<'_>| {
         let units = one.subject.numbers().units();
-        let parts = one.likely.unwrap_or_default().saturating_add(one.scheme.chunk_bytes(units, aim));
+        let parts = one.likely.unwrap_or_default().saturating_add(one.scheme.chunk_bytes(
+            one.subject.split.element,
+            units,
+            aim,
+        ));
         parts.saturating_add(one.codebook.bytes_each)
     };
     let compressed = candidates.list.iter().map(likely).fold(0, u64::saturating_add);

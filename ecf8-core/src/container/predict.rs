@@ -21,11 +21,13 @@ impl Plan<'_> {
     }
 
     fn part_bytes(&self, planned: &Planned) -> u64 {
-        let Planned { entry, scheme, record, likely, .. } = planned;
+        let Planned { entry, scheme, split, record, likely, .. } = planned;
         match likely {
             Some(likely) => {
                 let padding = 16 * entry.lengths.len() as u64;
-                likely.saturating_add(scheme.chunk_bytes(record.bytes(), self.aim)).saturating_add(padding)
+                let units = record.bytes() / split.element.bytes as u64;
+                let chunks = scheme.chunk_bytes(split.element, units, self.aim);
+                likely.saturating_add(chunks).saturating_add(padding)
             }
             None => entry.lengths.iter().map(|length| padded(*length)).fold(0, u64::saturating_add),
         }

@@ -3,7 +3,7 @@
 use super::jobs::{JobRecord, PlaneRecord};
 use super::join::Join;
 use super::table::{self, Placement};
-use super::units::{ACCESS, BATCH, symbols};
+use super::units::{ACCESS, BATCH, VECTOR, symbols};
 use crate::launch::{ALIGNMENT, Arg, Gather, Launch};
 use crate::strategy::tables::{Tables, numbers};
 use crate::strategy::{
@@ -65,6 +65,9 @@ pub(in super::super) fn launch<'a>(
             planes: Vec::new(),
         };
         job.planes = planes(encoded, job.packed, &mut model);
+        // Kernels count vectors of numbers in 32 bits.
+        let vectors = encoded.elements.div_ceil(VECTOR.into());
+        u32::try_from(vectors).map_err(|_| too_large("the number of vectors of 16 numbers", vectors))?;
         let number = checked_grid(jobs.len() as u64)?;
         let blocks = checked_grid(chunks(encoded)?.div_ceil(per_block.into()))?;
         block_jobs.resize(block_jobs.len() + blocks as usize, number);

@@ -36,8 +36,16 @@ pub(in super::super) struct Job {
     pub(in super::super) output: V<u64>,
     /// The exponent that the field 0 stands for, in each byte of a word; 0 where fields are no exponents of eight bits.
     pub(in super::super) least: V<u32>,
-    /// Planes in vectors of 16 bytes, the most significant first.
-    planes: Vec<V<u64>>,
+    /// The most significant plane first.
+    planes: Vec<PlaneOf>,
+}
+
+/// Where a plane starts, in vectors of 16 bytes, and how many of these it is from one vector of numbers to the next: 1, or 0 for a
+/// plane that is the same in all numbers.
+#[derive(Clone, Copy)]
+struct PlaneOf {
+    first: V<u64>,
+    step: V<u32>,
 }
 
 impl Job {
@@ -45,9 +53,8 @@ impl Job {
     #[device]
     pub(super) fn plane(&self, number: u32, vector: V<u64>) -> V<u64> {
         let plane = self.planes[number as usize];
-        // All bits, or none for a plane that is constant.
-        let moves = (plane >> 63) - 1;
-        (plane & (CONSTANT - 1)) + (vector & moves)
+        // A tensor has fewer than 2^32 vectors of numbers, and this is one multiplication.
+        plane.first + (((vector as u32) * plane.step) as u64)
     }
 }
 
@@ -70,7 +77,7 @@ pub(in super::super) fn open_job(join: Join, jobs: Global<u64>, job: V<u32>) -> 
     let least =
         if join.planes() > 0 { jobs[job * job_words(join) + JOB_WORDS] as u32 } else { 0u32.into_v() };
     let planes =
-        (0..join.planes()).map(|plane| jobs[job * job_words(join) + JOB_WORDS + 1 + plane]).collect();
+        (0..join.planes()).map(|plane| open_plane(jobs[job * job_words(join) + JOB_WORDS + 1 + plane]));
     Job {
         first_block,
         elements_per_lane,
@@ -81,8 +88,14 @@ pub(in super::super) fn open_job(join: Join, jobs: Global<u64>, job: V<u32>) -> 
         packed: places[1],
         output,
         least,
-        planes,
+        planes: planes.collect(),
     }
+}
+
+/// A plane from its word.
+#[device]
+fn open_plane(word: V<u64>) -> PlaneOf {
+    PlaneOf { first: word & (CONSTANT - 1), step: ((word >> 63) as u32) ^ 1 }
 }
 
 /// A job as a launch passes it. Offsets are in bytes.

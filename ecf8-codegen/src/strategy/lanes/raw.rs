@@ -3,7 +3,7 @@
 use super::held::Held;
 use super::jobs::Job;
 use super::join::Join;
-use crate::lang::{Global, V, WARP, comment, device};
+use crate::lang::{Global, IntoV, V, WARP, comment, device, select};
 
 /// The packed words of a vector, held: the nibbles of 16 bytes, or one plane of 16 numbers.
 type Nibbles = Held<2>;
@@ -69,15 +69,26 @@ impl Raw {
         }
     }
 
+    /// Vector `j` of the turn that begins at `at`, or the first one if there is no such vector.
+    #[device]
+    fn vector(&self, at: V<u64>, j: u32, left: V<i32>) -> V<u64> {
+        if j == 0 {
+            at
+        } else {
+            at + (select(left > (2 * WARP * j) as i32, (WARP * j).into_v(), 0u32.into_v()) as u64)
+        }
+    }
+
     /// One plane of a vector.
     #[device]
     fn plane(&self, number: u32, vector: V<u64>) -> [V<u32>; 4] {
         self.model.load4(self.job.plane(number, vector))
     }
 
-    /// The packed words of vector `j` of the turn that begins at `at`.
+    /// The packed words of vector `j` of the turn that begins at `at`; anything, if there is no such vector. Of `left` says
+    /// [`Raw::fetch`].
     #[track_caller]
-    pub(in super::super) fn words(&self, at: V<u64>, j: u32) -> Vec<V<u32>> {
+    pub(in super::super) fn words(&self, at: V<u64>, j: u32, left: V<i32>) -> Vec<V<u32>> {
         if let Some(nibbles) = self.nibbles.get(j as usize) {
             return nibbles.words().to_vec();
         }
@@ -85,7 +96,7 @@ impl Raw {
         (0..each)
             .flat_map(|number| match self.planes.get((j * each + number) as usize) {
                 Some(plane) => plane.words(),
-                None => self.plane(number, at + u64::from(WARP * j)),
+                None => self.plane(number, self.vector(at, j, left)),
             })
             .collect()
     }

@@ -2,7 +2,7 @@
 
 use super::{LaneSymbols, MAX_LEN, code, turn};
 use crate::codebook::Codebook;
-use crate::element::Split;
+use crate::element::{Element, Shape, Split};
 use crate::int;
 use crate::layout::{Aim, Counted};
 
@@ -58,11 +58,15 @@ pub(super) const fn as_for_pairs<S: LaneSymbols>(elements_per_lane: u64) -> u64 
 ///
 /// Who aims at speed gets 1024 only where that leaves 512 chunks, so that a single tensor keeps a GPU busy, too. Who aims at size
 /// gets 4096 or 2048 where that leaves 64.
+///
+/// Of numbers that are not E4M3, or are longer, 128 chunks are enough for 1024: their codes of whole bytes are long, or each
+/// codeword brings more bytes with it, so that fewer warps keep the memory as busy.
 #[must_use]
-pub fn elements_per_lane<S: LaneSymbols>(elements: u64, aim: Aim) -> u64 {
+pub fn elements_per_lane<S: LaneSymbols>(element: &Element, elements: u64, aim: Aim) -> u64 {
+    let enough = if element.shape == Shape::Nibble { 256 } else { 128 };
     let candidates: &[(u64, u64)] = match aim {
-        Aim::Size => &[(4096, 64), (2048, 64), (1024, 256), (512, 4), (256, 4)],
-        Aim::Balanced => &[(1024, 256), (512, 4), (256, 4)],
+        Aim::Size => &[(4096, 64), (2048, 64), (1024, enough), (512, 4), (256, 4)],
+        Aim::Balanced => &[(1024, enough), (512, 4), (256, 4)],
         Aim::Speed => &[(1024, 512), (512, 4), (256, 4)],
     };
     let mut candidates =
