@@ -16,6 +16,7 @@ use ecf8_tune::model::{Model, ModelError};
 use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).map(PathBuf::from);
@@ -30,7 +31,7 @@ pub(crate) fn run(path: Option<&Path>, out: &mut impl Write) -> Result<(), Box<d
         None => small_model(folder.path())?,
     };
     // Mapped, not read: what is not needed is never touched.
-    let model = Model::open(&path)?;
+    let model = Arc::new(Model::open(&path)?);
     match CudaExecutor::open(0) {
         Ok(gpu) => walk(&model, gpu, out),
         Err(error) => {
@@ -41,7 +42,7 @@ pub(crate) fn run(path: Option<&Path>, out: &mut impl Write) -> Result<(), Box<d
 }
 
 /// The same on any target.
-fn walk<T: Target>(model: &Model, target: T, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+fn walk<T: Target>(model: &Arc<Model>, target: T, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     // The plan comes from the tuning cache beside the model, the kernels from the kernel cache, and with both warm nothing
     // is compiled. Then the compressed parts are uploaded, once.
     let mut loaded = model.load(target)?;
@@ -56,7 +57,8 @@ fn walk<T: Target>(model: &Model, target: T, out: &mut impl Write) -> Result<(),
     }
     writeln!(out, "buffers of {} bytes, as the largest layer needs", loaded.scratch_bytes())?;
 
-    // The work with a layer goes where `check_layer` is: `places` tells where in the buffer each of its tensors is. Two
+    // The work with a layer goes where `check_layer` is: `places` tells where in the buffer each of its tensors is, or in the
+    // layer's `resident` one, if it is stored as it is. Two
     // buffers take turns. With one, it is `scratch` once, and `decode_layer` for each layer.
     loaded.walk(|loaded, index, buffer| {
         loaded.check_layer(index, buffer)?;

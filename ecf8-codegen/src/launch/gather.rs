@@ -44,22 +44,37 @@ impl<'a> Gather<'a> {
         self.pieces.iter().map(|(start, piece)| (*start, &**piece))
     }
 
+    /// Copies the bytes from `start` on to `out`; zeros where there are none.
+    pub fn fill(&self, start: u64, out: &mut [u8]) {
+        let first = self.pieces.partition_point(|(at, piece)| at + piece.len() as u64 <= start);
+        let mut filled = 0;
+        for (at, piece) in &self.pieces[first..] {
+            let (skipped, to) = (index(start.saturating_sub(*at)), index(at.saturating_sub(start)));
+            if to >= out.len() {
+                break;
+            }
+            let count = (piece.len() - skipped).min(out.len() - to);
+            out[filled..to].fill(0);
+            out[to..to + count].copy_from_slice(&piece[skipped..skipped + count]);
+            filled = to + count;
+        }
+        out[filled..].fill(0);
+    }
+
     /// All of it in one piece: copied together, unless it is one already.
     #[must_use]
     pub fn bytes(&self) -> Cow<'_, [u8]> {
         match &self.pieces[..] {
             [(0, piece)] if piece.len() as u64 == self.len => Cow::Borrowed(piece),
-            _ => Cow::Owned(self.copied(self.len)),
+            _ => Cow::Owned(self.copied()),
         }
     }
 
-    /// A copy of all of it, and zeros up to a length in bytes.
+    /// A copy of all of it.
     #[must_use]
-    pub fn copied(&self, len: u64) -> Vec<u8> {
-        let mut all = vec![0; index(len.max(self.len))];
-        for (start, piece) in self.pieces() {
-            all[index(start)..][..piece.len()].copy_from_slice(piece);
-        }
+    pub fn copied(&self) -> Vec<u8> {
+        let mut all = vec![0; index(self.len)];
+        self.fill(0, &mut all);
         all
     }
 }
@@ -101,10 +116,28 @@ mod tests {
         assert_eq!((gather.add(8, vec![4]), gather.add(4, &[5][..])), (8, 12));
         assert_eq!(gather.bytes(), [1, 2, 3, 0, 0, 0, 0, 0, 4, 0, 0, 0, 5].as_slice());
         assert_eq!(gather.add(8, vec![]), 16);
-        assert_eq!((gather.len(), gather.bytes().len(), gather.copied(32).len()), (16, 16, 32));
+        assert_eq!((gather.len(), gather.bytes().len()), (16, 16));
         assert_eq!(
             gather.pieces().map(|(start, piece)| (start, piece.len())).collect::<Vec<_>>(),
             [(0, 3), (8, 1), (12, 1)]
         );
+    }
+
+    #[test]
+    fn any_part_of_it_can_be_copied_and_beyond_its_end_are_zeros() {
+        let mut gather = Gather::default();
+        for (alignment, piece) in [(1, vec![1, 2, 3]), (8, vec![4]), (4, vec![5, 6]), (16, vec![])] {
+            gather.add(alignment, piece);
+        }
+        let mut all = gather.copied();
+        assert_eq!(all, [1, 2, 3, 0, 0, 0, 0, 0, 4, 0, 0, 0, 5, 6, 0, 0]);
+        all.resize(40, 0);
+        for start in 0..20 {
+            for end in start..40 {
+                let mut part = vec![9; end - start];
+                gather.fill(start as u64, &mut part);
+                assert_eq!(part, all[start..end], "{start}..{end}");
+            }
+        }
     }
 }

@@ -44,6 +44,10 @@ impl DeviceBuffer {
         self.address(self.slice.stream())
     }
 
+    pub(super) fn slice_mut(&mut self) -> &mut CudaSlice<u8> {
+        &mut self.slice
+    }
+
     /// The number of the GPU it is on.
     pub(super) fn ordinal(&self) -> u32 {
         self.ordinal
@@ -95,33 +99,6 @@ impl CudaDevice {
 
     fn buffer(&self, slice: CudaSlice<u8>, length: usize, is_own: bool) -> DeviceBuffer {
         DeviceBuffer { slice: ManuallyDrop::new(slice), is_own, length, ordinal: self.info().ordinal }
-    }
-
-    /// A buffer holding a copy of `bytes`.
-    ///
-    /// # Errors
-    /// As [`CudaDevice::alloc`] and [`CudaDevice::write`].
-    pub fn upload(&self, bytes: &[u8]) -> Result<DeviceBuffer, DeviceError> {
-        let mut buffer = self.alloc(bytes.len())?;
-        self.write(&mut buffer, bytes)?;
-        Ok(buffer)
-    }
-
-    /// Copies `bytes` to the start of `buffer` and waits until they are there.
-    ///
-    /// # Errors
-    /// [`DeviceError::SizeMismatch`] if they are longer than the buffer, [`DeviceError::OtherDevice`], or what
-    /// the driver says.
-    pub fn write(&self, buffer: &mut DeviceBuffer, bytes: &[u8]) -> Result<(), DeviceError> {
-        self.own("a buffer", buffer.ordinal)?;
-        fits("copying to the GPU", bytes.len(), buffer.length)?;
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let copied = self.stream.memcpy_htod(bytes, &mut *buffer.slice);
-        copied.map_err(|error| self.fail("copying to it", error))?;
-        // The copy may read the host's memory until the stream is done.
-        self.synchronize()
     }
 
     /// Copies the first `bytes.len()` bytes of `buffer` to `bytes` and waits until they are there.

@@ -1,10 +1,11 @@
 //! An opened GPU.
 
 use std::ffi::c_void;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cudarc::driver::{CudaContext, CudaStream, DriverError};
 
+use super::upload::Uploads;
 use super::{DeviceError, DeviceInfo, driver, info};
 
 /// An opened GPU, on which everything happens in order on one stream.
@@ -15,6 +16,8 @@ pub struct CudaDevice {
     pub(super) context: Arc<CudaContext>,
     pub(super) stream: Arc<CudaStream>,
     info: Arc<DeviceInfo>,
+    /// Of this stream.
+    pub(super) uploads: Arc<Mutex<Uploads>>,
 }
 
 impl CudaDevice {
@@ -37,7 +40,7 @@ impl CudaDevice {
         // to order the two.
         unsafe { context.disable_event_tracking() };
         let stream = context.default_stream();
-        Ok(Self { context, stream, info })
+        Ok(Self { context, stream, info, uploads: Arc::default() })
     }
 
     /// The same GPU with everything on a stream that somebody else made, such as PyTorch's current stream.
@@ -54,7 +57,7 @@ impl CudaDevice {
 
     /// The same GPU with everything on another stream of its context.
     pub(super) fn on(&self, stream: Arc<CudaStream>) -> Self {
-        Self { context: self.context.clone(), stream, info: self.info.clone() }
+        Self { context: self.context.clone(), stream, info: self.info.clone(), uploads: Arc::default() }
     }
 
     /// What this GPU is.

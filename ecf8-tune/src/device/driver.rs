@@ -12,7 +12,7 @@ use super::DeviceError;
 use super::error::describe;
 use crate::nvrtc::elf;
 
-/// Every function of the driver that this folder reaches through cudarc, but for graphs.
+/// Every function of the driver that this folder reaches through cudarc, but for graphs and pinned memory.
 const FUNCTIONS: [&str; 33] = [
     "cuCtxGetCurrent",
     "cuCtxSetCurrent",
@@ -62,6 +62,9 @@ const GRAPH_FUNCTIONS: [&str; 9] = [
     "cuStreamEndCapture",
 ];
 
+/// What host memory needs that the GPU reads by itself, which is done without where it is missing.
+const PINNING_FUNCTIONS: [&str; 2] = ["cuMemFreeHost", "cuMemHostAlloc"];
+
 /// Where containers, WSL and NixOS keep the driver without telling the dynamic loader.
 const FOLDERS: [&str; 4] =
     ["/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib", "/run/opengl-driver/lib"];
@@ -93,6 +96,11 @@ pub(super) fn start() -> Result<(), DeviceError> {
 /// The first function that graphs need and the driver lacks. The driver must have been started.
 pub(super) fn missing_for_graphs() -> Option<&'static str> {
     missing(&GRAPH_FUNCTIONS)
+}
+
+/// The first function that pinned memory needs and the driver lacks. The driver must have been started.
+pub(super) fn missing_for_pinning() -> Option<&'static str> {
+    missing(&PINNING_FUNCTIONS)
 }
 
 /// The first of these functions that the driver's library, which must be there, lacks.

@@ -7,7 +7,7 @@
 //! Foreign code can't be called without `unsafe`, and in this folder it may be. What makes its safe surface sound:
 //! the driver's library and every function used are seen to be there first; handles live in cudarc's owning types;
 //! addresses on the GPU are never turned into Rust references, so that a kernel can't break Rust's rules about
-//! them; every copy is checked against both lengths and waited for; a cubin is seen to be whole before the driver
+//! them; every copy is checked against both lengths, and waited for before the host's bytes are used again; a cubin is seen to be whole before the driver
 //! gets it. One assumption is left: cudarc's result codes are those of CUDA 12.8, so a driver that returns a code
 //! invented later is outside what Rust defines.
 #![allow(unsafe_code)]
@@ -24,6 +24,7 @@ mod replay;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timing;
+mod upload;
 
 pub use buffer::{DeviceBuffer, Transfer};
 pub use cuda_device::CudaDevice;
@@ -34,3 +35,4 @@ pub use kernel::{Arg, Function, FunctionNeeds};
 pub use occupancy::{Occupancy, SmLimits, occupancy};
 pub use replay::{Replay, Undone};
 pub use timing::{CopyBandwidth, Mark};
+pub use upload::Fill;

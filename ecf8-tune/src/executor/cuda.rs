@@ -1,6 +1,6 @@
 //! A GPU as a target. Kernels come from the kernel cache, which compiles those that it does not have.
 
-use super::{Dispatch, ExecutorError, Fingerprint, Limits, Target, Task, Timing, Transfer, Undone};
+use super::{Dispatch, ExecutorError, Fingerprint, Limits, Target, Timing, Transfer, Undone};
 use crate::device::{
     self, CudaDevice, DeviceBuffer, DeviceError, DeviceInfo, Function, Mark, Recording, Replay,
 };
@@ -161,7 +161,17 @@ impl Target for CudaExecutor {
 
     fn upload(&mut self, bytes: &Gather<'_>) -> Result<DeviceBuffer, ExecutorError> {
         let padded = bytes.len().next_multiple_of(ALIGNMENT as u64);
-        Ok(self.device.upload(&bytes.copied(padded))?)
+        let padded = usize::try_from(padded).unwrap_or(usize::MAX);
+        Ok(self.device.upload_with(padded, &|start, out| bytes.fill(start as u64, out))?)
+    }
+
+    fn settle(&mut self) -> Result<(), ExecutorError> {
+        Ok(self.device.settle()?)
+    }
+
+    fn slow_uploads(&self) -> Option<String> {
+        let reason = self.device.pageable()?;
+        Some(format!("uploads go through memory that the driver copies once more: {reason}"))
     }
 
     fn alloc(&mut self, bytes: usize) -> Result<DeviceBuffer, ExecutorError> {
@@ -173,7 +183,9 @@ impl Target for CudaExecutor {
     }
 
     fn copy(&mut self, transfer: &Transfer<'_, DeviceBuffer>) -> Result<(), ExecutorError> {
-        Ok(self.device.perform(&device::Task::Copy(copy(transfer)))?)
+        let Transfer { from, part, into, start } = transfer;
+        let copy = device::Transfer { source: from, part: part.clone(), target: into, start: *start };
+        Ok(self.device.perform(&device::Task::Copy(copy))?)
     }
 
     fn fill(&mut self, buffer: &mut DeviceBuffer, value: u8) -> Result<(), ExecutorError> {
@@ -186,22 +198,16 @@ impl Target for CudaExecutor {
 
     fn repeat(
         &mut self,
-        work: &[Task<'_, Function, DeviceBuffer>],
+        work: &[Dispatch<'_, Function, DeviceBuffer>],
         replay: &mut Replay,
     ) -> Result<(), Undone> {
-        let mut prepared = Vec::with_capacity(work.len());
-        for (at, task) in work.iter().enumerate() {
-            prepared.push(match task {
-                Task::Launch(dispatch) => {
-                    arguments(dispatch).map_err(|source| Undone { at: Some(at), source })?
-                }
-                Task::Copy(_) => Vec::new(),
-            });
-        }
-        let tasks = work.iter().zip(&prepared).map(|(task, args)| match task {
-            Task::Launch(dispatch) => device::Task::Launch(one(dispatch, args)),
-            Task::Copy(transfer) => device::Task::Copy(copy(transfer)),
-        });
+        let prepared = work
+            .iter()
+            .enumerate()
+            .map(|(at, dispatch)| arguments(dispatch).map_err(|source| Undone { at: Some(at), source }));
+        let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
+        let tasks =
+            work.iter().zip(&prepared).map(|(dispatch, args)| device::Task::Launch(one(dispatch, args)));
         let done = self.device.repeat(&tasks.collect::<Vec<_>>(), replay);
         self.note(replay.one_by_one());
         done.map_err(|device::Undone { at, source }| Undone { at, source: source.into() })
@@ -249,11 +255,6 @@ impl Target for CudaExecutor {
         let times = self.device.time(runs, |_| turn.next().map_or(Ok(()), Recording::replay))?;
         Ok(times.into_iter().map(|ms| nanoseconds(f64::from(ms) / launches.max(1) as f64)).collect())
     }
-}
-
-fn copy<'a>(transfer: &Transfer<'a, DeviceBuffer>) -> device::Transfer<'a> {
-    let Transfer { from, bytes, into, start } = *transfer;
-    device::Transfer { source: from, part: 0..bytes, target: into, start }
 }
 
 /// What the driver is given. Outputs are checked to lie within their buffers: the kernel is given an address alone.

@@ -68,7 +68,7 @@ impl Target for EmulatorExecutor {
     }
 
     fn upload(&mut self, bytes: &Gather<'_>) -> Result<RefCell<Vec<u8>>, ExecutorError> {
-        Ok(RefCell::new(bytes.copied(bytes.len())))
+        Ok(RefCell::new(bytes.copied()))
     }
 
     fn alloc(&mut self, bytes: usize) -> Result<RefCell<Vec<u8>>, ExecutorError> {
@@ -80,9 +80,9 @@ impl Target for EmulatorExecutor {
     }
 
     fn copy(&mut self, transfer: &Transfer<'_, RefCell<Vec<u8>>>) -> Result<(), ExecutorError> {
-        let Transfer { from, bytes, into, start } = transfer;
-        let source = checked_part(0, *bytes, from.borrow().len())?;
-        let target = checked_part(*start, *bytes, into.borrow().len())?;
+        let Transfer { from, part, into, start } = transfer;
+        let source = checked_part(part.start, part.len(), from.borrow().len())?;
+        let target = checked_part(*start, part.len(), into.borrow().len())?;
         if std::ptr::eq(*from, *into) {
             into.borrow_mut().copy_within(source, target.start);
             return Ok(());

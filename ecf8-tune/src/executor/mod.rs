@@ -22,7 +22,7 @@ pub use emulator::EmulatorExecutor;
 pub use fingerprint::Fingerprint;
 pub use fit::{BlockNeeds, Misfit};
 pub use prepared::Prepared;
-pub use target::{Destination, Dispatch, Limits, Target, Task, Timing, Transfer, Undone};
+pub use target::{Destination, Dispatch, Limits, Target, Timing, Transfer, Undone};
 
 use crate::device::DeviceError;
 use crate::nvrtc::NvrtcError;

@@ -91,32 +91,23 @@ impl<K, B> Dispatch<'_, K, B> {
     }
 }
 
-/// Some bytes of one buffer, from its start on, to be copied to another.
+/// Some bytes of one buffer, to be copied to another.
 #[derive(Debug)]
 pub struct Transfer<'a, B> {
     /// Where they are.
     pub from: &'a B,
-    /// How many they are.
-    pub bytes: usize,
+    /// Which they are.
+    pub part: Range<usize>,
     /// Where they go to. Though it is shared it is written, as a kernel's output is.
     pub into: &'a B,
     /// The byte of it that the first of them goes to.
     pub start: usize,
 }
 
-/// A piece of work.
-#[derive(Debug)]
-pub enum Task<'a, K, B> {
-    /// A launch.
-    Launch(Dispatch<'a, K, B>),
-    /// A copy.
-    Copy(Transfer<'a, B>),
-}
-
 /// Work that could not be done.
 #[derive(Debug)]
 pub struct Undone {
-    /// The first piece that was not done, where that is known.
+    /// The first launch that was not made, where that is known.
     pub at: Option<usize>,
     /// Why not.
     pub source: ExecutorError,
@@ -164,11 +155,24 @@ pub trait Target {
     fn load(&mut self, kernel: &ir::Kernel) -> Result<Self::Kernel, ExecutorError>;
 
     /// A buffer that holds `bytes`, copied together there, and zeros up to a multiple of
-    /// [`ALIGNMENT`](ecf8_codegen::launch::ALIGNMENT).
+    /// [`ALIGNMENT`](ecf8_codegen::launch::ALIGNMENT). Returns when `bytes` are read, which may be before they are there.
     ///
     /// # Errors
     /// If there is no memory left.
     fn upload(&mut self, bytes: &Gather<'_>) -> Result<Self::Buffer, ExecutorError>;
+
+    /// Waits until everything that was asked for is done, and gives back what uploads need of the host.
+    ///
+    /// # Errors
+    /// If the target fails.
+    fn settle(&mut self) -> Result<(), ExecutorError> {
+        Ok(())
+    }
+
+    /// Why uploads are slower than they could be; `None` if they are not, or there were none.
+    fn slow_uploads(&self) -> Option<String> {
+        None
+    }
 
     /// A buffer of `bytes` bytes.
     ///
@@ -197,22 +201,18 @@ pub trait Target {
     /// If it cannot be launched so, or fails at once.
     fn launch(&mut self, dispatch: &Dispatch<'_, Self::Kernel, Self::Buffer>) -> Result<(), ExecutorError>;
 
-    /// Does work in its order, as [`Target::launch`] and [`Target::copy`] do, but faster where it is the same as the last time
-    /// with this `replay`.
+    /// Launches kernels in their order, as [`Target::launch`] does, but faster where all is the same as the last time with this
+    /// `replay`.
     ///
     /// # Errors
-    /// As those two.
+    /// As that.
     fn repeat(
         &mut self,
-        work: &[Task<'_, Self::Kernel, Self::Buffer>],
+        work: &[Dispatch<'_, Self::Kernel, Self::Buffer>],
         _replay: &mut Self::Replay,
     ) -> Result<(), Undone> {
-        for (at, task) in work.iter().enumerate() {
-            let done = match task {
-                Task::Launch(dispatch) => self.launch(dispatch),
-                Task::Copy(transfer) => self.copy(transfer),
-            };
-            done.map_err(|source| Undone { at: Some(at), source })?;
+        for (at, dispatch) in work.iter().enumerate() {
+            self.launch(dispatch).map_err(|source| Undone { at: Some(at), source })?;
         }
         Ok(())
     }

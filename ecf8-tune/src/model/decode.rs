@@ -1,10 +1,10 @@
 //! Layers and tensors decoded into a buffer, and checked.
 
-use super::load::{LoadedLayer, Place, Step, Work};
+use super::load::{Home, LoadedLayer, Place};
 use super::{LoadedModel, ModelError};
-use crate::executor::{ExecutorError, Target, Task, Transfer, Undone};
+use crate::executor::{ExecutorError, Target, Transfer, Undone};
 
-impl<T: Target> LoadedModel<'_, T> {
+impl<T: Target> LoadedModel<T> {
     /// Bytes of a buffer that any layer fits.
     #[must_use]
     pub fn scratch_bytes(&self) -> usize {
@@ -24,6 +24,13 @@ impl<T: Target> LoadedModel<'_, T> {
         self.layers.get(layer).map_or(&[], |layer| &layer.places)
     }
 
+    /// The buffer of a layer's tensors that are stored as they are; `None` if it has none, or is not there. It may be read as
+    /// long as the model is loaded.
+    #[must_use]
+    pub fn resident(&self, layer: usize) -> Option<&T::Buffer> {
+        self.layers.get(layer)?.resident.as_ref()
+    }
+
     /// A buffer on the target that any layer fits.
     ///
     /// # Errors
@@ -32,27 +39,27 @@ impl<T: Target> LoadedModel<'_, T> {
         Ok(self.target.alloc(self.scratch_bytes())?)
     }
 
-    /// Decodes a layer into a buffer, each tensor where [`LoadedModel::places`] says. On a GPU this only queues the work:
-    /// what is asked of the same stream afterwards finds the layer decoded.
+    /// Decodes a layer into a buffer, each tensor where [`LoadedModel::places`] says; what is stored as it is, is in its place
+    /// already. On a GPU this only queues the work: what is asked of the same stream afterwards finds the layer decoded.
     ///
-    /// A layer of several launches and copies that is decoded into the same buffer as the last time is replayed as a CUDA
+    /// A layer of several launches that is decoded into the same buffer as the last time is replayed as a CUDA
     /// graph, so that the host does not hold small ones up.
     ///
     /// # Errors
     /// If there is no such layer, the buffer is too small, or a launch fails, naming the tensor that is damaged if one is.
     pub fn decode_layer(&mut self, layer: usize, scratch: &mut T::Buffer) -> Result<(), ModelError> {
         let no_layer = ModelError::NoLayer { index: layer, layers: self.layers.len() };
-        let LoadedLayer { places, steps, bytes, replay } = self.layers.get_mut(layer).ok_or(no_layer)?;
+        let LoadedLayer { steps, bytes, replay, .. } = self.layers.get_mut(layer).ok_or(no_layer)?;
         let room = self.target.bytes(scratch);
         if room < *bytes {
             return Err(ExecutorError::Room { start: 0, bytes: *bytes, room }.into());
         }
         let scratch = &*scratch;
-        let work = steps.iter().map(|step| task(step, places, scratch, step.start));
+        let work = steps.iter().map(|step| step.launch.dispatch(scratch, step.start));
         let (at, work): (Vec<_>, Vec<_>) =
-            work.enumerate().filter_map(|(at, task)| Some((at, task?))).unzip();
+            work.enumerate().filter_map(|(at, dispatch)| Some((at, dispatch?))).unzip();
         let done = self.target.repeat(&work, replay);
-        done.map_err(|undone| self.blame(layer, undone.at.and_then(|task| at.get(task).copied()), undone))
+        done.map_err(|undone| self.blame(layer, undone.at.and_then(|nth| at.get(nth).copied()), undone))
     }
 
     /// Decodes one tensor to the start of a buffer; on a GPU this only queues the work.
@@ -64,16 +71,21 @@ impl<T: Target> LoadedModel<'_, T> {
     /// # Errors
     /// If there is no such tensor, the buffer is too small, its parts are damaged, or the launch fails.
     pub fn decode_tensor(&mut self, name: &str, into: &mut T::Buffer) -> Result<(), ModelError> {
-        let model = self.model;
+        let model = self.model.clone();
         let Some(index) = model.find(name) else {
             let (path, tensor) = (model.path().to_owned(), name.to_owned());
             return Err(ecf8_core::Error::NoTensor { path, tensor }.into());
         };
         let layer = loaded_layer(&self.layers, model.tensors()[index].layer)?;
+        let kept = layer.places.iter().find(|place| place.tensor == index && place.home == Home::Resident);
+        if let (Some(place), Some(from)) = (kept, &layer.resident) {
+            let part = place.start..place.start + place.bytes;
+            let copied = self.target.copy(&Transfer { from, part, into, start: 0 });
+            return copied.map_err(|source| self.failed(index, source));
+        }
         if let Some(step) = layer.steps.iter().find(|step| step.tensors == [index]) {
-            let work = task(step, &layer.places, &*into, 0);
-            let done = self.target.repeat(work.as_slice(), &mut T::Replay::default());
-            return done.map_err(|Undone { source, .. }| self.failed(index, source));
+            let done = step.launch.run(&mut self.target, into, 0);
+            return done.map_err(|source| self.failed(index, source));
         }
         let Some(tensor) = model.compressed(index).filter(|tensor| tensor.elements() > 0) else {
             return Ok(());
@@ -82,6 +94,7 @@ impl<T: Target> LoadedModel<'_, T> {
             let prepared = self.prepare_single(index, &tensor.encoded());
             model.check_unchanged()?;
             let prepared = prepared?;
+            self.target.settle()?;
             self.singles.insert(index, prepared);
         }
         match self.singles.get(&index).map(|single| single.run(&mut self.target, into, 0)) {
@@ -95,15 +108,23 @@ impl<T: Target> LoadedModel<'_, T> {
     /// # Errors
     /// [`ModelError::Inexact`] naming the first tensor that differs; or if the target fails.
     pub fn check_layer(&mut self, layer: usize, scratch: &T::Buffer) -> Result<(), ModelError> {
-        let LoadedLayer { places, bytes, .. } = loaded_layer(&self.layers, layer)?;
+        let LoadedLayer { places, bytes, resident, .. } = loaded_layer(&self.layers, layer)?;
         let room = self.target.bytes(scratch);
         if room < *bytes {
             return Err(ExecutorError::Room { start: 0, bytes: *bytes, room }.into());
         }
         let mut decoded = vec![0; *bytes];
         self.target.download(scratch, &mut decoded)?;
+        let mut kept = vec![0; resident.as_ref().map_or(0, |buffer| self.target.bytes(buffer))];
+        if let Some(resident) = resident {
+            self.target.download(resident, &mut kept)?;
+        }
         for place in places {
-            let found = &decoded[place.start..place.start + place.bytes];
+            let all = match place.home {
+                Home::Scratch => &decoded,
+                Home::Resident => &kept,
+            };
+            let found = &all[place.start..place.start + place.bytes];
             let is_exact = match self.model.compressed(place.tensor) {
                 Some(tensor) => tensor.check(found).is_ok(),
                 None => *found == *self.model.read(place.tensor)?,
@@ -156,21 +177,4 @@ impl<T: Target> LoadedModel<'_, T> {
 
 fn loaded_layer<T: Target>(layers: &[LoadedLayer<T>], index: usize) -> Result<&LoadedLayer<T>, ModelError> {
     layers.get(index).ok_or(ModelError::NoLayer { index, layers: layers.len() })
-}
-
-/// A step's work, its first tensor starting at `start`; `None` if there is nothing to do.
-fn task<'a, T: Target>(
-    step: &'a Step<T>,
-    places: &[Place],
-    into: &'a T::Buffer,
-    start: usize,
-) -> Option<Task<'a, T::Kernel, T::Buffer>> {
-    match &step.work {
-        Work::Launch(prepared) => prepared.dispatch(into, start).map(Task::Launch),
-        Work::Copy(from) => {
-            let is_its = |place: &&Place| step.tensors == [place.tensor];
-            let bytes = places.iter().find(is_its).map_or(0, |place| place.bytes);
-            Some(Task::Copy(Transfer { from, bytes, into, start }))
-        }
-    }
 }

@@ -2,18 +2,19 @@
 
 use super::{Model, ModelError, Plan, TensorPlan};
 use crate::cache::NoPlan;
-use crate::executor::{BlockNeeds, ExecutorError, Prepared, Target};
+use crate::executor::{BlockNeeds, CudaExecutor, EmulatorExecutor, ExecutorError, Prepared, Target};
 use ecf8_codegen::launch::{Gather, Launch};
 use ecf8_codegen::strategy::{BATCH_ALIGNMENT, batch_offsets};
 use ecf8_core::Encoded;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Bytes of a layer beyond which a damaged file is more likely than a buffer that large. Places in a layer fit a `usize`.
 const LARGEST: u64 = if usize::BITS < 64 { 1 << 30 } else { 1 << 46 };
 
 /// A model whose compressed parts are in a target's memory, ready to be decoded into any buffer there.
-pub struct LoadedModel<'m, T: Target> {
-    pub(super) model: &'m Model,
+pub struct LoadedModel<T: Target> {
+    pub(super) model: Arc<Model>,
     pub(super) target: T,
     plan: Plan,
     kernels: Vec<LoadedKernel<T::Kernel>>,
@@ -23,14 +24,31 @@ pub struct LoadedModel<'m, T: Target> {
     notes: Vec<String>,
 }
 
-/// Where a decoded tensor is in the buffer that its layer was decoded into.
+/// A model on a GPU.
+pub type CudaModel = LoadedModel<CudaExecutor>;
+
+/// A model on the emulator.
+pub type EmulatedModel = LoadedModel<EmulatorExecutor>;
+
+/// The buffer that a tensor is in once its layer is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// The one that its layer was decoded into.
+    Scratch,
+    /// One of the layer's own, [`LoadedModel::resident`], where it is all the time: it is stored as it is.
+    Resident,
+}
+
+/// Where a tensor is once its layer is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Index of the tensor in the model.
     pub tensor: usize,
-    /// Its first byte, a multiple of [`BATCH_ALIGNMENT`].
+    /// The buffer.
+    pub home: Home,
+    /// Its first byte there, a multiple of [`BATCH_ALIGNMENT`].
     pub start: usize,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: usize,
 }
 
@@ -43,14 +61,17 @@ struct LoadedKernel<K> {
 pub(super) struct LoadedLayer<T: Target> {
     pub(super) places: Vec<Place>,
     pub(super) steps: Vec<Step<T>>,
+    /// Bytes of the buffer that it is decoded into.
     pub(super) bytes: usize,
+    /// The tensors that are stored as they are, if there are any.
+    pub(super) resident: Option<T::Buffer>,
     /// What is kept of decoding it the last time.
     pub(super) replay: T::Replay,
 }
 
-/// A part of the work of decoding a layer.
+/// A launch of those that decode a layer.
 pub(super) struct Step<T: Target> {
-    pub(super) work: Work<T>,
+    pub(super) launch: Prepared<T::Kernel, T::Buffer>,
     /// The tensors that it gives.
     pub(super) tensors: Vec<usize>,
     /// Where the first of them starts.
@@ -59,18 +80,12 @@ pub(super) struct Step<T: Target> {
     pub(super) variant: String,
 }
 
-pub(super) enum Work<T: Target> {
-    Launch(Prepared<T::Kernel, T::Buffer>),
-    /// What is stored as it is.
-    Copy(T::Buffer),
-}
-
 impl Model {
     /// Plans the model for a target by the tuning cache beside it, and loads it there.
     ///
     /// # Errors
     /// As [`Model::load_planned`] and [`Plan::new`].
-    pub fn load<T: Target>(&self, target: T) -> Result<LoadedModel<'_, T>, ModelError> {
+    pub fn load<T: Target>(self: &Arc<Self>, target: T) -> Result<LoadedModel<T>, ModelError> {
         let plan = Plan::new(self, &target)?;
         self.load_planned(target, plan)
     }
@@ -83,25 +98,31 @@ impl Model {
     /// # Errors
     /// If a kernel cannot be compiled, a part is damaged, no variant fits the target, there is no memory left, or someone writes
     /// to the model's files.
-    pub fn load_planned<T: Target>(&self, target: T, plan: Plan) -> Result<LoadedModel<'_, T>, ModelError> {
+    pub fn load_planned<T: Target>(
+        self: &Arc<Self>,
+        target: T,
+        plan: Plan,
+    ) -> Result<LoadedModel<T>, ModelError> {
         let (planned, tensors) = (plan.tensors().len(), self.tensors().len());
         if planned != tensors {
             return Err(ModelError::OtherPlan { planned, tensors });
         }
         let (kernels, layers, notes) = (Vec::new(), Vec::new(), Vec::new());
         let singles = HashMap::new();
-        let mut loaded = LoadedModel { model: self, target, plan, kernels, layers, singles, notes };
+        let mut loaded = LoadedModel { model: self.clone(), target, plan, kernels, layers, singles, notes };
         while let Err((layer, error)) = loaded.load_all() {
             self.check_unchanged()?;
             loaded.plan_again(layer, error)?;
         }
         // Kernels rely on what was checked of the parts before they were uploaded.
         self.check_unchanged()?;
+        loaded.target.settle()?;
+        loaded.notes.extend(loaded.target.slow_uploads());
         Ok(loaded)
     }
 }
 
-impl<T: Target> LoadedModel<'_, T> {
+impl<T: Target> LoadedModel<T> {
     /// Loads what the plan says, from the start. If not, says which layer is to blame, if one is.
     fn load_all(&mut self) -> Result<(), (Option<usize>, ModelError)> {
         self.layers.clear();
@@ -134,14 +155,14 @@ impl<T: Target> LoadedModel<'_, T> {
             },
             (_, error) => return Err(error),
         };
-        self.plan = self.plan.again(self.model, &self.target, layer, variant, why)?;
+        self.plan = self.plan.again(&self.model, &self.target, layer, variant, why)?;
         Ok(())
     }
 
     /// The model that was loaded.
     #[must_use]
-    pub fn model(&self) -> &Model {
-        self.model
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
     }
 
     /// Where it is loaded.
@@ -166,11 +187,7 @@ impl<T: Target> LoadedModel<'_, T> {
     #[must_use]
     pub fn launches(&self, layer: usize) -> usize {
         let steps = self.layers.get(layer).map_or(&[][..], |layer| &layer.steps);
-        let launches = steps.iter().map(|step| match &step.work {
-            Work::Launch(prepared) => prepared.launches(),
-            Work::Copy(_) => 0,
-        });
-        launches.sum()
+        steps.iter().map(|step| step.launch.launches()).sum()
     }
 
     fn load_layer(&mut self, index: usize) -> Result<LoadedLayer<T>, ModelError> {
@@ -178,24 +195,39 @@ impl<T: Target> LoadedModel<'_, T> {
         if whole.bytes > LARGEST {
             return Err(ModelError::TooLarge { layer: whole.name.clone(), bytes: whole.bytes });
         }
-        let mut layer =
-            LoadedLayer { places: Vec::new(), steps: Vec::new(), bytes: 0, replay: T::Replay::default() };
-        let model = self.model;
+        let mut layer = LoadedLayer {
+            places: Vec::new(),
+            steps: Vec::new(),
+            bytes: 0,
+            resident: None,
+            replay: T::Replay::default(),
+        };
+        let model = self.model.clone();
         let batches = model.batches(index);
         for group in
             batches.iter().flat_map(|batch| model.launches(batch, self.plan.tensors())).collect::<Vec<_>>()
         {
             self.load_group(&mut layer, index, &group)?;
         }
+        let mut kept = Gather::default();
         for &tensor in &model.layers()[index].tensors {
             if model.tensors()[tensor].is_kept {
                 let bytes = model.read(tensor)?;
-                let buffer =
-                    self.target.upload(&bytes[..].into()).map_err(|source| self.failed(tensor, source))?;
-                layer.add(Work::Copy(buffer), String::new(), &[(tensor, bytes.len())]);
+                let (home, length) = (Home::Resident, bytes.len());
+                let start = usize::try_from(kept.add(alignment(), bytes)).unwrap_or(usize::MAX);
+                layer.places.push(Place { tensor, home, start, bytes: length });
             } else if self.plan.tensors()[tensor].is_none() {
-                layer.places.push(Place { tensor, start: 0, bytes: 0 });
+                layer.places.push(Place { tensor, home: Home::Scratch, start: 0, bytes: 0 });
             }
+        }
+        if !kept.is_empty() {
+            let what = || format!("what is stored as it is of layer `{}`", model.layers()[index].name);
+            let failed = |source| ModelError::Decode {
+                what: what(),
+                variant: String::new(),
+                source: Box::new(source),
+            };
+            layer.resident = Some(self.target.upload(&kept).map_err(failed)?);
         }
         layer.places.sort_by_key(|place| place.tensor);
         Ok(layer)
@@ -208,7 +240,7 @@ impl<T: Target> LoadedModel<'_, T> {
         index: usize,
         group: &[usize],
     ) -> Result<(), ModelError> {
-        let model = self.model;
+        let model = self.model.clone();
         let (plans, encoded): (Vec<TensorPlan>, Vec<Encoded<'_>>) = group
             .iter()
             .filter_map(|&tensor| {
@@ -227,7 +259,7 @@ impl<T: Target> LoadedModel<'_, T> {
                     let prepared = self.prepare(plan, launch, what, offsets.last().copied())?;
                     let sizes: Vec<_> =
                         group.iter().zip(&batch).map(|(&tensor, encoded)| (tensor, size(encoded))).collect();
-                    layer.add(Work::Launch(prepared), plan.variant(), &sizes);
+                    layer.add(prepared, plan.variant(), &sizes);
                     return Ok(());
                 }
                 Err(error) => {
@@ -242,7 +274,7 @@ impl<T: Target> LoadedModel<'_, T> {
         for (tensor, encoded) in group.iter().zip(&batch) {
             let prepared = self.prepare_single(*tensor, encoded)?;
             let variant = self.variant(*tensor);
-            layer.add(Work::Launch(prepared), variant, &[(*tensor, size(encoded))]);
+            layer.add(prepared, variant, &[(*tensor, size(encoded))]);
         }
         Ok(())
     }
@@ -259,9 +291,9 @@ impl<T: Target> LoadedModel<'_, T> {
         };
         let launch = plan.strategy.launch(&plan.params, &[encoded]);
         let launch = launch.map_err(|error| self.failed(tensor, error.into()))?;
-        let model = self.model;
+        let model = self.model.clone();
         let what = || format!("tensor `{}`", model.tensors()[tensor].name);
-        self.prepare(&plan, launch, what, Some(encoded.elements))
+        self.prepare(&plan, launch, what, Some(size(encoded) as u64))
     }
 
     fn prepare(
@@ -297,17 +329,17 @@ impl<T: Target> LoadedModel<'_, T> {
 
 impl<T: Target> LoadedLayer<T> {
     /// Puts tensors of these sizes behind what is there, as one launch writes them.
-    fn add(&mut self, work: Work<T>, variant: String, tensors: &[(usize, usize)]) {
+    fn add(&mut self, launch: Prepared<T::Kernel, T::Buffer>, variant: String, tensors: &[(usize, usize)]) {
         let start = self.bytes.next_multiple_of(alignment());
         let mut end = start;
         for &(tensor, bytes) in tensors {
             let start = end.next_multiple_of(alignment());
-            self.places.push(Place { tensor, start, bytes });
+            self.places.push(Place { tensor, home: Home::Scratch, start, bytes });
             end = start + bytes;
         }
         self.bytes = end;
         let tensors = tensors.iter().map(|(tensor, _)| *tensor).collect();
-        self.steps.push(Step { work, tensors, start, variant });
+        self.steps.push(Step { launch, tensors, start, variant });
     }
 }
 

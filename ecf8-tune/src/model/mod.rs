@@ -11,21 +11,29 @@
 //! | `decode` | a layer or a tensor decoded into a buffer; checked against the checksums |
 //! | `walk` | layer after layer, the next one decoded while one is used |
 //!
-//! A model stays compressed in the target's memory. Only the layer that is computed with is expanded, into a buffer of
-//! [`LoadedModel::scratch_bytes`] that all layers take turns in (section 3.3 of the ECF8 paper).
+//! A model stays compressed in the target's memory, uploaded from the mapped file without a copy of a layer on the host. Only
+//! the layer that is computed with is expanded, into a buffer of [`LoadedModel::scratch_bytes`] that all layers take turns in
+//! (section 3.3 of the ECF8 paper). A loaded model owns all that it needs, so it can be kept anywhere and moved to other threads.
 //!
 //! ```no_run
 //! use ecf8_tune::executor::CudaExecutor;
-//! use ecf8_tune::model::Model;
+//! use ecf8_tune::model::{CudaModel, Home, Model};
+//! use std::sync::Arc;
 //!
-//! let model = Model::open("model.ecf8.safetensors".as_ref())?;
-//! let mut loaded = model.load(CudaExecutor::open(0)?)?;
+//! let model = Arc::new(Model::open("model.ecf8.safetensors".as_ref())?);
+//! let mut loaded: CudaModel = model.load(CudaExecutor::open(0)?)?;
 //! let mut scratch = loaded.scratch()?;
 //! for index in 0..model.layers().len() {
 //!     loaded.decode_layer(index, &mut scratch)?;
 //!     for place in loaded.places(index) {
+//!         // What is stored as it is lies in a buffer of its own all the time.
+//!         let buffer = match place.home {
+//!             Home::Scratch => Some(&scratch),
+//!             Home::Resident => loaded.resident(index),
+//!         };
 //!         let tensor = &model.tensors()[place.tensor];
-//!         println!("{} {:?}: {} bytes from byte {} on", tensor.name, tensor.shape, place.bytes, place.start);
+//!         let at = buffer.map_or(0, |buffer| buffer.device_address()) + place.start as u64;
+//!         println!("{} {:?}: {} bytes at {at:#x}", tensor.name, tensor.shape, place.bytes);
 //!     }
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -49,6 +57,6 @@ mod walk;
 
 pub use error::ModelError;
 pub use layers::layer_of;
-pub use load::{LoadedModel, Place};
+pub use load::{CudaModel, EmulatedModel, Home, LoadedModel, Place};
 pub use open::{Layer, Model, Tensor};
 pub use plan::{MOST_KERNELS, Plan, TensorPlan};

@@ -3,7 +3,7 @@
 use super::{LoadedModel, ModelError};
 use crate::executor::Target;
 
-impl<T: Target> LoadedModel<'_, T> {
+impl<T: Target> LoadedModel<T> {
     /// Walks the layers with two buffers: `each` is called with every layer, decoded, while the next one is being decoded
     /// into the other buffer. When `each` returns, its buffer is used for the layer after that, so what it asked of another
     /// stream must be done by then.

@@ -53,7 +53,7 @@ fn of_a_model_of_many_tensors_one_layer_of_a_shape_is_decoded_and_tuned_and_the_
     assert_eq!(problems[0]["tensors"].as_array().unwrap().len(), 500);
     assert_eq!(problems[0]["elements"], 30_000);
 
-    let model = Model::open(&path).unwrap();
+    let model = Arc::new(Model::open(&path).unwrap());
     let plan = Plan::new(&model, &Logged::new()).unwrap();
     assert_eq!(plan.rungs().into_iter().collect::<Vec<_>>(), [(Rung::Exact, 500)]);
     let loaded = model.load_planned(Logged::new(), plan).unwrap();

@@ -2,7 +2,8 @@
  * trouble "any kernel" it has kernels of all names, which write nothing.
  *
  * It has just the functions listed in driver.rs, so that one missing from the lists shows itself; with NO_GRAPHS it lacks
- * those for graphs. FAKE_CUDA names the trouble it makes. Signatures are those of cuda.h, with handles as void pointers. */
+ * those for graphs, with NO_PINNING those for pinned memory. With the trouble "late" it copies from the host when it is waited
+ * for, and no earlier. FAKE_CUDA names the trouble it makes. Signatures are those of cuda.h, with handles as void pointers. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@ typedef struct { ptr in, out; uint64_t n; uint32_t key, threads; enum { FLIP, CO
 typedef struct { int count; launch launches[MOST]; } graph;
 static graph *captured;
 int fake_graphs, fake_streams, fake_replays, fake_kernels, fake_copies, fake_calls;
+/* Waits for the stream and for events, memory on the device and pinned, and bytes copied from the host. */
+int fake_waits, fake_event_waits, fake_allocations, fake_pinned, fake_uploaded;
 static int capturing(void *stream) { return captured && stream != NULL && stream == (void *)captured; }
 static int run(const launch *l) {
     if (l->kind == COPY) {
@@ -73,20 +76,48 @@ int cuDevicePrimaryCtxRetain(void **context, int device) { *context = handle; re
 int cuDevicePrimaryCtxRelease_v2(int device) { return device; }
 int cuCtxGetCurrent(void **context) { *context = NULL; return 0; }
 int cuCtxSetCurrent(void *context) { return context != handle; }
-int cuStreamSynchronize(void *stream) { return faulted ? 700 : astray(stream); }
+
+/* Copies from the host that are still to be made. */
+static struct { ptr to; const void *from; size_t bytes; } late[1024];
+static int lates;
+static void catch_up(void) {
+    for (int i = 0; i < lates; i++) memcpy((void *)(uintptr_t)late[i].to, late[i].from, late[i].bytes);
+    lates = 0;
+}
+int cuStreamSynchronize(void *stream) { catch_up(); fake_waits++; return faulted ? 700 : astray(stream); }
+
 
 int cuMemGetInfo_v2(size_t *free_bytes, size_t *total) { *free_bytes = 1000; *total = 1 << 20; return 0; }
 int cuMemAlloc_v2(ptr *address, size_t bytes) {
     if (bytes == 0) return 1;
-    if (bytes > 1 << 20) return 2;
+    if (bytes > 1 << 20 && !trouble("late")) return 2;
+    fake_allocations++;
     *address = (ptr)(uintptr_t)malloc(bytes);
     return 0;
 }
 int cuMemAllocAsync(ptr *address, size_t bytes, void *stream) { return astray(stream) ? 1 : cuMemAlloc_v2(address, bytes); }
-int cuMemFree_v2(ptr address) { free((void *)(uintptr_t)address); return 0; }
+int cuMemFree_v2(ptr address) { catch_up(); free((void *)(uintptr_t)address); return 0; }
 int cuMemFreeAsync(ptr address, void *stream) { return astray(stream) ? 1 : cuMemFree_v2(address); }
-int cuMemcpyHtoDAsync_v2(ptr to, const void *from, size_t bytes, void *stream) { memcpy((void *)(uintptr_t)to, from, bytes); return astray(stream); }
-int cuMemcpyDtoHAsync_v2(void *to, ptr from, size_t bytes, void *stream) { memcpy(to, (void *)(uintptr_t)from, bytes); return astray(stream); }
+int cuMemcpyHtoDAsync_v2(ptr to, const void *from, size_t bytes, void *stream) {
+    fake_uploaded += (int)bytes;
+    if (lates == 1024) catch_up();
+    late[lates].to = to;
+    late[lates].from = from;
+    late[lates++].bytes = bytes;
+    if (!trouble("late")) catch_up();
+    return astray(stream);
+}
+#ifndef NO_PINNING
+int cuMemHostAlloc(void **address, size_t bytes, unsigned flags) {
+    if (trouble("no pinning")) return 304;
+    *address = malloc(bytes);
+    fake_pinned++;
+    return flags & ~7u;
+}
+int cuMemFreeHost(void *address) { free(address); fake_pinned--; return 0; }
+#endif
+
+int cuMemcpyDtoHAsync_v2(void *to, ptr from, size_t bytes, void *stream) { catch_up(); memcpy(to, (void *)(uintptr_t)from, bytes); return astray(stream); }
 int cuMemcpyDtoDAsync_v2(ptr to, ptr from, size_t bytes, void *stream) { launch l = {from, to, bytes, 0, 0, COPY}; return ask(&l, stream); }
 int cuMemsetD8Async(ptr to, unsigned char value, size_t bytes, void *stream) { memset((void *)(uintptr_t)to, value, bytes); return astray(stream); }
 
@@ -155,8 +186,12 @@ int cuGraphDestroy(void *made) { free(made); fake_graphs--; return 0; }
 int cuGraphExecDestroy(void *exec) { free(exec); fake_graphs--; return 0; }
 #endif
 
-int cuEventCreate(void **event, unsigned flags) { *event = calloc(1, 1); return flags != 0 && flags != 2; }
+int cuEventCreate(void **event, unsigned flags) { *event = calloc(1, 1); return flags > 2; }
 int cuEventDestroy_v2(void *event) { free(event); return 0; }
-int cuEventRecord(void *event, void *stream) { return event == NULL || astray(stream); }
-int cuEventSynchronize(void *event) { return event == NULL; }
+int cuEventRecord(void *event, void *stream) { *(char *)event = 1; return event == NULL || astray(stream); }
+/* One that was never recorded is not waited for. */
+int cuEventSynchronize(void *event) {
+    if (event && *(char *)event) { catch_up(); fake_event_waits++; }
+    return event == NULL;
+}
 int cuEventElapsedTime(float *milliseconds, void *start, void *end) { *milliseconds = 2; return start == NULL || end == NULL; }

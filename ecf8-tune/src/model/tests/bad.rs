@@ -15,7 +15,7 @@ fn damaged(bytes: &[u8], at: usize, folder: &Path) -> PathBuf {
 
 /// Loads and verifies everything.
 fn use_it(path: &Path) -> Result<u64, ModelError> {
-    let model = Model::open(path)?;
+    let model = Arc::new(Model::open(path)?);
     model.load(emulator())?.verify()
 }
 

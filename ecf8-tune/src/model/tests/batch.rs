@@ -27,7 +27,7 @@ fn codebooks(model: &Model) -> usize {
 fn tensors_of_several_codebooks_share_a_launch_unless_the_kernel_has_one_compiled_in() {
     for scheme in ["pair-lanes", "byte-lanes", "exponent-gap"] {
         let folder = shards(3, scheme);
-        let model = Model::open(folder.path()).unwrap();
+        let model = Arc::new(Model::open(folder.path()).unwrap());
         let different = codebooks(&model);
         assert!(different > 1, "{scheme}");
         for (table, launches) in [("argument", 1), ("inlined", different)] {
@@ -45,7 +45,7 @@ fn tensors_of_several_codebooks_share_a_launch_unless_the_kernel_has_one_compile
 #[test]
 fn a_plan_of_too_many_kernels_gives_way_to_variants_that_share_them_and_says_so() {
     let folder = shards(20, "pair-lanes");
-    let model = Model::open(folder.path()).unwrap();
+    let model = Arc::new(Model::open(folder.path()).unwrap());
     assert!(codebooks(&model) > MOST_KERNELS, "{} codebooks", codebooks(&model));
     let (record, tuned) = records::for_first_compressed(&model, |params| {
         params.get("table") == Some("inlined") && params.get("warps_per_block") == Some("16")
@@ -67,7 +67,7 @@ fn without_records_tensors_of_any_codebooks_share_a_kernel_and_a_launch() {
     for scheme in ecf8_core::schemes() {
         let scheme = scheme.name();
         let folder = shards(24, scheme);
-        let model = Model::open(folder.path()).unwrap();
+        let model = Arc::new(Model::open(folder.path()).unwrap());
         let mut loaded = model.load(emulator()).unwrap();
         assert!(codebooks(&model) > MOST_KERNELS, "{scheme}: {}", codebooks(&model));
         assert!(loaded.plan().kernels() <= MOST_KERNELS, "{scheme}: {}", loaded.plan().kernels());

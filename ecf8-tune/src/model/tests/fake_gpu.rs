@@ -58,52 +58,102 @@ fn a_cold_load_compiles_at_most_sixteen_kernels_and_a_warm_one_does_not_even_loo
     }
 }
 
+/// A model of one layer of a tensor in each of two schemes, and a norm.
+fn of_two_schemes() -> (TempDir, Arc<Model>) {
+    let folder = tempfile::tempdir().unwrap();
+    let tensors =
+        [("pair-lanes", e4m3("layers.0.w0", 1, 5000)), ("byte-lanes", e4m3("layers.0.w1", 2, 5000))];
+    for (scheme, tensor) in tensors {
+        let made = Made::new(&[tensor, f32s(&format!("layers.0.{scheme}.norm"), 3)], scheme);
+        fs::copy(made.path(), folder.path().join(format!("{scheme}.safetensors"))).unwrap();
+    }
+    let model = Arc::new(Model::open(folder.path()).unwrap());
+    (folder, model)
+}
+
 #[test]
-fn a_layer_of_several_launches_and_copies_is_replayed_as_one_graph_into_the_same_buffer() {
-    const TEST: &str = "a_layer_of_several_launches_and_copies_is_replayed_as_one_graph_into_the_same_buffer";
+fn a_layer_of_several_launches_is_replayed_as_one_graph_into_the_same_buffer() {
+    const TEST: &str = "a_layer_of_several_launches_is_replayed_as_one_graph_into_the_same_buffer";
     if !is_child() {
         return on_fake_driver(TEST);
     }
-    let made = model_of_layers(1, 3, 5000, "pair-lanes");
-    let model = made.open();
+    let (_folder, model) = of_two_schemes();
     let root = tempfile::tempdir().unwrap();
     let mut loaded = model.load(CudaExecutor::with_cache(0, cold(root.path())).unwrap()).unwrap();
     let [mut one, mut other] = [loaded.scratch().unwrap(), loaded.scratch().unwrap()];
     let counts = || ["fake_calls", "fake_replays"].map(count);
-    let pieces = i32::try_from(loaded.launches(1)).unwrap() + 1;
-    assert_eq!(counts(), [0, 0]);
-    loaded.decode_layer(1, &mut one).unwrap();
-    assert_eq!(counts(), [pieces, 0]);
+    assert_eq!((loaded.launches(0), counts()), (2, [0, 0]));
+    loaded.decode_layer(0, &mut one).unwrap();
+    assert_eq!(counts(), [2, 0]);
     for times in 1..=4 {
-        loaded.decode_layer(1, &mut one).unwrap();
-        assert_eq!(counts(), [pieces, times], "a call for all of it");
-    }
-    loaded.target().fill(&mut other, 0xa5).unwrap();
-    loaded.decode_layer(1, &mut other).unwrap();
-    assert_eq!(counts(), [2 * pieces, 4], "another buffer is no replay");
-    let norm = loaded.places(1)[0];
-    let mut all = vec![0; loaded.scratch_bytes()];
-    loaded.target().download(&other, &mut all).unwrap();
-    assert_eq!(all[norm.start..][..norm.bytes], *model.read(norm.tensor).unwrap());
-    // The embedding is one copy, and a tensor alone one launch.
-    for _ in 0..3 {
         loaded.decode_layer(0, &mut one).unwrap();
-        loaded.decode_tensor("model.layers.0.w1.weight", &mut one).unwrap();
+        assert_eq!(counts(), [2, times], "a call for all of it");
     }
-    assert_eq!(counts()[1], 4);
-
-    let before = counts();
+    loaded.decode_layer(0, &mut other).unwrap();
+    assert_eq!(counts(), [4, 4], "another buffer is no replay");
+    // A tensor alone is one launch.
     for _ in 0..3 {
-        loaded.walk_in([&mut one, &mut other], |_, _, _| Ok::<(), ModelError>(())).unwrap();
+        loaded.decode_tensor("layers.0.w1", &mut one).unwrap();
     }
-    assert_eq!(
-        counts(),
-        [before[0] + 3, before[1] + 3],
-        "each walk copies the embedding and replays the layer"
-    );
+    assert_eq!(counts(), [7, 4]);
     assert_eq!(loaded.target().one_by_one(), None);
     drop(loaded);
     assert_eq!(count("fake_graphs"), 0);
+}
+
+#[test]
+fn parts_and_what_is_stored_as_it_is_are_uploaded_once_and_loading_waits_once() {
+    const TEST: &str = "parts_and_what_is_stored_as_it_is_are_uploaded_once_and_loading_waits_once";
+    if !is_child() {
+        return on_fake_driver(TEST);
+    }
+    let made = model_of_layers(3, 4, 5000, "byte-lanes");
+    let model = made.open();
+    let root = tempfile::tempdir().unwrap();
+    let counts =
+        || ["fake_allocations", "fake_waits", "fake_event_waits", "fake_copies", "fake_pinned"].map(count);
+    let target = CudaExecutor::with_cache(0, cold(root.path())).unwrap();
+    let before = counts();
+    let mut loaded = model.load(target).unwrap();
+    // Three buffers for each layer's launch: parts, jobs, and the job of each block. One for each norm, and for the embedding.
+    assert_eq!(counts(), [before[0] + 3 * 3 + 4, before[1] + 1, before[2], 0, 0], "{:?}", loaded.notes());
+    // All inputs of the launches, the norms, and the embedding, each once.
+    let padded = |bytes: u64| bytes.next_multiple_of(32);
+    let inputs = (0..4).flat_map(|layer| model.batches(layer)).map(|batch| {
+        let plan = loaded.plan().tensors()[batch[0]].clone().unwrap();
+        let encoded = model.encoded(&batch);
+        let launch = plan.strategy.launch(&plan.params, &encoded.iter().collect::<Vec<_>>()).unwrap();
+        launch.inputs().map(|input| padded(input.len())).sum::<u64>()
+    });
+    let wanted = inputs.sum::<u64>() + 3 * padded(12) + padded(400);
+    assert_eq!(u64::try_from(count("fake_uploaded")), Ok(wanted));
+
+    let mut scratch = loaded.scratch().unwrap();
+    for layer in 0..4 {
+        loaded.decode_layer(layer, &mut scratch).unwrap();
+    }
+    assert_eq!(count("fake_copies"), 0, "what is stored as it is stays where it is");
+    loaded.check_layer(0, &scratch).unwrap();
+    assert_eq!((loaded.places(0)[0].home, loaded.layer_bytes(0)), (Home::Resident, 0));
+    let mut embedding = loaded.target().alloc(400).unwrap();
+    loaded.decode_tensor("model.embed_tokens.weight", &mut embedding).unwrap();
+    let mut bytes = vec![0; 400];
+    loaded.target().download(&embedding, &mut bytes).unwrap();
+    assert_eq!(bytes, *model.read(0).unwrap());
+}
+
+#[test]
+fn what_a_driver_without_pinned_memory_costs_is_said() {
+    const TEST: &str = "what_a_driver_without_pinned_memory_costs_is_said";
+    if !is_child() {
+        return fake::run(&format!("model::tests::fake_gpu::{TEST}"), "no pinning");
+    }
+    let model = Made::new(&[f32s("layers.0.norm", 64)], "pair-lanes").open();
+    let target = CudaExecutor::with_cache(0, Arc::new(KernelCache::in_memory())).unwrap();
+    let mut loaded = model.load(target).unwrap();
+    let [note] = loaded.notes() else { panic!("{:?}", loaded.notes()) };
+    assert!(note.starts_with("uploads go through memory that the driver copies once more: "), "{note}");
+    assert_eq!(loaded.verify().unwrap(), 256);
 }
 
 #[test]
@@ -120,9 +170,11 @@ fn a_cold_load_without_nvrtc_is_one_line_that_says_what_is_missing() {
 }
 
 #[test]
-fn kept_tensors_are_copied_and_kernels_that_write_nothing_are_found_out() {
+fn kept_tensors_are_where_they_stay_and_kernels_that_write_nothing_are_found_out() {
     if !is_child() {
-        return on_fake_driver("kept_tensors_are_copied_and_kernels_that_write_nothing_are_found_out");
+        return on_fake_driver(
+            "kept_tensors_are_where_they_stay_and_kernels_that_write_nothing_are_found_out",
+        );
     }
     let made = model_of_layers(1, 2, 5000, "pair-lanes");
     let model = made.open();
@@ -140,9 +192,9 @@ fn kept_tensors_are_copied_and_kernels_that_write_nothing_are_found_out() {
     );
     let norm = loaded.places(1)[0];
     assert_eq!(model.tensors()[norm.tensor].name, "model.layers.0.norm.weight");
+    assert_eq!((norm.home, norm.start, norm.bytes), (Home::Resident, 0, 12));
     let mut all = vec![0; loaded.scratch_bytes()];
     loaded.target().download(&scratch, &mut all).unwrap();
-    assert_eq!(all[norm.start..][..norm.bytes], *model.read(norm.tensor).unwrap());
     let last = |place: &Place| all[place.start + place.bytes - 1];
     assert!(loaded.places(1)[1..].iter().all(|place| last(place) == 0xa5));
 }
@@ -180,7 +232,7 @@ fn kernels_by_the_real_nvrtc_take_the_arguments_that_layers_are_launched_with() 
         let loaded = model.load(CudaExecutor::with_cache(0, cache.clone()).unwrap()).unwrap();
         assert_eq!(cache.compiled(), loaded.plan().kernels(), "{:?}", cache.take_warnings());
         // The size of a launch's arguments is compared with what the cubin says.
-        let launch = |mut loaded: LoadedModel<'_, CudaExecutor>| {
+        let launch = |mut loaded: CudaModel| {
             let mut scratch = loaded.scratch().unwrap();
             (0..model.layers().len()).for_each(|layer| loaded.decode_layer(layer, &mut scratch).unwrap());
         };

@@ -17,6 +17,7 @@ use ecf8_core::synthetic::{self, SyntheticTensor};
 use safetensors::Dtype;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 fn emulator() -> EmulatorExecutor {
@@ -59,8 +60,8 @@ impl Made {
         self.folder.path().join("m.ecf8.safetensors")
     }
 
-    fn open(&self) -> Model {
-        Model::open(&self.path()).unwrap()
+    fn open(&self) -> Arc<Model> {
+        Arc::new(Model::open(&self.path()).unwrap())
     }
 }
 

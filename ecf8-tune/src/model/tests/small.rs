@@ -37,7 +37,7 @@ fn the_caller_may_group_as_it_likes() {
     let each = Model::open_grouped(&made.path(), str::to_owned).unwrap();
     assert_eq!(each.layers().len(), each.tensors().len());
     for model in [one, each] {
-        assert_eq!(model.load(emulator()).unwrap().verify().unwrap(), 3 * 10_012 + 400);
+        assert_eq!(Arc::new(model).load(emulator()).unwrap().verify().unwrap(), 3 * 10_012 + 400);
     }
 }
 
@@ -48,7 +48,7 @@ fn a_folder_of_shards_is_one_model() {
         let made = Made::new(&[e4m3(&format!("layers.{shard}.w"), shard, 5000)], "byte-lanes");
         fs::copy(made.path(), folder.path().join(format!("m-{shard}.safetensors"))).unwrap();
     }
-    let model = Model::open(folder.path()).unwrap();
+    let model = Arc::new(Model::open(folder.path()).unwrap());
     assert_eq!((model.layers().len(), model.load(emulator()).unwrap().verify().unwrap()), (2, 10_000));
 
     fs::copy(folder.path().join("m-0.safetensors"), folder.path().join("m-2.safetensors")).unwrap();
