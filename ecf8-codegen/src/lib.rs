@@ -15,6 +15,6 @@ pub mod emulator;
 pub mod ir;
 pub mod lang;
 pub mod launch;
-pub mod sink;
 pub mod profile;
+pub mod sink;
 pub mod strategy;

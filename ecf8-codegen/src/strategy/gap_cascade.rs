@@ -6,12 +6,12 @@
 use super::gap::batch::Batch;
 use super::gap::jobs;
 use super::{Arg, Coding, DecodeStrategy, Gather, Launch, StrategyError, Tunables, only_store};
-use crate::sink::Sink;
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, Table, V, Var, barrier, block_idx, device, dynamic_shared, kernel, shared, table,
     thread_idx,
 };
+use crate::sink::Sink;
 use ecf8_core::Encoded;
 use ecf8_core::codebook::cascade::{CascadeTables, FIRST_POINTER, ROW};
 use ecf8_core::format::E4M3;

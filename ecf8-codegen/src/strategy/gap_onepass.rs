@@ -8,11 +8,11 @@ use super::gap::table::{Placement, place_table};
 use super::gap::window::{each_group, load_window};
 use super::gap::{arguments, block, jobs, output as write};
 use super::{Coding, DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables, only_store};
-use crate::sink::Sink;
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, V, WARP, barrier, block_idx, dynamic_shared, kernel, shared, thread_idx,
 };
+use crate::sink::Sink;
 use ecf8_core::{Codebook, Encoded};
 
 /// Symbols that a word keeps.

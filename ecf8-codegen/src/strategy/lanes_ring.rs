@@ -13,11 +13,11 @@ use super::lanes::units::{VECTOR, vectors};
 use super::lanes::vector::{assemble, look_up_turn, reach};
 use super::{Coding, DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
-use crate::sink::{OpenSink, Sink};
 use crate::lang::{
     Global, GlobalMut, Shared, V, WARP, barrier, block_idx, device, dynamic_shared, kernel, lane_idx,
     warp_idx,
 };
+use crate::sink::{OpenSink, Sink};
 use ecf8_core::symbols::{BYTE as BYTES, PAIR as PAIRS, QUAD as QUADS, SymbolKind, TRIPLE as TRIPLES};
 use ecf8_core::{Codebook, Encoded};
 

@@ -345,7 +345,11 @@ impl<S: DecodeStrategy> Strategy for S {
 /// # Errors
 /// [`StrategyError::Sink`].
 pub fn only_store(strategy: &'static str, sink: &dyn Sink) -> Result<(), StrategyError> {
-    if sink.name() == Store.name() { Ok(()) } else { Err(StrategyError::Sink { strategy, sink: sink.name() }) }
+    if sink.name() == Store.name() {
+        Ok(())
+    } else {
+        Err(StrategyError::Sink { strategy, sink: sink.name() })
+    }
 }
 
 fn check_scheme(strategy: &impl DecodeStrategy, encoded: &Encoded<'_>) -> Result<(), StrategyError> {

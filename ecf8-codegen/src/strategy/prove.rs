@@ -294,8 +294,8 @@ fn difference(decoded: &[u8], wanted: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::XorBase;
     use crate::ir::{Kernel, StmtKind};
+    use crate::sink::XorBase;
     use crate::strategy::{Gather, Launch, Requirement, StrategyError, TunableSpec, strategies, strategy};
 
     /// The paper's strategy in its default variant, and what is wrong with it.
@@ -419,7 +419,8 @@ mod tests {
             }
             runs.par_iter().for_each(|run| {
                 let what = || format!("{} {} on {}", strategy.name(), run.variant, run.case());
-                decode(strategy, &|_| Box::new(Store), run).unwrap_or_else(|error| panic!("{}: {error}", what()));
+                decode(strategy, &|_| Box::new(Store), run)
+                    .unwrap_or_else(|error| panic!("{}: {error}", what()));
             });
         }
     }
@@ -444,7 +445,8 @@ mod tests {
             runs.retain(is_short);
             assert!(runs.len() > 50);
             runs.par_iter().for_each(|run| {
-                decode(strategy, xor, run).unwrap_or_else(|error| panic!("{name} on {}: {error}", run.case()));
+                decode(strategy, xor, run)
+                    .unwrap_or_else(|error| panic!("{name} on {}: {error}", run.case()));
             });
         }
         let refused = prove_into(&Cascade::Right, xor, Tier::Quick, &|_| {}).unwrap_err().to_string();
@@ -479,7 +481,8 @@ mod tests {
         zeros.bytes = vec![0; 5001];
         let tensors = [&first, &zeros].map(|case| Tensor { case, encoded: encoded(case) });
         let variant = strategy.params(&[]).unwrap();
-        decode(&strategy, &|_| Box::new(Store), &Run { tensors: tensors.iter().collect(), variant: &variant }).err()
+        decode(&strategy, &|_| Box::new(Store), &Run { tensors: tensors.iter().collect(), variant: &variant })
+            .err()
     }
 
     #[test]

@@ -185,12 +185,7 @@ impl DecodeStrategy for GapSimpleStrategy {
         &["exponent-gap"]
     }
 
-    fn kernel(
-        &self,
-        t: &GapSimple,
-        coding: &Coding<'_>,
-        sink: &dyn Sink,
-    ) -> Result<Kernel, StrategyError> {
+    fn kernel(&self, t: &GapSimple, coding: &Coding<'_>, sink: &dyn Sink) -> Result<Kernel, StrategyError> {
         only_store(self.name(), sink)?;
         Ok(gap_simple(t, &Canonical::new(coding.codebook))?)
     }
