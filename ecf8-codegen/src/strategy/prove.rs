@@ -212,7 +212,7 @@ pub fn prove_into(
     }
     Ok(Proof {
         variants: variants.len(),
-        tensors: cases.len(),
+        tensors: cases.iter().filter(|case| schemes.iter().any(|scheme| case.suits(*scheme))).count(),
         runs: runs.len(),
         bytes: runs.iter().flat_map(|run| &run.tensors).map(|tensor| tensor.case.bytes.len() as u64).sum(),
     })
