@@ -143,7 +143,9 @@ fn the_demo_brings_everything_back() {
     assert!(tensors.len() >= 8);
     for tensor in tensors {
         let [ratio, entropy] = ["ratio", "byte_entropy_bits"].map(|key| tensor[key].as_f64().unwrap());
-        assert!(ratio < 0.9 && ratio > entropy / 8.0, "{tensor}");
+        // Of numbers of two bytes, one byte tells something about the other.
+        let is_fp8 = !tensor["name"].as_str().unwrap().contains("norm");
+        assert!(ratio < 0.9 && (ratio > entropy / 8.0 || !is_fp8), "{tensor}");
     }
     assert!(json["kernels"].is_array() || json["kernels"]["skipped"].is_string(), "{json:#}");
     assert_eq!(scratch.contents().len(), 1, "a demonstration leaves nothing");
@@ -233,7 +235,7 @@ fn piped_output_has_no_colours_and_no_progress() {
     let lines: Vec<&str> = answer.lines().collect();
     // What it became, what was kept and why by dtype, and who can load it.
     assert!(lines.len() == 4 && lines[0].starts_with("quiet: "), "{answer:?}");
-    assert!(lines[1].starts_with("F32: kept") || lines[2].starts_with("F32: kept"), "{answer:?}");
+    assert!(lines[1].starts_with("F32 scales: kept") || lines[2].starts_with("F32 scales: kept"), "{answer:?}");
     let table = scratch.ecf8("inspect packed").answer();
     assert!(!table.contains('\u{1b}'));
     for word in [

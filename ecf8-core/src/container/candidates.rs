@@ -2,9 +2,10 @@
 
 use super::SMALL_BYTES;
 use super::choice::SchemeChoice;
-use super::file_header::{self, Deflated};
+
 use super::manifest::{Params, TensorEntry};
 use super::sharing::{self, Codebooks, Rules, SharedCodebook};
+use super::sizes::{self, Deflated};
 use super::subject::Subject;
 use crate::checksum::to_hex;
 use crate::codebook::cluster::MOST;
@@ -133,7 +134,7 @@ impl<'a> Candidate<'a> {
     /// Whether compressing it may be worthwhile: certain, where lengths are exact, otherwise the writer decides again.
     pub(super) fn may_be_worthwhile(&self, codebook_is_shared: bool, deflated: Deflated) -> bool {
         let codebook = if codebook_is_shared { 0 } else { self.codebook.text.len() as u64 + 6 };
-        let compressed = file_header::compressed_bytes(self.parts(), &self.entry(), self.likely, deflated);
+        let compressed = sizes::compressed_bytes(self.parts(), &self.entry(), self.likely, deflated);
         compressed.saturating_add(codebook) < self.subject.kept_bytes
     }
 
@@ -141,7 +142,7 @@ impl<'a> Candidate<'a> {
     pub(super) fn bytes_with(&self, parts: u64, deflated: Deflated) -> u64 {
         let lengths = likely_lengths(self.scheme, self.subject);
         let entry = TensorEntry { lengths, ..self.entry() };
-        file_header::compressed_bytes(self.parts(), &entry, Some(parts), deflated)
+        sizes::compressed_bytes(self.parts(), &entry, Some(parts), deflated)
     }
 }
 

@@ -1,17 +1,15 @@
 //! Compressing one file: encoded tensors go to the output as they are made, the header goes in front at the end.
 
 use super::batch::batches;
-use super::directory::FileReport;
 use super::dtypes::{self, DtypeSummary};
-use super::file_header::{
-    self, Deflated, Description, Outcome, compressed_bytes, data_start, framed, kept_entry, padded,
-    stored_bytes,
-};
+use super::file_header::{self, Description, Outcome, data_start, framed};
 use super::limits;
 use super::manifest::TensorEntry;
 use super::output::PendingFile;
 use super::pieces::copy_pieces;
 use super::plan::{self, Plan, Planned};
+use super::report::FileReport;
+use super::sizes::{Deflated, compressed_bytes, kept_entry, padded, stored_bytes};
 use super::verbatim;
 use super::{ALIGNMENT, BATCH_BYTES, CompressOptions, Progress};
 use crate::checksum::{Checksum, checksum, from_hex};

@@ -1,9 +1,9 @@
 //! Restoring one file, byte for byte.
 
 use super::batch::batches;
-use super::directory::FileReport;
 use super::dtypes;
 use super::output::PendingFile;
+use super::report::FileReport;
 use super::{BATCH_BYTES, CompressedFile, Progress};
 use crate::error::{Error, IoContext, Result};
 use crate::header::{Header, TensorRecord};

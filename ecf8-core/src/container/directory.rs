@@ -2,87 +2,15 @@
 
 use super::compress::compress_file;
 use super::decompress::decompress_file;
-use super::dtypes::{self, DtypeSummary};
 use super::folder::{Content, FileList, Folder, Found, MissingShard, copy_file};
 use super::model::require_unchanged;
+use super::options::CompressOptions;
 use super::output::{Mode, PendingFile, PendingOutput, Target, clear_stale};
 use super::progress::Progress;
+use super::report::{FileReport, Report};
 use super::{CompressedFile, tuning_cache};
 use crate::error::{IoContext, Result};
-use crate::layout::{Aim, Scheme};
-use serde::Serialize;
 use std::path::{Path, PathBuf};
-
-/// How to compress.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CompressOptions {
-    /// The scheme for all tensors of its float format. Without one, what they are compressed with is chosen.
-    pub scheme: Option<&'static dyn Scheme>,
-    /// What schemes are chosen for, and how their results are laid out.
-    pub aim: Aim,
-    /// The most codebooks in a file for each scheme, where the scheme [shares](Scheme::shares) them. Without a
-    /// number, there are as few as cost less than 0.1 % of the codewords.
-    pub codebooks: Option<usize>,
-    /// The most bits of a codeword, as far as a scheme lets one choose ([`Scheme::code_bits`]).
-    /// Without a number, each codebook has the best by its scheme's own judgement.
-    pub code_bits: Option<u8>,
-    /// Whether an existing output may be replaced.
-    pub overwrite: bool,
-    /// Whether shards may be missing that an index names.
-    pub allow_missing_shards: bool,
-}
-
-/// What became of one `.safetensors` file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FileReport {
-    /// Its path within the folder, or its name.
-    pub name: String,
-    /// Bytes read.
-    pub input_bytes: u64,
-    /// Bytes written.
-    pub output_bytes: u64,
-    /// Tensors that are compressed in the container.
-    pub compressed_tensors: usize,
-    /// Tensors that are stored as they were.
-    pub kept_tensors: usize,
-    /// Those by dtype, and why they are kept.
-    pub kept: Vec<DtypeSummary>,
-}
-
-/// What became of a file or folder.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// The `.safetensors` files, by name.
-    pub files: Vec<FileReport>,
-    /// Other files, copied as they are, by name.
-    pub copied: Vec<String>,
-    /// Their bytes.
-    pub copied_bytes: u64,
-    /// Of a decompressed folder, those of them that were not there when it was compressed, or of which nothing is known.
-    pub unchecked: Vec<String>,
-    /// Tuning caches, which were made beside the compressed weights and are not restored, by name.
-    pub skipped: Vec<String>,
-}
-
-impl Report {
-    /// Tensors that are stored as they were, by dtype, and why.
-    #[must_use]
-    pub fn kept(&self) -> Vec<DtypeSummary> {
-        dtypes::merged(self.files.iter().flat_map(|file| file.kept.iter().cloned()))
-    }
-
-    /// Bytes of all `.safetensors` files read.
-    #[must_use]
-    pub fn input_bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.input_bytes).sum()
-    }
-
-    /// Bytes of all `.safetensors` files written.
-    #[must_use]
-    pub fn output_bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.output_bytes).sum()
-    }
-}
 
 /// Compresses a `.safetensors` file, or all in a folder, into `output`, which appears only when whole.
 ///

@@ -3,10 +3,10 @@
 use super::candidates::{self, Candidate, candidates};
 use super::choice::{self, SchemeChoice};
 use super::dtypes::{self, DtypeSummary};
-use super::file_header::{self, Deflated, padded};
 use super::folder::{Content, Folder};
 use super::manifest::is_manifest;
 use super::sharing::{self, Code};
+use super::sizes::{self, Deflated, padded};
 use super::subject::{self, Reading, Subject};
 use super::{CompressOptions, CompressedFile, MANIFEST_KEY};
 use crate::codebook::cluster::MOST;
@@ -161,8 +161,7 @@ fn of_mapped(input: &MappedFile, options: &CompressOptions) -> Result<Told> {
     let candidates = candidates(&subjects, &schemes, &variant, deflated);
 
     let mut smaller: HashSet<*const TensorRecord> = HashSet::new();
-    let mut predicted =
-        FRAME.saturating_add(file_header::about_deflated(&json, &[]).unwrap_or(json.len() as u64));
+    let mut predicted = FRAME.saturating_add(sizes::about_deflated(&json, &[]).unwrap_or(json.len() as u64));
     let mut texts: HashSet<*const u8> = HashSet::new();
     let taken: Vec<u64> =
         candidates.list.par_iter().map(|one| compressed_bytes(one, variant.aim, deflated)).collect();
@@ -178,7 +177,7 @@ fn of_mapped(input: &MappedFile, options: &CompressOptions) -> Result<Told> {
     let (compressed, others): (Vec<_>, Vec<_>) =
         header.tensors.iter().partition(|record| smaller.contains(&std::ptr::from_ref(*record)));
     for record in &others {
-        predicted = predicted.saturating_add(file_header::stored_bytes(&file_header::kept_entry(record)));
+        predicted = predicted.saturating_add(sizes::stored_bytes(&sizes::kept_entry(record)));
     }
     let mut told = kept_whole(&header, input_bytes, options);
     told.sampled_bytes = samples.iter().map(|sample| sample.len() as u64).sum();

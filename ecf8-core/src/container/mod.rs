@@ -5,14 +5,14 @@
 //! | `manifest` | the JSON entry that describes the compressed tensors |
 //! | `plan`, `predict` | what becomes of each tensor, and what the container will take |
 //! | `subject`, `candidates`, `choice`, `sharing` | a tensor read once; by which scheme, and which tensors share a codebook |
-//! | `file_header` | the header of the output, from the plan |
+//! | `file_header`, `sizes` | the header of the output, from the plan; what things take in a container |
 //! | `limits` | what readers accept at most, and how a container is made to keep within it |
 //! | `compress`, `decompress` | one file, streamed to its output |
 //! | `verbatim` | a file in which nothing is compressed |
 //! | `output` | checked before the work, under temporary names until whole, never half an output, also when interrupted |
 //! | `folder` | what a model's folder holds: weights, indices, links, and the list of what was copied |
-//! | `directory` | both directions for a folder of shards |
-//! | `reader`, `validate` | a container opened, its manifest checked against its header |
+//! | `directory`, `options`, `report` | both directions for a folder of shards; how it is to be done, and what became of it |
+//! | `reader`, `stored`, `validate` | a container opened, its manifest checked against its header |
 //! | `pieces` | a tensor's original bytes, in little memory however large it is |
 //! | `integrity`, `against` | checksums of what is stored; comparison with an original |
 //! | `estimate`, `dtypes` | what compressing would give, told from samples; what becomes of which dtype, and why |
@@ -36,13 +36,17 @@ mod integrity;
 mod limits;
 mod manifest;
 mod model;
+mod options;
 mod output;
 mod pieces;
 mod plan;
 mod predict;
 mod progress;
 mod reader;
+mod report;
 mod sharing;
+mod sizes;
+mod stored;
 mod subject;
 mod tuning_cache;
 mod validate;
@@ -50,14 +54,17 @@ mod verbatim;
 
 pub use against::verify_against;
 pub use costs::{CodeCost, code_costs};
-pub use directory::{CompressOptions, FileReport, Report, compress, decompress};
+pub use directory::{compress, decompress};
 pub use dtypes::{DtypeSummary, Role};
 pub use estimate::{Estimate, FileEstimate, estimate};
 pub use inspect::{CodebookComparison, Inspection, TensorInspection, inspect};
 pub use model::{Model, OtherFiles};
+pub use options::CompressOptions;
 pub use output::abandon_outputs;
 pub use progress::Progress;
-pub use reader::{CompressedFile, CompressedTensor, KeptTensor, UnknownTensor};
+pub use reader::{CompressedFile, CompressedTensor, KeptTensor};
+pub use report::{FileReport, Report};
+pub use stored::UnknownTensor;
 pub use tuning_cache::tuning_cache_beside;
 
 /// The version of the format that is written and read here.

@@ -3,9 +3,9 @@
 use super::batch::batches;
 use super::candidates::{self, Candidate, Candidates, Variant, candidates};
 use super::choice::{self, SchemeChoice};
-use super::file_header::Deflated;
 use super::manifest::{OriginalHeader, TensorEntry, is_manifest};
 use super::sharing::{self, Code};
+use super::sizes::Deflated;
 use super::subject::{self, Reading, Subject};
 use super::{
     BATCH_BYTES, CompressOptions, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL, OWN_PREFIX, Progress,

@@ -1,7 +1,8 @@
 //! What a container will take, before it is written.
 
-use super::file_header::{Description, data_start, padded};
+use super::file_header::{Description, data_start};
 use super::plan::{Plan, Planned};
+use super::sizes::padded;
 
 /// Bytes of a checksum.
 const CHECKSUM_BYTES: u64 = 8;

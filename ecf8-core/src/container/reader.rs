@@ -1,7 +1,8 @@
 //! A container opened for reading: mapped, its manifest checked against its header.
 
-use super::file_header::padded;
 use super::manifest::inflate;
+use super::sizes::padded;
+use super::stored::{Stored, StoredPart, UnknownTensor};
 use super::validate::{self, Form, Original, Validated};
 use crate::checksum::checksum;
 use crate::codebook::Codebook;
@@ -15,7 +16,6 @@ use crate::map::MappedFile;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
 
 /// A compressed file. Opening it checks its structure; its bytes are checked by [`CompressedFile::verify_integrity`]
 /// and, tensor by tensor, by [`CompressedFile::read_tensor`].
@@ -38,52 +38,6 @@ enum Place {
     Stored(usize),
     Kept(usize),
     Unknown(usize),
-}
-
-/// A compressed tensor that this version cannot read: it was written by a later one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownTensor {
-    /// Its name.
-    pub name: String,
-    /// Its dtype in the original.
-    pub dtype: String,
-    /// Its dimensions.
-    pub shape: Vec<u64>,
-    /// What of it is unknown, for people.
-    pub why: String,
-}
-
-/// A compressed tensor as the manifest describes it, checked.
-#[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) name: String,
-    pub(super) dtype: String,
-    pub(super) shape: Vec<u64>,
-    pub(super) scheme: &'static dyn Scheme,
-    pub(super) split: Split,
-    /// One map in memory for all tensors that have the same.
-    pub(super) params: Arc<BTreeMap<String, u64>>,
-    pub(super) codebook: usize,
-    pub(super) parts: Vec<StoredPart>,
-    /// Numbers in it.
-    pub(super) elements: u64,
-    /// Units of its number type, see [`Element::units`](crate::element::Element::units).
-    pub(super) units: u64,
-    pub(super) checksum: u64,
-    pub(super) exponents: Option<Histogram>,
-    pub(super) exponent_entropy: Option<f64>,
-    pub(super) byte_entropy: f64,
-}
-
-/// Where a part's bytes are.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct StoredPart {
-    /// Index into the header's tensors.
-    pub(super) tensor: usize,
-    /// Its first byte in that tensor.
-    pub(super) begin: u64,
-    /// Bytes without padding.
-    pub(super) length: u64,
 }
 
 /// A compressed tensor of an open file.

@@ -1,8 +1,8 @@
 //! What one reading of a tensor tells, before anything is decided.
 
 use super::SMALL_BYTES;
-use super::file_header::{kept_entry, padded, stored_bytes};
 use super::sharing::{self, Code};
+use super::sizes::{kept_entry, padded, stored_bytes};
 use crate::checksum::checksum;
 use crate::codebook::Codebook;
 use crate::element::{self, Element, Numbers, Split};

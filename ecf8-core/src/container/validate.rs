@@ -1,9 +1,9 @@
 //! Checks of a manifest against the header that it came in, so that nothing later can be out of bounds.
 
-use super::file_header::{padded, stored_dtype};
 use super::limits;
 use super::manifest::{Continuation, Lists, Manifest, OriginalHeader, TensorEntry, inflate, is_manifest};
-use super::reader::{Stored, StoredPart, UnknownTensor};
+use super::sizes::{padded, stored_dtype};
+use super::stored::{Stored, StoredPart, UnknownTensor};
 use super::verbatim::Pieces;
 use super::{
     ALIGNMENT, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL,

@@ -99,9 +99,9 @@ impl Element {
     #[must_use]
     pub fn units(&self, shape: &[u64]) -> Option<u64> {
         let numbers = shape.iter().try_fold(1u64, |product, dim| product.checked_mul(*dim))?;
-        let bits = numbers.checked_mul(self.bits.into())?;
-        let unit = 8 * self.bytes as u64;
-        bits.is_multiple_of(unit).then_some(bits / unit)
+        let bits = u128::from(numbers) * u128::from(self.bits);
+        let unit = 8 * self.bytes as u128;
+        u64::try_from(bits / unit).ok().filter(|_| bits.is_multiple_of(unit))
     }
 }
 
