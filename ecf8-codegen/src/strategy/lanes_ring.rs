@@ -151,7 +151,7 @@ struct Warp<'a> {
 }
 
 impl Warp<'_> {
-    /// Decodes a chunk, if the tensor has so many.
+    /// Decodes chunk `chunk`, if the tensor has it.
     #[device]
     fn decode(&self, chunk: V<u32>) {
         /// Vectors of the tensor, this chunk's first one, and those of the chunk.
@@ -178,7 +178,7 @@ impl Warp<'_> {
         }
     }
 
-    /// Decodes the vectors of a chunk, so many from the `first` one on.
+    /// Decodes the vectors of a chunk: `number` of them, from the `first` one on.
     #[device]
     fn vectors(&self, columns: &Columns, first: V<u64>, number: V<u32>, last_is_part: V<bool>) {
         let waiting = Waiting::nothing(self.t.batches_ahead);

@@ -233,7 +233,7 @@ struct Builder {
 }
 
 impl Builder {
-    /// Adds so many symbols with codewords of one length.
+    /// Adds a number of symbols with codewords of one length.
     fn push(&mut self, length: u8, symbols: usize) -> Result<(), CodebookError> {
         let first = self.alphabet;
         self.alphabet = first

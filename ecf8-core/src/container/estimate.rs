@@ -237,7 +237,7 @@ fn compressed_bytes(one: &Candidate<'_>, aim: Aim, deflated: Deflated) -> u64 {
     one.bytes_with(parts, deflated)
 }
 
-/// Evenly spaced pieces of a tensor, at most so many bytes of it together.
+/// Evenly spaced pieces of a tensor, at most `most` bytes of it together.
 fn sample(data: &[u8], most: u64) -> Vec<u8> {
     if data.len() as u64 <= most {
         return data.to_vec();

@@ -137,7 +137,7 @@ pub(super) fn plan<'a, 'h>(
     plan.map_err(|(tensor, source)| Error::of_encoding(input.path().to_owned(), tensor, source))
 }
 
-/// How far the bar moves while codebooks are shared, for tensors of so many bytes.
+/// How far the bar moves while codebooks are shared, for tensors of `data_bytes` bytes.
 pub(super) fn sharing_steps(data_bytes: u64) -> u64 {
     data_bytes / 4
 }

@@ -370,7 +370,7 @@ impl<'a> CompressedTensor<'a> {
     /// where the scheme's layout permits; there is no checksum of a part of a tensor.
     ///
     /// # Errors
-    /// If its parts are damaged there, or it has not so many elements.
+    /// If its parts are damaged there, or it has fewer elements.
     pub fn decode_range(&self, first: u64, out: &mut [u8]) -> Result<()> {
         let encoded = self.encoded();
         let decoded = encoded.scheme.decode_range(&encoded, first, out);

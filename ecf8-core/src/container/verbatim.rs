@@ -208,7 +208,7 @@ impl Pieces {
         int::index(begin / self.about.piece)..int::index(end.div_ceil(self.about.piece))
     }
 
-    /// The bytes of a piece, counted in a data section of so many bytes.
+    /// The bytes of a piece, counted in a data section of this length.
     pub(super) fn bytes_of(&self, index: usize, data_bytes: u64) -> std::ops::Range<u64> {
         let begin = index as u64 * self.about.piece;
         begin..begin.saturating_add(self.about.piece).min(data_bytes)

@@ -3,7 +3,7 @@
 use super::{DecodeError, EncodeError};
 use bytemuck::Zeroable;
 
-/// There is no memory for so many bytes.
+/// There is no memory for this many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoMemory(pub(crate) u64);
 
@@ -19,13 +19,13 @@ impl From<NoMemory> for DecodeError {
     }
 }
 
-/// So many zeros. The system has them ready, so that nothing is written before the threads do that work.
+/// `count` zeros. The system has them ready, so that nothing is written before the threads do that work.
 pub(crate) fn zeroed<T: Zeroable>(count: usize) -> Result<Vec<T>, NoMemory> {
     let bytes = (count as u64).saturating_mul(size_of::<T>() as u64);
     bytemuck::allocation::try_zeroed_vec(count).map_err(|()| NoMemory(bytes))
 }
 
-/// An empty vector with room for so many bytes.
+/// An empty vector with room for `bytes` bytes.
 pub(crate) fn with_room(bytes: usize) -> Result<Vec<u8>, NoMemory> {
     let mut empty = Vec::new();
     empty.try_reserve_exact(bytes).map_err(|_| NoMemory(bytes as u64))?;

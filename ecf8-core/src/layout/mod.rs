@@ -166,7 +166,7 @@ pub trait Scheme: Sync + Debug {
     /// Decodes as many elements as `out` has room for, from unit `first` on, and as few others as the layout permits.
     ///
     /// # Errors
-    /// As [`Scheme::decode`], as far as what is wrong concerns these elements; or if there are not so many.
+    /// As [`Scheme::decode`], as far as what is wrong concerns these elements; or if they go beyond the last element.
     fn decode_range(&self, encoded: &Encoded<'_>, first: u64, out: &mut [u8]) -> Result<(), DecodeError>;
 
     /// Decodes as [`Scheme::decode`] does, but sequentially and plainly, from the format's description alone and

@@ -20,7 +20,7 @@ impl Steps {
         self.0.set_position(steps);
     }
 
-    /// So many steps of so many are done.
+    /// Says how many of the steps are done.
     pub(super) fn of(&self, steps: u64, all: u64) {
         self.0.set_length(all);
         self.0.set_position(steps);

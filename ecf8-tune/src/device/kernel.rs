@@ -56,7 +56,7 @@ pub enum Arg<'a> {
     /// A pointer to global memory. The kernel may write to it, whatever Rust's borrow says: the host sees device
     /// memory by copies only.
     Buffer(&'a DeviceBuffer),
-    /// A pointer to the byte of a buffer that so many come before.
+    /// A pointer into a buffer: to the byte after the given number of them.
     At(&'a DeviceBuffer, usize),
     /// A 32-bit number.
     U32(u32),

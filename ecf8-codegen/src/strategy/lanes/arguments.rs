@@ -159,7 +159,7 @@ mod tests {
     use ecf8_core::layout::Scheme;
     use ecf8_core::layout::lanes::BYTE_LANES;
 
-    /// Bytes of which lane 0 takes 5 bits each and the others 2, so many of each lane.
+    /// Bytes of which lane 0 takes 5 bits each and the others 2; `per_lane` of each lane.
     fn apart(per_lane: usize, codebook: &Codebook) -> Encoded<'static> {
         let byte = |place: usize| if (place / 16).is_multiple_of(32) { 4 } else { 1 };
         let data: Vec<u8> = (0..32 * per_lane).map(byte).collect();

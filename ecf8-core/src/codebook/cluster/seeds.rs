@@ -62,7 +62,7 @@ impl Shape {
     }
 }
 
-/// Cuts a list into at most so many runs of about equally many symbols.
+/// Cuts a list into runs of about equally many symbols, of which there is a most.
 fn cut<'a>(order: &'a mut [usize], shapes: &[Shape], runs: usize) -> Vec<&'a mut [usize]> {
     let all: u128 = order.iter().map(|index| u128::from(shapes[*index].total) + 1).sum();
     let mut before = 0u128;

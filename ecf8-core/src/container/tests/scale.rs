@@ -7,7 +7,7 @@ use crate::layout::Aim;
 use crate::map::MappedFile;
 use crate::synthetic::{block_scaled, cast, gaussian, noise};
 
-/// So many tensors of so many elements, each of a distribution of its own.
+/// A number of tensors of equal length, each of a distribution of its own.
 fn varied(count: u64, elements: usize) -> Vec<u8> {
     let tensor = |i: u64| {
         let sigma = (-6.0 + 6.0 * (i * 37 % 101) as f32 / 101.0).exp();

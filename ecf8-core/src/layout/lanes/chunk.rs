@@ -23,7 +23,7 @@ impl ChunkEntry {
 
     /// From how it is stored.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "the fields have so many bits")]
+    #[expect(clippy::cast_possible_truncation, reason = "each field has as many bits as its type")]
     pub const fn from_bits(bits: u64) -> Self {
         Self {
             first_row: bits as u32,

@@ -24,7 +24,7 @@ pub struct LaneLengths {
 }
 
 impl LaneLengths {
-    /// For a layout with so many vectors to a turn.
+    /// For a layout with `vectors` vectors to a turn.
     pub(super) const fn new(vectors: usize) -> Self {
         match vectors {
             1 => Self { least: 64, most: 4096, range: "a power of two from 64 to 4096" },

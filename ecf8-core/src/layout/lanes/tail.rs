@@ -24,7 +24,7 @@ struct ShortRow {
 }
 
 impl Tail {
-    /// For lanes with so many bits beyond the rows, numbers that are stored in `width` bits each.
+    /// For lanes with `extras` bits beyond the rows, numbers that are stored in `width` bits each.
     pub(super) fn new(extras: &[u32; LANES], width: u8) -> Self {
         let words = extras.map(|extra| crate::int::index(u64::from(extra / 32)));
         let mut next = u64::from(width);

@@ -7,7 +7,7 @@ use crate::executor::Target;
 use crate::executor::logged::Logged;
 use ecf8_codegen::strategy::{Params, strategy};
 
-/// Dynamic shared memory of a launch of all compressed tensors of a model by `lanes-pair` with so many warps.
+/// Dynamic shared memory of a launch of all compressed tensors of a model by `lanes-pair` with a number of warps to a block.
 fn needed(model: &Model, warps: u32) -> u32 {
     let lanes = strategy("lanes-pair").unwrap();
     let params = lanes.params(&[("warps_per_block".to_owned(), warps.to_string())]).unwrap();
