@@ -36,7 +36,9 @@ fn fp8(name: &str, bytes: Vec<u8>) -> SyntheticTensor {
 /// Tensors of other number types, with bytes that are the same in all numbers, and numbers outside every window.
 fn other_types() -> Vec<SyntheticTensor> {
     let mut tensors = Vec::new();
-    for dtype in [Dtype::BF16, Dtype::F16, Dtype::F32, Dtype::F64, Dtype::F8_E5M2, Dtype::I8, Dtype::I16, Dtype::I64] {
+    for dtype in
+        [Dtype::BF16, Dtype::F16, Dtype::F32, Dtype::F64, Dtype::F8_E5M2, Dtype::I8, Dtype::I16, Dtype::I64]
+    {
         for (count, sigma) in [(1000, 0.02), (1537, 40.0)] {
             let values = alpha_stable(count, count as usize, 1.7, sigma);
             let bytes = stored_as(&dtype.to_string(), &values).unwrap();
@@ -46,8 +48,18 @@ fn other_types() -> Vec<SyntheticTensor> {
     let bf16 = stored_as("BF16", &gaussian(7, 2100, 0.02)).unwrap();
     let upcast = bf16.as_chunks::<2>().0.iter().flat_map(|[low, high]| [0, 0, *low, *high]).collect();
     tensors.push(SyntheticTensor::new("upcast", Dtype::F32, &[2100], upcast));
-    tensors.push(SyntheticTensor::new("complex", Dtype::C64, &[300], stored_as("F32", &gaussian(8, 600, 1.0)).unwrap()));
-    tensors.push(SyntheticTensor::new("codes", Dtype::F4, &[1200], noise(9, 600).iter().map(|byte| byte & 0x31).collect()));
+    tensors.push(SyntheticTensor::new(
+        "complex",
+        Dtype::C64,
+        &[300],
+        stored_as("F32", &gaussian(8, 600, 1.0)).unwrap(),
+    ));
+    tensors.push(SyntheticTensor::new(
+        "codes",
+        Dtype::F4,
+        &[1200],
+        noise(9, 600).iter().map(|byte| byte & 0x31).collect(),
+    ));
     tensors
 }
 

@@ -93,7 +93,10 @@ fn what_is_gained_is_told_dtype_by_dtype() {
         assert!(text.contains(&format!("{dtype}: compressed, they get smaller; 1 tensor, ")), "{text}");
     }
     let error = scratch.ecf8("compress in -o paper --scheme exponent-gap").answer();
-    assert!(error.contains("BF16: kept, exponent-gap does not take them; 1 tensor, 100,000 bytes"), "{error}");
+    assert!(
+        error.contains("BF16: kept, exponent-gap does not take them; 1 tensor, 100,000 bytes"),
+        "{error}"
+    );
 }
 
 #[test]
