@@ -16,4 +16,5 @@ pub mod ir;
 pub mod lang;
 pub mod launch;
 pub mod profile;
+pub mod sink;
 pub mod strategy;

@@ -20,6 +20,7 @@ pub mod layout;
 pub mod map;
 pub mod symbols;
 pub mod synthetic;
+pub mod transform;
 
 pub use codebook::{Codebook, cascade::CascadeTables};
 pub use container::{CompressedFile, Model, Progress};

@@ -9,8 +9,10 @@
 )]
 
 use ecf8_codegen::cuda;
-use ecf8_codegen::strategy::{Coding, Strategy, strategies};
+use ecf8_codegen::sink::XorBase;
+use ecf8_codegen::strategy::{Coding, Params, Strategy, strategies};
 use ecf8_core::corpus::{Tier, corpus};
+use ecf8_core::element::{Split, element};
 use ecf8_core::{Codebook, scheme};
 use ecf8_tests::golden::assert_golden;
 use ecf8_tune::nvrtc::{Arch, CompileRequest, Nvrtc};
@@ -34,6 +36,14 @@ fn codebook(strategy: &dyn Strategy, tensor: &str) -> Codebook {
     let case = corpus(Tier::Quick).into_iter().find(|case| case.name == tensor).unwrap();
     scheme.codebook(&scheme.symbol_histogram(case.numbers()))
 }
+
+/// Number types that stand for all forms of kernels, and of which strategies the kernels are read.
+const TYPES: [(&str, &[&str]); 4] = [
+    ("BF16", &["lanes-quad", "lanes-triple", "lanes-pair", "lanes-byte"]),
+    ("F32", &["lanes-pair"]),
+    ("F16", &["lanes-byte"]),
+    ("F64", &[]),
+];
 
 /// Which sources to emit.
 #[derive(Clone, Copy, PartialEq)]
@@ -61,9 +71,36 @@ fn sources(which: Which) -> Vec<(String, String)> {
                     continue;
                 }
                 let kernel = strategy.kernel(&params, &Coding::e4m3(codebook)).unwrap();
-                let values: Vec<&str> = params.iter().map(|(_, value)| value).collect();
-                let name = format!("{}.{}.{label}.cu", strategy.name(), values.join("-"));
-                sources.push((name, cuda::source(&kernel)));
+                sources.push((name(*strategy, &params, label), cuda::source(&kernel)));
+            }
+        }
+        sources.extend(of_other_types(*strategy, &codebooks[2].1, which));
+    }
+    sources
+}
+
+fn name(strategy: &dyn Strategy, params: &Params, label: &str) -> String {
+    let values: Vec<&str> = params.iter().map(|(_, value)| value).collect();
+    format!("{}.{}.{label}.cu", strategy.name(), values.join("-"))
+}
+
+/// Kernels for other number types: the default variants, and all of BF16; and one that ends in another sink.
+fn of_other_types(strategy: &dyn Strategy, codebook: &Codebook, which: Which) -> Vec<(String, String)> {
+    let scheme = scheme(strategy.schemes()[0]).unwrap();
+    let default = strategy.params(&[]).unwrap();
+    let mut sources = Vec::new();
+    for (dtype, reviewed) in TYPES {
+        let element = element(dtype).unwrap();
+        let variants = if which == Which::All && dtype == "BF16" { strategy.variants() } else { vec![default.clone()] };
+        let is_wanted = which == Which::All || reviewed.contains(&strategy.name());
+        for params in variants.iter().filter(|_| is_wanted && scheme.takes(element)) {
+            let split = Split::usual(element);
+            let coding = Coding { split: &split, codebook };
+            let kernel = strategy.kernel(params, &coding).unwrap();
+            sources.push((name(strategy, params, dtype), cuda::source(&kernel)));
+            if dtype == "BF16" && *params == default && strategy.name() == "lanes-pair" {
+                let kernel = strategy.kernel_into(params, &coding, &XorBase::default()).unwrap();
+                sources.push((name(strategy, params, "BF16.xor_base"), cuda::source(&kernel)));
             }
         }
     }

@@ -22,6 +22,11 @@ impl<'a> Gather<'a> {
         start
     }
 
+    /// Puts zeros up to a length in bytes, if it is shorter.
+    pub fn fill_to(&mut self, len: u64) {
+        self.len = self.len.max(len);
+    }
+
     /// Bytes in all.
     #[must_use]
     pub fn len(&self) -> u64 {

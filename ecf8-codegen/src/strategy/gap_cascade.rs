@@ -5,12 +5,13 @@
 
 use super::gap::batch::Batch;
 use super::gap::jobs;
-use super::{Arg, Coding, DecodeStrategy, Gather, Launch, StrategyError, Tunables};
+use super::{Arg, Coding, DecodeStrategy, Gather, Launch, StrategyError, Tunables, only_store};
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, Table, V, Var, barrier, block_idx, device, dynamic_shared, kernel, shared, table,
     thread_idx,
 };
+use crate::sink::Sink;
 use ecf8_core::Encoded;
 use ecf8_core::codebook::cascade::{CascadeTables, FIRST_POINTER, ROW};
 use ecf8_core::format::E4M3;
@@ -183,7 +184,13 @@ impl DecodeStrategy for GapCascadeStrategy {
         &["exponent-gap"]
     }
 
-    fn kernel(&self, tunables: &GapCascade, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
+    fn kernel(
+        &self,
+        tunables: &GapCascade,
+        coding: &Coding<'_>,
+        sink: &dyn Sink,
+    ) -> Result<Kernel, StrategyError> {
+        only_store(self.name(), sink)?;
         Ok(gap_cascade(tunables, &CascadeTables::new(coding.codebook)?)?)
     }
 

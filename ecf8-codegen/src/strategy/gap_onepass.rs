@@ -7,11 +7,12 @@
 use super::gap::table::{Placement, place_table};
 use super::gap::window::{each_group, load_window};
 use super::gap::{arguments, block, jobs, output as write};
-use super::{Coding, DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables};
+use super::{Coding, DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables, only_store};
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, V, WARP, barrier, block_idx, dynamic_shared, kernel, shared, thread_idx,
 };
+use crate::sink::Sink;
 use ecf8_core::{Codebook, Encoded};
 
 /// Symbols that a word keeps.
@@ -126,7 +127,13 @@ impl DecodeStrategy for GapOnepassStrategy {
         &["exponent-gap"]
     }
 
-    fn kernel(&self, tunables: &GapOnepass, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
+    fn kernel(
+        &self,
+        tunables: &GapOnepass,
+        coding: &Coding<'_>,
+        sink: &dyn Sink,
+    ) -> Result<Kernel, StrategyError> {
+        only_store(self.name(), sink)?;
         Ok(gap_onepass(tunables, coding.codebook)?)
     }
 

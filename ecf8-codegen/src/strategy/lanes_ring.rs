@@ -17,6 +17,7 @@ use crate::lang::{
     Global, GlobalMut, Shared, V, WARP, barrier, block_idx, device, dynamic_shared, kernel, lane_idx,
     warp_idx,
 };
+use crate::sink::{OpenSink, Sink};
 use ecf8_core::symbols::{BYTE as BYTES, PAIR as PAIRS, QUAD as QUADS, SymbolKind, TRIPLE as TRIPLES};
 use ecf8_core::{Codebook, Encoded};
 
@@ -74,9 +75,14 @@ impl DecodeStrategy for LanesRingStrategy {
         self.scheme
     }
 
-    fn kernel(&self, tunables: &LanesRing, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
+    fn kernel(
+        &self,
+        tunables: &LanesRing,
+        coding: &Coding<'_>,
+        sink: &dyn Sink,
+    ) -> Result<Kernel, StrategyError> {
         let join = Join::of(coding.form(), self.kind);
-        Ok(lanes_ring(tunables, self.kind, join, coding.codebook)?)
+        Ok(lanes_ring(tunables, self.kind, join, coding.codebook, sink)?)
     }
 
     fn inlined(&self, tunables: &LanesRing) -> Inlined {
@@ -104,6 +110,7 @@ fn lanes_ring(
     kind: &SymbolKind,
     join: Join,
     codebook: &Codebook,
+    sink: &dyn Sink,
     model: Global<u32>,
     jobs: Global<u64>,
     block_jobs: Global<u32>,
@@ -111,6 +118,7 @@ fn lanes_ring(
     ring_rows: V<u32>,
     chunks_per_block: V<u32>,
 ) {
+    let sink = sink.open(output);
     let job_number = block_jobs[block_idx()];
     let memory = dynamic_shared::<u32>();
     let bits = index_bits(codebook);
@@ -124,7 +132,7 @@ fn lanes_ring(
 
     let job = open_job(join, jobs, job_number);
     let first_chunk = (block_idx() - job.first_block) * chunks_per_block;
-    let warp = Warp { t, kind, join, decoder, model, job, output, memory, ring_rows };
+    let warp = Warp { t, kind, join, decoder, model, job, sink: &*sink, memory, ring_rows };
     warp.decode(first_chunk + warp_idx());
 }
 
@@ -136,7 +144,7 @@ struct Warp<'a> {
     decoder: Decoder,
     model: Global<u32>,
     job: Job,
-    output: GlobalMut<u8>,
+    sink: &'a dyn OpenSink,
     /// Shared memory: the table, then the rings.
     memory: Shared<u32>,
     ring_rows: V<u32>,
@@ -166,7 +174,7 @@ impl Warp<'_> {
                 self.ring_rows,
             );
             self.vectors(&columns, first, number, last_is_part);
-            put_right(self.join, self.model, &tail, &self.job, chunk, self.output);
+            put_right(self.join, self.model, &tail, &self.job, chunk, self.sink);
         }
     }
 
@@ -208,7 +216,7 @@ impl Warp<'_> {
                     if left > (1 + 2 * (round - WARP)) as i32 {
                         for (j, words) in (0u32..).zip(&words) {
                             let place = self.job.output + at + ((WARP * j) as u64);
-                            self.output.view::<u32>().store4(place, [words[0], words[1], words[2], words[3]]);
+                            self.sink.vector(place, [words[0], words[1], words[2], words[3]]);
                         }
                     } else {
                         for (j, words) in (0u32..).zip(&words) {
@@ -239,7 +247,7 @@ impl Warp<'_> {
         let first = lane + at * (bytes as u64);
         for (i, vector) in (0u32..).zip(words.chunks_exact(4)) {
             let place = first + ((WARP * i) as u64);
-            self.output.view::<u32>().store4(place, [vector[0], vector[1], vector[2], vector[3]]);
+            self.sink.vector(place, [vector[0], vector[1], vector[2], vector[3]]);
         }
     }
 
@@ -251,12 +259,12 @@ impl Warp<'_> {
             if at * (VECTOR as u64) + (i as u64) < self.job.elements {
                 match bytes {
                     1 => {
-                        self.output[(self.job.output + at) * (VECTOR as u64) + (i as u64)] =
-                            (words[i as usize / 4] >> (8 * (i % 4))) as u8;
+                        let place = (self.job.output + at) * (VECTOR as u64) + (i as u64);
+                        self.sink.byte(place, (words[i as usize / 4] >> (8 * (i % 4))) as u8);
                     }
                     2 => {
                         let place = self.job.output * 8 + at * (VECTOR as u64) + (i as u64);
-                        self.output.view::<u16>()[place] = (words[i as usize / 2] >> (16 * (i % 2))) as u16;
+                        self.sink.half(place, (words[i as usize / 2] >> (16 * (i % 2))) as u16);
                     }
                     _ => {
                         let words_each = bytes / 4;
@@ -264,7 +272,7 @@ impl Warp<'_> {
                             let place = (self.job.output * 4)
                                 + (at * (VECTOR as u64) + (i as u64)) * (words_each as u64)
                                 + (word as u64);
-                            self.output.view::<u32>()[place] = words[(i * words_each + word) as usize];
+                            self.sink.word(place, words[(i * words_each + word) as usize]);
                         }
                     }
                 }

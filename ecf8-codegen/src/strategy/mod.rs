@@ -23,10 +23,11 @@ pub use coding::{Coding, Form, Inlined, widest_coding};
 pub use ecf8_macros::Tunables;
 pub use limits::{checked_grid, checked_shared};
 pub use params::{Params, ParamsError};
-pub use prove::{Disproof, LISTED_FAILURES, Proof, ProofFailure, ProofProgress, prove};
+pub use prove::{Disproof, LISTED_FAILURES, MakeSink, Proof, ProofFailure, ProofProgress, prove, prove_into};
 pub use tunables::{Requirement, TunableError, TunableSpec, Tunables, parse_tunable};
 
 use crate::ir::{BuildErrors, Kernel};
+use crate::sink::{Sink, Store};
 use ecf8_core::Encoded;
 use ecf8_core::codebook::CodebookError;
 use ecf8_core::layout::DecodeError;
@@ -100,6 +101,14 @@ pub enum StrategyError {
         /// How many there are.
         tensors: usize,
     },
+    /// A sink that the strategy's kernels cannot end in.
+    #[error("strategy {strategy} stores what it decodes; it has no sink {sink}")]
+    Sink {
+        /// The strategy.
+        strategy: &'static str,
+        /// The sink.
+        sink: &'static str,
+    },
     /// A batch of tensors that differ in what is compiled into the kernel: number types, or codebooks.
     #[error(
         "strategy {strategy}: the tensors of the batch differ in number types or codebooks that this variant has compiled in"
@@ -124,12 +133,17 @@ pub trait DecodeStrategy: Sync + Debug + 'static {
     /// The schemes that it decodes.
     fn schemes(&self) -> &'static [&'static str];
 
-    /// The kernel for a coding. It may depend on nothing else of the tensor, of the split on its [`Form`] only, and on no more of the
+    /// The kernel for a coding that gives its numbers to a sink. It may depend on nothing else of the tensor, of the split on its [`Form`] only, and on no more of the
     /// codebook than [`DecodeStrategy::inlined`] says.
     ///
     /// # Errors
     /// If the codebook does not fit the strategy.
-    fn kernel(&self, tunables: &Self::Tunables, coding: &Coding<'_>) -> Result<Kernel, StrategyError>;
+    fn kernel(
+        &self,
+        tunables: &Self::Tunables,
+        coding: &Coding<'_>,
+        sink: &dyn Sink,
+    ) -> Result<Kernel, StrategyError>;
 
     /// What of a codebook is compiled into the kernel of a variant.
     fn inlined(&self, _tunables: &Self::Tunables) -> Inlined {
@@ -186,11 +200,24 @@ pub trait Strategy: Sync + Debug {
     /// Every valid combination of parameters.
     fn variants(&self) -> Vec<Params>;
 
-    /// The kernel of a variant for a coding, its header filled in.
+    /// The kernel of a variant for a coding that stores what it decodes, its header filled in.
     ///
     /// # Errors
     /// If the parameters are not valid, or the codebook does not fit the strategy.
-    fn kernel(&self, params: &Params, coding: &Coding<'_>) -> Result<Kernel, StrategyError>;
+    fn kernel(&self, params: &Params, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
+        self.kernel_into(params, coding, &Store)
+    }
+
+    /// The same for any sink.
+    ///
+    /// # Errors
+    /// As [`Strategy::kernel`], or if the strategy has no such sink.
+    fn kernel_into(
+        &self,
+        params: &Params,
+        coding: &Coding<'_>,
+        sink: &dyn Sink,
+    ) -> Result<Kernel, StrategyError>;
 
     /// What of a codebook is compiled into the kernel of a variant.
     ///
@@ -212,6 +239,21 @@ pub trait Strategy: Sync + Debug {
         params: &Params,
         batch: &[&'a Encoded<'a>],
     ) -> Result<Launch<Gather<'a>>, StrategyError>;
+
+    /// The same for the kernel that gives its numbers to a sink.
+    ///
+    /// # Errors
+    /// As [`Strategy::launch`].
+    fn launch_into<'a>(
+        &self,
+        params: &Params,
+        batch: &[&'a Encoded<'a>],
+        sink: &'a dyn Sink,
+    ) -> Result<Launch<Gather<'a>>, StrategyError> {
+        let mut launch = self.launch(params, batch)?;
+        launch.args.extend(sink.args(batch));
+        Ok(launch)
+    }
 }
 
 impl<S: DecodeStrategy> Strategy for S {
@@ -247,9 +289,14 @@ impl<S: DecodeStrategy> Strategy for S {
         tunables::combinations::<S::Tunables>()
     }
 
-    fn kernel(&self, params: &Params, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
+    fn kernel_into(
+        &self,
+        params: &Params,
+        coding: &Coding<'_>,
+        sink: &dyn Sink,
+    ) -> Result<Kernel, StrategyError> {
         let tunables = tunables::checked::<S::Tunables>(params)?;
-        let mut kernel = DecodeStrategy::kernel(self, &tunables, coding)?;
+        let mut kernel = DecodeStrategy::kernel(self, &tunables, coding, sink)?;
         let codebook = match DecodeStrategy::inlined(self, &tunables) {
             Inlined::Codebook => ("codebook", coding.codebook.to_text()),
             Inlined::MaxLen => ("codewords", format!("of at most {} bits", coding.codebook.max_len())),
@@ -259,6 +306,7 @@ impl<S: DecodeStrategy> Strategy for S {
             Some(("strategy", DecodeStrategy::name(self).to_owned())),
             Some(("variant", params.to_string())),
             numbers,
+            (sink.name() != Store.name()).then(|| ("sink", sink.name().to_owned())),
             Some(codebook),
         ];
         kernel.header = header.into_iter().flatten().map(|(key, value)| (key.to_owned(), value)).collect();
@@ -289,6 +337,18 @@ impl<S: DecodeStrategy> Strategy for S {
             return Err(StrategyError::Mixed { strategy: DecodeStrategy::name(self) });
         }
         DecodeStrategy::launch(self, &tunables, batch)
+    }
+}
+
+/// Refuses every sink but the one that stores.
+///
+/// # Errors
+/// [`StrategyError::Sink`].
+pub fn only_store(strategy: &'static str, sink: &dyn Sink) -> Result<(), StrategyError> {
+    if sink.name() == Store.name() {
+        Ok(())
+    } else {
+        Err(StrategyError::Sink { strategy, sink: sink.name() })
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::{Coding, Inlined, Params, Strategy, TunableError, batch_offsets, batch_output, widest_coding};
 use crate::emulator::{self, Checks};
+use crate::sink::{Sink, Store};
 use ecf8_core::corpus::{self, Tier, corpus};
 use ecf8_core::{Encoded, Scheme, scheme};
 use rayon::prelude::*;
@@ -117,6 +118,9 @@ fn listing(failures: &[ProofFailure], count: usize) -> String {
     text
 }
 
+/// Makes a sink for tensors with these bytes.
+pub type MakeSink<'s> = dyn for<'b> Fn(&[&'b [u8]]) -> Box<dyn Sink + 's> + Sync + 's;
+
 /// A tensor of the corpus under a scheme.
 struct Tensor<'a> {
     case: &'a corpus::Case,
@@ -153,6 +157,20 @@ pub fn prove(
     tier: Tier,
     progress: &(dyn Fn(ProofProgress) + Sync),
 ) -> Result<Proof, Disproof> {
+    prove_into(strategy, &|_| Box::new(Store), tier, progress)
+}
+
+/// The same for kernels that end in a sink, which is made for the tensors of a launch, given their bytes. The result must be what the
+/// sink makes of them.
+///
+/// # Errors
+/// As [`prove`].
+pub fn prove_into(
+    strategy: &dyn Strategy,
+    sink: &MakeSink<'_>,
+    tier: Tier,
+    progress: &(dyn Fn(ProofProgress) + Sync),
+) -> Result<Proof, Disproof> {
     let name = strategy.name();
     let schemes = schemes_of(strategy)?;
     let variants = strategy.variants();
@@ -177,7 +195,7 @@ pub fn prove(
     let mut failures: Vec<ProofFailure> = runs
         .par_iter()
         .filter_map(|run| {
-            let failure = decode(strategy, run).err().map(|what| ProofFailure {
+            let failure = decode(strategy, sink, run).err().map(|what| ProofFailure {
                 scheme: run.scheme(),
                 case: run.case(),
                 variant: run.variant.clone(),
@@ -194,7 +212,7 @@ pub fn prove(
     }
     Ok(Proof {
         variants: variants.len(),
-        tensors: cases.len(),
+        tensors: cases.iter().filter(|case| schemes.iter().any(|scheme| case.suits(*scheme))).count(),
         runs: runs.len(),
         bytes: runs.iter().flat_map(|run| &run.tensors).map(|tensor| tensor.case.bytes.len() as u64).sum(),
     })
@@ -232,11 +250,14 @@ fn encode<'a>(scheme: &'static dyn Scheme, case: &'a corpus::Case) -> Result<Ten
     difference(&decoded, &case.bytes).map_or(Ok(Tensor { case, encoded }), |what| Err(failed(what)))
 }
 
-fn decode(strategy: &dyn Strategy, run: &Run<'_>) -> Result<(), String> {
+fn decode(strategy: &dyn Strategy, sink: &MakeSink<'_>, run: &Run<'_>) -> Result<(), String> {
     let batch: Vec<&Encoded<'_>> = run.tensors.iter().map(|tensor| &tensor.encoded).collect();
     let Some(coding) = widest_coding(&batch) else { return Ok(()) };
-    let kernel = strategy.kernel(run.variant, &coding).map_err(|error| format!("kernel: {error}"))?;
-    let launch = strategy.launch(run.variant, &batch).map_err(|error| format!("launch: {error}"))?;
+    let sink = sink(&run.tensors.iter().map(|tensor| &tensor.case.bytes[..]).collect::<Vec<_>>());
+    let kernel = strategy.kernel_into(run.variant, &coding, &*sink);
+    let kernel = kernel.map_err(|error| format!("kernel: {error}"))?;
+    let launch = strategy.launch_into(run.variant, &batch, &*sink);
+    let launch = launch.map_err(|error| format!("launch: {error}"))?;
     // What the launch says that it writes is what the emulator looks at, so it may not promise less.
     let output = batch_output(&batch).map_err(|error| format!("launch: {error}"))?;
     if launch.outputs != [output.clone()] {
@@ -244,8 +265,8 @@ fn decode(strategy: &dyn Strategy, run: &Run<'_>) -> Result<(), String> {
     }
     let outputs = emulator::run(&kernel, &launch, Checks::Full).map_err(|error| error.to_string())?;
     let decoded = outputs.first().map_or(&[][..], Vec::as_slice);
-    for (tensor, start) in run.tensors.iter().zip(batch_offsets(&batch)) {
-        let bytes = &tensor.case.bytes;
+    for ((index, tensor), start) in run.tensors.iter().enumerate().zip(batch_offsets(&batch)) {
+        let bytes = &sink.expected(index, &tensor.case.bytes);
         let start = usize::try_from(start).unwrap_or(usize::MAX);
         let found = decoded.get(start..).unwrap_or_default();
         let found = &found[..bytes.len().min(found.len())];
@@ -274,6 +295,7 @@ fn difference(decoded: &[u8], wanted: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::ir::{Kernel, StmtKind};
+    use crate::sink::XorBase;
     use crate::strategy::{Gather, Launch, Requirement, StrategyError, TunableSpec, strategies, strategy};
 
     /// The paper's strategy in its default variant, and what is wrong with it.
@@ -328,8 +350,13 @@ mod tests {
             if *self == Self::WithoutVariants { Vec::new() } else { vec![self.params(&[]).unwrap()] }
         }
 
-        fn kernel(&self, params: &Params, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
-            let mut kernel = right().kernel(params, coding)?;
+        fn kernel_into(
+            &self,
+            params: &Params,
+            coding: &Coding<'_>,
+            sink: &dyn Sink,
+        ) -> Result<Kernel, StrategyError> {
+            let mut kernel = right().kernel_into(params, coding, sink)?;
             if *self == Self::Races {
                 kernel.body.retain(|stmt| stmt.kind != StmtKind::Barrier);
             }
@@ -392,9 +419,38 @@ mod tests {
             }
             runs.par_iter().for_each(|run| {
                 let what = || format!("{} {} on {}", strategy.name(), run.variant, run.case());
-                decode(strategy, run).unwrap_or_else(|error| panic!("{}: {error}", what()));
+                decode(strategy, &|_| Box::new(Store), run)
+                    .unwrap_or_else(|error| panic!("{}: {error}", what()));
             });
         }
+    }
+
+    #[test]
+    fn a_kernel_that_ends_in_a_base_gives_the_weights_and_not_what_they_differ_in() {
+        let noise = ecf8_core::synthetic::noise(5, 1 << 20);
+        let xor: &MakeSink<'_> = &|tensors| {
+            let base = |bytes: &&[u8]| &noise[bytes.len() % 7..][..bytes.len()];
+            Box::new(XorBase::new(tensors.iter().map(base).collect()))
+        };
+        let is_short = |run: &Run<'_>| run.tensors.iter().all(|tensor| tensor.case.bytes.len() < 100_000);
+        for name in ["lanes-quad", "lanes-triple", "lanes-pair", "lanes-byte"] {
+            let strategy = strategy(name).unwrap();
+            let scheme = scheme(strategy.schemes()[0]).unwrap();
+            let cases: Vec<_> = corpus(Tier::Quick).into_iter().filter(|case| case.suits(scheme)).collect();
+            let tensors: Vec<Tensor<'_>> = cases.iter().map(|case| encode(scheme, case).unwrap()).collect();
+            let variants = vec![strategy.params(&[]).unwrap()];
+            let one = |tensor| Run { tensors: vec![tensor], variant: &variants[0] };
+            let mut runs: Vec<Run<'_>> = tensors.iter().map(one).collect();
+            runs.extend(batches(strategy, &tensors, &variants));
+            runs.retain(is_short);
+            assert!(runs.len() > 50);
+            runs.par_iter().for_each(|run| {
+                decode(strategy, xor, run)
+                    .unwrap_or_else(|error| panic!("{name} on {}: {error}", run.case()));
+            });
+        }
+        let refused = prove_into(&Cascade::Right, xor, Tier::Quick, &|_| {}).unwrap_err().to_string();
+        assert!(refused.contains("has no sink xor_base"), "{refused}");
     }
 
     #[test]
@@ -425,7 +481,8 @@ mod tests {
         zeros.bytes = vec![0; 5001];
         let tensors = [&first, &zeros].map(|case| Tensor { case, encoded: encoded(case) });
         let variant = strategy.params(&[]).unwrap();
-        decode(&strategy, &Run { tensors: tensors.iter().collect(), variant: &variant }).err()
+        decode(&strategy, &|_| Box::new(Store), &Run { tensors: tensors.iter().collect(), variant: &variant })
+            .err()
     }
 
     #[test]

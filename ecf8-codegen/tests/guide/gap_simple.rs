@@ -6,8 +6,9 @@ use ecf8_codegen::lang::{
     lane_idx, shared, shuffle_up, table, thread_idx, warp_idx,
 };
 use ecf8_codegen::launch::{ALIGNMENT, Arg, Gather, Launch};
+use ecf8_codegen::sink::Sink;
 use ecf8_codegen::strategy::{
-    Coding, DecodeStrategy, StrategyError, Tunables, batch_output, checked_grid, only,
+    Coding, DecodeStrategy, StrategyError, Tunables, batch_output, checked_grid, only, only_store,
 };
 use ecf8_core::layout::exponent_gap::{self, ENCODED, MAX_LEN, PACKED};
 use ecf8_core::{Codebook, Encoded};
@@ -184,7 +185,8 @@ impl DecodeStrategy for GapSimpleStrategy {
         &["exponent-gap"]
     }
 
-    fn kernel(&self, t: &GapSimple, coding: &Coding<'_>) -> Result<Kernel, StrategyError> {
+    fn kernel(&self, t: &GapSimple, coding: &Coding<'_>, sink: &dyn Sink) -> Result<Kernel, StrategyError> {
+        only_store(self.name(), sink)?;
         Ok(gap_simple(t, &Canonical::new(coding.codebook))?)
     }
 

@@ -173,6 +173,8 @@ impl Verify {
             tally.bytes += tensor.original_bytes();
             bars.advance(tensor.original_bytes());
         }
+        // Of what a later version wrote, only that it is intact could be told.
+        model.files.iter().try_for_each(CompressedFile::require_known)?;
         bars.finish();
         if let Some(original) = &self.against {
             container::verify_against(&model, original, &bars)?;

@@ -3,7 +3,7 @@
 use super::ModelError;
 use super::layers::{layer_of, natural};
 use ecf8_core::Progress;
-use ecf8_core::container::{self, CompressedFile, CompressedTensor};
+use ecf8_core::container::{self, CompressedFile, CompressedTensor, UnknownTensor};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -106,6 +106,11 @@ impl Model {
     #[must_use]
     pub fn tensors(&self) -> &[Tensor] {
         &self.tensors
+    }
+
+    /// Compressed tensors that this version cannot read, which are left out.
+    pub fn unknown(&self) -> impl Iterator<Item = &UnknownTensor> {
+        self.container.files.iter().flat_map(CompressedFile::unknown)
     }
 
     /// Its layers, in the order in which they are walked.

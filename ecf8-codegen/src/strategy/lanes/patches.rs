@@ -4,7 +4,8 @@ use super::jobs::{Job, vectors_per_chunk};
 use super::join::Join;
 use super::tail::Tail;
 use super::units::VECTOR;
-use crate::lang::{Global, GlobalMut, V, WARP, device, lane_idx, select, sync_warp};
+use crate::lang::{Global, V, WARP, device, lane_idx, select, sync_warp};
+use crate::sink::OpenSink;
 use ecf8_core::element::SLOTS;
 
 /// Bits of a patch that are bytes; the bits above say which two elements of the chunk they are for.
@@ -18,7 +19,7 @@ pub(in super::super) fn put_right(
     tail: &Tail,
     job: &Job,
     chunk: V<u32>,
-    output: GlobalMut<u8>,
+    sink: &dyn OpenSink,
 ) {
     // What is overwritten has been written by then.
     sync_warp();
@@ -28,14 +29,14 @@ pub(in super::super) fn put_right(
             (chunk as u64) * ((vectors_per_chunk(job) * VECTOR) as u64) + ((patch >> BYTES) * 2) as u64;
         if join.bytes() == 1 {
             let place = job.output * (VECTOR as u64) + element;
-            output[place] = patch as u8;
+            sink.byte(place, patch as u8);
             if element + 1 < job.elements {
-                output[place + 1] = (patch >> 8) as u8;
+                sink.byte(place + 1, (patch >> 8) as u8);
             }
         } else {
-            put_number(join, model, job, element, patch & 0xff, output);
+            put_number(join, model, job, element, patch & 0xff, sink);
             if element + 1 < job.elements {
-                put_number(join, model, job, element + 1, (patch >> 8) & 0xff, output);
+                put_number(join, model, job, element + 1, (patch >> 8) & 0xff, sink);
             }
         }
     }
@@ -43,7 +44,7 @@ pub(in super::super) fn put_right(
 
 /// Writes what a coded byte contributes to the number in a slot.
 #[device]
-fn put_number(join: Join, model: Global<u32>, job: &Job, slot: V<u64>, coded: V<u32>, output: GlobalMut<u8>) {
+fn put_number(join: Join, model: Global<u32>, job: &Job, slot: V<u64>, coded: V<u32>, sink: &dyn OpenSink) {
     let bytes = join.bytes();
     let first = job.output * (VECTOR as u64);
     let number = number_in(bytes, slot, job.elements);
@@ -58,10 +59,11 @@ fn put_number(join: Join, model: Global<u32>, job: &Job, slot: V<u64>, coded: V<
             let mantissa = (plane[four + (place as u64)] as u32) & 0x7f;
             let sign = (plane[four + (((place + 1) & 3) as u64)] as u32) & 0x80;
             let half = first / 2 + number * ((bytes / 2) as u64) + ((bytes / 2 - 1) as u64);
-            output.view::<u16>()[half] = ((sign << 8) | (coded << 7) | mantissa) as u16;
+            sink.half(half, ((sign << 8) | (coded << 7) | mantissa) as u16);
         }
         Join::Planes { coded: plane, .. } => {
-            output[first + number * (bytes as u64) + ((bytes - 1 - plane) as u64)] = coded as u8;
+            let place = first + number * (bytes as u64) + ((bytes - 1 - plane) as u64);
+            sink.byte(place, coded as u8);
         }
         Join::Whole | Join::Nibbles => (),
     }

@@ -502,7 +502,7 @@ fn who_aims_at_speed_gets_more_chunks_and_who_aims_at_size_fewer() {
     assert_eq!(chosen(8 << 20), [512, 1024, 4096]);
     assert_eq!(chosen((8 << 20) - 1), [512, 512, 2048]);
     assert_eq!(chosen((4 << 20) - 1), [512, 512, 512]);
-    assert_eq!(elements_per_lane::<Triple>(1 << 30, Aim::Size), 3072);
+    assert_eq!(elements_per_lane::<Triple>(Numbers::e4m3(&[]).split.element, 1 << 30, Aim::Size), 3072);
 
     // The same bytes come back whatever the aim, and the parameter says what it was.
     let data = data(8 << 20, 1);
