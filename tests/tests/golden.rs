@@ -91,7 +91,8 @@ fn of_other_types(strategy: &dyn Strategy, codebook: &Codebook, which: Which) ->
     let mut sources = Vec::new();
     for (dtype, reviewed) in TYPES {
         let element = element(dtype).unwrap();
-        let variants = if which == Which::All && dtype == "BF16" { strategy.variants() } else { vec![default.clone()] };
+        let variants =
+            if which == Which::All && dtype == "BF16" { strategy.variants() } else { vec![default.clone()] };
         let is_wanted = which == Which::All || reviewed.contains(&strategy.name());
         for params in variants.iter().filter(|_| is_wanted && scheme.takes(element)) {
             let split = Split::usual(element);

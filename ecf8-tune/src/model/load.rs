@@ -118,7 +118,9 @@ impl Model {
         self.check_unchanged()?;
         loaded.target.settle()?;
         loaded.notes.extend(loaded.target.slow_uploads());
-        loaded.notes.extend(self.unknown().map(|one| format!("tensor `{}` is left out: {}", one.name, one.why)));
+        loaded
+            .notes
+            .extend(self.unknown().map(|one| format!("tensor `{}` is left out: {}", one.name, one.why)));
         Ok(loaded)
     }
 }
