@@ -50,3 +50,38 @@ pub fn only<'a>(batch: &[&'a Encoded<'a>]) -> Result<&'a Encoded<'a>, StrategyEr
         _ => Err(StrategyError::OneByOne { tensors: batch.len() }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::launch::Gather;
+    use crate::strategy::strategies;
+    use ecf8_core::element::Numbers;
+    use ecf8_core::{Encoded, scheme};
+
+    #[test]
+    fn parts_of_several_tensors_are_given_to_their_launch_as_they_lie_in_the_file() {
+        let bytes: Vec<u8> = (0..9000_u32).map(|i| ((i * i) >> 3).to_le_bytes()[0]).collect();
+        for strategy in strategies() {
+            let scheme = scheme(strategy.schemes()[0]).unwrap();
+            let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&bytes)));
+            let encode = |count| scheme.encode(Numbers::e4m3(&bytes[..count]), &codebook).unwrap();
+            let tensors = [9000, 5001, 7000].map(encode);
+            let batch: Vec<&Encoded<'_>> = tensors.iter().collect();
+            let launch = strategy.launch(&strategy.params(&[]).unwrap(), &batch).unwrap();
+            let is_there = |part: &[u8]| {
+                let mut pieces = launch.inputs().flat_map(Gather::pieces);
+                pieces.any(|(_, piece)| piece.as_ptr_range() == part.as_ptr_range())
+            };
+            for part in tensors.iter().flat_map(|encoded| &encoded.parts) {
+                // Those are made anew for the threads of the variant.
+                let is_made = ["gaps", "output_positions"].contains(&part.name);
+                assert!(
+                    is_made || part.bytes.is_empty() || is_there(&part.bytes),
+                    "{} {}",
+                    strategy.name(),
+                    part.name
+                );
+            }
+        }
+    }
+}

@@ -164,33 +164,25 @@ impl CudaDevice {
     }
 
     /// The same for a target that is shared: as for a kernel's arguments, Rust's borrow says nothing about its bytes.
-    pub(super) fn transfer(&self, transfer: &Transfer<'_>) -> Result<(), DeviceError> {
-        const DOING: &str = "copying on the GPU";
-        let (target, source, bytes) = self.ends(transfer)?;
-        if bytes == 0 {
-            return Ok(());
-        }
-        self.bind(DOING)?;
-        // SAFETY: `bytes` bytes are at either address, in buffers that are borrowed, and the context of the stream is
-        // current.
-        let copied = unsafe { result::memcpy_dtod_async(target, source, bytes, self.stream.cu_stream()) };
-        copied.map_err(|error| self.fail("copying on it", error))
-    }
-
-    /// Where a copy goes to and comes from, and how long it is.
-    pub(super) fn ends(
-        &self,
-        transfer: &Transfer<'_>,
-    ) -> Result<(CUdeviceptr, CUdeviceptr, usize), DeviceError> {
+    ///
+    /// # Errors
+    /// As [`CudaDevice::copy_part`].
+    pub fn transfer(&self, transfer: &Transfer<'_>) -> Result<(), DeviceError> {
         const DOING: &str = "copying on the GPU";
         let Transfer { source, part, target, start } = transfer;
         self.own("a buffer", source.ordinal)?;
         self.own("a buffer", target.ordinal)?;
         fits(DOING, part.end, source.length)?;
-        let end = start.saturating_add(part.len());
-        fits(DOING, end, target.length)?;
+        fits(DOING, start.saturating_add(part.len()), target.length)?;
+        if part.is_empty() {
+            return Ok(());
+        }
         let from = source.address(&self.stream) + part.start as u64;
-        Ok((target.address(&self.stream) + *start as u64, from, part.len()))
+        let to = target.address(&self.stream) + *start as u64;
+        self.bind(DOING)?;
+        // SAFETY: the bytes at either address are in buffers that are borrowed, and the context of the stream is current.
+        let copied = unsafe { result::memcpy_dtod_async(to, from, part.len(), self.stream.cu_stream()) };
+        copied.map_err(|error| self.fail("copying on it", error))
     }
 
     /// Makes this GPU's context the calling thread's, as the driver wants before calls that cudarc leaves bare.

@@ -6,7 +6,6 @@ use std::fmt;
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaGraph, DriverError, result};
 
-use super::buffer::Transfer;
 use super::{Arg, CudaDevice, DeviceError, Function, driver};
 
 /// One launch, as [`CudaDevice::launch`] takes it.
@@ -24,15 +23,6 @@ pub struct Launch<'a> {
     pub args: &'a [Arg<'a>],
 }
 
-/// A piece of work that can be recorded.
-#[derive(Clone, Debug)]
-pub enum Task<'a> {
-    /// A launch.
-    Launch(Launch<'a>),
-    /// A copy within the GPU's memory.
-    Copy(Transfer<'a>),
-}
-
 /// A graph in the driver's hands, and what it would not outlive but for the buffers. They are the business of who replays it.
 pub(super) struct Graph {
     device: CudaDevice,
@@ -46,11 +36,8 @@ pub(super) struct Graph {
 unsafe impl Send for Graph {}
 
 impl CudaDevice {
-    /// Records work without doing any.
-    pub(super) fn capture<'a>(
-        &self,
-        work: impl Iterator<Item = Task<'a>> + Clone,
-    ) -> Result<Graph, DeviceError> {
+    /// Records launches without making any.
+    pub(super) fn capture(&self, launches: &[Launch<'_>]) -> Result<Graph, DeviceError> {
         const DOING: &str = "recording a graph";
         if let Some(function) = driver::missing_for_graphs() {
             return Err(DeviceError::DriverTooOld { function });
@@ -62,7 +49,7 @@ impl CudaDevice {
         let recorder = self.on(stream.clone());
         // Relaxed, since a kernel's first launch may load it, which allocates memory.
         stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED).map_err(fail)?;
-        let recorded = work.clone().try_for_each(|task| recorder.perform(&task));
+        let recorded = launches.iter().try_for_each(|launch| recorder.run(launch));
         // Ended even if a launch was refused, since a stream must not go while it is captured.
         let ended = stream.end_capture(CUgraphInstantiate_flags(0));
         recorded?;
@@ -75,10 +62,7 @@ impl CudaDevice {
         // SAFETY: the graph and the stream are live and of the current context.
         let uploaded = unsafe { result::graph::upload(graph.cu_graph_exec(), self.stream.cu_stream()) };
         uploaded.map_err(fail)?;
-        let functions = work.filter_map(|task| match task {
-            Task::Launch(launch) => Some(launch.function.clone()),
-            Task::Copy(_) => None,
-        });
+        let functions = launches.iter().map(|launch| launch.function.clone());
         Ok(Graph { device: self.clone(), graph, _functions: functions.collect() })
     }
 
@@ -89,17 +73,6 @@ impl CudaDevice {
     pub fn run(&self, launch: &Launch<'_>) -> Result<(), DeviceError> {
         let Launch { function, grid, threads, dynamic_shared, args } = *launch;
         self.launch(function, grid, threads, dynamic_shared, args)
-    }
-
-    /// Does one piece of work.
-    ///
-    /// # Errors
-    /// As [`CudaDevice::launch`] and [`CudaDevice::copy_part`].
-    pub fn perform(&self, task: &Task<'_>) -> Result<(), DeviceError> {
-        match task {
-            Task::Launch(launch) => self.run(launch),
-            Task::Copy(transfer) => self.transfer(transfer),
-        }
     }
 }
 
@@ -148,7 +121,7 @@ impl CudaDevice {
     /// As [`CudaDevice::launch`] if one of them is wrong, or if the GPU has failed. That the driver makes no graph is no
     /// error.
     pub fn record<'a>(&self, launches: Vec<Launch<'a>>) -> Result<Recording<'a>, DeviceError> {
-        let graph = match self.capture(launches.iter().copied().map(Task::Launch)) {
+        let graph = match self.capture(&launches) {
             Err(error) if is_no_graph(&error) => Err(error),
             captured => Ok(captured?),
         };

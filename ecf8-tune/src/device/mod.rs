@@ -29,7 +29,7 @@ mod upload;
 pub use buffer::{DeviceBuffer, Transfer};
 pub use cuda_device::CudaDevice;
 pub use error::DeviceError;
-pub use graph::{Launch, Recording, Task};
+pub use graph::{Launch, Recording};
 pub use info::{DeviceInfo, devices};
 pub use kernel::{Arg, Function, FunctionNeeds};
 pub use occupancy::{Occupancy, SmLimits, occupancy};

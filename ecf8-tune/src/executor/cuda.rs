@@ -185,7 +185,7 @@ impl Target for CudaExecutor {
     fn copy(&mut self, transfer: &Transfer<'_, DeviceBuffer>) -> Result<(), ExecutorError> {
         let Transfer { from, part, into, start } = transfer;
         let copy = device::Transfer { source: from, part: part.clone(), target: into, start: *start };
-        Ok(self.device.perform(&device::Task::Copy(copy))?)
+        Ok(self.device.transfer(&copy)?)
     }
 
     fn fill(&mut self, buffer: &mut DeviceBuffer, value: u8) -> Result<(), ExecutorError> {
@@ -206,9 +206,8 @@ impl Target for CudaExecutor {
             .enumerate()
             .map(|(at, dispatch)| arguments(dispatch).map_err(|source| Undone { at: Some(at), source }));
         let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
-        let tasks =
-            work.iter().zip(&prepared).map(|(dispatch, args)| device::Task::Launch(one(dispatch, args)));
-        let done = self.device.repeat(&tasks.collect::<Vec<_>>(), replay);
+        let launches = work.iter().zip(&prepared).map(|(dispatch, args)| one(dispatch, args));
+        let done = self.device.repeat(&launches.collect::<Vec<_>>(), replay);
         self.note(replay.one_by_one());
         done.map_err(|device::Undone { at, source }| Undone { at, source: source.into() })
     }

@@ -4,7 +4,7 @@ use super::fake::{cubin, run, run_without_graphs};
 use super::graph::count;
 use super::*;
 
-/// `b = a ^ 5`, then `b` copied to `c`.
+/// `b = a ^ 5`, then `c = b`.
 struct Made {
     device: CudaDevice,
     kernel: Function,
@@ -21,13 +21,23 @@ impl Made {
         Self { device, kernel, a, b, c }
     }
 
-    /// Does it once, the copy going to `into` or else to `c`.
+    /// Does it once, the second launch writing to `into` or else to `c`.
     fn repeat(&self, key: u32, into: Option<&DeviceBuffer>, replay: &mut Replay) -> Result<(), Undone> {
-        let args = [Arg::Buffer(&self.a), Arg::Buffer(&self.b), Arg::U64(4), Arg::U32(key)];
-        let launch = Launch { function: &self.kernel, grid: 1, threads: 32, dynamic_shared: 0, args: &args };
-        let target = into.unwrap_or(&self.c);
-        let copy = Transfer { source: &self.b, part: 0..4, target, start: 0 };
-        self.device.repeat(&[Task::Launch(launch), Task::Copy(copy)], replay)
+        self.repeat_with(key, into.unwrap_or(&self.c), 32, replay)
+    }
+
+    /// The same with so many threads in the second launch.
+    fn repeat_with(
+        &self,
+        key: u32,
+        into: &DeviceBuffer,
+        threads: u32,
+        replay: &mut Replay,
+    ) -> Result<(), Undone> {
+        let first = [Arg::Buffer(&self.a), Arg::Buffer(&self.b), Arg::U64(4), Arg::U32(key)];
+        let second = [Arg::Buffer(&self.b), Arg::Buffer(into), Arg::U64(4), Arg::U32(0)];
+        let launch = Launch { function: &self.kernel, grid: 1, threads: 32, dynamic_shared: 0, args: &first };
+        self.device.repeat(&[launch, Launch { args: &second, threads, ..launch }], replay)
     }
 
     fn bytes(&self, buffer: &DeviceBuffer) -> [u8; 4] {
@@ -37,9 +47,9 @@ impl Made {
     }
 }
 
-/// Kernels and copies that ran, replays, and calls outside of graphs.
-fn counts() -> [i32; 4] {
-    ["fake_kernels", "fake_copies", "fake_replays", "fake_calls"].map(count)
+/// Kernels that ran, replays, and calls outside of graphs.
+fn counts() -> [i32; 3] {
+    ["fake_kernels", "fake_replays", "fake_calls"].map(count)
 }
 
 #[test]
@@ -52,26 +62,27 @@ fn what_is_asked_for_again_is_replayed_and_what_is_different_is_not() {
     let made = Made::new();
     let mut replay = Replay::default();
     made.repeat(5, None, &mut replay).unwrap();
-    assert_eq!((made.bytes(&made.c), counts()), ([13; 4], [1, 1, 0, 2]), "once is not again");
+    assert_eq!((made.bytes(&made.c), counts()), ([13; 4], [2, 0, 2]), "once is not again");
     for times in 1..=3 {
         made.repeat(5, None, &mut replay).unwrap();
-        assert_eq!(counts(), [1 + times, 1 + times, times, 2]);
+        assert_eq!(counts(), [2 + 2 * times, times, 2]);
     }
     assert_eq!((count("fake_graphs"), count("fake_streams")), (2, 1));
 
     // Other arguments, then another place: each is done for what it is, and only then replayed.
     made.repeat(6, None, &mut replay).unwrap();
-    assert_eq!((made.bytes(&made.c), counts(), count("fake_graphs")), ([14; 4], [5, 5, 3, 4], 0));
+    assert_eq!((made.bytes(&made.c), counts(), count("fake_graphs")), ([14; 4], [10, 3, 4], 0));
     let other = made.device.upload(&[1; 6]).unwrap();
     made.repeat(6, Some(&other), &mut replay).unwrap();
-    assert_eq!((made.bytes(&other), counts()), ([14; 4], [6, 6, 3, 6]));
+    assert_eq!((made.bytes(&other), counts()), ([14; 4], [12, 3, 6]));
     made.repeat(6, Some(&other), &mut replay).unwrap();
-    assert_eq!(counts(), [7, 7, 4, 6]);
+    assert_eq!(counts(), [14, 4, 6]);
 
-    // A single piece of work is never a graph.
-    let copy = || Task::Copy(Transfer { source: &made.a, part: 0..4, target: &made.c, start: 0 });
+    // A single launch is never a graph.
+    let args = [Arg::Buffer(&made.a), Arg::Buffer(&made.c), Arg::U64(4), Arg::U32(0)];
+    let launch = Launch { function: &made.kernel, grid: 1, threads: 32, dynamic_shared: 0, args: &args };
     for _ in 0..3 {
-        made.device.repeat(&[copy()], &mut replay).unwrap();
+        made.device.repeat(&[launch], &mut replay).unwrap();
     }
     assert_eq!((made.bytes(&made.c), count("fake_replays")), ([8; 4], 4));
     assert_eq!((count("fake_graphs"), count("fake_streams")), (0, 0));
@@ -83,9 +94,9 @@ fn what_is_asked_for_again_is_replayed_and_what_is_different_is_not() {
 }
 
 #[test]
-fn where_there_are_no_graphs_it_is_done_piece_by_piece_and_told_why() {
+fn where_there_are_no_graphs_launches_are_made_one_by_one_and_it_is_told_why() {
     const TEST: &str =
-        "device::tests::replay::where_there_are_no_graphs_it_is_done_piece_by_piece_and_told_why";
+        "device::tests::replay::where_there_are_no_graphs_launches_are_made_one_by_one_and_it_is_told_why";
     if !is_child() {
         ["no capture", "lost capture", "no instance"].iter().for_each(|trouble| run(TEST, trouble));
         return run_without_graphs(TEST);
@@ -94,7 +105,7 @@ fn where_there_are_no_graphs_it_is_done_piece_by_piece_and_told_why() {
     let mut replay = Replay::default();
     for times in 1..=3 {
         made.repeat(5, None, &mut replay).unwrap();
-        assert_eq!((made.bytes(&made.c), counts()), ([13; 4], [times, times, 0, 2 * times]));
+        assert_eq!((made.bytes(&made.c), counts()), ([13; 4], [2 * times, 0, 2 * times]));
         assert_eq!(replay.one_by_one().is_some(), times > 1);
     }
 }
@@ -109,11 +120,11 @@ fn what_is_wrong_is_found_at_its_place_and_after_a_fault_it_is_not_known_where()
     let made = Made::new();
     let mut replay = Replay::default();
     if trouble().is_empty() {
-        let short = made.device.upload(&[0; 2]).unwrap();
         for _ in 0..2 {
-            let undone = made.repeat(5, Some(&short), &mut replay).unwrap_err();
-            let is_size = matches!(undone.source, DeviceError::SizeMismatch { given: 4, room: 2, .. });
-            assert!(is_size && undone.at == Some(1), "{undone:?}");
+            // The first time it is found when it is launched.
+            let undone = made.repeat_with(5, &made.c, 513, &mut replay).unwrap_err();
+            let is_limit = matches!(undone.source, DeviceError::LaunchLimit { asked: 513, .. });
+            assert!(is_limit && undone.at.is_none_or(|at| at == 1), "{undone:?}");
         }
         return;
     }
