@@ -235,7 +235,10 @@ fn piped_output_has_no_colours_and_no_progress() {
     let lines: Vec<&str> = answer.lines().collect();
     // What it became, what was kept and why by dtype, and who can load it.
     assert!(lines.len() == 4 && lines[0].starts_with("quiet: "), "{answer:?}");
-    assert!(lines[1].starts_with("F32 scales: kept") || lines[2].starts_with("F32 scales: kept"), "{answer:?}");
+    assert!(
+        lines[1].starts_with("F32 scales: kept") || lines[2].starts_with("F32 scales: kept"),
+        "{answer:?}"
+    );
     let table = scratch.ecf8("inspect packed").answer();
     assert!(!table.contains('\u{1b}'));
     for word in [

@@ -39,8 +39,8 @@ fn other_types() -> Vec<SyntheticTensor> {
     for dtype in
         [Dtype::BF16, Dtype::F16, Dtype::F32, Dtype::F64, Dtype::F8_E5M2, Dtype::I8, Dtype::I16, Dtype::I64]
     {
-        for (count, sigma) in [(1000, 0.02), (1537, 40.0)] {
-            let values = alpha_stable(count, count as usize, 1.7, sigma);
+        for (count, numbers, sigma) in [(1000, 1000, 0.02), (1537, 1537, 40.0)] {
+            let values = alpha_stable(count, numbers, 1.7, sigma);
             let bytes = stored_as(&dtype.to_string(), &values).unwrap();
             tensors.push(SyntheticTensor::new(&format!("{dtype}.{count}"), dtype, &[count], bytes));
         }

@@ -207,8 +207,11 @@ impl Warp<'_> {
                 let outputs = look_up_turn(self.kind, self.join, &self.decoder, columns, &mut position);
                 let words: Vec<_> = (0..vectors(self.kind))
                     .map(|j| {
-                        let fields = assemble(self.kind, self.join, &outputs, j);
-                        self.join.numbers(&fields, &raw.words(at, j, left), self.job.least)
+                        self.join.numbers(
+                            &assemble(self.kind, self.join, &outputs, j),
+                            &raw.words(at, j, left),
+                            self.job.least,
+                        )
                     })
                     .collect();
                 raw.fetch(at, round, left);
@@ -259,8 +262,10 @@ impl Warp<'_> {
             if at * (VECTOR as u64) + (i as u64) < self.job.elements {
                 match bytes {
                     1 => {
-                        let place = (self.job.output + at) * (VECTOR as u64) + (i as u64);
-                        self.sink.byte(place, (words[i as usize / 4] >> (8 * (i % 4))) as u8);
+                        self.sink.byte(
+                            (self.job.output + at) * (VECTOR as u64) + (i as u64),
+                            (words[i as usize / 4] >> (8 * (i % 4))) as u8,
+                        );
                     }
                     2 => {
                         let place = self.job.output * 8 + at * (VECTOR as u64) + (i as u64);

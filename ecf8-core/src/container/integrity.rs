@@ -36,16 +36,29 @@ impl CompressedFile {
     }
 
     fn verify_own(&self, own: &Own, progress: &dyn Progress) -> Result<()> {
-        let table = self.data(own.checksums);
-        let (entries, last) = table.split_at(table.len() - 8);
-        self.expect("the table of checksums", read(last, 0), checksum(entries))?;
-        let header = &self.map[..int::index(self.header.data_start())];
-        self.expect("the header", read(table, 0), checksum(header))?;
+        self.verify_header(own)?;
         (0..own.checksums).into_par_iter().try_for_each(|index| {
             self.verify_stored(index)?;
             progress.advance(self.header.tensors[index].bytes());
             Ok(())
         })
+    }
+
+    /// Checks the header and the table of checksums.
+    fn verify_header(&self, own: &Own) -> Result<()> {
+        let table = self.data(own.checksums);
+        let (entries, last) = table.split_at(table.len() - 8);
+        self.expect("the table of checksums", read(last, 0), checksum(entries))?;
+        let header = &self.map[..int::index(self.header.data_start())];
+        self.expect("the header", read(table, 0), checksum(header))
+    }
+
+    /// Checks that what is unknown was written so, and is not damage.
+    pub(super) fn verify_unknown(&self) -> Result<()> {
+        match &self.form {
+            Form::Own(own) if !self.unknown.is_empty() => self.map.or_changed(self.verify_header(own)),
+            _ => Ok(()),
+        }
     }
 
     /// Checks one tensor of this file's own header against its checksum, or against those of the pieces that it lies in.

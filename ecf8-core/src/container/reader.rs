@@ -75,7 +75,9 @@ impl CompressedFile {
             stored.iter().enumerate().map(|(index, stored)| (stored.name.clone(), Place::Stored(index))),
         );
         by_name.extend(kept.iter().map(|index| (header.tensors[*index].name.clone(), Place::Kept(*index))));
-        Ok(Self { map, header, original, form, stored, unknown, codebooks, kept, by_name })
+        let opened = Self { map, header, original, form, stored, unknown, codebooks, kept, by_name };
+        opened.verify_unknown()?;
+        Ok(opened)
     }
 
     fn read(map: &MappedFile) -> Result<(Header, Validated)> {

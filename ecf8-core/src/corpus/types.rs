@@ -105,7 +105,7 @@ impl Cases {
 fn fp4(count: usize) -> Vec<u8> {
     let code = |value: f32| {
         let steps = [0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0];
-        let magnitude = steps.iter().filter(|step| value.abs() > **step).count() as u8;
+        let magnitude = steps.iter().map(|step| u8::from(value.abs() > *step)).sum::<u8>();
         magnitude | u8::from(value < 0.0) << 3
     };
     gaussian(33, 2 * count, 2.0).chunks_exact(2).map(|two| code(two[0]) | code(two[1]) << 4).collect()

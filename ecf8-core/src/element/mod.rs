@@ -47,7 +47,7 @@ pub struct Element {
 impl Element {
     /// Whole numbers of this many bytes.
     const fn integer(dtype: &'static str, bytes: usize) -> Self {
-        Self { dtype, bits: 8 * bytes as u32, bytes, shape: Shape::Bytes, float: None }
+        Self { dtype, bits: 8 * crate::symbols::narrow(bytes), bytes, shape: Shape::Bytes, float: None }
     }
 
     /// Floats of whole bytes.

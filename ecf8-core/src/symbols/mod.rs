@@ -144,7 +144,7 @@ impl SymbolKind {
     }
 }
 
-/// A number of elements in a symbol, of which there are a few.
+/// A number of elements in a symbol, or of bytes in a number, of which there are a few.
 #[expect(clippy::cast_possible_truncation, reason = "a few")]
 pub(crate) const fn narrow(elements: usize) -> u32 {
     elements as u32

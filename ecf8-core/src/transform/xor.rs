@@ -9,7 +9,7 @@ pub struct Xor;
 
 const NAME: &str = "xor";
 
-fn checked<'b>(bytes: usize, base: Option<&'b [u8]>) -> Result<&'b [u8], TransformError> {
+fn checked(bytes: usize, base: Option<&[u8]>) -> Result<&[u8], TransformError> {
     let base = base.ok_or(TransformError::NoBase { transform: NAME })?;
     let (own, other) = (bytes as u64, base.len() as u64);
     if own == other { Ok(base) } else { Err(TransformError::BaseLength { base: other, bytes: own }) }

@@ -10,7 +10,7 @@ pub(super) fn decode<T: Target>(
     params: &Params,
     encoded: &Encoded<'_>,
 ) -> Result<Vec<u8>, ExecutorError> {
-    let kernel = strategy.kernel(params, &Coding::of(&encoded))?;
+    let kernel = strategy.kernel(params, &Coding::of(encoded))?;
     let launch = strategy.launch(params, &[encoded])?;
     let mut bytes = vec![0; usize::try_from(launch.output_bytes()).unwrap_or(usize::MAX)];
     if launch.grid == 0 || bytes.is_empty() {

@@ -81,7 +81,7 @@ impl Limits {
         params: &Params,
         encoded: &Encoded<'_>,
     ) -> Result<(), ExecutorError> {
-        let kernel = strategy.kernel(params, &Coding::of(&encoded))?;
+        let kernel = strategy.kernel(params, &Coding::of(encoded))?;
         let launch = strategy.launch(params, &[encoded])?;
         Ok(self.check(&BlockNeeds::of(&kernel, None), &launch)?)
     }

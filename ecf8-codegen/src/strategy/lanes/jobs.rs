@@ -140,7 +140,7 @@ impl JobRecord {
             words.push(u64::from(self.least_exponent) * 0x0101_0101);
             words.extend(self.planes.iter().map(|plane| match plane {
                 PlaneRecord::Each(at) => at / u64::from(ACCESS),
-                PlaneRecord::Same(at) => at / u64::from(ACCESS) | CONSTANT,
+                PlaneRecord::Same(at) => (at / u64::from(ACCESS)) | CONSTANT,
             }));
             words.resize(job_words(join) as usize, 0);
         }

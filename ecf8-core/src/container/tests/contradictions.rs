@@ -83,7 +83,9 @@ fn a_tensor_written_in_an_unknown_way_leaves_all_others_readable() {
         }),
     ];
     for (expected, edit) in cases {
-        let file = CompressedFile::open(&edited(folder.path(), edit)).unwrap();
+        let damaged = CompressedFile::open(&edited(folder.path(), edit)).unwrap_err();
+        assert!(matches!(damaged, Error::Checksum { .. }), "what nobody wrote is damage: {damaged}");
+        let file = CompressedFile::open(&sealed(edited(folder.path(), edit))).unwrap();
         let [unknown] = file.unknown() else { panic!("{expected}: {:?}", file.unknown()) };
         assert!(unknown.name == "a.weight" && unknown.why.contains(expected), "{unknown:?}");
         assert_others_are_read(&file, &whole, "a.weight");

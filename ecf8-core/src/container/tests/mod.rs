@@ -15,6 +15,7 @@ mod verbatim;
 mod weights;
 
 use super::*;
+use crate::checksum::checksum;
 use crate::error::{Error, Result};
 use crate::layout::{Scheme, lanes::BYTE_LANES, schemes};
 use crate::synthetic::{SyntheticTensor, safetensors_bytes};
@@ -39,6 +40,22 @@ fn names_in(folder: &Path) -> Vec<String> {
 
 fn fp8(name: &str, shape: &[u64], bytes: Vec<u8>) -> SyntheticTensor {
     SyntheticTensor::new(name, Dtype::F8_E4M3, shape, bytes)
+}
+
+/// A container whose header was edited, with checksums of it.
+fn sealed(path: PathBuf) -> PathBuf {
+    let mut bytes = fs::read(&path).unwrap();
+    let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let json: serde_json::Value = serde_json::from_slice(&bytes[8..header]).unwrap();
+    let tensors = json.as_object().unwrap().keys().filter(|name| *name != "__metadata__").count();
+    let table = bytes.len() - 8 * (tensors + 1);
+    let sum = checksum(&bytes[..header]).to_le_bytes();
+    bytes[table..table + 8].copy_from_slice(&sum);
+    let last = bytes.len() - 8;
+    let sum = checksum(&bytes[table..last]).to_le_bytes();
+    bytes[last..].copy_from_slice(&sum);
+    fs::write(&path, bytes).unwrap();
+    path
 }
 
 /// Whether a container gives the same bytes as another for all tensors but one.

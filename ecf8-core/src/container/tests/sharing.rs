@@ -148,9 +148,8 @@ fn a_tensor_written_in_an_unknown_way_leaves_its_neighbours_in_the_pool_readable
     let folder = folder();
     compressed_with(folder.path(), &two_kinds(3, 9000), lanes(None));
     let whole = CompressedFile::open(&folder.path().join("out.safetensors")).unwrap();
-    let file =
-        CompressedFile::open(&edited(folder.path(), |_, l| l["tensors"][1]["params"]["fast"] = json!(1)));
-    let file = file.unwrap();
+    let edited = edited(folder.path(), |_, l| l["tensors"][1]["params"]["fast"] = json!(1));
+    let file = CompressedFile::open(&sealed(edited)).unwrap();
     let unknown = file.unknown().first().unwrap();
     assert!(unknown.why.contains("no parameter \"fast\"") && file.unknown().len() == 1, "{unknown:?}");
     assert_others_are_read(&file, &whole, &unknown.name);

@@ -151,7 +151,7 @@ impl Compile {
 
 /// The kernel, its source, and what a launch of it does.
 fn job(strategy: &dyn Strategy, params: Params, encoded: &Encoded<'_>, traced: bool) -> Result<Job, Failure> {
-    let kernel = strategy.kernel(&params, &Coding::of(&encoded)).map_err(Failure::request)?;
+    let kernel = strategy.kernel(&params, &Coding::of(encoded)).map_err(Failure::request)?;
     let launch = strategy.launch(&params, &[encoded]).map_err(Failure::request)?;
     let profile =
         if traced { Some(profile(&kernel, &launch, Some(SAMPLE)).map_err(Failure::data)?) } else { None };

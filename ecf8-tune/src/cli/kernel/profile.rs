@@ -100,7 +100,7 @@ impl ProfileCommand {
         let sample = (self.blocks > 0).then_some(self.blocks);
         let mut rows = Vec::new();
         for params in variants {
-            let kernel = strategy.kernel(&params, &Coding::of(&encoded)).map_err(Failure::request)?;
+            let kernel = strategy.kernel(&params, &Coding::of(encoded)).map_err(Failure::request)?;
             let launch = strategy.launch(&params, &[encoded]).map_err(Failure::request)?;
             let profile = profile(&kernel, &launch, sample).map_err(Failure::data)?;
             let predictions = predictions(&profile);
