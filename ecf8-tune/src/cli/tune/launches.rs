@@ -32,7 +32,7 @@ pub(super) type Decode<'a> = dyn FnMut(&CompressedTensor<'_>, u64) -> ecf8_core:
 
 /// All of a tensor is checked by its checksum; a beginning by what the emulator makes of it.
 pub(super) fn decode(tensor: &CompressedTensor<'_>, elements: u64) -> ecf8_core::Result<Vec<u8>> {
-    if elements == tensor.elements() {
+    if elements == tensor.encoded().elements {
         return tensor.decode();
     }
     let bytes = elements.saturating_mul(bytes_per_element(tensor));
@@ -93,5 +93,5 @@ pub(super) fn samples<'a>(
 }
 
 pub(super) fn bytes_per_element(tensor: &CompressedTensor<'_>) -> u64 {
-    tensor.original_bytes() / tensor.elements().max(1)
+    tensor.split().element.bytes as u64
 }

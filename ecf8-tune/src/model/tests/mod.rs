@@ -6,6 +6,7 @@ mod fake_gpu;
 mod large;
 mod limits;
 mod logged;
+mod mixed;
 mod records;
 mod small;
 
