@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    floats of 2 bytes, exponents coded
 // codewords  of at most 9 bits
-// hash       a55d61c63f8d3171
+// hash       0f36e38c5e6c0968
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -241,26 +241,26 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 lengths_3 = entry_7 + entry_8;
                 position += lengths_3;
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7362);
-                const u32 t_2 = raw_0;
-                const u32 t_3 = raw_1;
-                const u32 t_4 = raw_2;
-                const u32 t_5 = raw_3;
-                const u32 t_6 = outputs0 + least;
-                const u32 t_7 = outputs1 + least;
-                const u32 t_8 = outputs2 + least;
-                const u32 t_9 = outputs3 + least;
-                const u32 t_10 = ((t_6 << 7) & 0x7f807f80) | (t_2 & 0x807f807fu);
-                const u32 t_11 = ((t_6 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_2, t_2, 0x0321) & 0x807f807fu);
-                const u32 t_12 = ((t_7 << 7) & 0x7f807f80) | (t_3 & 0x807f807fu);
-                const u32 t_13 = ((t_7 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_3, t_3, 0x0321) & 0x807f807fu);
-                const u32 t_14 = ((t_8 << 7) & 0x7f807f80) | (t_4 & 0x807f807fu);
-                const u32 t_15 = ((t_8 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_4, t_4, 0x0321) & 0x807f807fu);
-                const u32 t_16 = ((t_9 << 7) & 0x7f807f80) | (t_5 & 0x807f807fu);
-                const u32 t_17 = ((t_9 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_5, t_5, 0x0321) & 0x807f807fu);
+                const u32 rest_6 = raw_0;
+                const u32 rest_7 = raw_1;
+                const u32 rest_8 = raw_2;
+                const u32 rest_9 = raw_3;
+                const u32 exponents = outputs0 + least;
+                const u32 exponents_1 = outputs1 + least;
+                const u32 exponents_2 = outputs2 + least;
+                const u32 exponents_3 = outputs3 + least;
+                const u32 first_3 = ((exponents << 7) & 0x7f807f80) | (rest_6 & 0x807f807fu);
+                const u32 turned = __byte_perm(rest_6, rest_6, 0x0321);
+                const u32 second = ((exponents >> 1) & 0x7f807f80) | (turned & 0x807f807fu);
+                const u32 first_4 = ((exponents_1 << 7) & 0x7f807f80) | (rest_7 & 0x807f807fu);
+                const u32 turned_1 = __byte_perm(rest_7, rest_7, 0x0321);
+                const u32 second_1 = ((exponents_1 >> 1) & 0x7f807f80) | (turned_1 & 0x807f807fu);
+                const u32 first_5 = ((exponents_2 << 7) & 0x7f807f80) | (rest_8 & 0x807f807fu);
+                const u32 turned_2 = __byte_perm(rest_8, rest_8, 0x0321);
+                const u32 second_2 = ((exponents_2 >> 1) & 0x7f807f80) | (turned_2 & 0x807f807fu);
+                const u32 first_6 = ((exponents_3 << 7) & 0x7f807f80) | (rest_9 & 0x807f807fu);
+                const u32 turned_3 = __byte_perm(rest_9, rest_9, 0x0321);
+                const u32 second_3 = ((exponents_3 >> 1) & 0x7f807f80) | (turned_3 & 0x807f807fu);
                 if (left > 64) {
                     const uint4 v = ((const uint4*)model)[t + (u32)(at_1 + 32) * t_1];
                     raw_0 = v.x;
@@ -270,75 +270,75 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 if (left > (i32)((u32)63 - (u32)(i32)(2 * (threadIdx.x & 31)))) {
                     const u64 lane_2 = output_1 - (threadIdx.x & 31);
-                    const u64 first_3 = lane_2 + at_1 * 2;
-                    ((uint4*)output)[first_3] = make_uint4(t_10, t_11, t_12, t_13);
-                    const u64 place_3 = first_3 + 32;
-                    ((uint4*)output)[place_3] = make_uint4(t_14, t_15, t_16, t_17);
+                    const u64 first_7 = lane_2 + at_1 * 2;
+                    ((uint4*)output)[first_7] = make_uint4(first_3, second, first_4, second_1);
+                    const u64 place_3 = first_7 + 32;
+                    ((uint4*)output)[place_3] = make_uint4(first_5, second_2, first_6, second_3);
                 } else {
                     const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16;
-                        ((u16*)output)[place_3] = (u16)t_10;
+                        ((u16*)output)[place_3] = (u16)first_3;
                     }
                     if (at_2 * 16 + 1 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 1;
-                        ((u16*)output)[place_3] = (u16)(t_10 >> 16);
+                        ((u16*)output)[place_3] = (u16)(first_3 >> 16);
                     }
                     if (at_2 * 16 + 2 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 2;
-                        ((u16*)output)[place_3] = (u16)t_11;
+                        ((u16*)output)[place_3] = (u16)second;
                     }
                     if (at_2 * 16 + 3 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 3;
-                        ((u16*)output)[place_3] = (u16)(t_11 >> 16);
+                        ((u16*)output)[place_3] = (u16)(second >> 16);
                     }
                     if (at_2 * 16 + 4 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 4;
-                        ((u16*)output)[place_3] = (u16)t_12;
+                        ((u16*)output)[place_3] = (u16)first_4;
                     }
                     if (at_2 * 16 + 5 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 5;
-                        ((u16*)output)[place_3] = (u16)(t_12 >> 16);
+                        ((u16*)output)[place_3] = (u16)(first_4 >> 16);
                     }
                     if (at_2 * 16 + 6 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 6;
-                        ((u16*)output)[place_3] = (u16)t_13;
+                        ((u16*)output)[place_3] = (u16)second_1;
                     }
                     if (at_2 * 16 + 7 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 7;
-                        ((u16*)output)[place_3] = (u16)(t_13 >> 16);
+                        ((u16*)output)[place_3] = (u16)(second_1 >> 16);
                     }
                     if (at_2 * 16 + 8 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 8;
-                        ((u16*)output)[place_3] = (u16)t_14;
+                        ((u16*)output)[place_3] = (u16)first_5;
                     }
                     if (at_2 * 16 + 9 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 9;
-                        ((u16*)output)[place_3] = (u16)(t_14 >> 16);
+                        ((u16*)output)[place_3] = (u16)(first_5 >> 16);
                     }
                     if (at_2 * 16 + 10 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 10;
-                        ((u16*)output)[place_3] = (u16)t_15;
+                        ((u16*)output)[place_3] = (u16)second_2;
                     }
                     if (at_2 * 16 + 11 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 11;
-                        ((u16*)output)[place_3] = (u16)(t_15 >> 16);
+                        ((u16*)output)[place_3] = (u16)(second_2 >> 16);
                     }
                     if (at_2 * 16 + 12 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 12;
-                        ((u16*)output)[place_3] = (u16)t_16;
+                        ((u16*)output)[place_3] = (u16)first_6;
                     }
                     if (at_2 * 16 + 13 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 13;
-                        ((u16*)output)[place_3] = (u16)(t_16 >> 16);
+                        ((u16*)output)[place_3] = (u16)(first_6 >> 16);
                     }
                     if (at_2 * 16 + 14 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 14;
-                        ((u16*)output)[place_3] = (u16)t_17;
+                        ((u16*)output)[place_3] = (u16)second_3;
                     }
                     if (at_2 * 16 + 15 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16 + 15;
-                        ((u16*)output)[place_3] = (u16)(t_17 >> 16);
+                        ((u16*)output)[place_3] = (u16)(second_3 >> 16);
                     }
                 }
             }

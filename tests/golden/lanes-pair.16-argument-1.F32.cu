@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    floats of 4 bytes, exponents coded
 // codewords  of at most 9 bits
-// hash       6ad1983f5b1ffdbb
+// hash       b1741cad789fb9f8
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -266,58 +266,58 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 lengths_3 = entry_7 + entry_8;
                 position += lengths_3;
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7362);
-                const u32 t_6 = raw_0;
-                const u32 t_7 = raw_1;
-                const u32 t_8 = raw_2;
-                const u32 t_9 = raw_3;
-                const u32 t_10 = raw_4;
-                const u32 t_11 = raw_5;
-                const u32 t_12 = raw_6;
-                const u32 t_13 = raw_7;
-                const u32 t_14 = raw_8;
-                const u32 t_15 = raw_9;
-                const u32 t_16 = raw_10;
-                const u32 t_17 = raw_11;
-                const u32 t_18 = outputs0 + least;
-                const u32 t_19 = outputs1 + least;
-                const u32 t_20 = outputs2 + least;
-                const u32 t_21 = outputs3 + least;
-                const u32 t_22 = ((t_18 << 7) & 0x7f807f80) | (t_6 & 0x807f807fu);
-                const u32 t_23 = ((t_18 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_6, t_6, 0x0321) & 0x807f807fu);
-                const u32 t_24 = __byte_perm(t_14, t_10, 0x5140);
-                const u32 t_25 = __byte_perm(t_14, t_10, 0x7362);
-                const u32 t_26 = __byte_perm(t_24, t_22, 0x5410);
-                const u32 t_27 = __byte_perm(t_24, t_22, 0x7632);
-                const u32 t_28 = __byte_perm(t_25, t_23, 0x5410);
-                const u32 t_29 = __byte_perm(t_25, t_23, 0x7632);
-                const u32 t_30 = ((t_19 << 7) & 0x7f807f80) | (t_7 & 0x807f807fu);
-                const u32 t_31 = ((t_19 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_7, t_7, 0x0321) & 0x807f807fu);
-                const u32 t_32 = __byte_perm(t_15, t_11, 0x5140);
-                const u32 t_33 = __byte_perm(t_15, t_11, 0x7362);
-                const u32 t_34 = __byte_perm(t_32, t_30, 0x5410);
-                const u32 t_35 = __byte_perm(t_32, t_30, 0x7632);
-                const u32 t_36 = __byte_perm(t_33, t_31, 0x5410);
-                const u32 t_37 = __byte_perm(t_33, t_31, 0x7632);
-                const u32 t_38 = ((t_20 << 7) & 0x7f807f80) | (t_8 & 0x807f807fu);
-                const u32 t_39 = ((t_20 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_8, t_8, 0x0321) & 0x807f807fu);
-                const u32 t_40 = __byte_perm(t_16, t_12, 0x5140);
-                const u32 t_41 = __byte_perm(t_16, t_12, 0x7362);
-                const u32 t_42 = __byte_perm(t_40, t_38, 0x5410);
-                const u32 t_43 = __byte_perm(t_40, t_38, 0x7632);
-                const u32 t_44 = __byte_perm(t_41, t_39, 0x5410);
-                const u32 t_45 = __byte_perm(t_41, t_39, 0x7632);
-                const u32 t_46 = ((t_21 << 7) & 0x7f807f80) | (t_9 & 0x807f807fu);
-                const u32 t_47 = ((t_21 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_9, t_9, 0x0321) & 0x807f807fu);
-                const u32 t_48 = __byte_perm(t_17, t_13, 0x5140);
-                const u32 t_49 = __byte_perm(t_17, t_13, 0x7362);
-                const u32 t_50 = __byte_perm(t_48, t_46, 0x5410);
-                const u32 t_51 = __byte_perm(t_48, t_46, 0x7632);
-                const u32 t_52 = __byte_perm(t_49, t_47, 0x5410);
-                const u32 t_53 = __byte_perm(t_49, t_47, 0x7632);
+                const u32 rest_6 = raw_0;
+                const u32 rest_7 = raw_1;
+                const u32 rest_8 = raw_2;
+                const u32 rest_9 = raw_3;
+                const u32 second_lowest = raw_4;
+                const u32 second_lowest_1 = raw_5;
+                const u32 second_lowest_2 = raw_6;
+                const u32 second_lowest_3 = raw_7;
+                const u32 lowest = raw_8;
+                const u32 lowest_1 = raw_9;
+                const u32 lowest_2 = raw_10;
+                const u32 lowest_3 = raw_11;
+                const u32 exponents = outputs0 + least;
+                const u32 exponents_1 = outputs1 + least;
+                const u32 exponents_2 = outputs2 + least;
+                const u32 exponents_3 = outputs3 + least;
+                const u32 first_3 = ((exponents << 7) & 0x7f807f80) | (rest_6 & 0x807f807fu);
+                const u32 turned = __byte_perm(rest_6, rest_6, 0x0321);
+                const u32 second = ((exponents >> 1) & 0x7f807f80) | (turned & 0x807f807fu);
+                const u32 low = __byte_perm(lowest, second_lowest, 0x5140);
+                const u32 low_of_second = __byte_perm(lowest, second_lowest, 0x7362);
+                const u32 t_6 = __byte_perm(low, first_3, 0x5410);
+                const u32 t_7 = __byte_perm(low, first_3, 0x7632);
+                const u32 t_8 = __byte_perm(low_of_second, second, 0x5410);
+                const u32 t_9 = __byte_perm(low_of_second, second, 0x7632);
+                const u32 first_4 = ((exponents_1 << 7) & 0x7f807f80) | (rest_7 & 0x807f807fu);
+                const u32 turned_1 = __byte_perm(rest_7, rest_7, 0x0321);
+                const u32 second_1 = ((exponents_1 >> 1) & 0x7f807f80) | (turned_1 & 0x807f807fu);
+                const u32 low_1 = __byte_perm(lowest_1, second_lowest_1, 0x5140);
+                const u32 low_of_second_1 = __byte_perm(lowest_1, second_lowest_1, 0x7362);
+                const u32 t_10 = __byte_perm(low_1, first_4, 0x5410);
+                const u32 t_11 = __byte_perm(low_1, first_4, 0x7632);
+                const u32 t_12 = __byte_perm(low_of_second_1, second_1, 0x5410);
+                const u32 t_13 = __byte_perm(low_of_second_1, second_1, 0x7632);
+                const u32 first_5 = ((exponents_2 << 7) & 0x7f807f80) | (rest_8 & 0x807f807fu);
+                const u32 turned_2 = __byte_perm(rest_8, rest_8, 0x0321);
+                const u32 second_2 = ((exponents_2 >> 1) & 0x7f807f80) | (turned_2 & 0x807f807fu);
+                const u32 low_2 = __byte_perm(lowest_2, second_lowest_2, 0x5140);
+                const u32 low_of_second_2 = __byte_perm(lowest_2, second_lowest_2, 0x7362);
+                const u32 t_14 = __byte_perm(low_2, first_5, 0x5410);
+                const u32 t_15 = __byte_perm(low_2, first_5, 0x7632);
+                const u32 t_16 = __byte_perm(low_of_second_2, second_2, 0x5410);
+                const u32 t_17 = __byte_perm(low_of_second_2, second_2, 0x7632);
+                const u32 first_6 = ((exponents_3 << 7) & 0x7f807f80) | (rest_9 & 0x807f807fu);
+                const u32 turned_3 = __byte_perm(rest_9, rest_9, 0x0321);
+                const u32 second_3 = ((exponents_3 >> 1) & 0x7f807f80) | (turned_3 & 0x807f807fu);
+                const u32 low_3 = __byte_perm(lowest_3, second_lowest_3, 0x5140);
+                const u32 low_of_second_3 = __byte_perm(lowest_3, second_lowest_3, 0x7362);
+                const u32 t_18 = __byte_perm(low_3, first_6, 0x5410);
+                const u32 t_19 = __byte_perm(low_3, first_6, 0x7632);
+                const u32 t_20 = __byte_perm(low_of_second_3, second_3, 0x5410);
+                const u32 t_21 = __byte_perm(low_of_second_3, second_3, 0x7632);
                 const u64 at_3 = at_1;
                 if (left > 64) {
                     const uint4 v = ((const uint4*)model)[t + (u32)(at_3 + 32) * t_1];
@@ -338,79 +338,79 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 if (left > (i32)((u32)63 - (u32)(i32)(2 * (threadIdx.x & 31)))) {
                     const u64 lane_2 = output_1 - (threadIdx.x & 31) * 3;
-                    const u64 first_3 = lane_2 + at_1 * 4;
-                    ((uint4*)output)[first_3] = make_uint4(t_26, t_27, t_28, t_29);
-                    const u64 place_3 = first_3 + 32;
-                    ((uint4*)output)[place_3] = make_uint4(t_34, t_35, t_36, t_37);
-                    const u64 place_4 = first_3 + 64;
-                    ((uint4*)output)[place_4] = make_uint4(t_42, t_43, t_44, t_45);
-                    const u64 place_5 = first_3 + 96;
-                    ((uint4*)output)[place_5] = make_uint4(t_50, t_51, t_52, t_53);
+                    const u64 first_7 = lane_2 + at_1 * 4;
+                    ((uint4*)output)[first_7] = make_uint4(t_6, t_7, t_8, t_9);
+                    const u64 place_3 = first_7 + 32;
+                    ((uint4*)output)[place_3] = make_uint4(t_10, t_11, t_12, t_13);
+                    const u64 place_4 = first_7 + 64;
+                    ((uint4*)output)[place_4] = make_uint4(t_14, t_15, t_16, t_17);
+                    const u64 place_5 = first_7 + 96;
+                    ((uint4*)output)[place_5] = make_uint4(t_18, t_19, t_20, t_21);
                 } else {
                     const u64 at_4 = at_1;
                     if (at_4 * 16 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + at_4 * 16;
-                        ((u32*)output)[place_3] = t_26;
+                        ((u32*)output)[place_3] = t_6;
                     }
                     if (at_4 * 16 + 1 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 1);
-                        ((u32*)output)[place_3] = t_27;
+                        ((u32*)output)[place_3] = t_7;
                     }
                     if (at_4 * 16 + 2 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 2);
-                        ((u32*)output)[place_3] = t_28;
+                        ((u32*)output)[place_3] = t_8;
                     }
                     if (at_4 * 16 + 3 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 3);
-                        ((u32*)output)[place_3] = t_29;
+                        ((u32*)output)[place_3] = t_9;
                     }
                     if (at_4 * 16 + 4 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 4);
-                        ((u32*)output)[place_3] = t_34;
+                        ((u32*)output)[place_3] = t_10;
                     }
                     if (at_4 * 16 + 5 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 5);
-                        ((u32*)output)[place_3] = t_35;
+                        ((u32*)output)[place_3] = t_11;
                     }
                     if (at_4 * 16 + 6 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 6);
-                        ((u32*)output)[place_3] = t_36;
+                        ((u32*)output)[place_3] = t_12;
                     }
                     if (at_4 * 16 + 7 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 7);
-                        ((u32*)output)[place_3] = t_37;
+                        ((u32*)output)[place_3] = t_13;
                     }
                     if (at_4 * 16 + 8 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 8);
-                        ((u32*)output)[place_3] = t_42;
+                        ((u32*)output)[place_3] = t_14;
                     }
                     if (at_4 * 16 + 9 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 9);
-                        ((u32*)output)[place_3] = t_43;
+                        ((u32*)output)[place_3] = t_15;
                     }
                     if (at_4 * 16 + 10 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 10);
-                        ((u32*)output)[place_3] = t_44;
+                        ((u32*)output)[place_3] = t_16;
                     }
                     if (at_4 * 16 + 11 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 11);
-                        ((u32*)output)[place_3] = t_45;
+                        ((u32*)output)[place_3] = t_17;
                     }
                     if (at_4 * 16 + 12 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 12);
-                        ((u32*)output)[place_3] = t_50;
+                        ((u32*)output)[place_3] = t_18;
                     }
                     if (at_4 * 16 + 13 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 13);
-                        ((u32*)output)[place_3] = t_51;
+                        ((u32*)output)[place_3] = t_19;
                     }
                     if (at_4 * 16 + 14 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 14);
-                        ((u32*)output)[place_3] = t_52;
+                        ((u32*)output)[place_3] = t_20;
                     }
                     if (at_4 * 16 + 15 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 15);
-                        ((u32*)output)[place_3] = t_53;
+                        ((u32*)output)[place_3] = t_21;
                     }
                 }
             }

@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    floats of 2 bytes, exponents coded
 // codewords  of at most 10 bits
-// hash       b485c676e8e6f0f8
+// hash       7cd8d4a473766d8b
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -302,70 +302,76 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_16 = memory[window_5 >> 22];
                 position += entry_16;
                 const u32 outputs7 = __byte_perm(entry_15, entry_16, 0x7632);
-                const u32 t_2 = raw_0;
-                const u32 t_3 = raw_1;
-                const u32 t_4 = raw_2;
-                const u32 t_5 = raw_3;
-                const u32 t_6 = __byte_perm(outputs0, outputs1, 0x7351) + least;
-                const u32 t_7 = __byte_perm(outputs2, outputs3, 0x7351) + least;
-                const u32 t_8 = __byte_perm(outputs4, outputs5, 0x7351) + least;
-                const u32 t_9 = __byte_perm(outputs6, outputs7, 0x7351) + least;
-                const u32 t_10 = ((t_6 << 7) & 0x7f807f80) | (t_2 & 0x807f807fu);
-                const u32 t_11 = ((t_6 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_2, t_2, 0x0321) & 0x807f807fu);
-                const u32 t_12 = ((t_7 << 7) & 0x7f807f80) | (t_3 & 0x807f807fu);
-                const u32 t_13 = ((t_7 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_3, t_3, 0x0321) & 0x807f807fu);
-                const u32 t_14 = ((t_8 << 7) & 0x7f807f80) | (t_4 & 0x807f807fu);
-                const u32 t_15 = ((t_8 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_4, t_4, 0x0321) & 0x807f807fu);
-                const u32 t_16 = ((t_9 << 7) & 0x7f807f80) | (t_5 & 0x807f807fu);
-                const u32 t_17 = ((t_9 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_5, t_5, 0x0321) & 0x807f807fu);
-                const u32 t_18 = raw_4;
-                const u32 t_19 = raw_5;
-                const u32 t_20 = raw_6;
-                const u32 t_21 = raw_7;
-                const u32 t_22 = ((__byte_perm(outputs0, outputs1, 0x6240) >> 4) & 0xf0f0f0f)
+                const u32 rest_11 = raw_0;
+                const u32 rest_12 = raw_1;
+                const u32 rest_13 = raw_2;
+                const u32 rest_14 = raw_3;
+                const u32 exponents = __byte_perm(outputs0, outputs1, 0x7351) + least;
+                const u32 exponents_1 = __byte_perm(outputs2, outputs3, 0x7351) + least;
+                const u32 exponents_2 = __byte_perm(outputs4, outputs5, 0x7351) + least;
+                const u32 exponents_3 = __byte_perm(outputs6, outputs7, 0x7351) + least;
+                const u32 first_3 = ((exponents << 7) & 0x7f807f80) | (rest_11 & 0x807f807fu);
+                const u32 turned = __byte_perm(rest_11, rest_11, 0x0321);
+                const u32 second = ((exponents >> 1) & 0x7f807f80) | (turned & 0x807f807fu);
+                const u32 first_4 = ((exponents_1 << 7) & 0x7f807f80) | (rest_12 & 0x807f807fu);
+                const u32 turned_1 = __byte_perm(rest_12, rest_12, 0x0321);
+                const u32 second_1 = ((exponents_1 >> 1) & 0x7f807f80) | (turned_1 & 0x807f807fu);
+                const u32 first_5 = ((exponents_2 << 7) & 0x7f807f80) | (rest_13 & 0x807f807fu);
+                const u32 turned_2 = __byte_perm(rest_13, rest_13, 0x0321);
+                const u32 second_2 = ((exponents_2 >> 1) & 0x7f807f80) | (turned_2 & 0x807f807fu);
+                const u32 first_6 = ((exponents_3 << 7) & 0x7f807f80) | (rest_14 & 0x807f807fu);
+                const u32 turned_3 = __byte_perm(rest_14, rest_14, 0x0321);
+                const u32 second_3 = ((exponents_3 >> 1) & 0x7f807f80) | (turned_3 & 0x807f807fu);
+                const u32 rest_15 = raw_4;
+                const u32 rest_16 = raw_5;
+                const u32 rest_17 = raw_6;
+                const u32 rest_18 = raw_7;
+                const u32 exponents_4 = ((__byte_perm(outputs0, outputs1, 0x6240) >> 4) & 0xf0f0f0f)
                     + least;
-                const u32 t_23 = ((__byte_perm(outputs2, outputs3, 0x6240) >> 4) & 0xf0f0f0f)
+                const u32 exponents_5 = ((__byte_perm(outputs2, outputs3, 0x6240) >> 4) & 0xf0f0f0f)
                     + least;
-                const u32 t_24 = ((__byte_perm(outputs4, outputs5, 0x6240) >> 4) & 0xf0f0f0f)
+                const u32 exponents_6 = ((__byte_perm(outputs4, outputs5, 0x6240) >> 4) & 0xf0f0f0f)
                     + least;
-                const u32 t_25 = ((__byte_perm(outputs6, outputs7, 0x6240) >> 4) & 0xf0f0f0f)
+                const u32 exponents_7 = ((__byte_perm(outputs6, outputs7, 0x6240) >> 4) & 0xf0f0f0f)
                     + least;
-                const u32 t_26 = ((t_22 << 7) & 0x7f807f80) | (t_18 & 0x807f807fu);
-                const u32 t_27 = ((t_22 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_18, t_18, 0x0321) & 0x807f807fu);
-                const u32 t_28 = ((t_23 << 7) & 0x7f807f80) | (t_19 & 0x807f807fu);
-                const u32 t_29 = ((t_23 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_19, t_19, 0x0321) & 0x807f807fu);
-                const u32 t_30 = ((t_24 << 7) & 0x7f807f80) | (t_20 & 0x807f807fu);
-                const u32 t_31 = ((t_24 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_20, t_20, 0x0321) & 0x807f807fu);
-                const u32 t_32 = ((t_25 << 7) & 0x7f807f80) | (t_21 & 0x807f807fu);
-                const u32 t_33 = ((t_25 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_21, t_21, 0x0321) & 0x807f807fu);
-                const u32 t_34 = raw_8;
-                const u32 t_35 = raw_9;
-                const u32 t_36 = raw_10;
-                const u32 t_37 = raw_11;
-                const u32 t_38 = (__byte_perm(outputs0, outputs1, 0x6240) & 0xf0f0f0f) + least;
-                const u32 t_39 = (__byte_perm(outputs2, outputs3, 0x6240) & 0xf0f0f0f) + least;
-                const u32 t_40 = (__byte_perm(outputs4, outputs5, 0x6240) & 0xf0f0f0f) + least;
-                const u32 t_41 = (__byte_perm(outputs6, outputs7, 0x6240) & 0xf0f0f0f) + least;
-                const u32 t_42 = ((t_38 << 7) & 0x7f807f80) | (t_34 & 0x807f807fu);
-                const u32 t_43 = ((t_38 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_34, t_34, 0x0321) & 0x807f807fu);
-                const u32 t_44 = ((t_39 << 7) & 0x7f807f80) | (t_35 & 0x807f807fu);
-                const u32 t_45 = ((t_39 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_35, t_35, 0x0321) & 0x807f807fu);
-                const u32 t_46 = ((t_40 << 7) & 0x7f807f80) | (t_36 & 0x807f807fu);
-                const u32 t_47 = ((t_40 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_36, t_36, 0x0321) & 0x807f807fu);
-                const u32 t_48 = ((t_41 << 7) & 0x7f807f80) | (t_37 & 0x807f807fu);
-                const u32 t_49 = ((t_41 >> 1) & 0x7f807f80)
-                    | (__byte_perm(t_37, t_37, 0x0321) & 0x807f807fu);
+                const u32 first_7 = ((exponents_4 << 7) & 0x7f807f80) | (rest_15 & 0x807f807fu);
+                const u32 turned_4 = __byte_perm(rest_15, rest_15, 0x0321);
+                const u32 second_4 = ((exponents_4 >> 1) & 0x7f807f80) | (turned_4 & 0x807f807fu);
+                const u32 first_8 = ((exponents_5 << 7) & 0x7f807f80) | (rest_16 & 0x807f807fu);
+                const u32 turned_5 = __byte_perm(rest_16, rest_16, 0x0321);
+                const u32 second_5 = ((exponents_5 >> 1) & 0x7f807f80) | (turned_5 & 0x807f807fu);
+                const u32 first_9 = ((exponents_6 << 7) & 0x7f807f80) | (rest_17 & 0x807f807fu);
+                const u32 turned_6 = __byte_perm(rest_17, rest_17, 0x0321);
+                const u32 second_6 = ((exponents_6 >> 1) & 0x7f807f80) | (turned_6 & 0x807f807fu);
+                const u32 first_10 = ((exponents_7 << 7) & 0x7f807f80) | (rest_18 & 0x807f807fu);
+                const u32 turned_7 = __byte_perm(rest_18, rest_18, 0x0321);
+                const u32 second_7 = ((exponents_7 >> 1) & 0x7f807f80) | (turned_7 & 0x807f807fu);
+                const u32 rest_19 = raw_8;
+                const u32 rest_20 = raw_9;
+                const u32 rest_21 = raw_10;
+                const u32 rest_22 = raw_11;
+                const u32 exponents_8 = (__byte_perm(outputs0, outputs1, 0x6240) & 0xf0f0f0f)
+                    + least;
+                const u32 exponents_9 = (__byte_perm(outputs2, outputs3, 0x6240) & 0xf0f0f0f)
+                    + least;
+                const u32 exponents_10 = (__byte_perm(outputs4, outputs5, 0x6240) & 0xf0f0f0f)
+                    + least;
+                const u32 exponents_11 = (__byte_perm(outputs6, outputs7, 0x6240) & 0xf0f0f0f)
+                    + least;
+                const u32 first_11 = ((exponents_8 << 7) & 0x7f807f80) | (rest_19 & 0x807f807fu);
+                const u32 turned_8 = __byte_perm(rest_19, rest_19, 0x0321);
+                const u32 second_8 = ((exponents_8 >> 1) & 0x7f807f80) | (turned_8 & 0x807f807fu);
+                const u32 first_12 = ((exponents_9 << 7) & 0x7f807f80) | (rest_20 & 0x807f807fu);
+                const u32 turned_9 = __byte_perm(rest_20, rest_20, 0x0321);
+                const u32 second_9 = ((exponents_9 >> 1) & 0x7f807f80) | (turned_9 & 0x807f807fu);
+                const u32 first_13 = ((exponents_10 << 7) & 0x7f807f80) | (rest_21 & 0x807f807fu);
+                const u32 turned_10 = __byte_perm(rest_21, rest_21, 0x0321);
+                const u32 second_10 = ((exponents_10 >> 1) & 0x7f807f80)
+                    | (turned_10 & 0x807f807fu);
+                const u32 first_14 = ((exponents_11 << 7) & 0x7f807f80) | (rest_22 & 0x807f807fu);
+                const u32 turned_11 = __byte_perm(rest_22, rest_22, 0x0321);
+                const u32 second_11 = ((exponents_11 >> 1) & 0x7f807f80)
+                    | (turned_11 & 0x807f807fu);
                 const u64 at_3 = at_1;
                 const i32 left_2 = left;
                 if (left_2 > 192) {
@@ -391,221 +397,222 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 if (left > (i32)((u32)63 - (u32)(i32)(2 * (threadIdx.x & 31)))) {
                     const u64 lane_2 = output_1 - (threadIdx.x & 31);
-                    const u64 first_3 = lane_2 + at_1 * 2;
-                    ((uint4*)output)[first_3] = make_uint4(t_10, t_11, t_12, t_13);
-                    const u64 place_6 = first_3 + 32;
-                    ((uint4*)output)[place_6] = make_uint4(t_14, t_15, t_16, t_17);
+                    const u64 first_15 = lane_2 + at_1 * 2;
+                    ((uint4*)output)[first_15] = make_uint4(first_3, second, first_4, second_1);
+                    const u64 place_6 = first_15 + 32;
+                    ((uint4*)output)[place_6] = make_uint4(first_5, second_2, first_6, second_3);
                 } else {
                     const u64 at_4 = at_1;
                     if (at_4 * 16 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16;
-                        ((u16*)output)[place_6] = (u16)t_10;
+                        ((u16*)output)[place_6] = (u16)first_3;
                     }
                     if (at_4 * 16 + 1 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 1;
-                        ((u16*)output)[place_6] = (u16)(t_10 >> 16);
+                        ((u16*)output)[place_6] = (u16)(first_3 >> 16);
                     }
                     if (at_4 * 16 + 2 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 2;
-                        ((u16*)output)[place_6] = (u16)t_11;
+                        ((u16*)output)[place_6] = (u16)second;
                     }
                     if (at_4 * 16 + 3 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 3;
-                        ((u16*)output)[place_6] = (u16)(t_11 >> 16);
+                        ((u16*)output)[place_6] = (u16)(second >> 16);
                     }
                     if (at_4 * 16 + 4 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 4;
-                        ((u16*)output)[place_6] = (u16)t_12;
+                        ((u16*)output)[place_6] = (u16)first_4;
                     }
                     if (at_4 * 16 + 5 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 5;
-                        ((u16*)output)[place_6] = (u16)(t_12 >> 16);
+                        ((u16*)output)[place_6] = (u16)(first_4 >> 16);
                     }
                     if (at_4 * 16 + 6 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 6;
-                        ((u16*)output)[place_6] = (u16)t_13;
+                        ((u16*)output)[place_6] = (u16)second_1;
                     }
                     if (at_4 * 16 + 7 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 7;
-                        ((u16*)output)[place_6] = (u16)(t_13 >> 16);
+                        ((u16*)output)[place_6] = (u16)(second_1 >> 16);
                     }
                     if (at_4 * 16 + 8 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 8;
-                        ((u16*)output)[place_6] = (u16)t_14;
+                        ((u16*)output)[place_6] = (u16)first_5;
                     }
                     if (at_4 * 16 + 9 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 9;
-                        ((u16*)output)[place_6] = (u16)(t_14 >> 16);
+                        ((u16*)output)[place_6] = (u16)(first_5 >> 16);
                     }
                     if (at_4 * 16 + 10 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 10;
-                        ((u16*)output)[place_6] = (u16)t_15;
+                        ((u16*)output)[place_6] = (u16)second_2;
                     }
                     if (at_4 * 16 + 11 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 11;
-                        ((u16*)output)[place_6] = (u16)(t_15 >> 16);
+                        ((u16*)output)[place_6] = (u16)(second_2 >> 16);
                     }
                     if (at_4 * 16 + 12 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 12;
-                        ((u16*)output)[place_6] = (u16)t_16;
+                        ((u16*)output)[place_6] = (u16)first_6;
                     }
                     if (at_4 * 16 + 13 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 13;
-                        ((u16*)output)[place_6] = (u16)(t_16 >> 16);
+                        ((u16*)output)[place_6] = (u16)(first_6 >> 16);
                     }
                     if (at_4 * 16 + 14 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 14;
-                        ((u16*)output)[place_6] = (u16)t_17;
+                        ((u16*)output)[place_6] = (u16)second_3;
                     }
                     if (at_4 * 16 + 15 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 15;
-                        ((u16*)output)[place_6] = (u16)(t_17 >> 16);
+                        ((u16*)output)[place_6] = (u16)(second_3 >> 16);
                     }
                 }
                 if (left > (i32)((u32)127 - (u32)(i32)(2 * (threadIdx.x & 31)))) {
                     const u64 lane_2 = output_1 - (threadIdx.x & 31);
-                    const u64 first_3 = lane_2 + (at_1 + 32) * 2;
-                    ((uint4*)output)[first_3] = make_uint4(t_26, t_27, t_28, t_29);
-                    const u64 place_6 = first_3 + 32;
-                    ((uint4*)output)[place_6] = make_uint4(t_30, t_31, t_32, t_33);
+                    const u64 first_15 = lane_2 + (at_1 + 32) * 2;
+                    ((uint4*)output)[first_15] = make_uint4(first_7, second_4, first_8, second_5);
+                    const u64 place_6 = first_15 + 32;
+                    ((uint4*)output)[place_6] = make_uint4(first_9, second_6, first_10, second_7);
                 } else {
                     const u64 at_4 = at_1 + 32;
                     if (at_4 * 16 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16;
-                        ((u16*)output)[place_6] = (u16)t_26;
+                        ((u16*)output)[place_6] = (u16)first_7;
                     }
                     if (at_4 * 16 + 1 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 1;
-                        ((u16*)output)[place_6] = (u16)(t_26 >> 16);
+                        ((u16*)output)[place_6] = (u16)(first_7 >> 16);
                     }
                     if (at_4 * 16 + 2 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 2;
-                        ((u16*)output)[place_6] = (u16)t_27;
+                        ((u16*)output)[place_6] = (u16)second_4;
                     }
                     if (at_4 * 16 + 3 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 3;
-                        ((u16*)output)[place_6] = (u16)(t_27 >> 16);
+                        ((u16*)output)[place_6] = (u16)(second_4 >> 16);
                     }
                     if (at_4 * 16 + 4 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 4;
-                        ((u16*)output)[place_6] = (u16)t_28;
+                        ((u16*)output)[place_6] = (u16)first_8;
                     }
                     if (at_4 * 16 + 5 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 5;
-                        ((u16*)output)[place_6] = (u16)(t_28 >> 16);
+                        ((u16*)output)[place_6] = (u16)(first_8 >> 16);
                     }
                     if (at_4 * 16 + 6 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 6;
-                        ((u16*)output)[place_6] = (u16)t_29;
+                        ((u16*)output)[place_6] = (u16)second_5;
                     }
                     if (at_4 * 16 + 7 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 7;
-                        ((u16*)output)[place_6] = (u16)(t_29 >> 16);
+                        ((u16*)output)[place_6] = (u16)(second_5 >> 16);
                     }
                     if (at_4 * 16 + 8 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 8;
-                        ((u16*)output)[place_6] = (u16)t_30;
+                        ((u16*)output)[place_6] = (u16)first_9;
                     }
                     if (at_4 * 16 + 9 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 9;
-                        ((u16*)output)[place_6] = (u16)(t_30 >> 16);
+                        ((u16*)output)[place_6] = (u16)(first_9 >> 16);
                     }
                     if (at_4 * 16 + 10 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 10;
-                        ((u16*)output)[place_6] = (u16)t_31;
+                        ((u16*)output)[place_6] = (u16)second_6;
                     }
                     if (at_4 * 16 + 11 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 11;
-                        ((u16*)output)[place_6] = (u16)(t_31 >> 16);
+                        ((u16*)output)[place_6] = (u16)(second_6 >> 16);
                     }
                     if (at_4 * 16 + 12 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 12;
-                        ((u16*)output)[place_6] = (u16)t_32;
+                        ((u16*)output)[place_6] = (u16)first_10;
                     }
                     if (at_4 * 16 + 13 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 13;
-                        ((u16*)output)[place_6] = (u16)(t_32 >> 16);
+                        ((u16*)output)[place_6] = (u16)(first_10 >> 16);
                     }
                     if (at_4 * 16 + 14 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 14;
-                        ((u16*)output)[place_6] = (u16)t_33;
+                        ((u16*)output)[place_6] = (u16)second_7;
                     }
                     if (at_4 * 16 + 15 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 15;
-                        ((u16*)output)[place_6] = (u16)(t_33 >> 16);
+                        ((u16*)output)[place_6] = (u16)(second_7 >> 16);
                     }
                 }
                 if (left > (i32)((u32)191 - (u32)(i32)(2 * (threadIdx.x & 31)))) {
                     const u64 lane_2 = output_1 - (threadIdx.x & 31);
-                    const u64 first_3 = lane_2 + (at_1 + 64) * 2;
-                    ((uint4*)output)[first_3] = make_uint4(t_42, t_43, t_44, t_45);
-                    const u64 place_6 = first_3 + 32;
-                    ((uint4*)output)[place_6] = make_uint4(t_46, t_47, t_48, t_49);
+                    const u64 first_15 = lane_2 + (at_1 + 64) * 2;
+                    ((uint4*)output)[first_15] = make_uint4(first_11, second_8, first_12, second_9);
+                    const u64 place_6 = first_15 + 32;
+                    ((uint4*)output)[place_6] = make_uint4(first_13, second_10, first_14,
+                        second_11);
                 } else {
                     const u64 at_4 = at_1 + 64;
                     if (at_4 * 16 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16;
-                        ((u16*)output)[place_6] = (u16)t_42;
+                        ((u16*)output)[place_6] = (u16)first_11;
                     }
                     if (at_4 * 16 + 1 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 1;
-                        ((u16*)output)[place_6] = (u16)(t_42 >> 16);
+                        ((u16*)output)[place_6] = (u16)(first_11 >> 16);
                     }
                     if (at_4 * 16 + 2 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 2;
-                        ((u16*)output)[place_6] = (u16)t_43;
+                        ((u16*)output)[place_6] = (u16)second_8;
                     }
                     if (at_4 * 16 + 3 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 3;
-                        ((u16*)output)[place_6] = (u16)(t_43 >> 16);
+                        ((u16*)output)[place_6] = (u16)(second_8 >> 16);
                     }
                     if (at_4 * 16 + 4 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 4;
-                        ((u16*)output)[place_6] = (u16)t_44;
+                        ((u16*)output)[place_6] = (u16)first_12;
                     }
                     if (at_4 * 16 + 5 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 5;
-                        ((u16*)output)[place_6] = (u16)(t_44 >> 16);
+                        ((u16*)output)[place_6] = (u16)(first_12 >> 16);
                     }
                     if (at_4 * 16 + 6 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 6;
-                        ((u16*)output)[place_6] = (u16)t_45;
+                        ((u16*)output)[place_6] = (u16)second_9;
                     }
                     if (at_4 * 16 + 7 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 7;
-                        ((u16*)output)[place_6] = (u16)(t_45 >> 16);
+                        ((u16*)output)[place_6] = (u16)(second_9 >> 16);
                     }
                     if (at_4 * 16 + 8 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 8;
-                        ((u16*)output)[place_6] = (u16)t_46;
+                        ((u16*)output)[place_6] = (u16)first_13;
                     }
                     if (at_4 * 16 + 9 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 9;
-                        ((u16*)output)[place_6] = (u16)(t_46 >> 16);
+                        ((u16*)output)[place_6] = (u16)(first_13 >> 16);
                     }
                     if (at_4 * 16 + 10 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 10;
-                        ((u16*)output)[place_6] = (u16)t_47;
+                        ((u16*)output)[place_6] = (u16)second_10;
                     }
                     if (at_4 * 16 + 11 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 11;
-                        ((u16*)output)[place_6] = (u16)(t_47 >> 16);
+                        ((u16*)output)[place_6] = (u16)(second_10 >> 16);
                     }
                     if (at_4 * 16 + 12 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 12;
-                        ((u16*)output)[place_6] = (u16)t_48;
+                        ((u16*)output)[place_6] = (u16)first_14;
                     }
                     if (at_4 * 16 + 13 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 13;
-                        ((u16*)output)[place_6] = (u16)(t_48 >> 16);
+                        ((u16*)output)[place_6] = (u16)(first_14 >> 16);
                     }
                     if (at_4 * 16 + 14 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 14;
-                        ((u16*)output)[place_6] = (u16)t_49;
+                        ((u16*)output)[place_6] = (u16)second_11;
                     }
                     if (at_4 * 16 + 15 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16 + 15;
-                        ((u16*)output)[place_6] = (u16)(t_49 >> 16);
+                        ((u16*)output)[place_6] = (u16)(second_11 >> 16);
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! Floats of two or more bytes whose exponents are coded.
 
-use crate::lang::{V, byte_permute};
+use crate::lang::{V, byte_permute, device};
 
 /// Where the exponents of two 16-bit numbers are in a word.
 const EXPONENTS: u32 = 0x7f80_7f80;
@@ -9,27 +9,37 @@ const EXPONENTS: u32 = 0x7f80_7f80;
 /// stored: numbers 0 and 1 are in place, and numbers 2 and 3 are when the word is turned by eight bits.
 #[track_caller]
 pub(super) fn join(bytes: u32, exponents: &[V<u32>], planes: &[V<u32>]) -> Vec<V<u32>> {
-    let mut words: Vec<V<u32>> = Vec::new();
-    for four in 0..4usize {
-        let rest = planes[four];
-        let turned = byte_permute(rest, rest, 0x0321);
-        let high = [
-            ((exponents[four] << 7u32) & EXPONENTS) | (rest & !EXPONENTS),
-            ((exponents[four] >> 1u32) & EXPONENTS) | (turned & !EXPONENTS),
-        ];
-        if bytes == 2 {
-            words.extend(high);
-        } else {
-            // The lower halves of the same numbers.
-            let low = [
-                byte_permute(planes[8 + four], planes[4 + four], 0x5140),
-                byte_permute(planes[8 + four], planes[4 + four], 0x7362),
-            ];
-            for two in 0..2usize {
-                words.push(byte_permute(low[two], high[two], 0x5410));
-                words.push(byte_permute(low[two], high[two], 0x7632));
+    let fours = exponents.iter().zip(planes).enumerate();
+    fours
+        .flat_map(|(four, (&exponents, &rest))| {
+            let [first, second] = upper_halves(exponents, rest);
+            if bytes == 2 {
+                vec![first, second]
+            } else {
+                whole(first, second, planes[8 + four], planes[4 + four])
             }
-        }
-    }
-    words
+        })
+        .collect()
+}
+
+/// The upper halves of numbers 0 and 1, and of numbers 2 and 3.
+#[device]
+fn upper_halves(exponents: V<u32>, rest: V<u32>) -> [V<u32>; 2] {
+    let first = ((exponents << 7) & EXPONENTS) | (rest & !EXPONENTS);
+    let turned = byte_permute(rest, rest, 0x0321);
+    let second = ((exponents >> 1) & EXPONENTS) | (turned & !EXPONENTS);
+    [first, second]
+}
+
+/// Four numbers of four bytes from their upper halves, two to a word, and their lowest and second lowest bytes.
+#[device]
+fn whole(first: V<u32>, second: V<u32>, lowest: V<u32>, second_lowest: V<u32>) -> Vec<V<u32>> {
+    let low = byte_permute(lowest, second_lowest, 0x5140);
+    let low_of_second = byte_permute(lowest, second_lowest, 0x7362);
+    vec![
+        byte_permute(low, first, 0x5410),
+        byte_permute(low, first, 0x7632),
+        byte_permute(low_of_second, second, 0x5410),
+        byte_permute(low_of_second, second, 0x7632),
+    ]
 }
