@@ -113,7 +113,11 @@ fn copies_of_what_is_read_only_can_be_written() {
 fn started(scratch: &Scratch, line: &str) -> Child {
     let mut command = scratch.command(line.split(' '));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    while leftovers(&scratch.path(".")).is_empty() {
+    // Until it holds the lock: one that is stopped in the moment before is taken for dead, and makes another output when it goes on.
+    let is_locked = |path: &PathBuf| {
+        fs::File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
+    };
+    while !leftovers(&scratch.path(".")).iter().any(is_locked) {
         assert!(child.try_wait().unwrap().is_none(), "{line} ended too soon");
         std::thread::yield_now();
     }
