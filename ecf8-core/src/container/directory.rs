@@ -1,14 +1,15 @@
 //! Files and folders of shards: every `.safetensors` file is worked on, every other file copied as it is.
 
-use super::compress::compress_file;
-use super::decompress::decompress_file;
+use super::CompressedFile;
 use super::folder::{Content, FileList, Folder, Found, MissingShard, copy_file};
-use super::model::require_unchanged;
+use super::look::model::require_unchanged;
 use super::options::CompressOptions;
 use super::output::{Mode, PendingFile, PendingOutput, Target, clear_stale};
 use super::progress::Progress;
+use super::read::decompress::decompress_file;
 use super::report::{FileReport, Report};
-use super::{CompressedFile, tuning_cache};
+use super::tuning_cache;
+use super::write::compress::compress_file;
 use crate::error::{IoContext, Result};
 use std::path::{Path, PathBuf};
 
@@ -75,11 +76,11 @@ impl Direction for Compressing<'_> {
     }
 
     fn most_bytes(&self, from: &Path) -> Result<u64> {
-        super::compress::plain_bytes(from)
+        super::write::compress::plain_bytes(from)
     }
 
     fn predicted_bytes(&self, from: &Path) -> Result<u64> {
-        super::estimate::predicted_bytes(from, self.options)
+        super::write::estimate::predicted_bytes(from, self.options)
     }
 }
 

@@ -10,10 +10,10 @@
 //! | everything above, in what was really written | | [`prove_readable`] |
 
 use super::CompressedFile;
-use super::decompress::original_layout;
-use super::file_header::{Description, data_start};
 use super::output::PendingFile;
-use super::plan::Plan;
+use super::read::decompress::original_layout;
+use super::write::file_header::{Description, data_start};
+use super::write::plan::Plan;
 use crate::error::{Error, IoContext, Result};
 use crate::header::{LENGTH_BYTES, MAX_HEADER};
 use std::path::Path;

@@ -1,71 +1,46 @@
 //! The container: compressed tensors in a file that is safetensors again. `FORMAT.md` specifies it.
 //!
-//! | file | what it does |
+//! | folder or file | what it does |
 //! |---|---|
+//! | `write` | from an input to a container: what becomes of each tensor, by which scheme, at what price |
+//! | `read` | a container opened and checked, decoded, compared with an original |
+//! | `look` | what a container or a model holds, and what other codes would cost |
 //! | `manifest` | the JSON entry that describes the compressed tensors |
-//! | `plan`, `predict` | what becomes of each tensor, and what the container will take |
-//! | `subject`, `candidates`, `choice`, `sharing` | a tensor read once; by which scheme, and which tensors share a codebook |
-//! | `file_header`, `sizes` | the header of the output, from the plan; what things take in a container |
-//! | `limits` | what readers accept at most, and how a container is made to keep within it |
-//! | `compress`, `decompress` | one file, streamed to its output |
+//! | `limits`, `sizes` | what readers accept at most; what things take in a container |
 //! | `verbatim` | a file in which nothing is compressed |
 //! | `output` | checked before the work, under temporary names until whole, never half an output, also when interrupted |
 //! | `folder` | what a model's folder holds: weights, indices, links, and the list of what was copied |
 //! | `directory`, `options`, `report` | both directions for a folder of shards; how it is to be done, and what became of it |
-//! | `reader`, `stored`, `validate` | a container opened, its manifest checked against its header |
-//! | `pieces` | a tensor's original bytes, in little memory however large it is |
-//! | `integrity`, `against` | checksums of what is stored; comparison with an original |
-//! | `estimate`, `dtypes` | what compressing would give, told from samples; what becomes of which dtype, and why |
 //! | `tuning_cache` | what lies beside containers and is no part of them |
-//! | `model`, `inspect`, `costs` | one file or many as a whole; sizes and entropies; what other codes would cost |
 
-mod against;
 mod batch;
-mod candidates;
-mod choice;
-mod compress;
-mod costs;
-mod decompress;
 mod directory;
-mod dtypes;
-mod estimate;
-mod file_header;
 mod folder;
-mod inspect;
-mod integrity;
 mod limits;
+mod look;
 mod manifest;
-mod model;
 mod options;
 mod output;
-mod pieces;
-mod plan;
-mod predict;
 mod progress;
-mod reader;
+mod read;
 mod report;
-mod sharing;
 mod sizes;
-mod stored;
-mod subject;
 mod tuning_cache;
-mod validate;
 mod verbatim;
+mod write;
 
-pub use against::verify_against;
-pub use costs::{CodeCost, code_costs};
 pub use directory::{compress, decompress};
-pub use dtypes::{DtypeSummary, Role};
-pub use estimate::{Estimate, FileEstimate, estimate};
-pub use inspect::{CodebookComparison, Inspection, TensorInspection, inspect};
-pub use model::{Model, OtherFiles};
+pub use look::{
+    CodeCost, CodebookComparison, DtypeSummary, Inspection, Model, OtherFiles, Role, TensorInspection,
+    code_costs, inspect,
+};
 pub use options::CompressOptions;
 pub use output::abandon_outputs;
 pub use progress::Progress;
-pub use reader::{CompressedFile, CompressedTensor, KeptTensor};
+pub use read::{CompressedFile, CompressedTensor, KeptTensor, UnknownTensor, verify_against};
 pub use report::{FileReport, Report};
-pub use stored::UnknownTensor;
 pub use tuning_cache::tuning_cache_beside;
+pub use write::{Estimate, FileEstimate, estimate};
 
 /// The version of the format that is written and read here.
 pub const FORMAT_VERSION: u64 = 1;

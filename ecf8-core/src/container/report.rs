@@ -1,6 +1,6 @@
 //! What became of files and folders.
 
-use super::dtypes::{self, DtypeSummary};
+use super::look::dtypes::{self, DtypeSummary};
 use serde::Serialize;
 
 /// What became of one `.safetensors` file.

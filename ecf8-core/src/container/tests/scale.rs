@@ -23,7 +23,7 @@ fn planned(file: &[u8], options: &CompressOptions) -> (u64, usize) {
     fs::write(&path, file).unwrap();
     let input = MappedFile::open(&path).unwrap();
     let (header, json) = input.header().unwrap();
-    let plan = plan::plan(&input, &header, &json, options, &()).unwrap();
+    let plan = super::super::write::plan::plan(&input, &header, &json, options, &()).unwrap();
     (plan.predicted_bytes(), plan.comparisons)
 }
 

@@ -1,14 +1,13 @@
 //! From what is known of the tensors to what compressing each is likely to give: by which scheme, with which codebook.
 
-use super::SMALL_BYTES;
 use super::choice::SchemeChoice;
-
-use super::manifest::{Params, TensorEntry};
 use super::sharing::{self, Codebooks, Rules, SharedCodebook};
-use super::sizes::{self, Deflated};
 use super::subject::Subject;
 use crate::checksum::to_hex;
 use crate::codebook::cluster::MOST;
+use crate::container::SMALL_BYTES;
+use crate::container::manifest::{Params, TensorEntry};
+use crate::container::sizes::{self, Deflated};
 use crate::element::Shape;
 use crate::header::TensorRecord;
 use crate::layout::{Aim, EncodeError, PartSpec, Scheme};

@@ -2,7 +2,7 @@
 
 use super::file_header::{Description, data_start};
 use super::plan::{Plan, Planned};
-use super::sizes::padded;
+use crate::container::sizes::padded;
 
 /// Bytes of a checksum.
 const CHECKSUM_BYTES: u64 = 8;
@@ -10,7 +10,7 @@ const CHECKSUM_BYTES: u64 = 8;
 impl Plan<'_> {
     /// What the whole container is likely to take, in bytes: within a few hundred where all compressed tensors are in the pool,
     /// since those have been encoded; otherwise about what [`crate::layout::Scheme::encoded_bytes`] tells of the others.
-    pub(super) fn predicted_bytes(&self) -> u64 {
+    pub(in crate::container) fn predicted_bytes(&self) -> u64 {
         let Ok(description) = Description::at_most(self) else { return u64::MAX };
         let parts = self.tensors.iter().map(|planned| self.part_bytes(planned));
         let kept = self.kept.iter().map(|record| record.bytes());

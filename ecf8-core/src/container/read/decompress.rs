@@ -1,10 +1,10 @@
 //! Restoring one file, byte for byte.
 
-use super::batch::batches;
-use super::dtypes;
-use super::output::PendingFile;
-use super::report::FileReport;
-use super::{BATCH_BYTES, CompressedFile, Progress};
+use crate::container::batch::batches;
+use crate::container::look::dtypes;
+use crate::container::output::PendingFile;
+use crate::container::report::FileReport;
+use crate::container::{BATCH_BYTES, CompressedFile, Progress};
 use crate::error::{Error, IoContext, Result};
 use crate::header::{Header, TensorRecord};
 use rayon::prelude::*;
@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Restores the file that `input` was made from, into `output`, which gets its name when every checksum was right and `input`
 /// has not changed meanwhile.
-pub(super) fn decompress_file(
+pub(in crate::container) fn decompress_file(
     input: &Path,
     output: PendingFile,
     progress: &dyn Progress,
@@ -69,7 +69,7 @@ fn whole(input: &CompressedFile, record: &TensorRecord) -> Result<Option<Vec<u8>
 }
 
 /// The original header as bytes and read, with every tensor in it found in `input` with the same dtype and shape.
-pub(super) fn original_layout(input: &CompressedFile) -> Result<(Vec<u8>, Header)> {
+pub(in crate::container) fn original_layout(input: &CompressedFile) -> Result<(Vec<u8>, Header)> {
     input.require_known()?;
     let path = input.path().to_owned();
     let json = input.original_header()?;
@@ -81,7 +81,7 @@ pub(super) fn original_layout(input: &CompressedFile) -> Result<(Vec<u8>, Header
         }
     };
     let mismatch = |record: &&TensorRecord| {
-        let is_kept = |kept: super::KeptTensor<'_>| {
+        let is_kept = |kept: crate::container::KeptTensor<'_>| {
             kept.record.dtype == record.dtype && kept.record.shape == record.shape
         };
         match input.tensor(&record.name) {

@@ -1,10 +1,10 @@
 //! What one reading of a tensor tells, before anything is decided.
 
-use super::SMALL_BYTES;
 use super::sharing::{self, Code};
-use super::sizes::{kept_entry, padded, stored_bytes};
 use crate::checksum::checksum;
 use crate::codebook::Codebook;
+use crate::container::SMALL_BYTES;
+use crate::container::sizes::{kept_entry, padded, stored_bytes};
 use crate::element::{self, Element, Numbers, Split};
 use crate::header::TensorRecord;
 use crate::histogram::Histogram;

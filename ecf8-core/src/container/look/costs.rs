@@ -1,6 +1,7 @@
 //! What the codes cost that an encoder can choose: each scheme, with each limit of its codewords.
 
-use super::{BATCH_BYTES, CompressedFile, CompressedTensor, Model, Progress, batch::batches};
+use crate::container::batch::batches;
+use crate::container::{BATCH_BYTES, CompressedFile, CompressedTensor, Model, Progress};
 use crate::element::{Numbers, Split};
 use crate::error::Result;
 use crate::histogram::Histogram;

@@ -1,16 +1,18 @@
 //! Checks of a manifest against the header that it came in, so that nothing later can be out of bounds.
 
-use super::limits;
-use super::manifest::{Continuation, Lists, Manifest, OriginalHeader, TensorEntry, inflate, is_manifest};
-use super::sizes::{padded, stored_dtype};
 use super::stored::{Stored, StoredPart, UnknownTensor};
-use super::verbatim::Pieces;
-use super::{
+use crate::checksum::{checksum, from_hex};
+use crate::codebook::Codebook;
+use crate::container::limits;
+use crate::container::manifest::{
+    Continuation, Lists, Manifest, OriginalHeader, TensorEntry, inflate, is_manifest,
+};
+use crate::container::sizes::{padded, stored_dtype};
+use crate::container::verbatim::Pieces;
+use crate::container::{
     ALIGNMENT, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL,
     OWN_PREFIX,
 };
-use crate::checksum::{checksum, from_hex};
-use crate::codebook::Codebook;
 use crate::element::{self, Shape, Split};
 use crate::error::{Error, Result};
 use crate::header::{Header, MAX_HEADER, TensorRecord};

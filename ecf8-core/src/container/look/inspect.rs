@@ -1,8 +1,8 @@
 //! What compression achieved, from what a container says about itself.
 
 use super::dtypes::{self, DtypeSummary};
-use super::{CompressedFile, Model};
 use crate::codebook::Codebook;
+use crate::container::{CompressedFile, Model};
 use crate::histogram::Histogram;
 use serde::Serialize;
 

@@ -1,8 +1,8 @@
 //! Which scheme a tensor is compressed with.
 
-use super::CompressOptions;
 use super::candidates::Variant;
 use super::sharing::{Code, Rules, TOLERANCE};
+use crate::container::CompressOptions;
 use crate::element::{Element, Shape};
 use crate::layout::{Aim, Scheme, schemes};
 

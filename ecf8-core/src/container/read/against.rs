@@ -1,8 +1,9 @@
 //! Comparing a compressed model with its original, byte for byte.
 
 use super::decompress::original_layout;
-use super::folder::{Content, Folder};
-use super::{CompressedFile, Model, Progress, tuning_cache};
+use crate::container::folder::{Content, Folder};
+use crate::container::tuning_cache;
+use crate::container::{CompressedFile, Model, Progress};
 use crate::error::{Error, Result};
 use crate::header::LENGTH_BYTES;
 use crate::int;

@@ -1,6 +1,6 @@
 //! What becomes of tensors, by dtype: which get smaller, which are kept, and why.
 
-use super::CompressedFile;
+use crate::container::CompressedFile;
 use crate::element::element;
 use crate::header::TensorRecord;
 use crate::layout::Scheme;
@@ -71,7 +71,7 @@ const WOULD_NOT_GAIN: &str = "they would not get smaller";
 const GET_SMALLER: &str = "they get smaller";
 
 /// Tensors that are kept, one by one; `only` is the scheme if there was a choice of one.
-pub(super) fn kept<'a>(
+pub(in crate::container) fn kept<'a>(
     records: impl IntoIterator<Item = &'a TensorRecord>,
     only: Option<&'static dyn Scheme>,
 ) -> Vec<DtypeSummary> {
@@ -96,7 +96,9 @@ pub(super) fn kept<'a>(
 }
 
 /// Tensors that would be compressed; what they would take is not told one by one.
-pub(super) fn compressed<'a>(records: impl IntoIterator<Item = &'a TensorRecord>) -> Vec<DtypeSummary> {
+pub(in crate::container) fn compressed<'a>(
+    records: impl IntoIterator<Item = &'a TensorRecord>,
+) -> Vec<DtypeSummary> {
     let summary = |record: &TensorRecord| {
         let dtype = record.dtype.to_string();
         DtypeSummary {
@@ -113,7 +115,7 @@ pub(super) fn compressed<'a>(records: impl IntoIterator<Item = &'a TensorRecord>
 }
 
 /// The tensors of a container.
-pub(super) fn of_container(file: &CompressedFile) -> Vec<DtypeSummary> {
+pub(in crate::container) fn of_container(file: &CompressedFile) -> Vec<DtypeSummary> {
     let compressed = file.tensors().map(|tensor| DtypeSummary {
         dtype: tensor.dtype().to_owned(),
         role: Role::of(tensor.name(), tensor.dtype()),
@@ -139,7 +141,7 @@ pub(super) fn of_container(file: &CompressedFile) -> Vec<DtypeSummary> {
 }
 
 /// Adds up summaries of several tensors or files.
-pub(super) fn merged(summaries: impl IntoIterator<Item = DtypeSummary>) -> Vec<DtypeSummary> {
+pub(in crate::container) fn merged(summaries: impl IntoIterator<Item = DtypeSummary>) -> Vec<DtypeSummary> {
     let mut merged: Vec<DtypeSummary> = Vec::new();
     for one in summaries {
         let is_alike = |other: &&mut DtypeSummary| {

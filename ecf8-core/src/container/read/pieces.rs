@@ -1,7 +1,7 @@
 //! A tensor's original bytes piece by piece, so that a large one takes little memory.
 
-use super::{CompressedFile, CompressedTensor};
 use crate::checksum::Checksum;
+use crate::container::{CompressedFile, CompressedTensor};
 use crate::error::Result;
 use std::ops::ControlFlow;
 
@@ -33,7 +33,7 @@ impl CompressedFile {
 
 /// Gives `data` to `take` in pieces, and then the checksum of what was taken: of the same copies, as `data` may be a mapped file
 /// that changes.
-pub(super) fn copy_pieces(data: &[u8], take: &mut Take<'_>) -> Result<u64> {
+pub(in crate::container) fn copy_pieces(data: &[u8], take: &mut Take<'_>) -> Result<u64> {
     let (mut sum, mut copy) = (Checksum::default(), Vec::with_capacity(COPIED));
     for piece in data.chunks(COPIED) {
         copy.clear();

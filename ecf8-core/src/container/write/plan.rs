@@ -1,18 +1,18 @@
 //! The first pass over an input: what becomes of each tensor, and what is written about it.
 
-use super::batch::batches;
 use super::candidates::{self, Candidate, Candidates, Variant, candidates};
 use super::choice::{self, SchemeChoice};
-use super::manifest::{OriginalHeader, TensorEntry, is_manifest};
 use super::sharing::{self, Code};
-use super::sizes::Deflated;
 use super::subject::{self, Reading, Subject};
-use super::{
-    BATCH_BYTES, CompressOptions, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL, OWN_PREFIX, Progress,
-};
 use crate::checksum::{checksum, to_hex};
 use crate::codebook::Codebook;
 use crate::codebook::cluster::MOST;
+use crate::container::batch::batches;
+use crate::container::manifest::{OriginalHeader, TensorEntry, is_manifest};
+use crate::container::sizes::Deflated;
+use crate::container::{
+    BATCH_BYTES, CompressOptions, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL, OWN_PREFIX, Progress,
+};
 use crate::element::{Element, Split};
 use crate::error::{Error, Result};
 use crate::header::{Header, TensorRecord};
@@ -32,11 +32,11 @@ const EXACT_BYTES: u64 = 64 << 20;
 const CLOSE: u64 = 100;
 
 /// What a file's output will consist of.
-pub(super) struct Plan<'a> {
+pub(in crate::container) struct Plan<'a> {
     /// The user's metadata, without any entry under our own key.
-    pub(super) metadata: Vec<(String, String)>,
+    pub(in crate::container) metadata: Vec<(String, String)>,
     /// In the order in which their parts are written: those in the pool last.
-    pub(super) tensors: Vec<Planned>,
+    pub(in crate::container) tensors: Vec<Planned>,
     /// The others.
     pub(super) kept: Vec<TensorRecord>,
     /// Text forms, each once.
@@ -48,7 +48,7 @@ pub(super) struct Plan<'a> {
     /// What the layout is for.
     pub(super) aim: Aim,
     /// Pairs of histograms that were compared to share codebooks.
-    pub(super) comparisons: usize,
+    pub(in crate::container) comparisons: usize,
 }
 
 /// A tensor to be compressed.
@@ -74,7 +74,7 @@ impl Plan<'_> {
     }
 
     /// Puts all parts into the pool, which takes the least room in the header.
-    pub(super) fn pool_all(&mut self) {
+    pub(in crate::container) fn pool_all(&mut self) {
         for planned in &mut self.tensors {
             planned.entry.pooled = true;
             planned.entry.prefix = None;
@@ -103,7 +103,7 @@ pub(super) fn require_plain(input: &MappedFile, header: &Header) -> Result<()> {
 
 /// Reads every tensor which a scheme could take, and decides. Advances `progress` by the data's bytes, and by
 /// [`sharing_steps`] more.
-pub(super) fn plan<'a, 'h>(
+pub(in crate::container) fn plan<'a, 'h>(
     input: &'h MappedFile,
     header: &'h Header,
     json: &'a [u8],

@@ -1,18 +1,18 @@
 //! Compressing one file: encoded tensors go to the output as they are made, the header goes in front at the end.
 
-use super::batch::batches;
-use super::dtypes::{self, DtypeSummary};
 use super::file_header::{self, Description, Outcome, data_start, framed};
-use super::limits;
-use super::manifest::TensorEntry;
-use super::output::PendingFile;
-use super::pieces::copy_pieces;
 use super::plan::{self, Plan, Planned};
-use super::report::FileReport;
-use super::sizes::{Deflated, compressed_bytes, kept_entry, padded, stored_bytes};
-use super::verbatim;
-use super::{ALIGNMENT, BATCH_BYTES, CompressOptions, Progress};
 use crate::checksum::{Checksum, checksum, from_hex};
+use crate::container::batch::batches;
+use crate::container::limits;
+use crate::container::look::dtypes::{self, DtypeSummary};
+use crate::container::manifest::TensorEntry;
+use crate::container::output::PendingFile;
+use crate::container::read::pieces::copy_pieces;
+use crate::container::report::FileReport;
+use crate::container::sizes::{Deflated, compressed_bytes, kept_entry, padded, stored_bytes};
+use crate::container::verbatim;
+use crate::container::{ALIGNMENT, BATCH_BYTES, CompressOptions, Progress};
 use crate::element::Numbers;
 use crate::error::{Error, IoContext, Result};
 use crate::header::{Header, TensorRecord};
@@ -26,7 +26,7 @@ use std::path::Path;
 
 /// Compresses `input` into `output`, which gets its name when whole, and if `input` has not changed meanwhile. The paths have
 /// been checked.
-pub(super) fn compress_file(
+pub(in crate::container) fn compress_file(
     input: &Path,
     output: PendingFile,
     options: &CompressOptions,
@@ -65,7 +65,7 @@ fn compress_mapped(
 }
 
 /// Bytes of a file that is to be compressed, whose header is checked.
-pub(super) fn plain_bytes(input: &Path) -> Result<u64> {
+pub(in crate::container) fn plain_bytes(input: &Path) -> Result<u64> {
     let input = MappedFile::open(input)?;
     let (header, _) = input.header()?;
     plan::require_plain(&input, &header)?;

@@ -1,9 +1,9 @@
 //! Codebooks for the tensors of a file: one each, or one for those that lose little by it.
 
-use super::CompressOptions;
 use super::subject::Subject;
 use crate::codebook::Codebook;
 use crate::codebook::cluster::{self, MOST, Sharing, share};
+use crate::container::CompressOptions;
 use crate::element::Split;
 use crate::histogram::Histogram;
 use crate::layout::{Counted, Scheme};

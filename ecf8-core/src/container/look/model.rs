@@ -1,7 +1,8 @@
 //! A compressed model: one file, or a folder of shards with an index.
 
-use super::folder::{Content, Copied, FileList, Folder, copy_file};
-use super::{CompressedFile, Progress, tuning_cache};
+use crate::container::folder::{Content, Copied, FileList, Folder, copy_file};
+use crate::container::tuning_cache;
+use crate::container::{CompressedFile, Progress};
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -19,7 +20,7 @@ pub struct Model {
     /// What the user should know about the folder, a line each.
     pub notes: Vec<String>,
     /// Folders in it that held nothing when it was compressed, or hold nothing now.
-    pub(super) empty_folders: BTreeSet<PathBuf>,
+    pub(in crate::container) empty_folders: BTreeSet<PathBuf>,
     list: Option<FileList>,
 }
 
@@ -105,7 +106,7 @@ impl Model {
             progress.advance(*bytes);
         }
         let later = there.iter().filter(|name| !list.has(name) && list.copied(name).is_none());
-        let containers = later.filter(|name| super::folder::is_weights_name(name));
+        let containers = later.filter(|name| crate::container::folder::is_weights_name(name));
         found.unknown.extend(containers.map(|name| name.display().to_string()));
         found.unknown.sort();
         found.unknown.dedup();
@@ -115,7 +116,7 @@ impl Model {
 }
 
 /// Checks that a file of a compressed folder has the bytes that were copied when it was made.
-pub(super) fn require_unchanged(path: &Path, found: &Copied, expected: &Copied) -> Result<()> {
+pub(in crate::container) fn require_unchanged(path: &Path, found: &Copied, expected: &Copied) -> Result<()> {
     if found == expected {
         return Ok(());
     }

@@ -2,9 +2,9 @@
 
 use super::decompress::original_layout;
 use super::validate::{Form, Own};
-use super::verbatim::Pieces;
-use super::{CompressedFile, Progress};
 use crate::checksum::checksum;
+use crate::container::verbatim::Pieces;
+use crate::container::{CompressedFile, Progress};
 use crate::error::{Error, Result};
 use crate::int;
 use rayon::prelude::*;

@@ -1,11 +1,11 @@
 //! A container opened for reading: mapped, its manifest checked against its header.
 
-use super::manifest::inflate;
-use super::sizes::padded;
 use super::stored::{Stored, StoredPart, UnknownTensor};
 use super::validate::{self, Form, Original, Validated};
 use crate::checksum::checksum;
 use crate::codebook::Codebook;
+use crate::container::manifest::inflate;
+use crate::container::sizes::padded;
 use crate::element::Split;
 use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
@@ -21,8 +21,8 @@ use std::path::Path;
 /// and, tensor by tensor, by [`CompressedFile::read_tensor`].
 #[derive(Debug)]
 pub struct CompressedFile {
-    pub(super) map: MappedFile,
-    pub(super) header: Header,
+    pub(in crate::container) map: MappedFile,
+    pub(in crate::container) header: Header,
     pub(super) original: Original,
     pub(super) form: Form,
     pub(super) stored: Vec<Stored>,

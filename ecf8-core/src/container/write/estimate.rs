@@ -2,14 +2,14 @@
 
 use super::candidates::{self, Candidate, candidates};
 use super::choice::{self, SchemeChoice};
-use super::dtypes::{self, DtypeSummary};
-use super::folder::{Content, Folder};
-use super::manifest::is_manifest;
 use super::sharing::{self, Code};
-use super::sizes::{self, Deflated, padded};
 use super::subject::{self, Reading, Subject};
-use super::{CompressOptions, CompressedFile, MANIFEST_KEY};
 use crate::codebook::cluster::MOST;
+use crate::container::folder::{Content, Folder};
+use crate::container::look::dtypes::{self, DtypeSummary};
+use crate::container::manifest::is_manifest;
+use crate::container::sizes::{self, Deflated, padded};
+use crate::container::{CompressOptions, CompressedFile, MANIFEST_KEY};
 use crate::element::Element;
 use crate::error::Result;
 use crate::header::{Header, TensorRecord};
@@ -100,7 +100,7 @@ pub fn estimate(input: &Path, options: &CompressOptions) -> Result<Estimate> {
 }
 
 /// What compressing one file is likely to give, in bytes.
-pub(super) fn predicted_bytes(input: &Path, options: &CompressOptions) -> Result<u64> {
+pub(in crate::container) fn predicted_bytes(input: &Path, options: &CompressOptions) -> Result<u64> {
     Ok(of_file(input, options)?.predicted_bytes)
 }
 

@@ -1,12 +1,12 @@
 //! The header of a container, from what its tensors became.
 
-use super::manifest::{Continuation, ListsOf, Manifest, TensorEntry};
 use super::plan::{Plan, Planned};
-use super::sizes::{CHECKSUM_BYTES, about_deflated, kept_entry, padded, part_entries};
-use super::{
+use crate::checksum::{checksum, to_hex};
+use crate::container::manifest::{Continuation, ListsOf, Manifest, TensorEntry};
+use crate::container::sizes::{CHECKSUM_BYTES, about_deflated, kept_entry, padded, part_entries};
+use crate::container::{
     FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL, OWN_PREFIX,
 };
-use crate::checksum::{checksum, to_hex};
 use crate::header::{Entry, LENGTH_BYTES, TensorRecord, header_json, name_json_len};
 use crate::int;
 use crate::layout::PartSpec;
@@ -33,13 +33,13 @@ pub(super) struct Outcome {
 type Compressed<'a> = (&'static [PartSpec], &'a TensorEntry);
 
 /// Everything of a container that is not a tensor's data.
-pub(super) struct Description {
+pub(in crate::container) struct Description {
     /// The JSON of the file's header, not yet padded.
-    pub(super) json: Vec<u8>,
+    pub(in crate::container) json: Vec<u8>,
     /// The container's own tensor with the original header, padded so that what follows is aligned to 8 bytes.
     pub(super) own_header: Vec<u8>,
     /// Bytes of the lists of the manifest that are deflated behind the original header.
-    pub(super) continuation: u64,
+    pub(in crate::container) continuation: u64,
 }
 
 impl Description {
@@ -53,7 +53,7 @@ impl Description {
 
     /// Describes the most that may become of a plan. Whichever tensors are kept after all, the guard takes no more than here. Of
     /// the container's own tensor with the original header, only the length is right, and that about where texts are long.
-    pub(super) fn at_most(plan: &Plan<'_>) -> io::Result<Self> {
+    pub(in crate::container) fn at_most(plan: &Plan<'_>) -> io::Result<Self> {
         let names = plan.tensors.iter().map(|planned| planned.record.name.as_str());
         let guard = names.max_by_key(|name| name_json_len(name));
         // The parts of a tensor that may be kept after all take no less than keeping it does.
@@ -197,7 +197,7 @@ impl<'a> Used<'a> {
 }
 
 /// Bytes from the file's start to its data, for a plan whose header has at most this JSON.
-pub(super) fn data_start(plan: &Plan<'_>, json: &[u8]) -> u64 {
+pub(in crate::container) fn data_start(plan: &Plan<'_>, json: &[u8]) -> u64 {
     // Room for what only the end tells: six numbers about the deflated header and manifest.
     let slack = if plan.has_pool() { 16 } else { 0 };
     padded(LENGTH_BYTES + json.len() as u64 + slack)

@@ -1,0 +1,15 @@
+//! What there is to see without decoding: sizes, entropies, and what other codes would cost.
+//!
+//! - `model`: one file or many as a whole.
+//! - `inspect`, `costs`: what a model holds, and what other codes would make of it.
+//! - `dtypes`: what becomes of which dtype, and why.
+
+mod costs;
+pub(super) mod dtypes;
+mod inspect;
+pub(super) mod model;
+
+pub use costs::{CodeCost, code_costs};
+pub use dtypes::{DtypeSummary, Role};
+pub use inspect::{CodebookComparison, Inspection, TensorInspection, inspect};
+pub use model::{Model, OtherFiles};

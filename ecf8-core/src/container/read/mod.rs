@@ -1,0 +1,18 @@
+//! From a container to the tensors in it.
+//!
+//! - `reader`, `stored`, `validate`: a container opened, its manifest checked against its header.
+//! - `integrity`, `against`: checksums of what is stored; comparison with an original.
+//! - `pieces`: a tensor's original bytes, in little memory however large it is.
+//! - `decompress`: one file, streamed to its output.
+
+mod against;
+pub(super) mod decompress;
+mod integrity;
+pub(super) mod pieces;
+mod reader;
+mod stored;
+mod validate;
+
+pub use against::verify_against;
+pub use reader::{CompressedFile, CompressedTensor, KeptTensor};
+pub use stored::UnknownTensor;

@@ -1,0 +1,19 @@
+//! From an input to a container.
+//!
+//! - `subject`, `candidates`, `choice`, `sharing`: a tensor read once; by which scheme, and which tensors share a codebook.
+//! - `plan`, `predict`: what becomes of each tensor, and what the container will take.
+//! - `file_header`: the header of the output, from the plan.
+//! - `compress`: one file, streamed to its output.
+//! - `estimate`: what compressing would give, told from samples.
+
+mod candidates;
+mod choice;
+pub(super) mod compress;
+pub(super) mod estimate;
+pub(super) mod file_header;
+pub(super) mod plan;
+mod predict;
+mod sharing;
+mod subject;
+
+pub use estimate::{Estimate, FileEstimate, estimate};
