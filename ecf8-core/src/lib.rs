@@ -18,6 +18,7 @@ pub mod histogram;
 mod int;
 pub mod layout;
 pub mod map;
+pub mod source;
 pub mod symbols;
 pub mod synthetic;
 pub mod transform;

@@ -40,7 +40,7 @@ pub use progress::Progress;
 pub use read::{CompressedFile, CompressedTensor, KeptTensor, UnknownTensor, verify_against};
 pub use report::{FileReport, Report};
 pub use tuning_cache::tuning_cache_beside;
-pub use write::{Estimate, FileEstimate, estimate};
+pub use write::{Estimate, FileEstimate, compress_source, estimate};
 
 /// The version of the format that is written and read here.
 pub const FORMAT_VERSION: u64 = 1;

@@ -8,6 +8,7 @@ use crate::checksum::{checksum, from_hex, to_hex};
 use crate::error::{IoContext, Result};
 use crate::header::{Header, LENGTH_BYTES, MAX_HEADER, Slot};
 use crate::int;
+use crate::source::Source;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::io::{Seek, SeekFrom, Write};
@@ -98,11 +99,12 @@ fn framed(json: &[u8], piece: u64, checksums: &[u64]) -> serde_json::Result<Opti
     Ok(Some(framed))
 }
 
-/// How long such a container of this file is; `None` if there is no room for a manifest in the header.
-pub(super) fn file_bytes(json: &[u8], data: &[u8]) -> serde_json::Result<Option<u64>> {
-    let piece = piece_bytes(data.len() as u64);
-    let none = vec![0; int::index(pieces(data.len() as u64, piece))];
-    Ok(framed(json, piece, &none)?.map(|framed| (framed.len() + data.len()) as u64))
+/// How long such a container of a source is; `None` if there is no room for a manifest in the header.
+pub(super) fn file_bytes(source: &dyn Source) -> serde_json::Result<Option<u64>> {
+    let data_bytes = source.header().data_bytes();
+    let piece = piece_bytes(data_bytes);
+    let none = vec![0; int::index(pieces(data_bytes, piece))];
+    Ok(framed(source.json(), piece, &none)?.map(|framed| framed.len() as u64 + data_bytes))
 }
 
 fn piece_bytes(data_bytes: u64) -> u64 {
@@ -114,17 +116,13 @@ fn piece_bytes(data_bytes: u64) -> u64 {
 }
 
 /// Writes such a container, for which there is room, in place of whatever was written.
-pub(super) fn write(
-    output: &mut PendingFile,
-    json: &[u8],
-    data: &[u8],
-    progress: &dyn Progress,
-) -> Result<()> {
+pub(super) fn write(output: &mut PendingFile, source: &dyn Source, progress: &dyn Progress) -> Result<()> {
     let target = output.target().to_owned();
-    let piece = piece_bytes(data.len() as u64);
-    let mut checksums = vec![0; int::index(pieces(data.len() as u64, piece))];
+    let data_bytes = source.header().data_bytes();
+    let piece = piece_bytes(data_bytes);
+    let mut checksums = vec![0; int::index(pieces(data_bytes, piece))];
     let front = |checksums: &[u64]| {
-        let framed = framed(json, piece, checksums).map_err(std::io::Error::from);
+        let framed = framed(source.json(), piece, checksums).map_err(std::io::Error::from);
         framed.map(Option::unwrap_or_default).at(&target, "write the header of")
     };
     let start = front(&checksums)?.len() as u64;
@@ -133,14 +131,31 @@ pub(super) fn write(
     file.seek(SeekFrom::Start(start)).at(&target, "write")?;
     let at_once = COPIED_BYTES.max(int::index(piece));
     let mut sums = checksums.chunks_mut(at_once / int::index(piece));
-    for chunk in data.chunks(at_once) {
-        // What is written is what the checksum is of, whatever becomes of the input meanwhile.
-        let chunk = chunk.to_vec();
+    // What is written is what the checksum is of, whatever becomes of the input meanwhile.
+    let mut chunk = Vec::new();
+    let mut write = |chunk: &mut Vec<u8>| {
         let pieces = chunk.par_chunks(int::index(piece));
         let sums = sums.next().unwrap_or_default();
         sums.par_iter_mut().zip(pieces).for_each(|(sum, piece)| *sum = checksum(piece));
-        file.write_all(&chunk).at(&target, "write")?;
+        file.write_all(chunk).at(&target, "write")?;
         progress.advance(chunk.len() as u64);
+        chunk.clear();
+        Ok(())
+    };
+    for record in &source.header().tensors {
+        let bytes = source.bytes(record)?;
+        let mut rest = bytes.as_ref();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(at_once - chunk.len()));
+            chunk.extend_from_slice(now);
+            rest = later;
+            if chunk.len() == at_once {
+                write(&mut chunk)?;
+            }
+        }
+    }
+    if !chunk.is_empty() {
+        write(&mut chunk)?;
     }
     let front = front(&checksums)?;
     file.seek(SeekFrom::Start(0)).at(&target, "write")?;

@@ -19,23 +19,42 @@ pub(in crate::container) struct Target {
     pub(super) is_empty_folder: bool,
 }
 
+/// What an output is made from.
+struct Input {
+    /// Where it is, links followed.
+    found: PathBuf,
+    metadata: Metadata,
+}
+
 impl Target {
     /// Refuses an output that exists (unless it may be overwritten), or that is, contains or lies within the input; or
     /// whose name no output can have.
     pub(in crate::container) fn check(input: &Path, output: &Path, overwrite: bool) -> Result<Self> {
-        let shown = output.to_owned();
         let found = fs::canonicalize(input).at(input, "open")?;
-        let input_metadata = fs::metadata(&found).at(input, "examine")?;
+        let metadata = fs::metadata(&found).at(input, "examine")?;
+        Self::beside(Some(Input { found, metadata }), output, overwrite)
+    }
+
+    /// The same for a file that is made from nothing on a disk.
+    pub(in crate::container) fn of_file(output: &Path, overwrite: bool) -> Result<Self> {
+        Self::beside(None, output, overwrite)
+    }
+
+    fn beside(input: Option<Input>, output: &Path, overwrite: bool) -> Result<Self> {
+        let shown = output.to_owned();
+        let is_of_folder = input.as_ref().is_some_and(|input| input.metadata.is_dir());
         let parent = fs::canonicalize(parent_of(output)).at(parent_of(output), "write to")?;
         let name = output.file_name().ok_or_else(|| Error::OutputExists { path: shown.clone() })?;
-        if found.is_dir() && parent.starts_with(&found) {
+        let within =
+            |path: &Path| input.as_ref().is_some_and(|input| is_of_folder && path.starts_with(&input.found));
+        if within(&parent) {
             return Err(Error::OutputIsInput { path: shown, how: "lies within" });
         }
         let entry = without_trailing_slash(output);
         let existing = match fs::symlink_metadata(&entry) {
             Ok(_) => entry,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                if input_metadata.is_file() && entry.as_os_str() != output.as_os_str() {
+                if !is_of_folder && entry.as_os_str() != output.as_os_str() {
                     return Err(Error::OutputIsFolder { path: shown });
                 }
                 return Ok(Self { shown, path: parent.join(name), overwrite, is_empty_folder: false });
@@ -45,20 +64,20 @@ impl Target {
         // A link that leads nowhere says where something should be, which is not for us to change.
         let Ok(path) = fs::canonicalize(existing) else { return Err(Error::OutputExists { path: shown }) };
         let metadata = fs::metadata(&path).at(output, "examine")?;
-        if same_file(&metadata, &input_metadata) || path == found {
+        let is_input = |input: &Input| same_file(&metadata, &input.metadata) || path == input.found;
+        if input.as_ref().is_some_and(is_input) {
             return Err(Error::OutputIsInput { path: shown, how: "is" });
         }
-        if found.starts_with(&path) {
+        if input.as_ref().is_some_and(|input| input.found.starts_with(&path)) {
             return Err(Error::OutputIsInput { path: shown, how: "contains" });
         }
-        if found.is_dir() && path.starts_with(&found) {
+        if within(&path) {
             return Err(Error::OutputIsInput { path: shown, how: "lies within" });
         }
-        let is_empty_folder = input_metadata.is_dir() && is_empty_dir(&path);
+        let is_empty_folder = is_of_folder && is_empty_dir(&path);
         // A file for a file, a folder for a folder; a device or pipe is not replaced at all.
-        let may_replace = overwrite
-            && (metadata.is_file() && input_metadata.is_file()
-                || metadata.is_dir() && input_metadata.is_dir());
+        let is_alike = if is_of_folder { metadata.is_dir() } else { metadata.is_file() };
+        let may_replace = overwrite && is_alike;
         if !may_replace && !is_empty_folder {
             return Err(Error::OutputExists { path: shown });
         }

@@ -19,6 +19,11 @@ impl Mode {
         Ok(Self(metadata.permissions().mode() & 0o777 | owner))
     }
 
+    /// For a file that is made from nothing on a disk: as any new file.
+    pub(in crate::container) fn of_new() -> Self {
+        Self(0o666)
+    }
+
     pub(super) fn apply(self, builder: &mut tempfile::Builder<'_, '_>) {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(self.0));
@@ -41,6 +46,10 @@ impl Mode {
 impl Mode {
     pub(in crate::container) fn like(_original: &Path) -> io::Result<Self> {
         Ok(Self(0))
+    }
+
+    pub(in crate::container) fn of_new() -> Self {
+        Self(0)
     }
 
     pub(super) fn apply(self, _builder: &mut tempfile::Builder<'_, '_>) {}

@@ -10,6 +10,7 @@ mod outputs;
 mod round_trip;
 mod scale;
 mod sharing;
+mod sources;
 mod too_large;
 mod verbatim;
 mod weights;

@@ -5,6 +5,7 @@ use crate::codebook::cluster::MOST;
 use crate::header::Header;
 use crate::layout::Aim;
 use crate::map::MappedFile;
+use crate::source::MappedSource;
 use crate::synthetic::{block_scaled, cast, gaussian, noise};
 
 /// A number of tensors of equal length, each of a distribution of its own.
@@ -22,8 +23,8 @@ fn planned(file: &[u8], options: &CompressOptions) -> (u64, usize) {
     let path = folder.path().join("in.safetensors");
     fs::write(&path, file).unwrap();
     let input = MappedFile::open(&path).unwrap();
-    let (header, json) = input.header().unwrap();
-    let plan = super::super::write::plan::plan(&input, &header, &json, options, &()).unwrap();
+    let source = MappedSource::new(&input).unwrap();
+    let plan = super::super::write::plan::plan(&source, options, &()).unwrap();
     (plan.predicted_bytes(), plan.comparisons)
 }
 

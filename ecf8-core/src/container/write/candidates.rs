@@ -9,10 +9,12 @@ use crate::container::SMALL_BYTES;
 use crate::container::manifest::{Params, TensorEntry};
 use crate::container::sizes::{self, Deflated};
 use crate::element::Shape;
+use crate::error::{Error, Result};
 use crate::header::TensorRecord;
 use crate::layout::{Aim, EncodeError, PartSpec, Scheme};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// How many small tensors are enough to tell which scheme suits them all best.
 const ENOUGH: usize = 2048;
@@ -57,25 +59,25 @@ impl<'a> Candidate<'a> {
         subject: &'a Subject<'a>,
         (index, scheme): (usize, &'static dyn Scheme),
         codebook: SharedCodebook,
-    ) -> Self {
+    ) -> Result<Self> {
         if subject.is_pooled(scheme) {
             // Encoding it will tell what it takes.
             let (lengths, params) = (Vec::new(), largest_params(scheme));
-            return Self { subject, scheme, codebook, lengths, params, likely: Some(0) };
+            return Ok(Self { subject, scheme, codebook, lengths, params, likely: Some(0) });
         }
-        let symbols = subject.symbols(index, scheme);
+        let symbols = subject.symbols(index, scheme)?;
         let counted = subject.counted(scheme, &symbols);
         let lengths = scheme.part_bytes(&subject.split, &counted, &codebook.codebook);
         let bound = lengths.iter().fold(0, |sum: u64, length| sum.saturating_add(*length));
         let likely = subject.encoded_bytes(scheme, &symbols, &codebook.codebook);
-        Self {
+        Ok(Self {
             subject,
             scheme,
             codebook,
             lengths,
             params: largest_params(scheme),
             likely: Some(likely).filter(|likely| *likely != bound),
-        }
+        })
     }
 
     /// What its parts will be.
@@ -112,15 +114,20 @@ impl<'a> Candidate<'a> {
 
     /// Encodes a tensor to know its parts' lengths: small ones, which are in the pool and so have no names in the header that
     /// could make room for one that were kept after all; and others, if asked for.
-    pub(super) fn try_out(&mut self, aim: Aim, others: bool) -> Result<(), EncodeError> {
+    ///
+    /// # Errors
+    /// If it cannot be read or encoded; `path` is where it comes from.
+    pub(super) fn try_out(&mut self, path: &Path, aim: Aim, others: bool) -> Result<()> {
         if self.likely.is_some() && (others || self.subject.is_pooled(self.scheme)) {
-            let encoded = match self.scheme.encode_for(self.subject.numbers(), &self.codebook.codebook, aim) {
+            let encoded = match self.subject.encode(self.scheme, &self.codebook.codebook, aim)? {
                 // What a scheme cannot point into is kept as it is.
                 Err(EncodeError::TooLarge { .. }) => {
                     self.likely = Some(u64::MAX);
                     return Ok(());
                 }
-                encoded => encoded?,
+                encoded => encoded.map_err(|source| {
+                    Error::of_encoding(path.to_owned(), self.subject.record.name.clone(), source)
+                })?,
             };
             let mut entry = self.entry();
             entry.describe(&encoded);
@@ -152,20 +159,20 @@ pub(super) fn candidates<'a>(
     schemes: &[&'static dyn Scheme],
     variant: &Variant,
     deflated: Deflated,
-) -> Candidates<'a> {
+) -> Result<Candidates<'a>> {
     let mut by_type: BTreeMap<&str, Vec<&'a Subject<'a>>> = BTreeMap::new();
     for subject in subjects {
         by_type.entry(subject.split.element.dtype).or_default().push(subject);
     }
     let mut all = Candidates { list: Vec::new(), kept: Vec::new(), comparisons: 0 };
     for subjects in by_type.values() {
-        let own = of_type(subjects, schemes, variant, deflated);
+        let own = of_type(subjects, schemes, variant, deflated)?;
         all.list.extend(own.list);
         all.kept.extend(own.kept);
         all.comparisons += own.comparisons;
     }
     all.list.sort_by_key(|candidate| (candidate.subject.record.begin, candidate.subject.record.end));
-    all
+    Ok(all)
 }
 
 /// Decides for the tensors of one number type.
@@ -174,7 +181,7 @@ fn of_type<'a>(
     schemes: &[&'static dyn Scheme],
     variant: &Variant,
     deflated: Deflated,
-) -> Candidates<'a> {
+) -> Result<Candidates<'a>> {
     let Variant { choice, rules, .. } = variant;
     let shares = schemes.iter().any(|scheme| scheme.shares());
     let mut comparisons = 0;
@@ -186,7 +193,7 @@ fn of_type<'a>(
         drop_hopeless(&mut options, schemes, *choice);
     }
     if choice.is_for_all() && options.len() > ENOUGH {
-        let (only, compared) = of_sample(&options, schemes, variant);
+        let (only, compared) = of_sample(&options, schemes, variant)?;
         comparisons += compared;
         for one in &mut options {
             let others = one.likely.iter_mut().enumerate().filter(|(index, _)| Some(*index) != only);
@@ -196,7 +203,7 @@ fn of_type<'a>(
     if schemes.len() > 1 || (shares && subjects.len() > MOST) {
         // Codebooks of tuples are large, but many tensors may share one.
         for index in 0..schemes.len() {
-            shared[index] = Some(share_among(&mut options, index, schemes[index], rules));
+            shared[index] = Some(share_among(&mut options, index, schemes[index], rules)?);
         }
     }
     let chosen = choose(&options, schemes, *choice);
@@ -217,19 +224,22 @@ fn of_type<'a>(
         let before = shared[index].take();
         comparisons += before.as_ref().map_or(0, |before| before.comparisons);
         let codebooks = before.filter(|before| before.of.len() == by_scheme[index].len());
-        let codebooks = codebooks.unwrap_or_else(|| {
+        let codebooks = if let Some(codebooks) = codebooks {
+            codebooks
+        } else {
             let those: Vec<&Subject<'_>> = by_scheme[index].iter().map(|(_, subject)| *subject).collect();
-            let codebooks = sharing::codebooks(&those, index, *scheme, rules);
+            let codebooks = sharing::codebooks(&those, index, *scheme, rules)?;
             comparisons += codebooks.comparisons;
             codebooks
-        });
+        };
         let made = by_scheme[index].par_iter().zip(&codebooks.of).map(|((place, subject), of)| {
-            (*place, Candidate::new(subject, (index, *scheme), codebooks.codebooks[*of].clone()))
+            let candidate = Candidate::new(subject, (index, *scheme), codebooks.codebooks[*of].clone())?;
+            Ok((*place, candidate))
         });
-        list.par_extend(made);
+        list.extend(made.collect::<Result<Vec<_>>>()?);
     }
     list.sort_by_key(|(place, _)| *place);
-    Candidates { list: list.into_iter().map(|(_, candidate)| candidate).collect(), kept, comparisons }
+    Ok(Candidates { list: list.into_iter().map(|(_, candidate)| candidate).collect(), kept, comparisons })
 }
 
 /// Lengths of parts with about as many digits as the true ones have.
@@ -273,7 +283,7 @@ impl<'a> Options<'a> {
             let is_open = choice.has(*scheme, subject.split.element);
             alone.as_ref().filter(|_| is_open).map(|alone| alone.least)
         });
-        let weight = subject.record.bytes() / subject.bytes().max(1);
+        let weight = subject.record.bytes() / subject.bytes.max(1);
         Self { subject, likely: likely.collect(), weight: weight.max(1) }
     }
 
@@ -298,18 +308,19 @@ fn share_among(
     index: usize,
     scheme: &'static dyn Scheme,
     rules: &Rules,
-) -> Codebooks {
+) -> Result<Codebooks> {
     let mut open: Vec<&mut Options<'_>> =
         options.iter_mut().filter(|one| one.likely[index].is_some()).collect();
     let those: Vec<&Subject<'_>> = open.iter().map(|one| one.subject).collect();
-    let codebooks = sharing::codebooks(&those, index, scheme, rules);
-    open.par_iter_mut().zip(&codebooks.of).for_each(|(one, of)| {
+    let codebooks = sharing::codebooks(&those, index, scheme, rules)?;
+    open.par_iter_mut().zip(&codebooks.of).try_for_each(|(one, of)| {
         let shared = &codebooks.codebooks[*of];
-        let symbols = one.subject.symbols(index, scheme);
+        let symbols = one.subject.symbols(index, scheme)?;
         let parts = one.subject.encoded_bytes(scheme, &symbols, &shared.codebook);
         one.likely[index] = Some(parts.saturating_add(shared.bytes_each));
-    });
-    codebooks
+        Ok(())
+    })?;
+    Ok(codebooks)
 }
 
 /// The scheme for all tensors as some of them tell: all large ones, and [`ENOUGH`] small ones. And how many pairs were compared.
@@ -317,7 +328,7 @@ fn of_sample(
     options: &[Options<'_>],
     schemes: &[&'static dyn Scheme],
     variant: &Variant,
-) -> (Option<usize>, usize) {
+) -> Result<(Option<usize>, usize)> {
     let (large, small): (Vec<_>, Vec<_>) =
         options.iter().partition(|one| one.subject.record.bytes() >= SMALL_BYTES);
     let every = small.len().div_ceil(ENOUGH).max(1);
@@ -326,10 +337,11 @@ fn of_sample(
         .step_by(every)
         .map(|one| Options { weight: one.weight.saturating_mul(every as u64), ..one.clone() });
     let mut sample: Vec<Options<'_>> = large.into_iter().cloned().chain(small).collect();
-    let compared = (0..schemes.len())
-        .map(|index| share_among(&mut sample, index, schemes[index], &variant.rules).comparisons);
-    let comparisons = compared.sum();
-    (choose(&sample, schemes, variant.choice).into_iter().flatten().next(), comparisons)
+    let mut comparisons = 0;
+    for (index, scheme) in schemes.iter().enumerate() {
+        comparisons += share_among(&mut sample, index, *scheme, &variant.rules)?.comparisons;
+    }
+    Ok((choose(&sample, schemes, variant.choice).into_iter().flatten().next(), comparisons))
 }
 
 /// Drops options that sharing codebooks cannot save: another takes less, tolerance and a codebook of its own included, than
@@ -338,7 +350,7 @@ fn drop_hopeless(options: &mut [Options<'_>], schemes: &[&'static dyn Scheme], c
     let hopeless = |all: &[Options<'_>]| -> Vec<bool> {
         let mut sums = vec![(0u64, 0u64, 0u64); schemes.len()];
         for one in all {
-            let bytes = one.subject.bytes();
+            let bytes = one.subject.bytes;
             for (index, (least, most, original)) in sums.iter_mut().enumerate() {
                 // Where a scheme cannot make a tensor smaller, it stays as it is.
                 let alone =
@@ -375,7 +387,7 @@ fn choose(
     schemes: &[&'static dyn Scheme],
     choice: SchemeChoice,
 ) -> Vec<Option<usize>> {
-    let bytes = |one: &Options<'_>| one.subject.bytes();
+    let bytes = |one: &Options<'_>| one.subject.bytes;
     let mut for_all = None;
     if choice.is_for_all() {
         let open: Vec<usize> = (0..schemes.len())

@@ -7,7 +7,7 @@ use crate::container::batch::batches;
 use crate::container::limits;
 use crate::container::look::dtypes::{self, DtypeSummary};
 use crate::container::manifest::TensorEntry;
-use crate::container::output::PendingFile;
+use crate::container::output::{Mode, PendingFile, PendingOutput, Target, clear_stale};
 use crate::container::read::pieces::copy_pieces;
 use crate::container::report::FileReport;
 use crate::container::sizes::{Deflated, compressed_bytes, kept_entry, padded, stored_bytes};
@@ -15,10 +15,11 @@ use crate::container::verbatim;
 use crate::container::{ALIGNMENT, BATCH_BYTES, CompressOptions, Progress};
 use crate::element::Numbers;
 use crate::error::{Error, IoContext, Result};
-use crate::header::{Header, TensorRecord};
+use crate::header::TensorRecord;
 use crate::int;
 use crate::layout::{Aim, EncodeError, Encoded, TakePiece};
 use crate::map::MappedFile;
+use crate::source::{MappedSource, Source, file_bytes};
 use rayon::prelude::*;
 use std::io::{Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
@@ -33,30 +34,50 @@ pub(in crate::container) fn compress_file(
     progress: &dyn Progress,
 ) -> Result<FileReport> {
     let input = MappedFile::open_settled(input)?;
-    input.or_changed(compress_mapped(&input, output, options, progress))
+    let compressed =
+        MappedSource::new(&input).and_then(|source| compress_to(&source, output, options, progress));
+    input.or_changed(compressed)
 }
 
-fn compress_mapped(
-    input: &MappedFile,
+/// Compresses what a source has into the file `output`, which appears only when whole.
+///
+/// # Errors
+/// Whatever is wrong with the source or the output; then nothing is left behind.
+pub fn compress_source(
+    source: &dyn Source,
+    output: &Path,
+    options: &CompressOptions,
+    progress: &dyn Progress,
+) -> Result<FileReport> {
+    let target = Target::of_file(output, options.overwrite)?;
+    clear_stale(&target, progress);
+    let pending = PendingOutput::file(target, Mode::of_new())?;
+    let report = compress_to(source, pending.open_file()?, options, progress)?;
+    pending.finish()?;
+    Ok(report)
+}
+
+fn compress_to(
+    source: &dyn Source,
     output: PendingFile,
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<FileReport> {
-    let (header, json) = input.header()?;
-    let compressing = format!("compressing {}", input.path().display());
+    let header = source.header();
+    let compressing = format!("compressing {}", source.path().display());
     progress.start(&compressing, 2 * header.data_bytes() + plan::sharing_steps(header.data_bytes()));
-    let mut plan = plan::plan(input, &header, &json, options, progress)?;
+    let mut plan = plan::plan(source, options, progress)?;
     progress.stage(&compressing);
-    let written = write_smallest(output, &mut plan, input, &header, options, progress)?;
+    let written = write_smallest(output, &mut plan, source, options, progress)?;
     // What was read at different times is one file only if nobody wrote to it.
-    input.check_unchanged()?;
+    source.check_unchanged()?;
     // Of very many tensors, what is known takes much memory, and so does reading the container.
     drop(plan);
-    limits::prove_readable(&written.output, input.path())?;
+    limits::prove_readable(&written.output, source.path())?;
     progress.finish();
     Ok(FileReport {
         name: String::new(),
-        input_bytes: input.len() as u64,
+        input_bytes: file_bytes(source),
         output_bytes: written.bytes,
         compressed_tensors: written.compressed_tensors,
         kept_tensors: header.tensors.len() - written.compressed_tensors,
@@ -67,8 +88,7 @@ fn compress_mapped(
 /// Bytes of a file that is to be compressed, whose header is checked.
 pub(in crate::container) fn plain_bytes(input: &Path) -> Result<u64> {
     let input = MappedFile::open(input)?;
-    let (header, _) = input.header()?;
-    plan::require_plain(&input, &header)?;
+    plan::require_plain(&MappedSource::new(&input)?)?;
     Ok(input.len() as u64)
 }
 
@@ -84,17 +104,16 @@ struct Written {
 fn write_smallest(
     mut output: PendingFile,
     plan: &mut Plan<'_>,
-    input: &MappedFile,
-    header: &Header,
+    source: &dyn Source,
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<Written> {
-    let (json, data) = (plan.json, &input[int::index(header.data_start())..]);
-    let verbatim = verbatim::file_bytes(json, data).map_err(std::io::Error::from);
+    let header = source.header();
+    let verbatim = verbatim::file_bytes(source).map_err(std::io::Error::from);
     let verbatim = verbatim.at(output.target(), "write the header of")?;
     let keeps_all = plan.tensors.is_empty();
-    if verbatim.is_none() || !keeps_all || is_mostly_space(json) {
-        let fitted = limits::fit(plan, input.path());
+    if verbatim.is_none() || !keeps_all || is_mostly_space(plan.json) {
+        let fitted = limits::fit(plan, source.path());
         let room = match (fitted, verbatim) {
             (Ok(room), verbatim) => {
                 let gains = |verbatim| file_header::bytes_without_parts(plan, &room) <= verbatim;
@@ -105,16 +124,16 @@ fn write_smallest(
             (Err(error), _) => return Err(error),
         };
         if let Some(room) = room {
-            let mut writer = Writer { output, input, header, checksums: vec![0], written: 0 };
+            let mut writer = Writer { output, source, checksums: vec![0], written: 0 };
             let (bytes, outcome) = writer.write(plan, &room, progress)?;
             output = writer.output;
-            if verbatim.is_none_or(|verbatim| bytes <= verbatim.max(accepted(input.len() as u64, options))) {
+            if verbatim.is_none_or(|verbatim| bytes <= verbatim.max(accepted(file_bytes(source), options))) {
                 let kept = dtypes::kept(&outcome.kept, options.scheme);
                 return Ok(Written { output, bytes, compressed_tensors: outcome.tensors.len(), kept });
             }
         }
     }
-    verbatim::write(&mut output, json, data, progress)?;
+    verbatim::write(&mut output, source, progress)?;
     let (bytes, kept) = (verbatim.unwrap_or_default(), dtypes::kept(&header.tensors, options.scheme));
     Ok(Written { output, bytes, compressed_tensors: 0, kept })
 }
@@ -133,8 +152,7 @@ fn is_mostly_space(json: &[u8]) -> bool {
 
 struct Writer<'a> {
     output: PendingFile,
-    input: &'a MappedFile,
-    header: &'a Header,
+    source: &'a dyn Source,
     /// As they will be stored, the header's coming first.
     checksums: Vec<u64>,
     /// Bytes of the data section so far.
@@ -218,7 +236,7 @@ impl<'a> Writer<'a> {
 
     /// Writes a tensor as it is. It is read once: what is written is what the checksum is of.
     fn keep(&mut self, record: &TensorRecord, progress: &dyn Progress) -> Result<()> {
-        let sum = copy_pieces(self.data(record), &mut |piece| {
+        let sum = copy_pieces(&self.source.bytes(record)?, &mut |piece| {
             self.put(piece)?;
             progress.advance(piece.len() as u64);
             Ok(())
@@ -230,12 +248,13 @@ impl<'a> Writer<'a> {
     /// Encodes a tensor and proves that it comes back; gives `None` if it takes more than it did.
     fn encode(&self, planned: &Planned, aim: Aim) -> Result<Option<Ready>> {
         let Planned { record, scheme, split, codebook, entry, .. } = planned;
-        let encoded = match scheme.encode_for(Numbers { split, bytes: self.data(record) }, codebook, aim) {
+        let data = self.source.bytes(record)?;
+        let encoded = match scheme.encode_for(Numbers { split, bytes: &data }, codebook, aim) {
             // What a scheme cannot point into is kept as it is.
             Err(EncodeError::TooLarge { .. }) => return Ok(None),
             encoded => encoded,
         };
-        let (path, tensor) = (self.input.path().to_owned(), record.name.clone());
+        let (path, tensor) = (self.source.path().to_owned(), record.name.clone());
         let encoded = encoded.map_err(|source| Error::of_encoding(path, tensor, source))?;
         self.prove(planned, &encoded)?;
         let mut described = entry.clone();
@@ -269,13 +288,13 @@ impl<'a> Writer<'a> {
         if from_hex(&planned.entry.checksum) == Some(sum.finish()) {
             return Ok(());
         }
-        let (data, mut offset, mut is_same) = (self.data(&planned.record), 0, true);
+        let (data, mut offset, mut is_same) = (self.source.bytes(&planned.record)?, 0, true);
         self.decode(planned, encoded, &mut |piece| {
             let same = piece.iter().zip(&data[offset..]).take_while(|(a, b)| a == b).count();
             (offset, is_same) = (offset + same, same == piece.len());
             if is_same { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        let path = self.input.path().to_owned();
+        let path = self.source.path().to_owned();
         if is_same {
             // Encoded rightly, so what was counted before was something else.
             let how = format!("tensor `{}` is not what it was", planned.record.name);
@@ -286,13 +305,9 @@ impl<'a> Writer<'a> {
 
     fn decode(&self, planned: &Planned, encoded: &Encoded<'_>, take: &mut TakePiece<'_>) -> Result<()> {
         encoded.decode_pieces(take).map_err(|source| {
-            let (path, tensor) = (self.input.path().to_owned(), planned.record.name.clone());
+            let (path, tensor) = (self.source.path().to_owned(), planned.record.name.clone());
             Error::of_decoding(path, tensor, source)
         })
-    }
-
-    fn data(&self, record: &TensorRecord) -> &'a [u8] {
-        plan::data(self.input, self.header, record)
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
@@ -308,7 +323,7 @@ impl<'a> Writer<'a> {
 
     fn broken_promise(&self, planned: Option<&Planned>) -> Error {
         Error::Promise {
-            path: self.input.path().to_owned(),
+            path: self.source.path().to_owned(),
             tensor: planned.map_or_else(String::new, |planned| planned.record.name.clone()),
             scheme: planned.map_or("", |planned| planned.scheme.name()),
         }

@@ -3,7 +3,7 @@
 use super::candidates::{self, Candidate, candidates};
 use super::choice::{self, SchemeChoice};
 use super::sharing::{self, Code};
-use super::subject::{self, Reading, Subject};
+use super::subject::{self, Data, Reading, Subject};
 use crate::codebook::cluster::MOST;
 use crate::container::folder::{Content, Folder};
 use crate::container::look::dtypes::{self, DtypeSummary};
@@ -16,6 +16,7 @@ use crate::header::{Header, TensorRecord};
 use crate::int;
 use crate::layout::Aim;
 use crate::map::MappedFile;
+use crate::source::{MappedSource, Source, file_bytes};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -126,18 +127,18 @@ impl Estimate {
 
 fn of_file(path: &Path, options: &CompressOptions) -> Result<Told> {
     let input = MappedFile::open(path)?;
-    input.or_changed(of_mapped(&input, options))
+    input.or_changed(MappedSource::new(&input).and_then(|source| of_source(&source, options)))
 }
 
-fn of_mapped(input: &MappedFile, options: &CompressOptions) -> Result<Told> {
-    let (header, json) = input.header()?;
-    let input_bytes = input.len() as u64;
+fn of_source(source: &dyn Source, options: &CompressOptions) -> Result<Told> {
+    let header = source.header();
+    let input_bytes = file_bytes(source);
     if header.metadata(MANIFEST_KEY).is_some_and(is_manifest) {
-        return already_compressed(input.path(), input_bytes);
+        return already_compressed(source.path(), input_bytes);
     }
     // One way to decide is enough to tell about how much is gained.
     let Some(variant) = choice::variants(options).into_iter().next() else {
-        return Ok(kept_whole(&header, input_bytes, options));
+        return Ok(kept_whole(header, input_bytes, options));
     };
     let schemes = SchemeChoice::new(options).schemes();
     let takable: Vec<(&TensorRecord, &'static Element)> = header
@@ -148,23 +149,24 @@ fn of_mapped(input: &MappedFile, options: &CompressOptions) -> Result<Told> {
     let each = SAMPLE.min(SAMPLES / (takable.len() as u64).max(1)).max(PIECE);
     let samples: Vec<Vec<u8>> = takable
         .par_iter()
-        .map(|(record, _)| sample(super::plan::data(input, &header, record), each))
-        .collect();
+        .map(|(record, _)| Ok(sample(&source.bytes(record)?, each)))
+        .collect::<Result<_>>()?;
     let reading = Reading::new(&schemes, Code::new(options), takable.len() <= MOST);
     let read = takable
         .par_iter()
         .zip(&samples)
-        .map(|((record, element), sample)| reading.read(record, element, sample));
-    let mut subjects: Vec<Subject<'_>> = read.collect();
+        .map(|((record, element), sample)| reading.read(record, element, Data::Sample(sample)));
+    let mut subjects = read.collect::<Result<Vec<Subject<'_>>>>()?;
     sharing::plant_seeds(&mut subjects);
     let deflated = candidates::deflated(&subjects, &schemes);
-    let candidates = candidates(&subjects, &schemes, &variant, deflated);
+    let candidates = candidates(&subjects, &schemes, &variant, deflated)?;
 
     let mut smaller: HashSet<*const TensorRecord> = HashSet::new();
-    let mut predicted = FRAME.saturating_add(sizes::about_deflated(&json, &[]).unwrap_or(json.len() as u64));
+    let mut predicted =
+        FRAME.saturating_add(sizes::about_deflated(source.json(), &[]).unwrap_or(source.json().len() as u64));
     let mut texts: HashSet<*const u8> = HashSet::new();
-    let taken: Vec<u64> =
-        candidates.list.par_iter().map(|one| compressed_bytes(one, variant.aim, deflated)).collect();
+    let taken = candidates.list.par_iter().map(|one| compressed_bytes(one, variant.aim, deflated));
+    let taken = taken.collect::<Result<Vec<u64>>>()?;
     for (one, taken) in candidates.list.iter().zip(taken) {
         if taken < one.subject.kept_bytes {
             predicted = predicted.saturating_add(taken);
@@ -179,7 +181,7 @@ fn of_mapped(input: &MappedFile, options: &CompressOptions) -> Result<Told> {
     for record in &others {
         predicted = predicted.saturating_add(sizes::stored_bytes(&sizes::kept_entry(record)));
     }
-    let mut told = kept_whole(&header, input_bytes, options);
+    let mut told = kept_whole(header, input_bytes, options);
     told.sampled_bytes = samples.iter().map(|sample| sample.len() as u64).sum();
     // Where nothing is gained in all, the file is kept with its header and a manifest.
     if !compressed.is_empty() && predicted < told.predicted_bytes {
@@ -217,16 +219,16 @@ fn already_compressed(path: &Path, bytes: u64) -> Result<Told> {
 }
 
 /// What a tensor is likely to take compressed, with what is said of it, but without its codebook.
-fn compressed_bytes(one: &Candidate<'_>, aim: Aim, deflated: Deflated) -> u64 {
+fn compressed_bytes(one: &Candidate<'_>, aim: Aim, deflated: Deflated) -> Result<u64> {
     let (subject, scheme) = (one.subject, one.scheme);
-    if subject.bytes() == subject.record.bytes() {
+    if subject.bytes == subject.record.bytes() {
         // The sample is the tensor, so what it takes can be known: padding is much of a tiny one.
-        if let Ok(encoded) = scheme.encode_for(subject.numbers(), &one.codebook.codebook, aim) {
+        if let Ok(encoded) = subject.encode(scheme, &one.codebook.codebook, aim)? {
             let lengths = encoded.parts.iter().map(|part| padded(part.bytes.len() as u64));
-            return one.bytes_with(lengths.fold(0, u64::saturating_add), deflated);
+            return Ok(one.bytes_with(lengths.fold(0, u64::saturating_add), deflated));
         }
     }
-    let symbols = scheme.symbol_histogram(subject.numbers());
+    let symbols = subject.count(scheme)?;
     let sampled = subject.encoded_bytes(scheme, &symbols, &one.codebook.codebook);
     let padding = 16 * scheme.part_specs(&subject.split).len() as u64;
     let units = subject.record.bytes() / subject.split.element.bytes as u64;
@@ -234,7 +236,7 @@ fn compressed_bytes(one: &Candidate<'_>, aim: Aim, deflated: Deflated) -> u64 {
         .of_whole(sampled)
         .saturating_add(scheme.chunk_bytes(subject.split.element, units, aim))
         .saturating_add(padding);
-    one.bytes_with(parts, deflated)
+    Ok(one.bytes_with(parts, deflated))
 }
 
 /// Evenly spaced pieces of a tensor, at most `most` bytes of it together.

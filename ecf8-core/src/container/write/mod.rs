@@ -16,4 +16,5 @@ mod predict;
 mod sharing;
 mod subject;
 
+pub use compress::compress_source;
 pub use estimate::{Estimate, FileEstimate, estimate};

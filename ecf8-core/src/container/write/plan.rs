@@ -3,7 +3,7 @@
 use super::candidates::{self, Candidate, Candidates, Variant, candidates};
 use super::choice::{self, SchemeChoice};
 use super::sharing::{self, Code};
-use super::subject::{self, Reading, Subject};
+use super::subject::{self, Data, Reading, Subject};
 use crate::checksum::{checksum, to_hex};
 use crate::codebook::Codebook;
 use crate::codebook::cluster::MOST;
@@ -15,10 +15,9 @@ use crate::container::{
 };
 use crate::element::{Element, Split};
 use crate::error::{Error, Result};
-use crate::header::{Header, TensorRecord};
-use crate::int;
-use crate::layout::{Aim, EncodeError, Scheme};
-use crate::map::MappedFile;
+use crate::header::TensorRecord;
+use crate::layout::{Aim, Scheme};
+use crate::source::Source;
 use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -52,7 +51,7 @@ pub(in crate::container) struct Plan<'a> {
 }
 
 /// A tensor to be compressed.
-pub(super) struct Planned {
+pub(in crate::container) struct Planned {
     pub(super) record: TensorRecord,
     pub(super) scheme: &'static dyn Scheme,
     pub(super) split: Split,
@@ -87,30 +86,23 @@ impl Plan<'_> {
     }
 }
 
-/// The bytes of a tensor of this file.
-pub(super) fn data<'a>(file: &'a MappedFile, header: &Header, record: &TensorRecord) -> &'a [u8] {
-    let start = header.data_start();
-    &file[int::index(start + record.begin)..int::index(start + record.end)]
-}
-
-/// Refuses a file that is compressed.
-pub(super) fn require_plain(input: &MappedFile, header: &Header) -> Result<()> {
-    if header.metadata(MANIFEST_KEY).is_some_and(is_manifest) {
-        return Err(Error::AlreadyCompressed { path: input.path().to_owned() });
+/// Refuses what is compressed.
+pub(super) fn require_plain(source: &dyn Source) -> Result<()> {
+    if source.header().metadata(MANIFEST_KEY).is_some_and(is_manifest) {
+        return Err(Error::AlreadyCompressed { path: source.path().to_owned() });
     }
     Ok(())
 }
 
 /// Reads every tensor which a scheme could take, and decides. Advances `progress` by the data's bytes, and by
 /// [`sharing_steps`] more.
-pub(in crate::container) fn plan<'a, 'h>(
-    input: &'h MappedFile,
-    header: &'h Header,
-    json: &'a [u8],
+pub(in crate::container) fn plan<'a>(
+    source: &'a dyn Source,
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<Plan<'a>> {
-    require_plain(input, header)?;
+    require_plain(source)?;
+    let header = source.header();
     let choice = SchemeChoice::new(options);
     let schemes = choice.schemes();
     let takable: Vec<(&TensorRecord, &'static Element)> = header
@@ -123,18 +115,16 @@ pub(in crate::container) fn plan<'a, 'h>(
     let reading = Reading::new(&schemes, Code::new(options), takable.len() <= MOST);
     let mut subjects: Vec<Subject<'_>> = Vec::with_capacity(takable.len());
     for batch in batches(&takable, BATCH_BYTES, |(record, _)| record.bytes()) {
-        let read = batch
-            .par_iter()
-            .map(|(record, element)| reading.read(record, element, data(input, header, record)));
-        subjects.par_extend(read);
+        let read =
+            batch.par_iter().map(|(record, element)| reading.read(record, element, Data::Whole(source)));
+        subjects.extend(read.collect::<Result<Vec<_>>>()?);
         progress.advance(batch.iter().map(|(record, _)| record.bytes()).sum());
     }
-    progress.stage(&format!("sharing codebooks of {}", input.path().display()));
+    progress.stage(&format!("sharing codebooks of {}", source.path().display()));
     sharing::plant_seeds(&mut subjects);
     let deflated = candidates::deflated(&subjects, &schemes);
-    let planner = Planner { json, header, schemes: &schemes, subjects: &subjects, bytes, deflated };
-    let plan = planner.smallest(&choice::variants(options), progress);
-    plan.map_err(|(tensor, source)| Error::of_encoding(input.path().to_owned(), tensor, source))
+    let planner = Planner { source, schemes: &schemes, subjects: &subjects, bytes, deflated };
+    planner.smallest(&choice::variants(options), progress)
 }
 
 /// How far the bar moves while codebooks are shared, for tensors of `data_bytes` bytes.
@@ -144,28 +134,23 @@ pub(super) fn sharing_steps(data_bytes: u64) -> u64 {
 
 /// What is known before anything is decided.
 struct Planner<'a, 'h> {
-    /// The header as it was read.
-    json: &'a [u8],
-    header: &'h Header,
+    source: &'a dyn Source,
     schemes: &'h [&'static dyn Scheme],
-    subjects: &'h [Subject<'h>],
+    subjects: &'h [Subject<'a>],
     /// Of all subjects.
     bytes: u64,
     deflated: Deflated,
 }
 
-/// An error and the tensor that it is about.
-type Failed = (String, EncodeError);
-
 impl<'a, 'h> Planner<'a, 'h> {
     /// The plan that takes least, of those by some variants; the first one of equals.
-    fn smallest(&self, variants: &[Variant], progress: &dyn Progress) -> Result<Plan<'a>, Failed> {
-        let steps = sharing_steps(self.header.data_bytes());
+    fn smallest(&self, variants: &[Variant], progress: &dyn Progress) -> Result<Plan<'a>> {
+        let steps = sharing_steps(self.source.header().data_bytes());
         let each = steps / variants.len().max(1) as u64;
         let [only] = variants else {
             let mut best: Option<(u64, Plan<'a>)> = None;
             for variant in variants {
-                let candidates = candidates(self.subjects, self.schemes, variant, self.deflated);
+                let candidates = candidates(self.subjects, self.schemes, variant, self.deflated)?;
                 let estimate = estimate(&candidates, variant.aim);
                 let most = best.as_ref().map_or(u64::MAX, |(least, _)| *least);
                 if estimate.saturating_sub(estimate / CLOSE) <= most {
@@ -183,24 +168,16 @@ impl<'a, 'h> Planner<'a, 'h> {
                 None => Ok(self.empty(Aim::default())),
             };
         };
-        let candidates = candidates(self.subjects, self.schemes, only, self.deflated);
+        let candidates = candidates(self.subjects, self.schemes, only, self.deflated)?;
         progress.advance(steps);
         self.finish(candidates, only, false)
     }
 
     /// A plan with these candidates. Small tensors are encoded, and others if asked for, so that it is known what they take.
-    fn finish(
-        &self,
-        candidates: Candidates<'h>,
-        variant: &Variant,
-        others: bool,
-    ) -> Result<Plan<'a>, Failed> {
+    fn finish(&self, candidates: Candidates<'h>, variant: &Variant, others: bool) -> Result<Plan<'a>> {
         let Candidates { mut list, kept, comparisons } = candidates;
-        let try_out = |candidate: &mut Candidate<'_>| {
-            let tried = candidate.try_out(variant.aim, others);
-            tried.map_err(|source| (candidate.subject.record.name.clone(), source))
-        };
-        list.par_iter_mut().try_for_each(try_out)?;
+        let path = self.source.path();
+        list.par_iter_mut().try_for_each(|candidate| candidate.try_out(path, variant.aim, others))?;
         let mut plan = self.empty(variant.aim);
         plan.comparisons = comparisons;
         plan.kept.extend(kept.into_iter().cloned());
@@ -211,23 +188,30 @@ impl<'a, 'h> Planner<'a, 'h> {
 
     /// Names that are in use before any tensor is compressed.
     fn taken(&self) -> HashSet<String> {
-        self.header.tensors.iter().map(|tensor| tensor.name.clone()).collect()
+        self.source.header().tensors.iter().map(|tensor| tensor.name.clone()).collect()
     }
 
     /// A plan in which no scheme takes anything.
     fn empty(&self, aim: Aim) -> Plan<'a> {
-        let (tensors, subjects) = (self.header.tensors.iter(), self.subjects);
+        let (tensors, subjects) = (self.source.header().tensors.iter(), self.subjects);
         // Both lists are in the order of the data, so one walk finds what no scheme takes.
         let mut others = subjects.iter().map(|subject| subject.record).peekable();
         let is_other = |record: &&TensorRecord| others.next_if(|next| std::ptr::eq(*next, *record)).is_none();
         Plan {
-            metadata: self.header.metadata.iter().filter(|(key, _)| key != MANIFEST_KEY).cloned().collect(),
+            metadata: self
+                .source
+                .header()
+                .metadata
+                .iter()
+                .filter(|(key, _)| key != MANIFEST_KEY)
+                .cloned()
+                .collect(),
             tensors: Vec::new(),
             kept: tensors.filter(is_other).cloned().collect(),
             codebooks: Vec::new(),
             prefix: claim_prefix(OWN_PREFIX, &[OWN_HEADER, OWN_CHECKSUMS, OWN_POOL], &mut self.taken()),
             aim,
-            json: self.json,
+            json: self.source.json(),
             comparisons: 0,
         }
     }
@@ -236,7 +220,7 @@ impl<'a, 'h> Planner<'a, 'h> {
 /// What the data of all tensors that some scheme takes are likely to become.
 fn estimate(candidates: &Candidates<'_>, aim: Aim) -> u64 {
     let likely = |one: &Candidate<'_>| {
-        let units = one.subject.numbers().units();
+        let units = one.subject.units();
         let parts = one.likely.unwrap_or_default().saturating_add(one.scheme.chunk_bytes(
             one.subject.split.element,
             units,

@@ -5,6 +5,7 @@ use crate::codebook::Codebook;
 use crate::codebook::cluster::{self, MOST, Sharing, share};
 use crate::container::CompressOptions;
 use crate::element::Split;
+use crate::error::Result;
 use crate::histogram::Histogram;
 use crate::layout::{Counted, Scheme};
 use rayon::prelude::*;
@@ -118,21 +119,22 @@ pub(super) fn codebooks(
     index: usize,
     scheme: &'static dyn Scheme,
     rules: &Rules,
-) -> Codebooks {
-    let Some(split) = subjects.first().map(|subject| &subject.split) else { return Codebooks::default() };
+) -> Result<Codebooks> {
+    let Some(split) = subjects.first().map(|subject| &subject.split) else { return Ok(Codebooks::default()) };
     let symbols = |subject: &&Subject<'_>| {
-        codebook(scheme, &subject.split, &subject.symbols(index, scheme), rules.code)
+        let symbols = subject.symbols(index, scheme)?;
+        Ok(codebook(scheme, &subject.split, &symbols, rules.code))
     };
     if !scheme.shares() {
-        let codebooks: Vec<Codebook> = subjects.par_iter().map(symbols).collect();
+        let codebooks = subjects.par_iter().map(symbols).collect::<Result<Vec<Codebook>>>()?;
         let of: Vec<usize> = (0..codebooks.len()).collect();
-        return Codebooks { codebooks: described(codebooks, &of), of, comparisons: 0 };
+        return Ok(Codebooks { codebooks: described(codebooks, &of), of, comparisons: 0 });
     }
     let (seeds, sums) = if subjects.len() <= MOST {
-        let histograms = subjects.par_iter().map(|subject| subject.symbols(index, scheme)).collect();
-        ((0..subjects.len()).collect(), histograms)
+        let histograms = subjects.par_iter().map(|subject| subject.symbols(index, scheme));
+        ((0..subjects.len()).collect(), histograms.collect::<Result<Vec<_>>>()?)
     } else {
-        sums_by_seed(subjects, index, scheme)
+        sums_by_seed(subjects, index, scheme)?
     };
     let present = sums.iter().map(|sum| sum.present().len()).max().unwrap_or(0);
     let characters = scheme.symbols().alphabet().min(SPARSE_CHARACTERS * present);
@@ -150,7 +152,7 @@ pub(super) fn codebooks(
         .collect();
     let codebooks = groups.par_iter().map(|sum| codebook(scheme, split, sum, rules.code)).collect();
     let of: Vec<usize> = seeds.into_iter().map(|seed: usize| shared.groups[seed]).collect();
-    Codebooks { codebooks: described(codebooks, &of), of, comparisons: shared.comparisons }
+    Ok(Codebooks { codebooks: described(codebooks, &of), of, comparisons: shared.comparisons })
 }
 
 /// Which sum each tensor is part of, and the sums: of the tensors with one seed.
@@ -158,18 +160,18 @@ fn sums_by_seed<'a>(
     subjects: &[&Subject<'_>],
     index: usize,
     scheme: &'static dyn Scheme,
-) -> (Vec<usize>, Vec<Cow<'a, Histogram>>) {
+) -> Result<(Vec<usize>, Vec<Cow<'a, Histogram>>)> {
     let count = subjects.iter().map(|subject| subject.seed + 1).max().unwrap_or(0);
     let mut members: Vec<Vec<&Subject<'_>>> = vec![Vec::new(); count];
     subjects.iter().for_each(|subject| members[subject.seed].push(subject));
     let sums = members.par_iter().map(|members| {
         let mut counts = vec![0u64; scheme.symbols().alphabet()];
         for subject in members {
-            add(&mut counts, &subject.symbols(index, scheme));
+            add(&mut counts, subject.symbols(index, scheme)?.as_ref());
         }
-        Cow::Owned(Histogram::from_counts(&counts))
+        Ok(Cow::Owned(Histogram::from_counts(&counts)))
     });
-    (subjects.iter().map(|subject| subject.seed).collect(), sums.collect())
+    Ok((subjects.iter().map(|subject| subject.seed).collect(), sums.collect::<Result<_>>()?))
 }
 
 /// The sum of histograms, counter by counter: adding them to a growing list of symbols would take longer the longer it is.

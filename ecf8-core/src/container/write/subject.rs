@@ -6,9 +6,11 @@ use crate::codebook::Codebook;
 use crate::container::SMALL_BYTES;
 use crate::container::sizes::{kept_entry, padded, stored_bytes};
 use crate::element::{self, Element, Numbers, Split};
+use crate::error::Result;
 use crate::header::TensorRecord;
 use crate::histogram::Histogram;
-use crate::layout::{Counted, Scheme};
+use crate::layout::{Aim, Counted, EncodeError, Encoded, Scheme};
+use crate::source::Source;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,8 +27,9 @@ const LEAST_DESCRIBED: u64 = 32;
 /// A tensor that some scheme takes.
 pub(super) struct Subject<'a> {
     pub(super) record: &'a TensorRecord,
-    /// Its bytes, or a sample of them.
-    pub(super) data: &'a [u8],
+    pub(super) data: Data<'a>,
+    /// Bytes that are looked at.
+    pub(super) bytes: u64,
     /// How its numbers are split.
     pub(super) split: Split,
     /// Of its bytes.
@@ -43,6 +46,24 @@ pub(super) struct Subject<'a> {
     pub(super) alone: Vec<Option<Alone>>,
     /// Which tensors it may share with without being compared one by one, see [`crate::codebook::cluster::seeds`].
     pub(super) seed: usize,
+}
+
+/// What is looked at of a tensor.
+#[derive(Clone, Copy)]
+pub(super) enum Data<'a> {
+    /// All of it, asked for whenever it is needed: what a source makes anew does not stay in memory.
+    Whole(&'a dyn Source),
+    /// A sample.
+    Sample(&'a [u8]),
+}
+
+impl<'a> Data<'a> {
+    fn bytes(self, record: &TensorRecord) -> Result<Cow<'a, [u8]>> {
+        match self {
+            Self::Whole(source) => source.bytes(record),
+            Self::Sample(bytes) => Ok(Cow::Borrowed(bytes)),
+        }
+    }
 }
 
 /// What a tensor takes by a scheme, if it shares with no other.
@@ -75,13 +96,15 @@ impl<'s> Reading<'s> {
         &self,
         record: &'a TensorRecord,
         element: &'static Element,
-        data: &'a [u8],
-    ) -> Subject<'a> {
-        let counts = element::counts(element, data);
+        data: Data<'a>,
+    ) -> Result<Subject<'a>> {
+        let bytes = data.bytes(record)?;
+        let counts = element::counts(element, &bytes);
         let mut subject = Subject {
             record,
             data,
-            checksum: checksum(data),
+            bytes: bytes.len() as u64,
+            checksum: checksum(&bytes),
             exponents: counts.exponents,
             byte_entropy: counts.bytes.entropy_bits(),
             coded: counts.planes.get(counts.split.coded_plane()).cloned().unwrap_or_default(),
@@ -92,19 +115,19 @@ impl<'s> Reading<'s> {
         };
         let alone = |scheme: &&'static dyn Scheme| {
             let can_gain = scheme.takes(element) && subject.can_gain(*scheme);
-            can_gain.then(|| self.alone(&subject, *scheme))
+            can_gain.then(|| self.alone(&subject, &bytes, *scheme))
         };
         subject.alone = self.schemes.iter().map(alone).collect();
-        subject
+        Ok(subject)
     }
 
-    fn alone(&self, subject: &Subject<'_>, scheme: &'static dyn Scheme) -> Alone {
-        let bytes = subject.bytes();
+    fn alone(&self, subject: &Subject<'_>, data: &[u8], scheme: &'static dyn Scheme) -> Alone {
+        let bytes = subject.bytes;
         if !self.is_thorough && bytes < HELD_FROM && scheme.shares() {
             let least = subject.least_parts(scheme).into_iter().fold(0, u64::saturating_add);
             return Alone { least, most: bytes.max(least), symbols: None };
         }
-        let symbols = scheme.symbol_histogram(subject.numbers());
+        let symbols = scheme.symbol_histogram(Numbers { split: &subject.split, bytes: data });
         let codebook = sharing::codebook(scheme, &subject.split, &symbols, self.code);
         let least = subject.encoded_bytes(scheme, &symbols, &codebook);
         let most = least.saturating_add(sharing::stored_bytes(&codebook));
@@ -115,20 +138,37 @@ impl<'s> Reading<'s> {
 }
 
 impl Subject<'_> {
-    /// Bytes that are looked at.
-    pub(super) fn bytes(&self) -> u64 {
-        self.data.len() as u64
+    /// The bytes that are looked at.
+    ///
+    /// # Errors
+    /// If the source cannot give them again.
+    pub(super) fn data(&self) -> Result<Cow<'_, [u8]>> {
+        self.data.bytes(self.record)
     }
 
-    /// The numbers that are looked at.
-    pub(super) fn numbers(&self) -> Numbers<'_> {
-        Numbers { split: &self.split, bytes: self.data }
+    /// How many units of its number type are looked at.
+    pub(super) fn units(&self) -> u64 {
+        self.bytes / self.split.element.bytes as u64
+    }
+
+    /// Encodes what is looked at.
+    ///
+    /// # Errors
+    /// If the source cannot give it again, or it cannot be encoded.
+    pub(super) fn encode(
+        &self,
+        scheme: &'static dyn Scheme,
+        codebook: &Codebook,
+        aim: Aim,
+    ) -> Result<Result<Encoded<'static>, EncodeError>> {
+        let data = self.data()?;
+        Ok(scheme.encode_for(Numbers { split: &self.split, bytes: &data }, codebook, aim))
     }
 
     /// What a scheme is told of them.
     pub(super) fn counted<'h>(&self, scheme: &dyn Scheme, symbols: &'h Histogram) -> Counted<'h> {
         let outside = self.split.outside(scheme.symbols().bits, &self.coded);
-        Counted { elements: self.numbers().units(), histogram: symbols, outside }
+        Counted { elements: self.units(), histogram: symbols, outside }
     }
 
     /// What they are likely to take by a scheme with a codebook.
@@ -138,14 +178,29 @@ impl Subject<'_> {
 
     /// What the whole tensor takes, where what is looked at of it takes so much.
     pub(super) fn of_whole(&self, bytes: u64) -> u64 {
-        let whole = u128::from(bytes) * u128::from(self.record.bytes()) / u128::from(self.bytes().max(1));
+        let whole = u128::from(bytes) * u128::from(self.record.bytes()) / u128::from(self.bytes.max(1));
         u64::try_from(whole).unwrap_or(u64::MAX)
     }
 
     /// Its symbols by scheme number `index` of those that come into question.
-    pub(super) fn symbols(&self, index: usize, scheme: &dyn Scheme) -> Cow<'_, Histogram> {
+    ///
+    /// # Errors
+    /// If they must be counted anew and the source cannot give its bytes again.
+    pub(super) fn symbols(&self, index: usize, scheme: &dyn Scheme) -> Result<Cow<'_, Histogram>> {
         let held = self.alone.get(index).and_then(|alone| alone.as_ref()?.symbols.as_ref());
-        held.map_or_else(|| Cow::Owned(scheme.symbol_histogram(self.numbers())), Cow::Borrowed)
+        match held {
+            Some(held) => Ok(Cow::Borrowed(held)),
+            None => self.count(scheme).map(Cow::Owned),
+        }
+    }
+
+    /// Counts its symbols by a scheme.
+    ///
+    /// # Errors
+    /// If the source cannot give its bytes again.
+    pub(super) fn count(&self, scheme: &dyn Scheme) -> Result<Histogram> {
+        let data = self.data()?;
+        Ok(scheme.symbol_histogram(Numbers { split: &self.split, bytes: &data }))
     }
 
     /// Whether it is in the pool when compressed by a scheme.
@@ -167,7 +222,7 @@ impl Subject<'_> {
         reason = "bits of a tensor"
     )]
     fn least_parts(&self, scheme: &dyn Scheme) -> Vec<u64> {
-        let elements = self.numbers().units();
+        let elements = self.units();
         scheme.least_bytes(&self.split, elements, (self.coded.entropy_bits() * elements as f64) as u64)
     }
 }
