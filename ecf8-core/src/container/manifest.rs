@@ -1,13 +1,14 @@
 //! The manifest: the JSON under the key `ecf8` of `__metadata__`. FORMAT.md specifies every key.
 
 use super::verbatim::Verbatim;
-use crate::element::{Element, Plane, Split};
+use crate::element::{Dictionary, Element, Plane, Split};
 use crate::histogram::Histogram;
 use crate::layout::Encoded;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::Arc;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Manifest {
@@ -92,6 +93,9 @@ pub(super) struct TensorEntry {
     /// What becomes of each byte of its numbers, the most significant first, where the first is not coded or others are not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) planes: Option<Vec<PlaneEntry>>,
+    /// How many entries the dictionary has whose places are split instead of numbers; 0 where there is none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) dictionary: u64,
     /// Of the original bytes.
     pub(super) checksum: String,
     /// How often each exponent of 4 bits occurs.
@@ -114,6 +118,11 @@ pub(super) enum PlaneEntry {
 
 const CODED: &str = "coded";
 const STORED: &str = "stored";
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(number: &u64) -> bool {
+    *number == 0
+}
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(number: &u8) -> bool {
@@ -159,6 +168,7 @@ impl TensorEntry {
     /// Notes how its numbers are split, as far as that is not usual.
     pub(super) fn describe_split(&mut self, split: &Split) {
         self.least_exponent = split.least_exponent;
+        self.dictionary = split.dictionary.as_ref().map_or(0, |dictionary| dictionary.len() as u64);
         let entry = |plane: &Plane| match plane {
             Plane::Coded => PlaneEntry::Other(CODED.to_owned()),
             Plane::Stored => PlaneEntry::Other(STORED.to_owned()),
@@ -168,7 +178,7 @@ impl TensorEntry {
         self.planes = (!is_usual).then(|| split.planes.iter().map(entry).collect());
     }
 
-    /// How its numbers of this type are split, if that is known and possible.
+    /// How its numbers of this type are split, if that is known and possible. What the entries of a dictionary are is in a part.
     pub(super) fn split(&self, element: &'static Element) -> Option<Split> {
         let mut split = Split { least_exponent: self.least_exponent, ..Split::usual(element) };
         if let Some(planes) = &self.planes {
@@ -179,6 +189,9 @@ impl TensorEntry {
                 PlaneEntry::Other(_) => None,
             };
             split.planes = planes.iter().map(plane).collect::<Option<_>>()?;
+        }
+        if self.dictionary > 0 {
+            split.dictionary = Some(Arc::new(Dictionary::unknown(element.bytes)));
         }
         split.is_possible().then_some(split)
     }

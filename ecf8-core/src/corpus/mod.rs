@@ -39,7 +39,7 @@ impl Case {
     /// Whether a scheme takes it.
     #[must_use]
     pub fn suits(&self, scheme: &dyn Scheme) -> bool {
-        scheme.takes(self.split.element)
+        scheme.takes_split(&self.split)
     }
 
     /// The codebook under a scheme.

@@ -1,7 +1,7 @@
 //! Tensors of other number types than E4M3.
 
 use super::{Case, Tier};
-use crate::element::{counts, element};
+use crate::element::{counts, counts_with_dictionary, element};
 use crate::synthetic::{alpha_stable, gaussian, noise, stored_as};
 
 /// Number types whose values are stored from floats.
@@ -28,6 +28,7 @@ pub(super) fn cases(tier: Tier) -> Vec<Case> {
     cases.add("I64", "positions", (0..2049u64).flat_map(u64::to_le_bytes).collect());
     cases.add("C64", "Gaussian", stored_as("F32", &gaussian(25, 2002, 1.0)).unwrap_or_default());
     cases.add("U16", "uniform noise", noise(26, 4098));
+    cases.of_dictionaries();
     if tier >= Tier::Full {
         for dtype in ["BF16", "F16", "F32"] {
             cases.add_values(dtype, "Gaussian, sigma 0.02, many", &gaussian(27, 1_000_003, 0.02));
@@ -47,6 +48,43 @@ impl Cases {
 
     fn add_values(&mut self, dtype: &str, what: &str, values: &[f32]) {
         self.add(dtype, what, stored_as(dtype, values).unwrap_or_default());
+    }
+
+    /// Few distinct numbers, each several times: one to two bytes of places, of numbers of two to eight bytes.
+    fn of_dictionaries(&mut self) {
+        let few = |distinct: usize, count: usize| {
+            let values = alpha_stable(34, distinct, 1.5, 0.5);
+            let places = noise(35, 4 * count);
+            let place = |four: &[u8; 4]| u32::from_le_bytes(*four) as usize % distinct;
+            places.as_chunks::<4>().0.iter().map(|four| values[place(four)]).collect::<Vec<_>>()
+        };
+        for (dtype, distinct, count) in [
+            ("BF16", 16, 5003),
+            ("F16", 200, 16_385),
+            ("F32", 3, 700),
+            ("F32", 256, 20_011),
+            ("F32", 2000, 30_001),
+            ("F64", 700, 12_289),
+            ("I64", 300, 4099),
+        ] {
+            let what = format!("{distinct} distinct numbers");
+            self.add_values(dtype, &what, &few(distinct, count));
+            self.split_by_dictionary();
+        }
+        // A codebook for the first numbers only, so that places are patched.
+        let mixed = [few(40, 4000), few(3000, 12_000)].concat();
+        self.add_values("F32", "distinct numbers, codebook of a part", &mixed);
+        self.split_by_dictionary();
+        if let Some(case) = self.0.last_mut() {
+            case.known = 4 * 3000;
+        }
+    }
+
+    /// Splits the last case by a dictionary, if that makes it smaller.
+    fn split_by_dictionary(&mut self) {
+        if let Some(case) = self.0.last_mut() {
+            case.split = counts_with_dictionary(case.split.element, &case.bytes).split;
+        }
     }
 
     /// What floats can be: every number, NaN with payloads, infinities, subnormals, zeros of both signs, all equal; exponents that

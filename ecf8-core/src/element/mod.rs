@@ -4,17 +4,20 @@
 //!   type is a further line in [`ELEMENTS`].
 //! - A [`Split`] is how the numbers of one tensor are split: which byte of each is coded, which are stored as they are, and which
 //!   are the same in all numbers and so not stored at all.
+//! - A [`Dictionary`] is a list of the distinct numbers of a tensor that has few of them; then their places are split.
 //!
 //! Layouts see one *field* of at most 8 bits per number: the coded byte, or four bits of it. So one byte per number is all that they
 //! ever deal with, however long numbers are.
 
+mod dictionary;
 pub mod format;
 mod nibbles;
 mod planes;
 mod signs;
 mod split;
 
-pub use split::{Counts, Numbers, Plane, SLOTS, Split, counts};
+pub use dictionary::Dictionary;
+pub use split::{Counts, Numbers, Plane, SLOTS, Split, counts, counts_with_dictionary};
 
 use format::{BF16, E4M3, E4M3FNUZ, E5M2, E5M2FNUZ, E8M0, F16, F32, F64, FloatFormat};
 

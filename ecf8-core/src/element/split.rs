@@ -1,10 +1,12 @@
 //! How the numbers of one tensor are split: what of them is coded, and what is stored beside the codewords.
 
+use super::dictionary::Dictionary;
 use super::planes::{self, Bytes};
 use super::{Element, Shape, nibbles};
 use crate::histogram::Histogram;
 use crate::int;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 pub use super::planes::SLOTS;
 
@@ -39,6 +41,9 @@ pub struct Split {
     pub least_exponent: u8,
     /// The planes of an element of several bytes, the most significant first, one of them coded; empty for an element of one byte.
     pub planes: Vec<Plane>,
+    /// If its numbers are few beside how often they occur, a list of them: then planes are of their places in it, whole numbers of as
+    /// many bytes.
+    pub dictionary: Option<Arc<Dictionary>>,
 }
 
 /// Numbers, and how they are split.
@@ -50,7 +55,8 @@ pub struct Numbers<'a> {
     pub bytes: &'a [u8],
 }
 
-static E4M3_SPLIT: Split = Split { element: &super::ELEMENTS[0], least_exponent: 0, planes: Vec::new() };
+static E4M3_SPLIT: Split =
+    Split { element: &super::ELEMENTS[0], least_exponent: 0, planes: Vec::new(), dictionary: None };
 
 impl<'a> Numbers<'a> {
     /// E4M3 numbers.
@@ -67,13 +73,12 @@ impl<'a> Numbers<'a> {
 
     /// The coded byte of each, in the order of slots.
     pub(crate) fn coded(&self) -> Cow<'a, [u8]> {
-        if self.split.planes.is_empty() {
-            return Cow::Borrowed(self.bytes);
+        if self.split.dictionary.is_none() {
+            return self.split.coded_of(self.bytes);
         }
-        let plane = self.split.coded_plane();
-        let mut coded = Vec::new();
-        planes::take(self.split.element.shape, self.split.element.bytes, plane, self.bytes, &mut coded);
-        Cow::Owned(coded)
+        let mut places = self.bytes.to_vec();
+        self.split.replace_by_places(&mut places);
+        Cow::Owned(self.split.coded_of(&places).into_owned())
     }
 }
 
@@ -83,14 +88,46 @@ impl Split {
     pub fn usual(element: &'static Element) -> Self {
         let plane = |plane| if plane == 0 { Plane::Coded } else { Plane::Stored };
         let planes = if element.bytes > 1 { (0..element.bytes).map(plane).collect() } else { Vec::new() };
-        Self { element, least_exponent: 0, planes }
+        Self { element, least_exponent: 0, planes, dictionary: None }
+    }
+
+    /// How the bits of what is split stand together: of numbers, or of their places in a dictionary.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        if self.dictionary.is_some() { Shape::Bytes } else { self.element.shape }
+    }
+
+    /// Puts the places of numbers in place of them, where there is a dictionary: what is split into planes.
+    pub(crate) fn replace_by_places(&self, numbers: &mut [u8]) {
+        if let Some(dictionary) = &self.dictionary {
+            dictionary.replace_by_places(numbers);
+        }
+    }
+
+    /// The coded byte of each of what is split, in the order of slots.
+    pub(crate) fn coded_of<'a>(&self, units: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.planes.is_empty() {
+            return Cow::Borrowed(units);
+        }
+        let mut coded = Vec::new();
+        planes::take(self.shape(), self.element.bytes, self.coded_plane(), units, &mut coded);
+        Cow::Owned(coded)
+    }
+
+    /// Bytes of the dictionary.
+    pub(crate) fn dictionary_bytes(&self) -> Option<u64> {
+        self.dictionary.as_ref().map(|dictionary| dictionary.bytes())
     }
 
     /// The one that suits numbers with these counts of each plane's bytes, the most significant plane first: planes that are all one
     /// byte are not stored. Of the others, an exponent is coded, or whatever byte has the least entropy.
     #[must_use]
-    pub fn suited(element: &'static Element, counts: &[Histogram]) -> Self {
-        let mut split = Self::usual(element);
+    pub fn suited(
+        element: &'static Element,
+        dictionary: Option<Arc<Dictionary>>,
+        counts: &[Histogram],
+    ) -> Self {
+        let mut split = Self { dictionary, ..Self::usual(element) };
         if counts.len() == split.planes.len() {
             for (plane, counts) in split.planes.iter_mut().zip(counts) {
                 *plane = match counts.present() {
@@ -100,7 +137,7 @@ impl Split {
             }
             let entropy = |plane: &usize| counts[*plane].entropy_bits();
             let varying = (0..counts.len()).filter(|plane| split.planes[*plane] == Plane::Stored);
-            let coded = match element.shape {
+            let coded = match split.shape() {
                 Shape::Exponent => 0,
                 _ => varying.min_by(|a, b| entropy(a).total_cmp(&entropy(b))).unwrap_or(0),
             };
@@ -108,7 +145,7 @@ impl Split {
                 *plane = Plane::Coded;
             }
         }
-        if let (Shape::Exponent, Some(exponents)) = (element.shape, counts.first()) {
+        if let (Shape::Exponent, Some(exponents)) = (split.shape(), counts.first()) {
             split.least_exponent = window(exponents);
         }
         split
@@ -124,22 +161,23 @@ impl Split {
     pub(crate) fn is_possible(&self) -> bool {
         let coded = self.planes.iter().filter(|plane| **plane == Plane::Coded).count();
         let (planes, coded_planes) = if self.element.bytes > 1 { (self.element.bytes, 1) } else { (0, 0) };
-        let is_first = self.element.shape != Shape::Exponent || self.planes.first() == Some(&Plane::Coded);
-        let window = if self.element.shape == Shape::Exponent { 256 - WINDOW } else { 0 };
+        let is_first = self.shape() != Shape::Exponent || self.planes.first() == Some(&Plane::Coded);
+        let window = if self.shape() == Shape::Exponent { 256 - WINDOW } else { 0 };
         self.planes.len() == planes
             && coded == coded_planes
             && is_first
             && usize::from(self.least_exponent) <= window
+            && self.dictionary.as_ref().is_none_or(|one| planes > 0 && one.width() == self.element.bytes)
     }
 
     /// Whether fields of this many bits have a window of exponents.
     fn is_windowed(&self, bits: u32) -> bool {
-        bits == 4 && self.element.shape == Shape::Exponent
+        bits == 4 && self.shape() == Shape::Exponent
     }
 
     /// Whether fields of this many bits share their byte with raw bits, which are stored as nibbles.
     fn is_halved(&self, bits: u32) -> bool {
-        bits == 4 && self.element.shape == Shape::Nibble
+        bits == 4 && self.shape() == Shape::Nibble
     }
 
     /// How many of the numbers with these exponents are outside the window.
@@ -218,15 +256,15 @@ impl Split {
         rooms
     }
 
-    /// Stores of a chunk of numbers what codewords do not stand for.
-    pub(crate) fn pack(&self, bits: u32, numbers: &[u8], memory: &mut Vec<u8>, rooms: &mut [&mut [u8]]) {
-        let Element { bytes, shape, .. } = *self.element;
+    /// Stores of a chunk of what is split what codewords do not stand for.
+    pub(crate) fn pack(&self, bits: u32, units: &[u8], memory: &mut Vec<u8>, rooms: &mut [&mut [u8]]) {
+        let (bytes, shape) = (self.element.bytes, self.shape());
         if self.is_halved(bits) {
-            rooms.iter_mut().for_each(|room| nibbles::pack(numbers, room));
+            rooms.iter_mut().for_each(|room| nibbles::pack(units, room));
             return;
         }
         for (plane, room) in self.stored().zip(rooms) {
-            planes::take(shape, bytes, plane, numbers, memory);
+            planes::take(shape, bytes, plane, units, memory);
             planes::store(planes::is_turned(shape, plane), memory, room);
         }
     }
@@ -242,7 +280,7 @@ impl Split {
         self.stored().zip(packed.chunks(plane_bytes.max(16))).all(|(plane, bytes)| {
             let vector = bytes.last_chunk::<16>().filter(|_| used > 0);
             vector.is_none_or(|vector| {
-                planes::read(planes::is_turned(self.element.shape, plane), vector, &mut last);
+                planes::read(planes::is_turned(self.shape(), plane), vector, &mut last);
                 last[used..].iter().all(|byte| *byte == 0)
             })
         })
@@ -260,7 +298,7 @@ impl Split {
     /// Puts coded bytes of the slots from `first` on and what is stored of `units` numbers in all together to numbers of
     /// several bytes.
     pub(crate) fn join(&self, coded: &[u8], packed: &[u8], units: u64, first: usize, out: &mut [u8]) {
-        let Element { bytes, shape, .. } = *self.element;
+        let (bytes, shape) = (self.element.bytes, self.shape());
         let plane_bytes = int::index(planes::stored_bytes(units));
         let end = coded.len().next_multiple_of(16);
         let mut stored = packed.chunks(plane_bytes.max(1));
@@ -286,6 +324,9 @@ impl Split {
             read[place] = Bytes::Each(&turned);
         }
         planes::join(shape, &read, out);
+        if let Some(dictionary) = &self.dictionary {
+            dictionary.look_up(out);
+        }
     }
 }
 
@@ -294,7 +335,7 @@ impl Split {
 pub struct Counts {
     /// How they are best split.
     pub split: Split,
-    /// Of the bytes of each plane, the most significant one first; of all bytes where a number has one.
+    /// Of the bytes of each plane of what is split, the most significant one first; of all bytes where a number has one.
     pub planes: Vec<Histogram>,
     /// Of all bytes.
     pub bytes: Histogram,
@@ -326,8 +367,50 @@ pub fn counts(element: &'static Element, bytes: &[u8]) -> Counts {
         }
         _ => Histogram::of_numbers(bytes, format),
     });
-    Counts { split: Split::suited(element, &planes), planes, bytes: of_bytes, exponents }
+    Counts { split: Split::suited(element, None, &planes), planes, bytes: of_bytes, exponents }
 }
+
+/// The same where numbers may be split by a dictionary of them, if that makes them smaller.
+#[must_use]
+pub fn counts_with_dictionary(element: &'static Element, bytes: &[u8]) -> Counts {
+    let plain = counts(element, bytes);
+    let Some((dictionary, occurrences)) = Dictionary::of(element.bytes, bytes) else { return plain };
+    let plane = |plane: usize| {
+        let mut counts = [0u64; 256];
+        let below = 8 * (element.bytes - 1 - plane);
+        for (place, count) in (0u64..).zip(&occurrences) {
+            counts[usize::from(int::low_byte(place >> below))] += count;
+        }
+        Histogram::from_counts(&counts)
+    };
+    let planes: Vec<Histogram> = (0..element.bytes).map(plane).collect();
+    let split = Split::suited(element, Some(Arc::new(dictionary)), &planes);
+    let bits = |split: &Split, planes: &[Histogram]| {
+        let of = |(plane, counts): (&Plane, &Histogram)| match plane {
+            Plane::Coded => counts.entropy_bits(),
+            Plane::Stored => 8.0,
+            Plane::Constant(_) => 0.0,
+        };
+        split.planes.iter().zip(planes).map(of).sum::<f64>() * counted(bytes, element)
+    };
+    let own = bits(&split, &planes) + 8.0 * (split.dictionary_bytes().unwrap_or(0) + DICTIONARY_COST) as f64;
+    if own * 100.0 < bits(&plain.split, &plain.planes) * DICTIONARY_PERCENT {
+        Counts { split, planes, ..plain }
+    } else {
+        plain
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers of a tensor")]
+fn counted(bytes: &[u8], element: &Element) -> f64 {
+    (bytes.len() / element.bytes) as f64
+}
+
+/// Bytes that a dictionary takes in a container beside its entries.
+const DICTIONARY_COST: u64 = 128;
+
+/// What a tensor may take with a dictionary, in percent of what it takes without: looking numbers up takes time.
+const DICTIONARY_PERCENT: f64 = 98.0;
 
 /// Bytes of numbers that are taken apart at once.
 const PIECE: usize = 1 << 18;

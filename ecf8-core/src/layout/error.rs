@@ -174,6 +174,9 @@ pub enum DecodeError {
         /// The part.
         part: &'static str,
     },
+    /// A dictionary that is not what the part with it holds.
+    #[error("part `dictionary` is not the dictionary of its numbers")]
+    Dictionary,
     /// An entry of `chunks` that points where its chunk cannot be.
     #[error("entry {chunk} of part `chunks` does not fit its neighbours and the other parts")]
     ChunkEntry {

@@ -64,7 +64,12 @@ pub trait Scheme: Sync + Debug {
 
     /// Whether it takes numbers of this type.
     fn takes(&self, element: &Element) -> bool {
-        self.symbols().takes(element)
+        self.symbols().takes(element.shape)
+    }
+
+    /// Whether it takes numbers that are split like this.
+    fn takes_split(&self, split: &Split) -> bool {
+        self.takes(split.element) && self.symbols().takes(split.shape())
     }
 
     /// How fast it is decoded beside others, where a container may choose it by itself: numbers per look-up, since look-ups wait

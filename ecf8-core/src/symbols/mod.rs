@@ -7,7 +7,7 @@ mod count;
 
 pub use count::histogram;
 
-use crate::element::{Element, Shape};
+use crate::element::Shape;
 use std::fmt::Debug;
 
 /// What one codeword stands for.
@@ -84,10 +84,10 @@ impl SymbolKind {
         1 << (self.bits * narrow(self.elements))
     }
 
-    /// Whether numbers of this type have fields of this kind.
+    /// Whether numbers whose bits stand together like this have fields of this kind.
     #[must_use]
-    pub fn takes(&self, element: &Element) -> bool {
-        self.bits == 8 || element.shape != Shape::Bytes
+    pub fn takes(&self, shape: Shape) -> bool {
+        self.bits == 8 || shape != Shape::Bytes
     }
 
     /// Elements of as many symbols as interleave.

@@ -68,7 +68,7 @@ fn symbols_by_codebook(file: &CompressedFile, progress: &dyn Progress) -> Result
                 let data = tensor.decode()?;
                 let split = tensor.split();
                 let numbers = Numbers { split, bytes: &data };
-                let takes = |scheme: &&&'static dyn Scheme| scheme.takes(split.element);
+                let takes = |scheme: &&&'static dyn Scheme| scheme.takes_split(split);
                 let coded = Histogram::of_bytes(&numbers.coded());
                 let symbols = |scheme: &'static dyn Scheme| Symbols {
                     histogram: scheme.symbol_histogram(numbers),

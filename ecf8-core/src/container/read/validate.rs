@@ -13,7 +13,7 @@ use crate::container::{
     ALIGNMENT, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL,
     OWN_PREFIX,
 };
-use crate::element::{self, Shape, Split};
+use crate::element::{self, Dictionary, Element, Shape, Split};
 use crate::error::{Error, Result};
 use crate::header::{Header, MAX_HEADER, TensorRecord};
 use crate::int;
@@ -263,6 +263,7 @@ impl Claims<'_> {
         let element = element
             .ok_or_else(|| format!("dtype {:?} is not what scheme {} codes", entry.dtype, entry.scheme))?;
         let split = entry.split(element);
+        let split = split.filter(|split| scheme.takes_split(split));
         let split =
             split.ok_or_else(|| format!("its {} numbers are split in an unknown way", entry.dtype))?;
         let mut params: BTreeMap<String, u64> =
@@ -298,7 +299,7 @@ impl Claims<'_> {
     }
 
     fn stored(&mut self, entry: TensorEntry, known: Known, codebooks: &[Codebook]) -> Result<Stored, String> {
-        let Known { scheme, split, params } = known;
+        let Known { scheme, mut split, params } = known;
         let elements = entry.shape.iter().try_fold(1u64, |product, dim| product.checked_mul(*dim));
         let elements = elements.ok_or("its shape overflows")?;
         let units = split.element.units(&entry.shape).ok_or("its shape is not one of whole bytes")?;
@@ -307,7 +308,7 @@ impl Claims<'_> {
         {
             return Err("its exponent counts do not fit its shape".to_owned());
         }
-        if split.element.shape == Shape::Nibble && entry.exponents.is_none() {
+        if split.shape() == Shape::Nibble && entry.exponents.is_none() {
             return Err("it has no exponent counts".to_owned());
         }
         let Some(codebook) = codebooks.get(entry.codebook) else {
@@ -339,6 +340,9 @@ impl Claims<'_> {
             let part = if entry.pooled { self.pooled(length) } else { self.named(&name, spec, length) };
             parts.push(part?);
         }
+        if let (Some(dictionary), Some(part)) = (&mut split.dictionary, parts.last()) {
+            *dictionary = Arc::new(self.dictionary(&entry, split.element, part)?);
+        }
         let params = Arc::new(params);
         let params = self.params.get(&params).cloned().unwrap_or_else(|| {
             self.params.insert(params.clone());
@@ -360,6 +364,21 @@ impl Claims<'_> {
             exponent_entropy: entry.exponent_entropy,
             byte_entropy: entry.byte_entropy,
         })
+    }
+
+    /// The dictionary in a part.
+    fn dictionary(
+        &self,
+        entry: &TensorEntry,
+        element: &Element,
+        part: &StoredPart,
+    ) -> Result<Dictionary, String> {
+        let begin = self.header.data_start() + self.header.tensors[part.tensor].begin + part.begin;
+        let bytes = &self.map[int::index(begin)..int::index(begin + part.length)];
+        let dictionary = Dictionary::from_bytes(element.bytes, bytes);
+        let dictionary = dictionary.filter(|dictionary| dictionary.len() as u64 == entry.dictionary);
+        dictionary
+            .ok_or_else(|| format!("its dictionary is not {} different numbers in order", entry.dictionary))
     }
 
     /// A part that is a tensor.

@@ -4,6 +4,7 @@ mod changed;
 mod contradictions;
 mod costs;
 mod damage;
+mod dictionaries;
 mod folders;
 mod guard;
 mod outputs;

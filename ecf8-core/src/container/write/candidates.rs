@@ -104,6 +104,7 @@ impl<'a> Candidate<'a> {
             checksum: to_hex(*checksum),
             least_exponent: 0,
             planes: None,
+            dictionary: 0,
             exponents: exponents.clone().filter(|_| is_first),
             exponent_entropy: exponents.as_ref().filter(|_| !is_first).map(|one| rounded(one.entropy_bits())),
             byte_entropy: rounded(*byte_entropy),
@@ -152,17 +153,17 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Decides for all tensors, as far as can be told before they are encoded: for those of each number type by themselves, since
-/// neither codebooks nor launches are shared between types.
+/// Decides for all tensors, as far as can be told before they are encoded: for those of each number type by themselves, and of these
+/// for those with dictionaries, since neither codebooks nor launches are shared between them.
 pub(super) fn candidates<'a>(
     subjects: &'a [Subject<'a>],
     schemes: &[&'static dyn Scheme],
     variant: &Variant,
     deflated: Deflated,
 ) -> Result<Candidates<'a>> {
-    let mut by_type: BTreeMap<&str, Vec<&'a Subject<'a>>> = BTreeMap::new();
+    let mut by_type: BTreeMap<(&str, Shape), Vec<&'a Subject<'a>>> = BTreeMap::new();
     for subject in subjects {
-        by_type.entry(subject.split.element.dtype).or_default().push(subject);
+        by_type.entry((subject.split.element.dtype, subject.split.shape())).or_default().push(subject);
     }
     let mut all = Candidates { list: Vec::new(), kept: Vec::new(), comparisons: 0 };
     for subjects in by_type.values() {
@@ -280,7 +281,7 @@ impl<'a> Options<'a> {
     /// Before anything is shared.
     fn new(subject: &'a Subject<'a>, schemes: &[&'static dyn Scheme], choice: SchemeChoice) -> Self {
         let likely = schemes.iter().zip(&subject.alone).map(|(scheme, alone)| {
-            let is_open = choice.has(*scheme, subject.split.element);
+            let is_open = choice.has(*scheme, &subject.split);
             alone.as_ref().filter(|_| is_open).map(|alone| alone.least)
         });
         let weight = subject.record.bytes() / subject.bytes.max(1);
@@ -360,8 +361,8 @@ fn drop_hopeless(options: &mut [Options<'_>], schemes: &[&'static dyn Scheme], c
                 *original = original.saturating_add(bytes);
             }
         }
-        let element = all.first().map(|one| one.subject.split.element);
-        let is_open = |scheme: &dyn Scheme| element.is_some_and(|element| choice.has(scheme, element));
+        let split = all.first().map(|one| &one.subject.split);
+        let is_open = |scheme: &dyn Scheme| split.is_some_and(|split| choice.has(scheme, split));
         let possible = sums.iter().zip(schemes).filter(|(_, scheme)| is_open(**scheme));
         let accepted = possible.map(|((_, most, original), _)| choice.accepted(*original, *most)).min();
         let is_hopeless = |least: u64| accepted.is_some_and(|accepted| least > accepted);

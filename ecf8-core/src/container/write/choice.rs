@@ -3,7 +3,7 @@
 use super::candidates::Variant;
 use super::sharing::{Code, Rules, TOLERANCE};
 use crate::container::CompressOptions;
-use crate::element::{Element, Shape};
+use crate::element::{Shape, Split};
 use crate::layout::{Aim, Scheme, schemes};
 
 /// What decides between schemes: the only one there may be; or an aim.
@@ -37,14 +37,14 @@ impl SchemeChoice {
         ranked
     }
 
-    /// Whether a scheme comes into question for numbers of a type.
-    pub(super) fn has(self, scheme: &dyn Scheme, element: &Element) -> bool {
-        let is_fast = || self.aim != Aim::Speed || scheme.symbols().bits < 8 || element.shape == Shape::Bytes;
+    /// Whether a scheme comes into question for numbers that are split like this.
+    pub(super) fn has(self, scheme: &dyn Scheme, split: &Split) -> bool {
+        let is_fast = || self.aim != Aim::Speed || scheme.symbols().bits < 8 || split.shape() == Shape::Bytes;
         let is_open = match self.only {
             Some(only) => only.name() == scheme.name(),
             None => scheme.rank().is_some() && is_fast(),
         };
-        is_open && scheme.takes(element)
+        is_open && scheme.takes_split(split)
     }
 
     /// Whether all tensors of a file have one scheme.
@@ -106,9 +106,8 @@ mod tests {
         assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [806, 800])), [1, 1]);
         assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [800, 801])), [0, 0]);
         let names = |aim: Aim, dtype| -> Vec<&str> {
-            let element = crate::element::element(dtype).unwrap();
-            let schemes =
-                choice(aim).schemes().into_iter().filter(|scheme| choice(aim).has(*scheme, element));
+            let split = Split::usual(crate::element::element(dtype).unwrap());
+            let schemes = choice(aim).schemes().into_iter().filter(|scheme| choice(aim).has(*scheme, &split));
             schemes.map(|scheme| scheme.name()).collect()
         };
         assert_eq!(names(Aim::Speed, "F8_E4M3"), ["quad-lanes", "triple-lanes", "pair-lanes"]);

@@ -99,7 +99,10 @@ impl<'s> Reading<'s> {
         data: Data<'a>,
     ) -> Result<Subject<'a>> {
         let bytes = data.bytes(record)?;
-        let counts = element::counts(element, &bytes);
+        // Places in a dictionary are whole bytes.
+        let has_bytes = self.schemes.iter().any(|scheme| scheme.takes(element) && scheme.symbols().bits == 8);
+        let count = if has_bytes { element::counts_with_dictionary } else { element::counts };
+        let counts = count(element, &bytes);
         let mut subject = Subject {
             record,
             data,
@@ -114,7 +117,7 @@ impl<'s> Reading<'s> {
             seed: 0,
         };
         let alone = |scheme: &&'static dyn Scheme| {
-            let can_gain = scheme.takes(element) && subject.can_gain(*scheme);
+            let can_gain = scheme.takes_split(&subject.split) && subject.can_gain(*scheme);
             can_gain.then(|| self.alone(&subject, &bytes, *scheme))
         };
         subject.alone = self.schemes.iter().map(alone).collect();

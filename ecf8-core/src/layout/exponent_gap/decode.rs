@@ -78,7 +78,7 @@ pub(super) fn check_payload<'a>(encoded: &'a Encoded<'_>) -> Result<(&'a [u8], &
             takes: CODEBOOKS,
         });
     }
-    if !encoded.scheme.takes(encoded.split.element) {
+    if !encoded.scheme.takes_split(&encoded.split) {
         return Err(DecodeError::Split { scheme: EXPONENT_GAP.name(), dtype: encoded.split.element.dtype });
     }
     let packed = encoded.part(PACKED)?;

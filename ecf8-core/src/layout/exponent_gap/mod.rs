@@ -132,7 +132,7 @@ impl Scheme for ExponentGap {
         codebook: &Codebook,
         _aim: Aim,
     ) -> Result<Encoded<'static>, EncodeError> {
-        if !self.takes(numbers.split.element) {
+        if !self.takes_split(numbers.split) {
             let Numbers { split, bytes } = numbers;
             let (scheme, bytes) = (self.name(), bytes.len() as u64);
             return Err(EncodeError::Split { scheme, dtype: split.element.dtype, bytes });

@@ -25,7 +25,7 @@ pub(super) fn encode<S: LaneSymbols>(
     }
     let Numbers { split, bytes } = numbers;
     let width = split.element.bytes;
-    if !bytes.len().is_multiple_of(width) || !split.is_possible() || !S::KIND.takes(split.element) {
+    if !bytes.len().is_multiple_of(width) || !split.is_possible() || !S::KIND.takes(split.shape()) {
         return Err(EncodeError::Split {
             scheme: S::NAME,
             dtype: split.element.dtype,
@@ -66,6 +66,7 @@ pub(super) fn encode<S: LaneSymbols>(
     if split.has_packed(bits) {
         parts.push(packed);
     }
+    parts.extend(split.dictionary.iter().map(|dictionary| dictionary.to_bytes()));
     let parts = PARTS.iter().zip(parts);
     let part = |(spec, bytes): (&super::PartSpec, _)| Part {
         name: spec.name,
@@ -95,12 +96,13 @@ struct Memory {
 }
 
 impl Memory {
-    /// Reads a chunk: its bytes, fields and coded bytes.
+    /// Reads a chunk: what is split of it, fields and coded bytes.
     fn read(&mut self, split: &Split, bits: u32, bytes: &[u8]) -> (&[u8], &[u8], &[u8]) {
         let Self { bytes: own, coded, fields } = self;
         own.clear();
         own.extend_from_slice(bytes);
-        let coded = match (Numbers { split, bytes: own }).coded() {
+        split.replace_by_places(own);
+        let coded = match split.coded_of(own) {
             Cow::Borrowed(_) => &own[..],
             Cow::Owned(taken) => {
                 *coded = taken;

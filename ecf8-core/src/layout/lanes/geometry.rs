@@ -130,6 +130,7 @@ pub(super) fn part_bounds<S: LaneSymbols>(
     let tails = stream.saturating_add(chunks.saturating_mul(32 * 4)).saturating_add(patches);
     let mut bounds = vec![stream, tails.next_multiple_of(4), chunks.saturating_add(1).saturating_mul(8)];
     bounds.extend(packed_bytes::<S>(split, elements));
+    bounds.extend(split.dictionary_bytes());
     bounds
 }
 
@@ -145,7 +146,9 @@ pub(super) fn likely_bytes<S: LaneSymbols>(split: &Split, counted: &Counted<'_>,
     let raw = packed_bytes::<S>(split, elements).unwrap_or(0);
     let chunks = elements.div_ceil(LANES as u64 * S::LENGTHS.most).saturating_add(1).saturating_mul(8);
     let codewords = code::cost_bits(&S::KIND, histogram, codebook) / 8;
-    codewords.saturating_add(raw).saturating_add(chunks).saturating_add(outside.saturating_mul(4))
+    let dictionary = split.dictionary_bytes().unwrap_or(0);
+    let stored = raw.saturating_add(dictionary);
+    codewords.saturating_add(stored).saturating_add(chunks).saturating_add(outside.saturating_mul(4))
 }
 
 /// The fewest bytes of each part: a bit for each symbol, or what coded bytes take at their entropy where they are the symbols.
@@ -155,6 +158,7 @@ pub(super) fn least_bytes<S: LaneSymbols>(split: &Split, elements: u64, coded_bi
     let chunks = elements.div_ceil(LANES as u64 * S::LENGTHS.most).saturating_add(1).saturating_mul(8);
     let mut least = vec![0, bits.div_ceil(8), chunks];
     least.extend(packed_bytes::<S>(split, elements));
+    least.extend(split.dictionary_bytes());
     least
 }
 

@@ -59,6 +59,8 @@ pub const TAILS: &str = "tails";
 pub const CHUNKS: &str = "chunks";
 /// The part with the raw bits of kinds that have some.
 pub const PACKED: &str = "packed";
+/// The part with the distinct numbers of tensors that are split by a dictionary.
+pub const DICTIONARY: &str = "dictionary";
 /// The parameter S: elements of one lane in a whole chunk.
 pub const ELEMENTS_PER_LANE: &str = "elements_per_lane";
 /// The parameter that bounds how many rows of a chunk are in use at once.
@@ -67,7 +69,7 @@ pub const LEAD_ROWS: &str = "lead_rows";
 /// The largest `lead_rows`. Where streams run further apart, the encoder makes them shorter.
 pub const MAX_LEAD_ROWS: u64 = 64;
 
-static PARTS: [PartSpec; 4] = [
+static PARTS: [PartSpec; 5] = [
     PartSpec { name: ROWS, dtype: PartType::U32, about: "codewords: rows of one word per lane" },
     PartSpec {
         name: TAILS,
@@ -76,6 +78,7 @@ static PARTS: [PartSpec; 4] = [
     },
     PartSpec { name: CHUNKS, dtype: PartType::U64, about: "where each chunk's rows and tails start" },
     PartSpec { name: PACKED, dtype: PartType::U8, about: "what codewords do not tell: signs, mantissas" },
+    PartSpec { name: DICTIONARY, dtype: PartType::U8, about: "the distinct numbers, whose places are coded" },
 ];
 
 /// What codebooks the schemes take, for errors.
@@ -183,7 +186,11 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
     }
 
     fn part_specs(&self, split: &Split) -> &'static [PartSpec] {
-        if split.has_packed(S::KIND.bits) { &PARTS } else { &PARTS[..3] }
+        match (split.has_packed(S::KIND.bits), &split.dictionary) {
+            (false, _) => &PARTS[..3],
+            (true, None) => &PARTS[..4],
+            (true, Some(_)) => &PARTS,
+        }
     }
 
     fn params(&self) -> &'static [ParamSpec] {

@@ -5,8 +5,8 @@ use super::geometry::{Geometry, LANES, turn_bits};
 use super::tail::Tail;
 use super::words::{self, Word};
 use super::{
-    CHUNKS, CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PACKED, ROWS, TAILS, fits,
-    patch, turn,
+    CHUNKS, CODEBOOKS, DICTIONARY, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PACKED, ROWS,
+    TAILS, fits, patch, turn,
 };
 use crate::element::Split;
 use crate::layout::{DecodeError, Encoded};
@@ -78,7 +78,7 @@ impl<'a> Parts<'a> {
         let lead_rows = u32::try_from(lead).ok().filter(|_| (1..=MAX_LEAD_ROWS).contains(&lead));
         let range = "from 1 to 64";
         let lead_rows = lead_rows.ok_or(DecodeError::Param { param: LEAD_ROWS, value: lead, range })?;
-        if !encoded.split.is_possible() || !S::KIND.takes(encoded.split.element) {
+        if !encoded.split.is_possible() || !S::KIND.takes(encoded.split.shape()) {
             return Err(DecodeError::Split { scheme: S::NAME, dtype: encoded.split.element.dtype });
         }
         let geometry = Geometry::new(elements, value);
@@ -95,6 +95,11 @@ impl<'a> Parts<'a> {
         parts.read_words(encoded)?;
         if encoded.split.has_packed(S::KIND.bits) {
             parts.read_packed(S::KIND.bits, encoded)?;
+        }
+        if let Some(dictionary) = &encoded.split.dictionary
+            && encoded.part(DICTIONARY)? != dictionary.to_bytes()
+        {
+            return Err(DecodeError::Dictionary);
         }
         Ok(parts)
     }

@@ -30,7 +30,7 @@ pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> R
     let (split, packed) = (&encoded.split, parts.packed);
     if S::KIND.bits == 4 {
         for (element, byte) in coded.iter_mut().enumerate() {
-            *byte = match split.element.shape {
+            *byte = match split.shape() {
                 Shape::Exponent => byte.wrapping_add(split.least_exponent),
                 _ => {
                     let two = packed[element / 8 * 4 + element % 4];
@@ -76,7 +76,7 @@ fn place(width: usize, count: usize, slot: usize) -> usize {
 
 /// The number in a slot, little endian, from its coded byte and the stored planes.
 fn number(split: &Split, packed: &[u8], count: usize, slot: usize, coded: u8) -> Vec<u8> {
-    let (is_float, mut before) = (split.element.shape == Shape::Exponent, 0);
+    let (is_float, mut before) = (split.shape() == Shape::Exponent, 0);
     let mut planes = Vec::new();
     for (index, plane) in split.planes.iter().enumerate() {
         planes.push(match plane {
@@ -102,7 +102,11 @@ fn number(split: &Split, packed: &[u8], count: usize, slot: usize, coded: u8) ->
         (planes[0], planes[1]) = (high, low);
     }
     planes.reverse();
-    planes
+    let Some(dictionary) = &split.dictionary else { return planes };
+    let place = planes.iter().rev().fold(0, |place, byte| place << 8 | usize::from(*byte));
+    let (entries, width) = (dictionary.to_bytes(), planes.len());
+    let last = entries.len() / width - 1;
+    entries[width * place.min(last)..][..width].to_vec()
 }
 
 /// Decodes the fields of the turns of one lane into their places; gives the bit at which each starts.
