@@ -224,11 +224,21 @@ class Numbers:
         self.planes = entry.get("planes", ["coded"] + ["stored"] * (self.width - 1))
         known = all(plane in ("coded", "stored") or isinstance(plane, int) for plane in self.planes)
         require(known and len(self.planes) == self.width and self.planes.count("coded") == 1, "the planes are not possible")
-        require(self.dtype not in FLOATS or self.planes[0] == "coded", "the exponent is not coded")
+        self.entries, self.dictionary = entry.get("dictionary", 0), None
+        self.has_signs = self.dtype in FLOATS and not self.entries
+        require(not self.has_signs or self.planes[0] == "coded", "the exponent is not coded")
+        require(not self.entries or self.width > 1 and not any(plane != 0 for plane in self.planes[:-2]), "a place is too long")
         numbers = 1
         for dimension in entry["shape"]:
             numbers *= dimension
         self.count = numbers * BITS.get(self.dtype, 8 * self.width) // (8 * self.width)
+
+    def read_dictionary(self, data):
+        each = [data[at : at + self.width] for at in range(0, len(data), self.width)]
+        values = [int.from_bytes(entry, "little") for entry in each]
+        require(len(values) == self.entries <= 65536 and len(data) == self.width * self.entries, "the dictionary has another length")
+        require(all(a < b for a, b in zip(values, values[1:])), "the dictionary is not in order")
+        self.dictionary = each
 
     def place(self, slot):
         """Which element is in a slot."""
@@ -248,7 +258,7 @@ class Numbers:
                 planes.append(coded)
             elif plane == "stored":
                 data = next(kept)
-                if number == 1 and self.dtype in FLOATS:
+                if number == 1 and self.has_signs:
                     data = self.unmoved(data)
                 require(not any(data[self.count :]), "something follows the last number of a plane")
                 planes.append(data)
@@ -257,11 +267,14 @@ class Numbers:
         out = bytearray(self.width * self.count)
         for slot in range(self.count):
             number = [plane[slot] for plane in planes]
-            if self.dtype in FLOATS:
+            if self.has_signs:
                 half = (number[1] & 128) << 8 | number[0] << 7 | number[1] & 127
                 number[:2] = half >> 8, half & 255
             at = self.width * self.place(slot)
-            out[at : at + self.width] = reversed(number)
+            if self.entries:
+                out[at : at + self.width] = self.dictionary[min(int.from_bytes(bytes(number), "big"), self.entries - 1)]
+            else:
+                out[at : at + self.width] = reversed(number)
         return bytes(out)
 
     @staticmethod
@@ -345,6 +358,8 @@ def decode_lanes(numbers, codebook, params, parts, width_of_symbol):
 
     if numbers.width > 1:
         least = 0 if width_of_symbol == 1 else numbers.least
+        if numbers.entries:
+            numbers.read_dictionary(parts[4])
         return numbers.join([patched.get(i, coded[i] + least) for i in range(elements)], parts[3])
     if width_of_symbol == 1:
         return bytes(patched.get(i, coded[i]) for i in range(elements))
@@ -390,6 +405,8 @@ def decode(file, entry, codebooks, pool):
     numbers = Numbers(entry)
     if numbers.width > 1 and "packed" not in names:
         names, dtypes = names + ["packed"], dtypes + ["U8"]
+    if numbers.entries:
+        names, dtypes = names + ["dictionary"], dtypes + ["U8"]
     prefix, parts = entry.get("prefix", entry["name"]), []
     for name, dtype, length in zip(names, dtypes, entry["lengths"], strict=True):
         name = f"{prefix}.{name}"

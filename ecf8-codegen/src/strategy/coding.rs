@@ -41,23 +41,33 @@ pub struct Form {
     pub bytes: usize,
     /// Which of them is coded, the most significant one being 0.
     pub coded_plane: usize,
+    /// Whether what is split are places in a dictionary of numbers.
+    pub has_dictionary: bool,
 }
 
 impl Form {
     /// That of a split.
     #[must_use]
     pub fn of(split: &Split) -> Self {
-        Self { shape: split.element.shape, bytes: split.element.bytes, coded_plane: split.coded_plane() }
+        Self {
+            shape: split.shape(),
+            bytes: split.element.bytes,
+            coded_plane: split.coded_plane(),
+            has_dictionary: split.dictionary.is_some(),
+        }
     }
 
     /// In words for a kernel's header; nothing where a number is a byte.
     #[must_use]
     pub fn describe(&self) -> Option<String> {
-        let Self { shape, bytes, coded_plane } = *self;
+        let Self { shape, bytes, coded_plane, has_dictionary } = *self;
         match (shape, bytes) {
             (_, 1) => None,
             (Shape::Exponent, _) => Some(format!("floats of {bytes} bytes, exponents coded")),
-            _ => Some(format!("numbers of {bytes} bytes, byte {} coded", bytes - 1 - coded_plane)),
+            _ => {
+                let places = if has_dictionary { "their places in a dictionary split, " } else { "" };
+                Some(format!("numbers of {bytes} bytes, {places}byte {} coded", bytes - 1 - coded_plane))
+            }
         }
     }
 }

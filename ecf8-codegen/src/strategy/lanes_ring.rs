@@ -210,7 +210,8 @@ impl Warp<'_> {
                         self.join.numbers(
                             &assemble(self.kind, self.join, &outputs, j),
                             &raw.words(at, j, left),
-                            self.job.least,
+                            self.model,
+                            &self.job,
                         )
                     })
                     .collect();

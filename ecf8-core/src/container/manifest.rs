@@ -4,6 +4,7 @@ use super::verbatim::Verbatim;
 use crate::element::{Dictionary, Element, Plane, Split};
 use crate::histogram::Histogram;
 use crate::layout::Encoded;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -106,6 +107,9 @@ pub(super) struct TensorEntry {
     pub(super) exponent_entropy: Option<f64>,
     /// Entropy of the bytes, in bits per byte.
     pub(super) byte_entropy: f64,
+    /// Keys that this version does not know, and which may change the meaning of all others.
+    #[serde(flatten, skip_serializing)]
+    pub(super) further: BTreeMap<String, IgnoredAny>,
 }
 
 /// What becomes of one byte of each number: a word, or the byte itself where all have the same.

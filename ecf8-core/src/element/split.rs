@@ -167,7 +167,15 @@ impl Split {
             && coded == coded_planes
             && is_first
             && usize::from(self.least_exponent) <= window
-            && self.dictionary.as_ref().is_none_or(|one| planes > 0 && one.width() == self.element.bytes)
+            && self.dictionary.as_ref().is_none_or(|one| self.fits(one))
+    }
+
+    /// Whether a dictionary is one of its numbers, whose places are two bytes of what is split.
+    fn fits(&self, dictionary: &Dictionary) -> bool {
+        let above = self.planes.iter().rev().skip(2);
+        self.planes.len() > 1
+            && dictionary.width() == self.element.bytes
+            && above.into_iter().all(|plane| *plane == Plane::Constant(0))
     }
 
     /// Whether fields of this many bits have a window of exponents.

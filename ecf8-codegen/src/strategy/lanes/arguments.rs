@@ -1,6 +1,6 @@
 //! What launches of the `lanes` strategies pass to their kernel.
 
-use super::jobs::{JobRecord, PlaneRecord};
+use super::jobs::{DictionaryRecord, JobRecord, PlaneRecord};
 use super::join::Join;
 use super::table::{self, Placement};
 use super::units::{ACCESS, BATCH, VECTOR, symbols};
@@ -11,7 +11,7 @@ use crate::strategy::{
 };
 use ecf8_core::Encoded;
 use ecf8_core::element::Plane;
-use ecf8_core::layout::lanes::{CHUNKS, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, ROWS, TAILS};
+use ecf8_core::layout::lanes::{CHUNKS, DICTIONARY, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, ROWS, TAILS};
 use ecf8_core::symbols::SymbolKind;
 
 /// What a launch has to know of a variant.
@@ -63,8 +63,13 @@ pub(in super::super) fn launch<'a>(
             output,
             least_exponent: encoded.split.least_exponent,
             planes: Vec::new(),
+            dictionary: None,
         };
-        job.planes = planes(encoded, job.packed, &mut model);
+        job.planes = planes(join, encoded, job.packed, &mut model);
+        if let Some(dictionary) = &encoded.split.dictionary {
+            let at = model.add(ALIGNMENT, encoded.part(DICTIONARY)?);
+            job.dictionary = Some(DictionaryRecord { at, entries: dictionary.len() as u64 });
+        }
         // Kernels count vectors of numbers in 32 bits.
         let vectors = encoded.elements.div_ceil(VECTOR.into());
         u32::try_from(vectors).map_err(|_| too_large("the number of vectors of 16 numbers", vectors))?;
@@ -92,11 +97,13 @@ pub(in super::super) fn launch<'a>(
 
 /// Where the planes of a tensor are that are not coded, the most significant first: `packed` has those that are stored one after
 /// the other; of one that is the same in all numbers there are 16 bytes.
-fn planes<'a>(encoded: &'a Encoded<'a>, packed: u64, model: &mut Gather<'a>) -> Vec<PlaneRecord> {
+fn planes<'a>(join: Join, encoded: &'a Encoded<'a>, packed: u64, model: &mut Gather<'a>) -> Vec<PlaneRecord> {
     let each = encoded.elements.next_multiple_of(ACCESS.into());
     let mut next = packed;
     let mut records = Vec::new();
-    for plane in &encoded.split.planes {
+    // Bytes of places above the two lowest are zero, and kernels know that.
+    let unread = if join.has_dictionary() { encoded.split.planes.len().saturating_sub(2) } else { 0 };
+    for plane in encoded.split.planes.iter().skip(unread) {
         match plane {
             Plane::Coded => {}
             Plane::Stored => {

@@ -11,7 +11,12 @@ const JOB_WORDS: u32 = 8;
 
 /// 64-bit words of a job: an even number of them, so that two can be loaded at once.
 fn job_words(join: Join) -> u32 {
-    if join.planes() == 0 { JOB_WORDS } else { (JOB_WORDS + 1 + join.planes()).next_multiple_of(2) }
+    let of_dictionary = if join.has_dictionary() { 2 } else { 0 };
+    if join.planes() == 0 {
+        JOB_WORDS
+    } else {
+        (JOB_WORDS + 1 + join.planes() + of_dictionary).next_multiple_of(2)
+    }
 }
 
 /// Set in the word of a plane that is the same byte in all numbers: all vectors read the same 16 bytes.
@@ -36,6 +41,9 @@ pub(in super::super) struct Job {
     pub(in super::super) output: V<u64>,
     /// The exponent that the field 0 stands for, in each byte of a word; 0 where fields are no exponents of eight bits.
     pub(in super::super) least: V<u32>,
+    /// Where the dictionary starts, in numbers, and the place of its last entry; 0 where there is none.
+    pub(super) dictionary: V<u64>,
+    pub(super) last_entry: V<u32>,
     /// The most significant plane first.
     planes: Vec<PlaneOf>,
 }
@@ -78,6 +86,9 @@ pub(in super::super) fn open_job(join: Join, jobs: Global<u64>, job: V<u32>) -> 
         if join.planes() > 0 { jobs[job * job_words(join) + JOB_WORDS] as u32 } else { 0u32.into_v() };
     let planes =
         (0..join.planes()).map(|plane| open_plane(jobs[job * job_words(join) + JOB_WORDS + 1 + plane]));
+    let after_planes = job * job_words(join) + JOB_WORDS + 1 + join.planes();
+    let dictionary = if join.has_dictionary() { jobs[after_planes] } else { 0u64.into_v() };
+    let last_entry = if join.has_dictionary() { jobs[after_planes + 1] as u32 } else { 0u32.into_v() };
     Job {
         first_block,
         elements_per_lane,
@@ -88,6 +99,8 @@ pub(in super::super) fn open_job(join: Join, jobs: Global<u64>, job: V<u32>) -> 
         packed: places[1],
         output,
         least,
+        dictionary,
+        last_entry,
         planes: planes.collect(),
     }
 }
@@ -112,6 +125,16 @@ pub(super) struct JobRecord {
     pub(super) output: u64,
     pub(super) least_exponent: u8,
     pub(super) planes: Vec<PlaneRecord>,
+    pub(super) dictionary: Option<DictionaryRecord>,
+}
+
+/// Where a dictionary is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DictionaryRecord {
+    /// Its first byte.
+    pub(super) at: u64,
+    /// Its entries, one at least.
+    pub(super) entries: u64,
 }
 
 /// Where a plane is.
@@ -142,6 +165,9 @@ impl JobRecord {
                 PlaneRecord::Each(at) => at / u64::from(ACCESS),
                 PlaneRecord::Same(at) => (at / u64::from(ACCESS)) | CONSTANT,
             }));
+            if let Some(DictionaryRecord { at, entries }) = self.dictionary {
+                words.extend([at / u64::from(join.bytes()), entries.saturating_sub(1)]);
+            }
             words.resize(job_words(join) as usize, 0);
         }
         words

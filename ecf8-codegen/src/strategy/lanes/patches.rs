@@ -1,7 +1,7 @@
 //! What has no codeword: the right fields, two neighbours to a patch, written over what was decoded.
 
 use super::jobs::{Job, vectors_per_chunk};
-use super::join::Join;
+use super::join::{Join, entry};
 use super::tail::Tail;
 use super::units::VECTOR;
 use crate::lang::{Global, V, WARP, device, lane_idx, select, sync_warp};
@@ -64,6 +64,22 @@ fn put_number(join: Join, model: Global<u32>, job: &Job, slot: V<u64>, coded: V<
         Join::Planes { coded: plane, .. } => {
             let place = first + number * (bytes as u64) + ((bytes - 1 - plane) as u64);
             sink.byte(place, coded as u8);
+        }
+        Join::Places { coded: plane, .. } => {
+            /// The other byte of the place is as it is stored.
+            let vector = job.plane(0, slot / (VECTOR as u64)) * (VECTOR as u64);
+            let other = model.view::<u8>()[vector + (slot & ((VECTOR - 1) as u64))] as u32;
+            let place = if plane == 0 { (coded << 8) | other } else { (other << 8) | coded };
+            let words = entry(bytes, model, job, place);
+            if bytes == 2 {
+                sink.half(first / 2 + number, words[0] as u16);
+            } else {
+                for (i, word) in (0u32..).zip(words) {
+                    let words_each = bytes / 4;
+                    let place = first / 4 + number * (words_each as u64) + (i as u64);
+                    sink.word(place, word);
+                }
+            }
         }
         Join::Whole | Join::Nibbles => (),
     }

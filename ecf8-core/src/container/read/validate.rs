@@ -255,6 +255,9 @@ impl Claims<'_> {
     /// What this version must know to read a tensor; otherwise, what it does not know. A later version may have more schemes, number
     /// types, ways to split them and parameters.
     fn known(&self, entry: &TensorEntry) -> Result<Known, String> {
+        if let Some(key) = entry.further.keys().next() {
+            return Err(format!("its entry has the key {key:?}, which is unknown"));
+        }
         let scheme = layout::scheme(&entry.scheme).ok_or_else(|| {
             let known: Vec<&str> = layout::schemes().iter().map(|scheme| scheme.name()).collect();
             format!("scheme {:?} is unknown (known: {})", entry.scheme, known.join(", "))

@@ -75,6 +75,8 @@ fn a_tensor_written_in_an_unknown_way_leaves_all_others_readable() {
         ("dtype \"F128\" is not what scheme", |_, m| m["tensors"][0]["dtype"] = json!("F128")),
         ("no parameter \"speed\"", |_, m| m["tensors"][0]["params"] = json!({"speed": 3})),
         ("split in an unknown way", |_, m| m["tensors"][0]["planes"] = json!(["squeezed"])),
+        ("split in an unknown way", |_, m| m["tensors"][0]["dictionary"] = json!(5)),
+        ("its entry has the key \"twist\"", |_, m| m["tensors"][0]["twist"] = json!({"by": [1, 2]})),
         // Its parts have other names, and it has more or fewer of them.
         ("scheme \"zip\" is unknown", |h, m| {
             m["tensors"][0]["scheme"] = json!("zip");

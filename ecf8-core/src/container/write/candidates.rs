@@ -108,6 +108,7 @@ impl<'a> Candidate<'a> {
             exponents: exponents.clone().filter(|_| is_first),
             exponent_entropy: exponents.as_ref().filter(|_| !is_first).map(|one| rounded(one.entropy_bits())),
             byte_entropy: rounded(*byte_entropy),
+            further: BTreeMap::new(),
         };
         entry.describe_split(split);
         entry

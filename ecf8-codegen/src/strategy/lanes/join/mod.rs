@@ -1,11 +1,15 @@
 //! From the fields that codewords stand for to whole numbers: one file for each way in which numbers are split.
 
+mod dictionary;
 mod exponent;
 mod nibbles;
 mod planes;
 
+pub(super) use dictionary::entry;
+
+use super::jobs::Job;
 use super::units::narrow;
-use crate::lang::V;
+use crate::lang::{Global, V};
 use crate::strategy::Form;
 use ecf8_core::element::Shape;
 use ecf8_core::symbols::SymbolKind;
@@ -31,16 +35,26 @@ pub(in super::super) enum Join {
         /// Which byte it is, the most significant one being 0.
         coded: u32,
     },
+    /// Fields are bytes of the places that numbers of this many bytes have in a dictionary.
+    Places {
+        /// 2 or more.
+        bytes: u32,
+        /// Which of a place's two bytes it is, the more significant one being 0.
+        coded: u32,
+    },
 }
 
 impl Join {
     pub(in super::super) fn of(form: Form, symbol: &SymbolKind) -> Self {
         let (bytes, is_windowed) = (narrow(form.bytes), symbol.bits < 8);
+        let coded = narrow(form.coded_plane);
         match (form.shape, bytes) {
+            // Of a place, only the two lowest bytes are ever other than zero.
+            _ if form.has_dictionary => Self::Places { bytes, coded: coded.saturating_sub(bytes - 2) },
             (_, 1) if is_windowed => Self::Nibbles,
             (_, 1) => Self::Whole,
             (Shape::Exponent, _) => Self::Exponents { bytes, is_windowed },
-            _ => Self::Planes { bytes, coded: narrow(form.coded_plane) },
+            _ => Self::Planes { bytes, coded },
         }
     }
 
@@ -48,7 +62,7 @@ impl Join {
     pub(in super::super) fn bytes(self) -> u32 {
         match self {
             Self::Whole | Self::Nibbles => 1,
-            Self::Exponents { bytes, .. } | Self::Planes { bytes, .. } => bytes,
+            Self::Exponents { bytes, .. } | Self::Planes { bytes, .. } | Self::Places { bytes, .. } => bytes,
         }
     }
 
@@ -57,13 +71,18 @@ impl Join {
         match self {
             Self::Whole => 0,
             Self::Nibbles => 2,
-            Self::Exponents { bytes, .. } | Self::Planes { bytes, .. } => 4 * (bytes - 1),
+            Self::Exponents { .. } | Self::Planes { .. } | Self::Places { .. } => 4 * self.planes(),
         }
     }
 
     /// Planes of bytes that are stored, or the same in all numbers.
     pub(in super::super) fn planes(self) -> u32 {
-        self.bytes() - 1
+        if self.has_dictionary() { 1 } else { self.bytes() - 1 }
+    }
+
+    /// Whether numbers are looked up by their places.
+    pub(in super::super) fn has_dictionary(self) -> bool {
+        matches!(self, Self::Places { .. })
     }
 
     /// The lowest bit of a field of four bits in its byte.
@@ -82,17 +101,21 @@ impl Join {
         self,
         fields: &[V<u32>],
         packed: &[V<u32>],
-        least: V<u32>,
+        model: Global<u32>,
+        job: &Job,
     ) -> Vec<V<u32>> {
         match self {
             Self::Whole => fields.to_vec(),
             Self::Nibbles => nibbles::merge(fields, [packed[0], packed[1]]),
             Self::Exponents { bytes, is_windowed } => {
                 let exponents: Vec<V<u32>> =
-                    fields.iter().map(|&field| if is_windowed { field + least } else { field }).collect();
+                    fields.iter().map(|&field| if is_windowed { field + job.least } else { field }).collect();
                 exponent::join(bytes, &exponents, packed)
             }
             Self::Planes { coded, .. } => planes::join(coded, fields, packed),
+            Self::Places { bytes, coded } => {
+                dictionary::look_up(bytes, model, job, &planes::join(coded, fields, packed))
+            }
         }
     }
 }
