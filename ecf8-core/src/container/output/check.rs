@@ -32,7 +32,7 @@ impl Target {
     pub(in crate::container) fn check(input: &Path, output: &Path, overwrite: bool) -> Result<Self> {
         let found = fs::canonicalize(input).at(input, "open")?;
         let metadata = fs::metadata(&found).at(input, "examine")?;
-        Self::beside(Some(Input { found, metadata }), output, overwrite)
+        Self::beside(Some(&Input { found, metadata }), output, overwrite)
     }
 
     /// The same for a file that is made from nothing on a disk.
@@ -40,13 +40,13 @@ impl Target {
         Self::beside(None, output, overwrite)
     }
 
-    fn beside(input: Option<Input>, output: &Path, overwrite: bool) -> Result<Self> {
+    fn beside(input: Option<&Input>, output: &Path, overwrite: bool) -> Result<Self> {
         let shown = output.to_owned();
-        let is_of_folder = input.as_ref().is_some_and(|input| input.metadata.is_dir());
+        let is_of_folder = input.is_some_and(|input| input.metadata.is_dir());
         let parent = fs::canonicalize(parent_of(output)).at(parent_of(output), "write to")?;
         let name = output.file_name().ok_or_else(|| Error::OutputExists { path: shown.clone() })?;
         let within =
-            |path: &Path| input.as_ref().is_some_and(|input| is_of_folder && path.starts_with(&input.found));
+            |path: &Path| input.is_some_and(|input| is_of_folder && path.starts_with(&input.found));
         if within(&parent) {
             return Err(Error::OutputIsInput { path: shown, how: "lies within" });
         }
@@ -65,10 +65,10 @@ impl Target {
         let Ok(path) = fs::canonicalize(existing) else { return Err(Error::OutputExists { path: shown }) };
         let metadata = fs::metadata(&path).at(output, "examine")?;
         let is_input = |input: &Input| same_file(&metadata, &input.metadata) || path == input.found;
-        if input.as_ref().is_some_and(is_input) {
+        if input.is_some_and(is_input) {
             return Err(Error::OutputIsInput { path: shown, how: "is" });
         }
-        if input.as_ref().is_some_and(|input| input.found.starts_with(&path)) {
+        if input.is_some_and(|input| input.found.starts_with(&path)) {
             return Err(Error::OutputIsInput { path: shown, how: "contains" });
         }
         if within(&path) {

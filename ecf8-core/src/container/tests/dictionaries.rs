@@ -36,7 +36,7 @@ fn a_table_of_sines_takes_little_more_than_their_places() {
     let folder = folder();
     for aim in [crate::Aim::Balanced, crate::Aim::Size, crate::Aim::Speed] {
         let options = CompressOptions { aim, ..CompressOptions::default() };
-        let container = compressed_with(folder.path(), &model(), options.clone());
+        let container = compressed_with(folder.path(), &model(), options);
         let file = CompressedFile::open(&container).unwrap();
         let tensor = |name| file.tensor(name).unwrap();
         // 500 turns are fewer distinct values still, since a sine has each twice.
