@@ -7,7 +7,6 @@ mod batch;
 mod coding;
 mod gap;
 mod gap_cascade;
-mod gap_onepass;
 mod gap_wide;
 mod lanes;
 mod lanes_ring;
@@ -33,9 +32,8 @@ use ecf8_core::codebook::CodebookError;
 use ecf8_core::layout::DecodeError;
 use std::fmt::Debug;
 
-static STRATEGIES: [&dyn Strategy; 7] = [
+static STRATEGIES: [&dyn Strategy; 6] = [
     &gap_wide::GapWideStrategy,
-    &gap_onepass::GapOnepassStrategy,
     &gap_cascade::GapCascadeStrategy,
     &lanes_ring::QUAD,
     &lanes_ring::TRIPLE,
