@@ -3,20 +3,14 @@
 //! The emulator says how often each statement is executed and how its accesses fall on memory ([`crate::emulator::trace`]);
 //! what follows says which instructions a compiler makes of the statement:
 //! - `class`: the classes that instructions are counted by.
-//! - `cost`: what an operation costs, the one table.
-//! - `known`, `facts`: what a compiler knows about values beforehand.
-//! - `issue`: which instructions each statement issues, those shared by several operations counted once.
+//! - `issue`: which instructions each statement issues: the one table of operations, and what one instruction does for two.
 //! - [`gpus`] and [`predict`]: what GPUs can do, and from all that a time, always labelled *predicted*.
 //!
-//! Instructions are counted as issued: once per warp that has an active lane, and by a branch short enough to be predicated
-//! even if no lane takes it. Per output byte they are *lane-instructions*: warp instructions × 32 / bytes of output.
+//! Instructions are counted as issued: once per warp that has an active lane. Per output byte they are *lane-instructions*: warp instructions × 32 / bytes of output.
 
 mod class;
-mod cost;
-mod facts;
 pub mod gpus;
 mod issue;
-mod known;
 pub mod predict;
 #[cfg(test)]
 mod tests;
@@ -26,7 +20,6 @@ pub use class::{Class, Counts};
 use crate::emulator::{self, AccessTrace, EmulatorError, Trace};
 use crate::ir::{Kernel, Space, Stmt, StmtKind};
 use crate::launch::{Gather, Launch};
-use issue::Often;
 
 /// Lanes of a warp.
 const LANES: f64 = 32.0;
@@ -74,22 +67,8 @@ pub fn profile(
     sample: Option<u32>,
 ) -> Result<Profile, EmulatorError> {
     let trace = emulator::trace(kernel, launch, sample)?;
-    let warps = u64::from(trace.blocks) * u64::from(kernel.threads.div_ceil(32));
-    let mut statements = vec![Counts::NONE; trace.statements.len()];
-    let mut issued = Counts::NONE;
-    for charge in issue::charges(kernel, &trace) {
-        let of = |statement: usize| trace.statements.get(statement).copied().unwrap_or_default();
-        let times = match charge.often {
-            Often::Once => warps,
-            Often::Executions(statement) => of(statement).executions,
-            Often::Rounds(statement) => of(statement).rounds,
-        };
-        let counts = charge.counts * times as f64;
-        issued += counts;
-        if let Some(statement) = statements.get_mut(charge.statement) {
-            *statement += counts;
-        }
-    }
+    let statements = issue::issued(kernel, &trace);
+    let issued = statements.iter().fold(Counts::NONE, |sum, &counts| sum + counts);
     let mut profile = Profile {
         threads: kernel.threads,
         issued,

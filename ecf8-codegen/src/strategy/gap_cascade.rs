@@ -5,7 +5,7 @@
 
 use super::gap::batch::Batch;
 use super::gap::jobs;
-use super::{Arg, Coding, DecodeStrategy, Gather, Launch, StrategyError, Tunables, only_store};
+use super::{Arg, Coding, DecodeStrategy, Describe, Gather, Launch, StrategyError, Tunables, only_store};
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, Table, V, Var, barrier, block_idx, device, dynamic_shared, kernel, shared, table,
@@ -169,9 +169,7 @@ fn gap_cascade(
 #[derive(Debug)]
 pub(super) struct GapCascadeStrategy;
 
-impl DecodeStrategy for GapCascadeStrategy {
-    type Tunables = GapCascade;
-
+impl Describe for GapCascadeStrategy {
     fn name(&self) -> &'static str {
         "gap-cascade"
     }
@@ -184,6 +182,14 @@ impl DecodeStrategy for GapCascadeStrategy {
         &["exponent-gap"]
     }
 
+    fn takes_several(&self) -> bool {
+        true
+    }
+}
+
+impl DecodeStrategy for GapCascadeStrategy {
+    type Tunables = GapCascade;
+
     fn kernel(
         &self,
         tunables: &GapCascade,
@@ -192,10 +198,6 @@ impl DecodeStrategy for GapCascadeStrategy {
     ) -> Result<Kernel, StrategyError> {
         only_store(self.name(), sink)?;
         Ok(gap_cascade(tunables, &CascadeTables::new(coding.codebook)?)?)
-    }
-
-    fn takes_several(&self) -> bool {
-        true
     }
 
     fn launch<'a>(

@@ -7,7 +7,7 @@
 use super::gap::table::{Placement, SYMBOLS, place_table};
 use super::gap::window::{each_group, load_window};
 use super::gap::{arguments, block, jobs, output as write};
-use super::{Coding, DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables, only_store};
+use super::{Coding, DecodeStrategy, Describe, Gather, Inlined, Launch, StrategyError, Tunables, only_store};
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, V, WARP, barrier, block_idx, dynamic_shared, kernel, shared, thread_idx,
@@ -91,9 +91,7 @@ fn gap_wide(
 #[derive(Debug)]
 pub(super) struct GapWideStrategy;
 
-impl DecodeStrategy for GapWideStrategy {
-    type Tunables = GapWide;
-
+impl Describe for GapWideStrategy {
     fn name(&self) -> &'static str {
         "gap-wide"
     }
@@ -105,6 +103,14 @@ impl DecodeStrategy for GapWideStrategy {
     fn schemes(&self) -> &'static [&'static str] {
         &["exponent-gap"]
     }
+
+    fn takes_several(&self) -> bool {
+        true
+    }
+}
+
+impl DecodeStrategy for GapWideStrategy {
+    type Tunables = GapWide;
 
     fn kernel(
         &self,
@@ -118,10 +124,6 @@ impl DecodeStrategy for GapWideStrategy {
 
     fn inlined(&self, tunables: &GapWide) -> Inlined {
         tunables.table.inlined()
-    }
-
-    fn takes_several(&self) -> bool {
-        true
     }
 
     fn launch<'a>(

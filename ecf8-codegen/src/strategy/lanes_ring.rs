@@ -11,7 +11,7 @@ use super::lanes::table::{Decoder, Placement, copy_table, entries, index_bits};
 use super::lanes::tail::{entries_of, open_tail};
 use super::lanes::units::{VECTOR, vectors};
 use super::lanes::vector::{assemble, look_up_turn, reach};
-use super::{Coding, DecodeStrategy, Gather, Inlined, Launch, StrategyError, Tunables};
+use super::{Coding, DecodeStrategy, Describe, Gather, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, Shared, V, WARP, barrier, block_idx, device, dynamic_shared, kernel, lane_idx,
@@ -60,9 +60,7 @@ pub(super) static PAIR: LanesRingStrategy =
 pub(super) static BYTE: LanesRingStrategy =
     LanesRingStrategy { name: "lanes-byte", scheme: &["byte-lanes"], kind: &BYTES };
 
-impl DecodeStrategy for LanesRingStrategy {
-    type Tunables = LanesRing;
-
+impl Describe for LanesRingStrategy {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -74,6 +72,14 @@ impl DecodeStrategy for LanesRingStrategy {
     fn schemes(&self) -> &'static [&'static str] {
         self.scheme
     }
+
+    fn takes_several(&self) -> bool {
+        true
+    }
+}
+
+impl DecodeStrategy for LanesRingStrategy {
+    type Tunables = LanesRing;
 
     fn kernel(
         &self,
@@ -87,10 +93,6 @@ impl DecodeStrategy for LanesRingStrategy {
 
     fn inlined(&self, tunables: &LanesRing) -> Inlined {
         tunables.table.inlined()
-    }
-
-    fn takes_several(&self) -> bool {
-        true
     }
 
     fn launch<'a>(

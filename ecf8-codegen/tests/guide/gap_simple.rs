@@ -8,7 +8,7 @@ use ecf8_codegen::lang::{
 use ecf8_codegen::launch::{ALIGNMENT, Arg, Gather, Launch};
 use ecf8_codegen::sink::Sink;
 use ecf8_codegen::strategy::{
-    Coding, DecodeStrategy, StrategyError, Tunables, batch_output, checked_grid, only, only_store,
+    Coding, DecodeStrategy, Describe, StrategyError, Tunables, batch_output, checked_grid, only, only_store,
 };
 use ecf8_core::layout::exponent_gap::{self, ENCODED, MAX_LEN, PACKED};
 use ecf8_core::{Codebook, Encoded};
@@ -170,9 +170,7 @@ fn gap_simple(
 #[derive(Debug)]
 pub(super) struct GapSimpleStrategy;
 
-impl DecodeStrategy for GapSimpleStrategy {
-    type Tunables = GapSimple;
-
+impl Describe for GapSimpleStrategy {
     fn name(&self) -> &'static str {
         "gap-simple"
     }
@@ -184,6 +182,10 @@ impl DecodeStrategy for GapSimpleStrategy {
     fn schemes(&self) -> &'static [&'static str] {
         &["exponent-gap"]
     }
+}
+
+impl DecodeStrategy for GapSimpleStrategy {
+    type Tunables = GapSimple;
 
     fn kernel(&self, t: &GapSimple, coding: &Coding<'_>, sink: &dyn Sink) -> Result<Kernel, StrategyError> {
         only_store(self.name(), sink)?;

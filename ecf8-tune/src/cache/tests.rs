@@ -227,6 +227,25 @@ fn tricks_with_names_lead_nowhere() {
 }
 
 #[test]
+fn a_cache_that_names_a_strategy_which_is_no_more_is_read_and_what_else_it_knows_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.tuning.json");
+    let mut removed = record(h200(), problem(20, "1233"), 1, 5);
+    removed.choice.as_mut().unwrap().strategy = "gap-onepass".to_owned();
+    removed.candidates[0].variant.strategy = "gap-onepass".to_owned();
+    let records = [removed, record(h200(), problem(21, "1233"), 2, 5)];
+    save(&path, &records).unwrap();
+    let loaded = load(&path);
+    assert_eq!((&loaded.records[..], &loaded.warning), (&records[..], &None));
+    let known = loaded.records[0].known(space());
+    assert_eq!((known.incumbent, known.outcomes.iter().flatten().count()), (None, space().len() - 1));
+    let near = plan(&records, &[], &h200(), Timing::Measured, &problem(20, "1233"), &mut |_, _| Ok(()));
+    let near = near.unwrap();
+    assert_eq!((near.rung, &near.params), (Rung::SameArchitecture, &space()[2].params));
+    assert!(near.ignored[0].contains("there is no strategy `gap-onepass`"), "{:?}", near.ignored);
+}
+
+#[test]
 fn records_of_single_tensors_as_they_once_were_are_ignored_with_the_reason_and_made_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.tuning.json");
