@@ -61,7 +61,8 @@ impl Histogram {
         Self::from_counts(&counts)
     }
 
-    /// Counts the bytes that `take` makes of pieces of `data`, in parallel; a piece has `piece` bytes, or fewer if it is the last.
+    /// Counts the bytes that `take` makes of pieces of `data`, in parallel; a piece has `piece` bytes, or fewer if it
+    /// is the last.
     pub(crate) fn of_pieces(data: &[u8], piece: usize, take: impl Fn(&[u8], &mut Vec<u8>) + Sync) -> Self {
         let counted = data.par_chunks(piece).map_init(Vec::new, |memory, piece| {
             take(piece, memory);
@@ -82,8 +83,8 @@ impl Histogram {
         Self::of_bytes(data).exponents(format, 0)
     }
 
-    /// The exponent counts that follow from counts of bytes (`self`, 256 symbols), which are numbers of a `format` without their
-    /// lowest `dropped` bits.
+    /// The exponent counts that follow from counts of bytes (`self`, 256 symbols), which are numbers of a `format`
+    /// without their lowest `dropped` bits.
     #[must_use]
     pub fn exponents(&self, format: &FloatFormat, dropped: u32) -> Self {
         let mut exponents = vec![0; format.exponents()];

@@ -1,9 +1,9 @@
 //! Files mapped into memory, which other processes may change or shorten meanwhile.
 //!
-//! A mapped file is read where it lies, so its bytes can differ from one reading to the next, and where it has become shorter
-//! there is nothing to read: the system then sends a signal that ends the process. [`survive_truncation`] turns that into
-//! zeros, and [`MappedFile::check_unchanged`] tells whether the bytes that were read were one state of the file. Whoever
-//! promises something about a file asks this first.
+//! A mapped file is read where it lies, so its bytes can differ from one reading to the next, and where it has become
+//! shorter there is nothing to read: the system then sends a signal that ends the process. [`survive_truncation`] turns
+//! that into zeros, and [`MappedFile::check_unchanged`] tells whether the bytes that were read were one state of the
+//! file. Whoever promises something about a file asks this first.
 
 mod seen;
 #[cfg(unix)]
@@ -81,8 +81,9 @@ impl MappedFile {
         self.seen.path()
     }
 
-    /// Checks that all bytes which were read so far are of one state of the file, as far as the system tells: it has the
-    /// size and times that it had when it was opened, no other file has its name, and no part of it could not be read.
+    /// Checks that all bytes which were read so far are of one state of the file, as far as the system tells: it has
+    /// the size and times that it had when it was opened, no other file has its name, and no part of it could not be
+    /// read.
     ///
     /// What the system does not tell is what another process writes through a writable map of its own.
     ///
@@ -124,9 +125,9 @@ impl Deref for MappedFile {
 fn map(file: &File, bytes: usize) -> std::io::Result<memmap2::Mmap> {
     let mut options = memmap2::MmapOptions::new();
     options.len(bytes);
-    // SAFETY: the map is private and read-only. What could break it is another process that changes or shortens the file
-    // meanwhile. Where that matters, bytes are copied before they are looked at twice; no index or length that was checked
-    // is read again from the map; and a read beyond a shortened file's end gives zeros, see `watch`.
+    // SAFETY: the map is private and read-only. What could break it is another process that changes or shortens the
+    // file meanwhile. Where that matters, bytes are copied before they are looked at twice; no index or length that was
+    // checked is read again from the map; and a read beyond a shortened file's end gives zeros, see `watch`.
     unsafe { options.map(file) }
 }
 

@@ -43,8 +43,8 @@ pub(crate) fn run(path: Option<&Path>, out: &mut impl Write) -> Result<(), Box<d
 
 /// The same on any target.
 fn walk<T: Target>(model: &Arc<Model>, target: T, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    // The plan comes from the tuning cache beside the model, the kernels from the kernel cache, and with both warm nothing
-    // is compiled. Then the compressed parts are uploaded, once.
+    // The plan comes from the tuning cache beside the model, the kernels from the kernel cache, and with both warm
+    // nothing is compiled. Then the compressed parts are uploaded, once.
     let mut loaded = model.load(target)?;
     let plan = loaded.plan();
     let rungs: Vec<String> =
@@ -57,9 +57,9 @@ fn walk<T: Target>(model: &Arc<Model>, target: T, out: &mut impl Write) -> Resul
     }
     writeln!(out, "buffers of {} bytes, as the largest layer needs", loaded.scratch_bytes())?;
 
-    // The work with a layer goes where `check_layer` is: `places` tells where in the buffer each of its tensors is, or in the
-    // layer's `resident` one, if it is stored as it is. Two
-    // buffers take turns. With one, it is `scratch` once, and `decode_layer` for each layer.
+    // The work with a layer goes where `check_layer` is: `places` tells where in the buffer each of its tensors is, or
+    // in the layer's `resident` one, if it is stored as it is. Two buffers take turns. With one, it is `scratch` once,
+    // and `decode_layer` for each layer.
     loaded.walk(|loaded, index, buffer| {
         loaded.check_layer(index, buffer)?;
         let (layer, launches) = (&model.layers()[index], loaded.launches(index));

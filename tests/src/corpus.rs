@@ -30,8 +30,8 @@ pub fn cases() -> Vec<Case> {
 /// Tensors of other types than E4M3 that are taken of each file of weights: its kernels are the same for all.
 const OTHERS_OF_A_FILE: usize = 6;
 
-/// The tensors of the safetensors files in the folder that `ECF8_TEST_WEIGHTS` names, under every scheme that takes them; at most
-/// `limit` bytes of each. Without that variable, says that the caller is skipped.
+/// The tensors of the safetensors files in the folder that `ECF8_TEST_WEIGHTS` names, under every scheme that takes
+/// them; at most `limit` bytes of each. Without that variable, says that the caller is skipped.
 #[must_use]
 pub fn weights(limit: usize) -> Option<Vec<Case>> {
     let Some(folder) = std::env::var_os("ECF8_TEST_WEIGHTS") else {

@@ -1,5 +1,6 @@
-//! While the program reads a file, another process rewrites it, cuts it, appends to it, or puts another in its place, at random
-//! moments. What the program makes is then one of the versions that the file had, or it says in one line that it cannot.
+//! While the program reads a file, another process rewrites it, cuts it, appends to it, or puts another in its place,
+//! at random moments. What the program makes is then one of the versions that the file had, or it says in one line that
+//! it cannot.
 //!
 //! `ECF8_ROUNDS=200` tries more moments than the usual few; `ECF8_SEED` others.
 
@@ -39,7 +40,8 @@ fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().unwrap())
 }
 
-/// A file with large and small tensors that compress, one that does not, and one that is not FP8: in two versions of one size.
+/// A file with large and small tensors that compress, one that does not, and one that is not FP8: in two versions of
+/// one size.
 fn version(seed: u64) -> Vec<u8> {
     let bytes =
         |name: &str, count: usize, bytes| SyntheticTensor::new(name, Dtype::U8, &[count as u64], bytes);
@@ -153,8 +155,8 @@ impl Rounds {
         Self { scratch, counts: BTreeMap::new() }
     }
 
-    /// Checks how the program ended: with an answer, or with one line and nothing but `names` in the folder. Gives whether it was
-    /// with an answer.
+    /// Checks how the program ended: with an answer, or with one line and nothing but `names` in the folder. Gives
+    /// whether it was with an answer.
     fn ended(&mut self, said: &Said, round: &str, names: &[&str]) -> bool {
         let mut found: Vec<_> =
             fs::read_dir(self.scratch.path("here")).unwrap().map(|e| e.unwrap().file_name()).collect();

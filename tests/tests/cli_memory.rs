@@ -55,8 +55,8 @@ fn compressing_takes_less_memory_than_the_tensor_and_reading_takes_little() {
 fn where_there_is_no_memory_for_a_tensor_one_line_says_so_and_nothing_is_left() {
     let scratch = scratch();
     let before = scratch.contents();
-    // Enough for the program and the mapped file, but not for what is made of it. Memory that the C library sets aside for each
-    // thread would count, too.
+    // Enough for the program and the mapped file, but not for what is made of it. Memory that the C library sets aside
+    // for each thread would count, too.
     let limit = (BYTES >> 10) * 3 / 2;
     let mut command = Command::new("sh");
     command

@@ -1,4 +1,5 @@
-//! Where outputs go: links are followed, modes kept, names and room looked at before the work, and what killed runs left is cleaned up.
+//! Where outputs go: links are followed, modes kept, names and room looked at before the work, and what killed runs
+//! left is cleaned up.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
@@ -113,7 +114,8 @@ fn copies_of_what_is_read_only_can_be_written() {
 fn started(scratch: &Scratch, line: &str) -> Child {
     let mut command = scratch.command(line.split(' '));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Until it holds the lock: one that is stopped in the moment before is taken for dead, and makes another output when it goes on.
+    // Until it holds the lock: one that is stopped in the moment before is taken for dead, and makes another output
+    // when it goes on.
     let is_locked = |path: &PathBuf| {
         fs::File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
     };

@@ -45,8 +45,8 @@ fn trials(cases: &[Case]) -> Vec<Trial<'_>> {
     trials
 }
 
-/// What a trial decodes by one launch: each case alone and, if the strategy takes several, those that one kernel serves. All
-/// these kernels are those of single cases, so several at once cost no compilation.
+/// What a trial decodes by one launch: each case alone and, if the strategy takes several, those that one kernel
+/// serves. All these kernels are those of single cases, so several at once cost no compilation.
 fn batches<'a>((strategy, params, cases): &Trial<'a>) -> Vec<Vec<&'a Case>> {
     let mut batches: Vec<Vec<&Case>> = cases.iter().map(|case| vec![*case]).collect();
     if !strategy.takes_several() {
@@ -66,8 +66,8 @@ fn batches<'a>((strategy, params, cases): &Trial<'a>) -> Vec<Vec<&'a Case>> {
     batches
 }
 
-/// Compiles the kernels of some trials into one program, runs every case, and returns how many kernels, launches of several
-/// tensors and bytes that was.
+/// Compiles the kernels of some trials into one program, runs every case, and returns how many kernels, launches of
+/// several tensors and bytes that was.
 fn run(compiler: &Compiler, trials: &[Trial<'_>]) -> Result<[usize; 3], String> {
     let mut kernels: Vec<Kernel> = Vec::new();
     let mut known: HashMap<u64, usize> = HashMap::new();

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// A compressed model, alone in a folder, with a cache folder of its own.
-struct Place {
+struct ModelFolder {
     folder: TempDir,
 }
 
@@ -36,7 +36,7 @@ impl Progress for Silent {
     fn finish(&self) {}
 }
 
-impl Place {
+impl ModelFolder {
     /// Tensors of these many elements; those of different powers of two are a problem each.
     fn with(elements: &[u64]) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -105,7 +105,7 @@ fn json_of(output: &Output) -> (Value, String) {
 
 #[test]
 fn a_second_run_finds_everything_and_measures_nothing_and_verify_uses_the_plan() {
-    let place = Place::with(&[4500, 4500]);
+    let place = ModelFolder::with(&[4500, 4500]);
     let (first, _) = place.run("tune", &["--budget", "1h"]);
     assert_eq!((&first["timing"], &first["complete"]), (&"predicted".into(), &true.into()));
     assert!(first["runs"].as_u64().unwrap() > 0);
@@ -132,7 +132,7 @@ fn a_second_run_finds_everything_and_measures_nothing_and_verify_uses_the_plan()
 
 #[test]
 fn changed_code_and_other_gpus_are_ignored_with_a_reason() {
-    let place = Place::with(&[4500]);
+    let place = ModelFolder::with(&[4500]);
     place.run("tune", &["--budget", "1h"]);
     let whole = place.loaded().records.remove(0);
     let replace = |record: Record| {
@@ -170,7 +170,7 @@ fn changed_code_and_other_gpus_are_ignored_with_a_reason() {
 
 #[test]
 fn fifty_kills_at_random_points_leave_complete_records_only() {
-    let place = Place::with(&[3000, 5000, 9000, 17_000]);
+    let place = ModelFolder::with(&[3000, 5000, 9000, 17_000]);
     let mut random = 12345u64;
     let mut most = 0;
     for kill in 0..50 {
@@ -202,7 +202,7 @@ fn fifty_kills_at_random_points_leave_complete_records_only() {
 
 #[test]
 fn four_tuners_at_once_on_one_file_lose_no_record() {
-    let place = Place::with(&[3000, 5000, 9000]);
+    let place = ModelFolder::with(&[3000, 5000, 9000]);
     let children: Vec<Child> = (0..4).map(|_| place.start_tuning()).collect();
     for child in children {
         let (tuned, said) = json_of(&child.wait_with_output().unwrap());
@@ -221,7 +221,7 @@ fn four_tuners_at_once_on_one_file_lose_no_record() {
 
 #[test]
 fn damaged_caches_are_one_line_of_warning_for_verify_and_rebuilt_by_tune() {
-    let place = Place::with(&[4500]);
+    let place = ModelFolder::with(&[4500]);
     place.run("tune", &["--budget", "1h"]);
     let whole = fs::read(place.cache()).unwrap();
     let mut flipped = whole.clone();
@@ -242,7 +242,7 @@ fn damaged_caches_are_one_line_of_warning_for_verify_and_rebuilt_by_tune() {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_keeps_what_was_found_out() {
-    let place = Place::with(&[60_000, 30_000, 15_000, 7_000]);
+    let place = ModelFolder::with(&[60_000, 30_000, 15_000, 7_000]);
     let child = place.start_tuning();
     std::thread::sleep(Duration::from_millis(700));
     let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
@@ -261,7 +261,7 @@ fn an_interrupt_keeps_what_was_found_out() {
 
 #[test]
 fn joining_caches_loses_nothing() {
-    let (one, other) = (Place::with(&[3000, 5000]), Place::with(&[3000, 9000]));
+    let (one, other) = (ModelFolder::with(&[3000, 5000]), ModelFolder::with(&[3000, 9000]));
     one.run("tune", &["--budget", "1h"]);
     other.run("tune", &["--budget", "1h"]);
     let joined = one.folder.path().join("c.tuning.json");
@@ -284,7 +284,7 @@ fn without_a_driver_every_gpu_command_is_one_line_that_says_what_still_works() {
         eprintln!("skipped: there is a GPU");
         return;
     }
-    let place = Place::with(&[3000]);
+    let place = ModelFolder::with(&[3000]);
     let model = place.model();
     let model = model.to_str().unwrap();
     let device = ["--device", "cuda:0"];

@@ -24,7 +24,7 @@ use precedence::{
 
 /// What `a op b` has on its left, if `a = a op b` can be written `a op= b`.
 #[derive(Clone, PartialEq)]
-pub(super) enum Place {
+pub(super) enum Assignee {
     Variable(VarId),
     Element(MemoryId, Ty, String),
 }
@@ -41,9 +41,9 @@ pub(super) struct Expr {
     /// Whether writing it out again costs nothing.
     pub(super) costs_nothing: bool,
     /// What it reads, if it is no more than that.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<Assignee>,
     /// The place, operator and right side, if it updates a place.
-    pub(super) update: Option<(Place, &'static str, String)>,
+    pub(super) update: Option<(Assignee, &'static str, String)>,
 }
 
 impl Expr {

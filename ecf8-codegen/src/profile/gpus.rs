@@ -7,13 +7,13 @@
 //! - *Ada WP*: NVIDIA Ada GPU Architecture (whitepaper), appendices on the RTX 4090 and AD102.
 //! - *Blackwell WP*: NVIDIA RTX Blackwell GPU Architecture (whitepaper), appendix on the RTX 5090.
 //! - *Turing WP*: NVIDIA Turing GPU Architecture (whitepaper), appendix on the Tesla T4.
-//! - *Guide*: CUDA C++ Programming Guide, "Arithmetic Instructions" (results per clock and multiprocessor: 32-bit integer
-//!   sums, comparisons and logic are 64 on 7.5 to 12.0, 128 on 12.0 where both halves take integers), "Shared Memory" (32
-//!   banks of 4 bytes per clock) and the sections on each compute capability (four warp schedulers, each issuing one
-//!   instruction per clock).
+//! - *Guide*: CUDA C++ Programming Guide, "Arithmetic Instructions" (results per clock and multiprocessor: 32-bit
+//!   integer sums, comparisons and logic are 64 on 7.5 to 12.0, 128 on 12.0 where both halves take integers), "Shared
+//!   Memory" (32 banks of 4 bytes per clock) and the sections on each compute capability (four warp schedulers, each
+//!   issuing one instruction per clock).
 //!
-//! Where NVIDIA gives a bandwidth, it is the peak of the memory's pins; a copy reaches 85 to 92 % of it. On the H200 4.3 TB/s
-//! were measured (read plus write), which is used instead; for the others [`Gpu::REACHED`] of the peak.
+//! Where NVIDIA gives a bandwidth, it is the peak of the memory's pins; a copy reaches 85 to 92 % of it. On the H200
+//! 4.3 TB/s were measured (read plus write), which is used instead; for the others [`Gpu::REACHED`] of the peak.
 
 /// One GPU.
 #[derive(Debug, Clone, Copy, PartialEq)]

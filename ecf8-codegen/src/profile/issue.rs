@@ -1,7 +1,7 @@
 //! Which instructions each statement issues: a table of operations, and three rules.
 //!
-//! 1. A statement costs what the table says each time that a warp executes it. A compiler computes some things once instead
-//!    of twice, or before a loop; others it computes again to save registers. The two about cancel out.
+//! 1. A statement costs what the table says each time that a warp executes it. A compiler computes some things once
+//!    instead of twice, or before a loop; others it computes again to save registers. The two about cancel out.
 //! 2. Constants, coordinates, variables and conversions to another width are part of the instruction that uses them.
 //! 3. A result that a single other operation uses is free where one instruction does both ([`Values::one_does_both`]).
 //!
@@ -114,8 +114,8 @@ impl<'k> Values<'k> {
         id
     }
 
-    /// Whether one instruction does two operations: `LOP3` any logic of three inputs, `IADD3` sums of 32 bits, `IMAD` a product
-    /// and a sum, `LEA` a shift and a sum; and a comparison joins its result to another's.
+    /// Whether one instruction does two operations: `LOP3` any logic of three inputs, `IADD3` sums of 32 bits, `IMAD` a
+    /// product and a sum, `LEA` a shift and a sum; and a comparison joins its result to another's.
     fn one_does_both(&self, inner: ValueId, outer: ValueId) -> bool {
         use BinaryOp::{Add, And, Mul, Or, Shl, Sub, Xor};
         let (Some(Op::Binary(outer_op, ..)), Some(Op::Binary(inner_op, _, right))) =
@@ -138,9 +138,13 @@ impl<'k> Values<'k> {
         match &stmt.kind {
             StmtKind::Let(id, _) if self.is_free[id.index()] => Counts::NONE,
             StmtKind::Let(id, op) => self.operation_costs(*id, op),
-            StmtKind::LoadVector { results, memory, index } => self.access(*memory, *index, bytes(results), false),
+            StmtKind::LoadVector { results, memory, index } => {
+                self.access(*memory, *index, bytes(results), false)
+            }
             StmtKind::Store(memory, index, value) => self.access(*memory, *index, bytes(&[*value]), true),
-            StmtKind::StoreVector { memory, index, values } => self.access(*memory, *index, bytes(values), true),
+            StmtKind::StoreVector { memory, index, values } => {
+                self.access(*memory, *index, bytes(values), true)
+            }
             StmtKind::If { .. }
             | StmtKind::Choose { .. }
             | StmtKind::Break
@@ -183,13 +187,17 @@ impl<'k> Values<'k> {
             Op::Binary(Rem, _, b) if self.is_power_of_two(b) => Counts::of(Class::Integer, width),
             Op::Binary(Mul, ..) => Counts::of(Class::Multiply, width),
             // The high half of a product with the reciprocal; else the reciprocal in floating point and its correction.
-            Op::Binary(Div | Rem, _, b) if self.constant(b).is_some() => Counts::of(Class::Multiply, 2.0 * width),
+            Op::Binary(Div | Rem, _, b) if self.constant(b).is_some() => {
+                Counts::of(Class::Multiply, 2.0 * width)
+            }
             Op::Binary(Div | Rem, ..) => Counts::of(Class::Multiply, 16.0 * width),
             // Of 64 bits, a comparison and a selection per half.
             Op::Binary(Min | Max, ..) => Counts::of(Class::Compare, width * width),
             Op::Binary(_, a, _) => Counts::of(Class::Compare, halves(a)),
             Op::Select(..) => Counts::of(Class::Compare, width),
-            Op::FunnelLeft { .. } | Op::FunnelRight { .. } | Op::BytePermute(..) => Counts::of(Class::Shift, 1.0),
+            Op::FunnelLeft { .. } | Op::FunnelRight { .. } | Op::BytePermute(..) => {
+                Counts::of(Class::Shift, 1.0)
+            }
             Op::Ballot(_) => Counts::of(Class::Warp, 1.0),
             Op::Shuffle(..) => Counts::of(Class::Warp, width),
         }
@@ -199,8 +207,8 @@ impl<'k> Values<'k> {
         self.constant(id).is_some_and(u64::is_power_of_two)
     }
 
-    /// An access of up to 16 bytes per lane, and its address: `IMAD.WIDE` of index and base in global memory, or two sums where
-    /// the index has 64 bits or counts bytes; elsewhere `IMAD` or `LEA`.
+    /// An access of up to 16 bytes per lane, and its address: `IMAD.WIDE` of index and base in global memory, or two
+    /// sums where the index has 64 bits or counts bytes; elsewhere `IMAD` or `LEA`.
     fn access(&self, memory: MemoryId, index: ValueId, bytes: usize, stores: bool) -> Counts {
         let (class, is_far) = match (&self.kernel.memory(memory).space, stores) {
             (Space::Global { .. }, false) => (Class::GlobalLoad, true),

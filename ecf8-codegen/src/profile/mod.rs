@@ -1,12 +1,14 @@
 //! The profiler: what a launch would cost a GPU, reckoned without one.
 //!
-//! The emulator says how often each statement is executed and how its accesses fall on memory ([`crate::emulator::trace`]);
-//! what follows says which instructions a compiler makes of the statement:
+//! The emulator says how often each statement is executed and how its accesses fall on memory
+//! ([`crate::emulator::trace`]); what follows says which instructions a compiler makes of the statement:
 //! - `class`: the classes that instructions are counted by.
-//! - `issue`: which instructions each statement issues: the one table of operations, and what one instruction does for two.
+//! - `issue`: which instructions each statement issues: the one table of operations, and what one instruction does for
+//!   two.
 //! - [`gpus`] and [`predict`]: what GPUs can do, and from all that a time, always labelled *predicted*.
 //!
-//! Instructions are counted as issued: once per warp that has an active lane. Per output byte they are *lane-instructions*: warp instructions × 32 / bytes of output.
+//! Instructions are counted as issued: once per warp that has an active lane. Per output byte they are
+//! *lane-instructions*: warp instructions × 32 / bytes of output.
 
 mod class;
 pub mod gpus;

@@ -1,7 +1,7 @@
 //! Sinks: what a kernel does with numbers once they are decoded. Adding one is a file here and its line in [`SINKS`].
 //!
-//! A kernel puts the words of numbers together and gives them to its sink, 16 bytes at a time or number by number, with the place
-//! that they have in the output. [`Store`] writes them there. [`XorBase`] first adds what they differ from.
+//! A kernel puts the words of numbers together and gives them to its sink, 16 bytes at a time or number by number, with
+//! the place that they have in the output. [`Store`] writes them there. [`XorBase`] first adds what they differ from.
 
 mod store;
 mod xor_base;

@@ -1,4 +1,5 @@
-//! Numbers are differences from those of a base, bit for bit: what is stored is the numbers that they are differences of.
+//! Numbers are differences from those of a base, bit for bit: what is stored is the numbers that they are differences
+//! of.
 
 use super::{OpenSink, Sink};
 use crate::lang::rt::KernelParam;
@@ -9,8 +10,8 @@ use ecf8_core::Encoded;
 
 pub(super) const NAME: &str = "xor_base";
 
-/// Writes the exclusive or of numbers and a base, which a kernel reads from a buffer where each tensor is at the place that it has in
-/// the output.
+/// Writes the exclusive or of numbers and a base, which a kernel reads from a buffer where each tensor is at the place
+/// that it has in the output.
 #[derive(Debug, Clone, Default)]
 pub struct XorBase<'b> {
     bases: Vec<&'b [u8]>,

@@ -29,7 +29,8 @@ pub trait DecodeStrategy: Describe + 'static {
     type Tunables: Tunables;
 
     /// The kernel for a coding that gives its numbers to a sink. Of the tensor's split it may depend on the
-    /// [`Form`](super::Form) only, of the codebook on what [`DecodeStrategy::inlined`] says, and on nothing else of the tensor.
+    /// [`Form`](super::Form) only, of the codebook on what [`DecodeStrategy::inlined`] says, and on nothing else of the
+    /// tensor.
     ///
     /// # Errors
     /// If the codebook does not fit the strategy, or the strategy has no such sink.
@@ -45,9 +46,9 @@ pub trait DecodeStrategy: Describe + 'static {
         Inlined::Codebook
     }
 
-    /// How to launch the kernel for [`widest_coding`](super::widest_coding) on these tensors, whose bytes then stand in the
-    /// output where [`batch_output`](super::batch_output) says. There is exactly one unless the strategy takes several
-    /// ([`only`](super::only)).
+    /// How to launch the kernel for [`widest_coding`](super::widest_coding) on these tensors, whose bytes then stand in
+    /// the output where [`batch_output`](super::batch_output) says. There is exactly one unless the strategy takes
+    /// several ([`only`](super::only)).
     ///
     /// # Errors
     /// If the parts of a tensor are inconsistent, or too large for one launch.

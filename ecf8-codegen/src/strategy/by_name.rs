@@ -1,8 +1,8 @@
 //! A strategy as the rest of the world uses it: parameters by name.
 
 use super::{
-    Coding, DecodeStrategy, Describe, Gather, Inlined, Launch, Params, Requirement, StrategyError, TunableError,
-    TunableSpec, Tunables, only, tunables,
+    Coding, DecodeStrategy, Describe, Gather, Inlined, Launch, Params, Requirement, StrategyError,
+    TunableError, TunableSpec, Tunables, only, tunables,
 };
 use crate::ir::Kernel;
 use crate::sink::{Sink, Store};
@@ -16,8 +16,8 @@ pub trait Strategy: Describe {
     /// The conditions over several tunables.
     fn requirements(&self) -> Vec<Requirement>;
 
-    /// The same parameters in the order of declaration, if they are those of a variant: none is missing or unknown, each is
-    /// in its set, and all go together.
+    /// The same parameters in the order of declaration, if they are those of a variant: none is missing or unknown,
+    /// each is in its set, and all go together.
     ///
     /// # Errors
     /// What keeps them from being a variant's.
@@ -57,12 +57,12 @@ pub trait Strategy: Describe {
     /// If the parameters are not valid.
     fn inlined(&self, params: &Params) -> Result<Inlined, StrategyError>;
 
-    /// How to launch the kernel for [`widest_coding`](super::widest_coding) on these tensors, whose bytes then stand in the output where
-    /// [`batch_output`](super::batch_output) says.
+    /// How to launch the kernel for [`widest_coding`](super::widest_coding) on these tensors, whose bytes then stand in
+    /// the output where [`batch_output`](super::batch_output) says.
     ///
     /// # Errors
-    /// If the parts of a tensor are inconsistent, or too large for one launch; if there are several and the strategy does not
-    /// take several, or the kernel has a codebook compiled in that is not every tensor's.
+    /// If the parts of a tensor are inconsistent, or too large for one launch; if there are several and the strategy
+    /// does not take several, or the kernel has a codebook compiled in that is not every tensor's.
     fn launch<'a>(
         &self,
         params: &Params,
@@ -158,9 +158,5 @@ fn check_scheme(strategy: &impl Describe, encoded: &Encoded<'_>) -> Result<(), S
     if strategy.schemes().contains(&scheme) {
         return Ok(());
     }
-    Err(StrategyError::Scheme {
-        strategy: strategy.name(),
-        takes: strategy.schemes().join(", "),
-        scheme,
-    })
+    Err(StrategyError::Scheme { strategy: strategy.name(), takes: strategy.schemes().join(", "), scheme })
 }

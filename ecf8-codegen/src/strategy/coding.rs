@@ -77,14 +77,14 @@ impl Form {
 pub enum Inlined {
     /// All of it: the kernel decodes tensors with this very codebook.
     Codebook,
-    /// The length of the longest codeword: the kernel is given its tables, and decodes tensors whose codewords are as long
-    /// or shorter.
+    /// The length of the longest codeword: the kernel is given its tables, and decodes tensors whose codewords are as
+    /// long or shorter.
     MaxLen,
 }
 
 impl Inlined {
-    /// What tensors have in common that one launch of a variant can decode: their scheme, their form, and the codebook if it is
-    /// compiled in.
+    /// What tensors have in common that one launch of a variant can decode: their scheme, their form, and the codebook
+    /// if it is compiled in.
     #[must_use]
     pub fn in_common<'a>(
         self,

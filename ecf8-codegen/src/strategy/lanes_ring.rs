@@ -1,5 +1,6 @@
-//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-byte`: decode a scheme of layout `lanes` once, from front to back, a chunk per
-//! warp, one symbol per look-up. What a symbol is makes the difference, and how numbers are put together from fields.
+//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-byte`: decode a scheme of layout `lanes` once, from front to
+//! back, a chunk per warp, one symbol per look-up. What a symbol is makes the difference, and how numbers are put
+//! together from fields.
 
 use super::lanes::arguments::{self, Block};
 use super::lanes::columns::{Columns, Waiting, open_rows};
@@ -7,7 +8,7 @@ use super::lanes::jobs::{Job, open_job, table_of, vectors_per_chunk};
 use super::lanes::join::Join;
 use super::lanes::patches::put_right;
 use super::lanes::raw::Raw;
-use super::lanes::table::{Decoder, Placement, copy_table, entries, index_bits};
+use super::lanes::table::{LanesTable, Placement, copy_table, entries, index_bits};
 use super::lanes::tail::{entries_of, open_tail};
 use super::lanes::units::{VECTOR, vectors};
 use super::lanes::vector::{assemble, look_up_turn, reach};
@@ -143,7 +144,7 @@ struct Warp<'a> {
     t: &'a LanesRing,
     kind: &'a SymbolKind,
     join: Join,
-    decoder: Decoder,
+    decoder: LanesTable,
     model: Global<u32>,
     job: Job,
     sink: &'a dyn OpenSink,
@@ -192,10 +193,12 @@ impl Warp<'_> {
         /// Twice the vectors that the lane and those after it have left; one less if the last is only part of one.
         let left_in_chunk = 2 * number - (if last_is_part { 1u32 } else { 0u32 });
         let mut left = (left_in_chunk - 2 * lane_idx()) as i32;
+        /// The same for lane 0, which a lane could work out; but then it would in every turn.
+        let mut left_for_warp = left_in_chunk as i32;
         let raw = Raw::nothing(self.join, vectors(self.kind), self.model, &self.job);
         raw.fetch(at, 0, left);
         let round = WARP * vectors(self.kind);
-        while ((left as u32) + 2 * lane_idx()) as i32 > 0 {
+        while left_for_warp > 0 {
             let goes_on = left > 0;
             columns.stage(
                 goes_on,
@@ -232,7 +235,7 @@ impl Warp<'_> {
                 } else {
                     for (j, words) in (0u32..).zip(&words) {
                         // Where a whole block of the slots is left, from the first lane on, they are reordered.
-                        if left > (2 * WARP * (j + 1) - 1) as i32 - (2 * lane_idx()) as i32 {
+                        if left_for_warp > (2 * WARP * (j + 1) - 1) as i32 {
                             self.vectors_of_block(words, at + ((WARP * j) as u64));
                         } else {
                             self.part_of_vector(words, at + ((WARP * j) as u64));
@@ -242,6 +245,7 @@ impl Warp<'_> {
             }
             at += round as u64;
             left -= (2 * round) as i32;
+            left_for_warp -= (2 * round) as i32;
         }
     }
 

@@ -1,7 +1,8 @@
 //! Decode strategies: one algorithm each, for one or more schemes.
 //!
-//! Adding one is a file here that implements [`Describe`] and [`DecodeStrategy`], and its line in [`strategies`]. From there it is listed,
-//! emulated, proven against the reference over the corpus, compiled for every architecture and benchmarked.
+//! Adding one is a file here that implements [`Describe`] and [`DecodeStrategy`], and its line in [`strategies`]. From
+//! there it is listed, emulated, proven against the reference over the corpus, compiled for every architecture and
+//! benchmarked.
 
 mod author;
 mod batch;

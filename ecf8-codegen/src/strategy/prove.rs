@@ -160,8 +160,8 @@ pub fn prove(
     prove_into(strategy, &|_| Box::new(Store), tier, progress)
 }
 
-/// The same for kernels that end in a sink, which is made for the tensors of a launch, given their bytes. The result must be what the
-/// sink makes of them.
+/// The same for kernels that end in a sink, which is made for the tensors of a launch, given their bytes. The result
+/// must be what the sink makes of them.
 ///
 /// # Errors
 /// As [`prove`].
@@ -225,8 +225,8 @@ fn schemes_of(strategy: &dyn Strategy) -> Result<Vec<&'static dyn Scheme>, Dispr
     strategy.schemes().iter().map(known).collect()
 }
 
-/// Tensors of a scheme in one launch, for the strategies that can: all of them for a variant that serves any codebook, else
-/// those that share one.
+/// Tensors of a scheme in one launch, for the strategies that can: all of them for a variant that serves any codebook,
+/// else those that share one.
 fn batches<'a>(strategy: &dyn Strategy, tensors: &'a [Tensor<'a>], variants: &'a [Params]) -> Vec<Run<'a>> {
     let of = |variant| {
         let inlined = strategy.inlined(variant).unwrap_or(Inlined::Codebook);
@@ -296,7 +296,9 @@ mod tests {
     use super::*;
     use crate::ir::{Kernel, StmtKind};
     use crate::sink::XorBase;
-    use crate::strategy::{Gather, Launch, Requirement, StrategyError, TunableSpec, strategies, strategy};
+    use crate::strategy::{
+        Describe, Gather, Launch, Requirement, StrategyError, TunableSpec, strategies, strategy,
+    };
 
     /// The paper's strategy in its default variant, and what is wrong with it.
     #[derive(Debug, Clone, Copy, PartialEq)]
@@ -317,7 +319,7 @@ mod tests {
         strategy("gap-cascade").unwrap()
     }
 
-    impl Strategy for Cascade {
+    impl Describe for Cascade {
         fn name(&self) -> &'static str {
             "cascade"
         }
@@ -330,6 +332,12 @@ mod tests {
             if *self == Self::ForAnotherScheme { &["no-such-scheme"] } else { right().schemes() }
         }
 
+        fn takes_several(&self) -> bool {
+            right().takes_several()
+        }
+    }
+
+    impl Strategy for Cascade {
         fn tunables(&self) -> Vec<TunableSpec> {
             right().tunables()
         }
@@ -361,10 +369,6 @@ mod tests {
                 kernel.body.retain(|stmt| stmt.kind != StmtKind::Barrier);
             }
             Ok(kernel)
-        }
-
-        fn takes_several(&self) -> bool {
-            right().takes_several()
         }
 
         fn launch<'a>(

@@ -24,7 +24,8 @@ pub const MAX_ALPHABET: usize = 1 << 16;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Codebook {
     alphabet: usize,
-    /// Symbols that have a codeword, in order, and its length. Many tensors may have one codebook, which is in memory once.
+    /// Symbols that have a codeword, in order, and its length. Many tensors may have one codebook, which is in memory
+    /// once.
     present: Arc<[(u16, u8)]>,
     /// The first of the symbols with the shortest codeword, and its length.
     shortest: Option<(u16, u8)>,
@@ -84,8 +85,8 @@ pub enum CodebookError {
 impl Codebook {
     /// The optimal code for `histogram` whose codewords have at most `max_len` bits, found by package-merge.
     ///
-    /// One present symbol gets a codeword of one bit; no present symbol gives the codebook with no codewords. A
-    /// limit that cannot hold the alphabet is raised to the smallest that can, one above [`MAX_CODE_LEN`] lowered to it.
+    /// One present symbol gets a codeword of one bit; no present symbol gives the codebook with no codewords. A limit
+    /// that cannot hold the alphabet is raised to the smallest that can, one above [`MAX_CODE_LEN`] lowered to it.
     #[must_use]
     pub fn huffman(histogram: &Histogram, max_len: u8) -> Self {
         Self::new(histogram.alphabet(), package_merge::code_lengths(histogram, max_len.min(MAX_CODE_LEN)))
@@ -168,7 +169,8 @@ impl Codebook {
         self.canonical().into_iter().map(|(symbol, ..)| symbol).collect()
     }
 
-    /// The symbols which have codewords, in the order of these, each with its codeword (in the low bits) and the length of it.
+    /// The symbols which have codewords, in the order of these, each with its codeword (in the low bits) and the length
+    /// of it.
     #[must_use]
     pub fn canonical(&self) -> Vec<(usize, u32, u8)> {
         let mut present: Vec<(usize, u8)> = self.present().collect();
@@ -210,7 +212,8 @@ impl Codebook {
         uncovered.fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
-    /// The text form: a base-36 digit per symbol, or a number of capitals for many without a codeword (FORMAT.md, §3.1).
+    /// The text form: a base-36 digit per symbol, or a number of capitals for many without a codeword (FORMAT.md,
+    /// §3.1).
     #[must_use]
     pub fn to_text(&self) -> String {
         text::write(self)

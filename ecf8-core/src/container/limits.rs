@@ -1,5 +1,5 @@
-//! The limits that readers of a container enforce, and how a writer keeps within them: before anything is encoded, and once
-//! more by opening what was written.
+//! The limits that readers of a container enforce, and how a writer keeps within them: before anything is encoded, and
+//! once more by opening what was written.
 //!
 //! | limit | where it is enforced | how it is kept |
 //! |---|---|---|
@@ -13,7 +13,7 @@ use super::CompressedFile;
 use super::output::PendingFile;
 use super::read::decompress::original_layout;
 use super::write::file_header::{Description, data_start};
-use super::write::plan::Plan;
+use super::write::plan::OutputPlan;
 use crate::error::{Error, IoContext, Result};
 use crate::header::{LENGTH_BYTES, MAX_HEADER};
 use std::path::Path;
@@ -21,22 +21,23 @@ use std::path::Path;
 /// The most bytes that a manifest may take behind the original header, inflated.
 const MAX_CONTINUATION: u64 = 1_000_000_000;
 
-/// Bytes of such a manifest for each byte of the file, beyond what any file may have. A tensor in the pool takes over a hundred
-/// bytes there and some hundred in the manifest, so that a file which claims more than this is not one of ours.
+/// Bytes of such a manifest for each byte of the file, beyond what any file may have. A tensor in the pool takes over a
+/// hundred bytes there and some hundred in the manifest, so that a file which claims more than this is not one of ours.
 const CONTINUATION_PER_BYTE: u64 = 16;
 
-/// The most bytes that a manifest may take behind the original header of a container of this size. Readers inflate so much
-/// before they know more of a file, so a small file may not ask for much.
+/// The most bytes that a manifest may take behind the original header of a container of this size. Readers inflate so
+/// much before they know more of a file, so a small file may not ask for much.
 pub(super) fn most_continuation(file_bytes: u64) -> u64 {
     MAX_CONTINUATION.min(MAX_HEADER.saturating_add(file_bytes.saturating_mul(CONTINUATION_PER_BYTE)))
 }
 
-/// Changes a plan, if it must be, such that its container keeps within the limits; gives the most that its header may be.
+/// Changes a plan, if it must be, such that its container keeps within the limits; gives the most that its header may
+/// be.
 ///
 /// The user's metadata go first: they are in the original header, too, which is stored deflated. Then the parts' names.
-pub(super) fn fit(plan: &mut Plan<'_>, input: &Path) -> Result<Description> {
-    let describe = |plan: &Plan<'_>| Description::at_most(plan).at(input, "describe what becomes of");
-    let header = |plan: &Plan<'_>, room: &Description| data_start(plan, &room.json) - LENGTH_BYTES;
+pub(super) fn fit(plan: &mut OutputPlan<'_>, input: &Path) -> Result<Description> {
+    let describe = |plan: &OutputPlan<'_>| Description::at_most(plan).at(input, "describe what becomes of");
+    let header = |plan: &OutputPlan<'_>, room: &Description| data_start(plan, &room.json) - LENGTH_BYTES;
     let mut room = describe(plan)?;
     if header(plan, &room) > MAX_HEADER && !plan.metadata.is_empty() {
         plan.metadata.clear();

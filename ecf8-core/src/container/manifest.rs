@@ -18,8 +18,8 @@ pub(super) struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) prefix: Option<String>,
     pub(super) header: OriginalHeader,
-    /// Whether the first compressed tensor also has an entry under its own name, which makes loaders that do not know the format
-    /// refuse the file.
+    /// Whether the first compressed tensor also has an entry under its own name, which makes loaders that do not know
+    /// the format refuse the file.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) guard: bool,
     /// What there is to say of a file in which nothing is compressed.
@@ -91,7 +91,8 @@ pub(super) struct TensorEntry {
     /// The exponent that the field 0 stands for, where four bits of exponents of eight are coded.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) least_exponent: u8,
-    /// What becomes of each byte of its numbers, the most significant first, where the first is not coded or others are not stored.
+    /// What becomes of each byte of its numbers, the most significant first, where the first is not coded or others are
+    /// not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) planes: Option<Vec<PlaneEntry>>,
     /// How many entries the dictionary has whose places are split instead of numbers; 0 where there is none.
@@ -182,7 +183,8 @@ impl TensorEntry {
         self.planes = (!is_usual).then(|| split.planes.iter().map(entry).collect());
     }
 
-    /// How its numbers of this type are split, if that is known and possible. What the entries of a dictionary are is in a part.
+    /// How its numbers of this type are split, if that is known and possible. What the entries of a dictionary are is
+    /// in a part.
     pub(super) fn split(&self, element: &'static Element) -> Option<Split> {
         let mut split = Split { least_exponent: self.least_exponent, ..Split::usual(element) };
         if let Some(planes) = &self.planes {

@@ -1,5 +1,5 @@
-//! A container in which nothing is compressed: the original file with a manifest in its header, and nothing else. So it is hardly
-//! longer than the original, and every loader of safetensors takes it.
+//! A container in which nothing is compressed: the original file with a manifest in its header, and nothing else. So it
+//! is hardly longer than the original, and every loader of safetensors takes it.
 
 use super::manifest::{Manifest, OriginalHeader};
 use super::output::PendingFile;
@@ -195,8 +195,8 @@ impl Pieces {
         Ok(Self { about, checksums, right })
     }
 
-    /// The original's header, from this file's: what was put in is taken out, and the last spaces that are too many are left out.
-    /// `None` if these are not spaces.
+    /// The original's header, from this file's: what was put in is taken out, and the last spaces that are too many are
+    /// left out. `None` if these are not spaces.
     pub(super) fn original(&self, json: &[u8], length: u64) -> Option<Vec<u8>> {
         let Verbatim { at, length: put_in, instead, .. } = &self.about;
         let before = json.get(..int::index(*at))?;

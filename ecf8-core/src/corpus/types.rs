@@ -87,8 +87,8 @@ impl Cases {
         }
     }
 
-    /// What floats can be: every number, NaN with payloads, infinities, subnormals, zeros of both signs, all equal; exponents that
-    /// are outside every window.
+    /// What floats can be: every number, NaN with payloads, infinities, subnormals, zeros of both signs, all equal;
+    /// exponents that are outside every window.
     fn of_floats(&mut self) {
         self.add("BF16", "all 65,536 values", (0..=u16::MAX).flat_map(u16::to_le_bytes).collect());
         self.add("F16", "all 65,536 values", (0..=u16::MAX).flat_map(u16::to_le_bytes).collect());

@@ -1,7 +1,7 @@
 //! Dictionaries: the distinct numbers of a tensor, where these are few beside all its numbers.
 //!
-//! A table of sines or a codebook of weights has every number several times, but no byte of it is frequent. Then what is split into
-//! planes is not the numbers but their places in a list of the distinct ones.
+//! A table of sines or a codebook of weights has every number several times, but no byte of it is frequent. Then what
+//! is split into planes is not the numbers but their places in a list of the distinct ones.
 
 use crate::int;
 use rayon::prelude::*;
@@ -19,8 +19,8 @@ const DISTINCT_PERCENT: usize = 90;
 /// Numbers that one task sorts.
 const SORTED: usize = 1 << 16;
 
-/// The distinct numbers of a tensor, in ascending order of their bits. Neighbours are similar, so that the upper byte of a place is
-/// as unevenly distributed as the numbers are.
+/// The distinct numbers of a tensor, in ascending order of their bits. Neighbours are similar, so that the upper byte
+/// of a place is as unevenly distributed as the numbers are.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Dictionary {
     /// Bytes of a number.
@@ -43,7 +43,8 @@ impl Dictionary {
         Self { width, entries: Vec::new() }
     }
 
-    /// The distinct ones of these numbers of `width` bytes, and how often each occurs; `None` if they are too many to gain by it.
+    /// The distinct ones of these numbers of `width` bytes, and how often each occurs; `None` if they are too many to
+    /// gain by it.
     pub(crate) fn of(width: usize, numbers: &[u8]) -> Option<(Self, Vec<u64>)> {
         // Of numbers of two bytes, the places must fit one.
         let most = if width > 2 { MOST } else { 1 << 8 };
@@ -103,8 +104,8 @@ impl Dictionary {
         (self.entries.len() * self.width) as u64
     }
 
-    /// Puts the places of numbers in place of them: whole numbers of as many bytes. What is none of its entries becomes another's
-    /// place.
+    /// Puts the places of numbers in place of them: whole numbers of as many bytes. What is none of its entries becomes
+    /// another's place.
     pub(crate) fn replace_by_places(&self, numbers: &mut [u8]) {
         let most = self.entries.len().saturating_sub(1);
         self.replace(numbers, |number| {
@@ -112,8 +113,8 @@ impl Dictionary {
         });
     }
 
-    /// Puts numbers in place of their places. A place beyond the last entry, which only damage brings about, is taken for the last
-    /// one, as kernels do.
+    /// Puts numbers in place of their places. A place beyond the last entry, which only damage brings about, is taken
+    /// for the last one, as kernels do.
     pub(crate) fn look_up(&self, places: &mut [u8]) {
         let last = self.entries.last().copied().unwrap_or_default();
         self.replace(places, |place| self.entries.get(int::index(place)).copied().unwrap_or(last));

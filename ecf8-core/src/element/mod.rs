@@ -1,13 +1,13 @@
 //! Number types as data: how the numbers of a tensor split into bytes, of which layouts code one.
 //!
-//! - An [`Element`] is a number type of safetensors: how long its numbers are, and which of their bits stand together. A further
-//!   type is a further line in [`ELEMENTS`].
-//! - A [`Split`] is how the numbers of one tensor are split: which byte of each is coded, which are stored as they are, and which
-//!   are the same in all numbers and so not stored at all.
+//! - An [`Element`] is a number type of safetensors: how long its numbers are, and which of their bits stand together.
+//!   A further type is a further line in [`ELEMENTS`].
+//! - A [`Split`] is how the numbers of one tensor are split: which byte of each is coded, which are stored as they are,
+//!   and which are the same in all numbers and so not stored at all.
 //! - A [`Dictionary`] is a list of the distinct numbers of a tensor that has few of them; then their places are split.
 //!
-//! Layouts see one *field* of at most 8 bits per number: the coded byte, or four bits of it. So one byte per number is all that they
-//! ever deal with, however long numbers are.
+//! Layouts see one *field* of at most 8 bits per number: the coded byte, or four bits of it. So one byte per number is
+//! all that they ever deal with, however long numbers are.
 
 mod dictionary;
 pub mod format;
@@ -28,7 +28,8 @@ pub enum Shape {
     Nibble,
     /// Bytes, each coded or stored whole.
     Bytes,
-    /// The highest bit is a sign, and the eight below it are an exponent. They change places, so that the exponent is a byte.
+    /// The highest bit is a sign, and the eight below it are an exponent. They change places, so that the exponent is a
+    /// byte.
     Exponent,
 }
 
@@ -98,7 +99,8 @@ pub fn element(dtype: &str) -> Option<&'static Element> {
 }
 
 impl Element {
-    /// How many units of [`Element::bytes`] a tensor of this shape has; `None` if it overflows, or is not a whole number of bytes.
+    /// How many units of [`Element::bytes`] a tensor of this shape has; `None` if it overflows, or is not a whole
+    /// number of bytes.
     #[must_use]
     pub fn units(&self, shape: &[u64]) -> Option<u64> {
         let numbers = shape.iter().try_fold(1u64, |product, dim| product.checked_mul(*dim))?;

@@ -1,6 +1,6 @@
-//! Raw bits of E4M3 numbers, sign and mantissa, eight elements to four bytes: byte `i` holds those of element `i` in its high
-//! nibble and those of element `i + 4` in its low one. So a 32-bit word unpacks to the bytes of four neighbours, twice, by a
-//! shift and masks.
+//! Raw bits of E4M3 numbers, sign and mantissa, eight elements to four bytes: byte `i` holds those of element `i` in
+//! its high nibble and those of element `i + 4` in its low one. So a 32-bit word unpacks to the bytes of four
+//! neighbours, twice, by a shift and masks.
 
 /// Elements whose nibbles make a word.
 const GROUP: usize = 8;
@@ -26,8 +26,8 @@ pub(super) fn pack(data: &[u8], out: &mut [u8]) {
     }
 }
 
-/// Puts the raw bits of a tensor's numbers, from one whose place is a multiple of eight on, to their exponents, which are in `out`;
-/// `packed` begins with the first one's.
+/// Puts the raw bits of a tensor's numbers, from one whose place is a multiple of eight on, to their exponents, which
+/// are in `out`; `packed` begins with the first one's.
 pub(super) fn unpack_onto(packed: &[u8], out: &mut [u8]) {
     let packed = packed.as_chunks::<{ GROUP / 2 }>().0;
     let (groups, rest) = out.as_chunks_mut::<GROUP>();

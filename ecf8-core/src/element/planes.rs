@@ -1,9 +1,9 @@
 //! Planes: one byte of each of many numbers.
 //!
-//! Numbers of several bytes are taken in the order of *slots*: in every [`SLOTS`] of them, slot 16·l + n·j + i is number
-//! n·(32·j + l) + i, where n is how many numbers 16 bytes hold. So what lane l of a GPU's warp decodes in a turn, 16 numbers, is one
-//! vector of 16 bytes in each 512 bytes, and all lanes together store 512 bytes in a row. What is left over at the end of a tensor
-//! keeps its order.
+//! Numbers of several bytes are taken in the order of *slots*: in every [`SLOTS`] of them, slot 16·l + n·j + i is
+//! number n·(32·j + l) + i, where n is how many numbers 16 bytes hold. So what lane l of a GPU's warp decodes in a
+//! turn, 16 numbers, is one vector of 16 bytes in each 512 bytes, and all lanes together store 512 bytes in a row. What
+//! is left over at the end of a tensor keeps its order.
 
 use super::Shape;
 use super::signs;
@@ -26,8 +26,8 @@ pub(super) enum Bytes<'a> {
     All(u8),
 }
 
-/// Takes one plane of some numbers, in the order of slots, the first being one of a multiple of [`SLOTS`]. Plane 0 is the
-/// most significant one.
+/// Takes one plane of some numbers, in the order of slots, the first being one of a multiple of [`SLOTS`]. Plane 0 is
+/// the most significant one.
 pub(super) fn take(shape: Shape, bytes: usize, plane: usize, numbers: &[u8], out: &mut Vec<u8>) {
     out.clear();
     match bytes {

@@ -1,10 +1,10 @@
-//! Signs and mantissas of numbers whose exponents are coded apart, as they are stored: so that a GPU puts four of them to
-//! four exponents in five instructions.
+//! Signs and mantissas of numbers whose exponents are coded apart, as they are stored: so that a GPU puts four of them
+//! to four exponents in five instructions.
 //!
-//! A byte holds a sign above seven mantissa bits. Those of four numbers 0, 1, 2, 3 stand in the order 0, 2, 1, 3, and each sign one
-//! byte further than its mantissa, the last one's in the first byte. In a 32-bit word, the mantissas of numbers 0 and 1 are then in
-//! the low bits of either half and their signs in the highest: where they are in two 16-bit numbers. Turned by eight bits, the
-//! word has numbers 2 and 3 there.
+//! A byte holds a sign above seven mantissa bits. Those of four numbers 0, 1, 2, 3 stand in the order 0, 2, 1, 3, and
+//! each sign one byte further than its mantissa, the last one's in the first byte. In a 32-bit word, the mantissas of
+//! numbers 0 and 1 are then in the low bits of either half and their signs in the highest: where they are in two 16-bit
+//! numbers. Turned by eight bits, the word has numbers 2 and 3 there.
 
 /// The byte whose sign bits these are, in each byte of a word.
 const SIGNS: u32 = 0x8080_8080;

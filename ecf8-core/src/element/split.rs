@@ -13,11 +13,12 @@ pub use super::planes::SLOTS;
 /// Exponents that four bits tell apart.
 const WINDOW: usize = 16;
 
-/// The place in the window that the most frequent exponent should have: weights have few exponents above it and many below.
+/// The place in the window that the most frequent exponent should have: weights have few exponents above it and many
+/// below.
 const USUAL_PLACE: usize = 12;
 
-/// One part in this many of the numbers may be outside the window more than must be, so that tensors whose weights are distributed
-/// alike have windows alike, and can share a codebook.
+/// One part in this many of the numbers may be outside the window more than must be, so that tensors whose weights are
+/// distributed alike have windows alike, and can share a codebook.
 const LEEWAY: u64 = 4096;
 
 /// What becomes of one byte of each number.
@@ -36,13 +37,15 @@ pub enum Plane {
 pub struct Split {
     /// The number type.
     pub element: &'static Element,
-    /// The exponent that the field 0 stands for where four bits of an exponent of eight are coded; others are this and more, up to 15
-    /// more. What is outside is coded as what is nearest, and patched. At most 240; 0 where nothing of this applies.
+    /// The exponent that the field 0 stands for where four bits of an exponent of eight are coded; others are this and
+    /// more, up to 15 more. What is outside is coded as what is nearest, and patched. At most 240; 0 where nothing of
+    /// this applies.
     pub least_exponent: u8,
-    /// The planes of an element of several bytes, the most significant first, one of them coded; empty for an element of one byte.
+    /// The planes of an element of several bytes, the most significant first, one of them coded; empty for an element
+    /// of one byte.
     pub planes: Vec<Plane>,
-    /// If its numbers are few beside how often they occur, a list of them: then planes are of their places in it, whole numbers of as
-    /// many bytes.
+    /// If its numbers are few beside how often they occur, a list of them: then planes are of their places in it, whole
+    /// numbers of as many bytes.
     pub dictionary: Option<Arc<Dictionary>>,
 }
 
@@ -119,8 +122,9 @@ impl Split {
         self.dictionary.as_ref().map(|dictionary| dictionary.bytes())
     }
 
-    /// The one that suits numbers with these counts of each plane's bytes, the most significant plane first: planes that are all one
-    /// byte are not stored. Of the others, an exponent is coded, or whatever byte has the least entropy.
+    /// The one that suits numbers with these counts of each plane's bytes, the most significant plane first: planes
+    /// that are all one byte are not stored. Of the others, an exponent is coded, or whatever byte has the least
+    /// entropy.
     #[must_use]
     pub fn suited(
         element: &'static Element,
@@ -303,8 +307,8 @@ impl Split {
         }
     }
 
-    /// Puts coded bytes of the slots from `first` on and what is stored of `units` numbers in all together to numbers of
-    /// several bytes.
+    /// Puts coded bytes of the slots from `first` on and what is stored of `units` numbers in all together to numbers
+    /// of several bytes.
     pub(crate) fn join(&self, coded: &[u8], packed: &[u8], units: u64, first: usize, out: &mut [u8]) {
         let (bytes, shape) = (self.element.bytes, self.shape());
         let plane_bytes = int::index(planes::stored_bytes(units));
@@ -343,7 +347,8 @@ impl Split {
 pub struct Counts {
     /// How they are best split.
     pub split: Split,
-    /// Of the bytes of each plane of what is split, the most significant one first; of all bytes where a number has one.
+    /// Of the bytes of each plane of what is split, the most significant one first; of all bytes where a number has
+    /// one.
     pub planes: Vec<Histogram>,
     /// Of all bytes.
     pub bytes: Histogram,
@@ -423,7 +428,8 @@ const DICTIONARY_PERCENT: f64 = 98.0;
 /// Bytes of numbers that are taken apart at once.
 const PIECE: usize = 1 << 18;
 
-/// The least exponent of the best window: few numbers are outside, and the most frequent exponent stands where it usually does.
+/// The least exponent of the best window: few numbers are outside, and the most frequent exponent stands where it
+/// usually does.
 fn window(exponents: &Histogram) -> u8 {
     let counts = exponents.counts();
     let (total, mode) =

@@ -1,7 +1,7 @@
 //! The JSON of a header as it stands: tensors in their order, duplicates noticed, nothing believed yet.
 //!
-//! It is read straight into what is needed, since a header of the largest size names a million tensors. Whatever spelling of an
-//! entry `safetensors` accepts is accepted here; [`super::spelling`] has those that nobody would expect.
+//! It is read straight into what is needed, since a header of the largest size names a million tensors. Whatever
+//! spelling of an entry `safetensors` accepts is accepted here; [`super::spelling`] has those that nobody would expect.
 
 use super::HeaderError;
 use super::spelling::{RawDtype, RawEntry, Texts};

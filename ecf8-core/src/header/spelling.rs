@@ -15,7 +15,7 @@ use std::fmt;
 #[serde(expecting = "an object with dtype, shape and data_offsets")]
 pub(super) struct RawEntry {
     pub(super) dtype: RawDtype,
-    pub(super) shape: Shape,
+    pub(super) shape: Dimensions,
     #[serde(deserialize_with = "offsets")]
     pub(super) data_offsets: (u64, u64),
 }
@@ -64,11 +64,11 @@ impl<'de> Deserialize<'de> for RawDtype {
 }
 
 /// The dimensions of a tensor.
-pub(super) struct Shape(pub(super) Vec<u64>);
+pub(super) struct Dimensions(pub(super) Vec<u64>);
 
-impl<'de> Deserialize<'de> for Shape {
+impl<'de> Deserialize<'de> for Dimensions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Numbers("its shape to be a list of whole numbers")).map(Shape)
+        deserializer.deserialize_seq(Numbers("its shape to be a list of whole numbers")).map(Dimensions)
     }
 }
 

@@ -19,7 +19,8 @@ use std::fmt::Debug;
 use std::ops::ControlFlow;
 use std::ops::{Range, RangeInclusive};
 
-/// What an encoding is for, where there is a choice: small chunks are work for more threads, large ones take fewer bytes.
+/// What an encoding is for, where there is a choice: small chunks are work for more threads, large ones take fewer
+/// bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Aim {
     /// The smallest result.
@@ -31,8 +32,8 @@ pub enum Aim {
     Speed,
 }
 
-/// Elements that are decoded at once where a tensor is decoded in pieces, about: enough work for many threads, and little beside
-/// a large tensor. Tests have few large tensors, and many pieces all the same.
+/// Elements that are decoded at once where a tensor is decoded in pieces, about: enough work for many threads, and
+/// little beside a large tensor. Tests have few large tensors, and many pieces all the same.
 pub(crate) const PIECE: usize = if cfg!(test) { 10_000 } else { 8 << 20 };
 
 /// Takes the pieces of a tensor one by one, in order, and says whether to go on.
@@ -72,8 +73,9 @@ pub trait Scheme: Sync + Debug {
         self.takes(split.element) && self.symbols().takes(split.shape())
     }
 
-    /// How fast it is decoded beside others, where a container may choose it by itself: numbers per look-up, since look-ups wait
-    /// for each other (`ecf8-codegen/OPTIMIZATION.md`). `None` for one that is taken only where it is named.
+    /// How fast it is decoded beside others, where a container may choose it by itself: numbers per look-up, since
+    /// look-ups wait for each other (`ecf8-codegen/OPTIMIZATION.md`). `None` for one that is taken only where it is
+    /// named.
     fn rank(&self) -> Option<u32> {
         None
     }
@@ -84,8 +86,8 @@ pub trait Scheme: Sync + Debug {
     /// The scheme's parameters; a container omits those which have their usual value.
     fn params(&self) -> &'static [ParamSpec];
 
-    /// Whether a container may share between tensors what it can: codebooks that are nearly as good, and one stored tensor
-    /// for the parts of all small ones. Otherwise every tensor has its own, under its own name.
+    /// Whether a container may share between tensors what it can: codebooks that are nearly as good, and one stored
+    /// tensor for the parts of all small ones. Otherwise every tensor has its own, under its own name.
     fn shares(&self) -> bool {
         false
     }
@@ -104,21 +106,22 @@ pub trait Scheme: Sync + Debug {
     /// The limits that [`Scheme::codebook_within`] takes, in bits of a codeword.
     fn code_bits(&self) -> RangeInclusive<u8>;
 
-    /// The best codebook for these symbols with at most `limit` bits to a codeword, or the nearest limit that is possible.
+    /// The best codebook for these symbols with at most `limit` bits to a codeword, or the nearest limit that is
+    /// possible.
     fn codebook_within(&self, histogram: &Histogram, limit: u8) -> Codebook;
 
-    /// Bytes of each part, in the order of [`Scheme::part_specs`], of a tensor under `codebook`: exact or upper bounds, each for
-    /// itself, and without a container's padding.
+    /// Bytes of each part, in the order of [`Scheme::part_specs`], of a tensor under `codebook`: exact or upper bounds,
+    /// each for itself, and without a container's padding.
     fn part_bytes(&self, split: &Split, counted: &Counted<'_>, codebook: &Codebook) -> Vec<u64>;
 
-    /// Bytes of all parts together: exact, which is the sum of [`Scheme::part_bytes`], or what is likely, but for what chunks
-    /// cost.
+    /// Bytes of all parts together: exact, which is the sum of [`Scheme::part_bytes`], or what is likely, but for what
+    /// chunks cost.
     fn encoded_bytes(&self, split: &Split, counted: &Counted<'_>, codebook: &Codebook) -> u64 {
         self.part_bytes(split, counted, codebook).into_iter().fold(0, u64::saturating_add)
     }
 
-    /// The fewest bytes of each part, or fewer, that this many elements can take under any codebook; `coded_bits` are what their
-    /// coded bytes take at their entropy.
+    /// The fewest bytes of each part, or fewer, that this many elements can take under any codebook; `coded_bits` are
+    /// what their coded bytes take at their entropy.
     fn least_bytes(&self, _split: &Split, _elements: u64, _coded_bits: u64) -> Vec<u64> {
         Vec::new()
     }
@@ -139,8 +142,8 @@ pub trait Scheme: Sync + Debug {
     /// Encodes a tensor, in parallel; schemes without a choice have no use for an aim.
     ///
     /// # Errors
-    /// If the scheme does not take such numbers, the codebook lacks a symbol of the data or has another alphabet, the data end
-    /// within a number, or the tensor is larger than the scheme can point into.
+    /// If the scheme does not take such numbers, the codebook lacks a symbol of the data or has another alphabet, the
+    /// data end within a number, or the tensor is larger than the scheme can point into.
     fn encode_for(
         &self,
         numbers: Numbers<'_>,
@@ -161,8 +164,8 @@ pub trait Scheme: Sync + Debug {
     /// holds bytes without meaning.
     fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError>;
 
-    /// Decodes as [`Scheme::decode`] does, piece by piece, into memory for one of them: some 8 MiB, however large the tensor is.
-    /// Ends early, without an error, if `take` wants no more. What was taken has no meaning if this fails.
+    /// Decodes as [`Scheme::decode`] does, piece by piece, into memory for one of them: some 8 MiB, however large the
+    /// tensor is. Ends early, without an error, if `take` wants no more. What was taken has no meaning if this fails.
     ///
     /// # Errors
     /// As [`Scheme::decode`]; or if there is no memory for a piece.

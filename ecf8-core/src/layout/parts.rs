@@ -152,8 +152,8 @@ impl Encoded<'_> {
     /// How many decoded bytes there are.
     ///
     /// # Errors
-    /// [`DecodeError::TooManyElements`] if a damaged file is more likely: every symbol takes at least one bit, so a number of
-    /// elements that the parts cannot hold is refused before any memory is asked for.
+    /// [`DecodeError::TooManyElements`] if a damaged file is more likely: every symbol takes at least one bit, so a
+    /// number of elements that the parts cannot hold is refused before any memory is asked for.
     pub fn output_bytes(&self) -> Result<usize, DecodeError> {
         let too_many = DecodeError::TooManyElements { elements: self.elements };
         let width = self.split.element.bytes;

@@ -1,15 +1,16 @@
 //! Reading beyond the end of a file that has become shorter since it was mapped.
 //!
-//! The system sends SIGBUS then, which ends the process without a word. The handler here puts zeros in the place of what is
-//! gone, makes a note, and lets the reader go on; who promises something looks for the note first (`MappedFile::check_unchanged`).
+//! The system sends SIGBUS then, which ends the process without a word. The handler here puts zeros in the place of
+//! what is gone, makes a note, and lets the reader go on; who promises something looks for the note first
+//! (`MappedFile::check_unchanged`).
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Where a mapped file is in memory, for the handler. Places are made when needed, used again, and never freed, so that the
-/// handler can walk along them at any moment without a lock.
+/// Where a mapped file is in memory, for the handler. Places are made when needed, used again, and never freed, so that
+/// the handler can walk along them at any moment without a lock.
 #[derive(Debug)]
-struct Place {
+struct Spot {
     is_taken: AtomicBool,
     /// The first address; 0 for none.
     start: AtomicUsize,
@@ -17,12 +18,12 @@ struct Place {
     end: AtomicUsize,
     /// Whether something could not be read.
     is_cut: AtomicBool,
-    next: OnceLock<&'static Place>,
+    next: OnceLock<&'static Spot>,
 }
 
-static FIRST: Place = Place::new();
+static FIRST: Spot = Spot::new();
 
-impl Place {
+impl Spot {
     const fn new() -> Self {
         Self {
             is_taken: AtomicBool::new(false),
@@ -61,12 +62,12 @@ impl Place {
 
 /// The watch over one mapped file; ends when dropped, which must be before the file is unmapped.
 #[derive(Debug)]
-pub(super) struct Watch(&'static Place);
+pub(super) struct Watch(&'static Spot);
 
 impl Watch {
     /// Watches over these bytes of a map.
     pub(super) fn new(bytes: &[u8]) -> Self {
-        let place = Place::take();
+        let place = Spot::take();
         let start = bytes.as_ptr().addr();
         place.is_cut.store(false, Ordering::Release);
         place.end.store(start + bytes.len(), Ordering::Release);
@@ -93,12 +94,12 @@ static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 /// Bytes of a page.
 static PAGE: AtomicUsize = AtomicUsize::new(0);
 
-/// From now on, reading a [`MappedFile`](super::MappedFile) beyond what is left of a file that has become shorter, or that the
-/// disk does not give, gives zeros, and [`MappedFile::check_unchanged`](super::MappedFile::check_unchanged) an error. Without
-/// this, such a read ends the process by SIGBUS.
+/// From now on, reading a [`MappedFile`](super::MappedFile) beyond what is left of a file that has become shorter, or
+/// that the disk does not give, gives zeros, and [`MappedFile::check_unchanged`](super::MappedFile::check_unchanged) an
+/// error. Without this, such a read ends the process by SIGBUS.
 ///
-/// For programs, at their start: this installs a handler for SIGBUS in the whole process. Any other SIGBUS is treated as before.
-/// Called again, it does nothing.
+/// For programs, at their start: this installs a handler for SIGBUS in the whole process. Any other SIGBUS is treated
+/// as before. Called again, it does nothing.
 #[allow(unsafe_code)]
 pub fn survive_truncation() {
     // SAFETY: asking for the size of a page has no preconditions.
@@ -157,11 +158,11 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, _context: 
 /// Puts zeros from the page of an address to the end of the watched map that it lies in; false if it lies in none.
 #[allow(unsafe_code)]
 fn put_zeros(address: usize) -> bool {
-    let (Some((place, end)), page) = (Place::of(address), PAGE.load(Ordering::Acquire)) else { return false };
+    let (Some((place, end)), page) = (Spot::of(address), PAGE.load(Ordering::Acquire)) else { return false };
     place.is_cut.store(true, Ordering::Release);
     let start = address - address % page;
-    // SAFETY: these pages are the end of a map that exists, because its reader stands at this very instruction. It is only
-    // read, as bytes that may be anything. The map's owner unmaps the same pages as before.
+    // SAFETY: these pages are the end of a map that exists, because its reader stands at this very instruction. It is
+    // only read, as bytes that may be anything. The map's owner unmaps the same pages as before.
     let zeros = unsafe {
         libc::mmap(
             std::ptr::without_provenance_mut(start),

@@ -3,8 +3,8 @@
 //! - [`MappedSource`]: a safetensors file, read where it lies.
 //! - [`Assembled`]: tensors that are in memory.
 //!
-//! A further one, which reads another format for example, implements [`Source`]; [`compress_source`](crate::container::compress_source)
-//! takes any.
+//! A further one, which reads another format for example, implements [`Source`];
+//! [`compress_source`](crate::container::compress_source) takes any.
 
 mod assembled;
 mod mapped;

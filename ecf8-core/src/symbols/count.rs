@@ -15,8 +15,8 @@ const TURNS: usize = 4;
 /// Tensors are short that have fewer elements than one for this many symbols of the alphabet.
 const FEW: usize = 4;
 
-/// How often each symbol occurs. A symbol at the end that lacks elements counts as the most frequent of those that begin like
-/// it.
+/// How often each symbol occurs. A symbol at the end that lacks elements counts as the most frequent of those that
+/// begin like it.
 #[must_use]
 pub fn histogram<S: Symbols>(numbers: &Numbers<'_>) -> Histogram {
     let is_few = numbers.units() < (S::KIND.alphabet() / FEW) as u64;
@@ -62,7 +62,8 @@ fn many<S: Symbols>(numbers: &Numbers<'_>) -> Histogram {
     Histogram::from_counts(&counts)
 }
 
-/// The same, for data so short that most symbols do not occur: sorting them takes less than looking at a counter for each.
+/// The same, for data so short that most symbols do not occur: sorting them takes less than looking at a counter for
+/// each.
 fn few<S: Symbols>(numbers: &Numbers<'_>) -> Histogram {
     with_fields::<S, _>(numbers, &mut Vec::new(), few_fields::<S>)
 }

@@ -1,7 +1,7 @@
 //! Symbol kinds as data: what one codeword stands for.
 //!
-//! A symbol is made of the [fields](crate::element) of one or more elements, the first element's in the highest bits. They are
-//! neighbours, or equally far apart.
+//! A symbol is made of the [fields](crate::element) of one or more elements, the first element's in the highest bits.
+//! They are neighbours, or equally far apart.
 
 mod count;
 
@@ -17,8 +17,8 @@ pub struct SymbolKind {
     pub name: &'static str,
     /// Elements in a symbol.
     pub elements: usize,
-    /// How far apart they are: 1 for neighbours. Where it is more, as many symbols interleave, and the elements of all of them
-    /// are neighbours.
+    /// How far apart they are: 1 for neighbours. Where it is more, as many symbols interleave, and the elements of all
+    /// of them are neighbours.
     pub stride: usize,
     /// Bits of each element's field: 4, of an exponent, or 8, all of a byte.
     pub bits: u32,

@@ -3,9 +3,9 @@
 use super::cast;
 use half::{bf16, f16};
 
-/// Little-endian bytes of `values` in the number type that safetensors calls `dtype`, each rounded to the nearest; whole numbers are
-/// scaled so that the largest magnitude becomes the type's largest, as tensors are quantised that have one scale. `None` for a
-/// dtype that values are not stored in.
+/// Little-endian bytes of `values` in the number type that safetensors calls `dtype`, each rounded to the nearest;
+/// whole numbers are scaled so that the largest magnitude becomes the type's largest, as tensors are quantised that
+/// have one scale. `None` for a dtype that values are not stored in.
 #[must_use]
 pub fn stored_as(dtype: &str, values: &[f32]) -> Option<Vec<u8>> {
     Some(match dtype {

@@ -1,7 +1,8 @@
-//! Transforms: what is done with a tensor's bytes before they are counted and coded, and undone after they are decoded. Adding one
-//! is a file here and its line in [`transforms`].
+//! Transforms: what is done with a tensor's bytes before they are counted and coded, and undone after they are decoded.
+//! Adding one is a file here and its line in [`transforms`].
 //!
-//! On a GPU the inverse is the work of a kernel's last step, its sink (`ecf8-codegen/src/sink`), so nothing is stored in between.
+//! On a GPU the inverse is the work of a kernel's last step, its sink (`ecf8-codegen/src/sink`), so nothing is stored
+//! in between.
 
 mod xor;
 

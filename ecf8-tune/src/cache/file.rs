@@ -85,7 +85,8 @@ struct AnyRecord {
     record: Record,
 }
 
-/// Of the record as compact JSON: it has only whole numbers, texts and ordered maps, so the same record always gives the same.
+/// Of the record as compact JSON: it has only whole numbers, texts and ordered maps, so the same record always gives
+/// the same.
 fn seal(record: &Record) -> String {
     to_hex(checksum(&serde_json::to_vec(record).unwrap_or_default()))
 }

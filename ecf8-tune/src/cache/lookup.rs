@@ -49,7 +49,7 @@ impl Display for Rung {
 
 /// The variant to take, and why.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct ChosenVariant {
     /// The strategy.
     pub strategy: &'static dyn Strategy,
     /// Its parameters.
@@ -86,8 +86,8 @@ pub enum NoPlan {
 /// Says whether a variant can be launched on the device at hand, and if not, why.
 pub type Fits<'a> = dyn FnMut(&'static dyn Strategy, &Params) -> Result<(), String> + 'a;
 
-/// The variant for launches of a shape on a device that measures or predicts: the first rung of the ladder that has one which
-/// fits. The last rung is the default, or where that does not fit, the variant most like it that does.
+/// The variant for launches of a shape on a device that measures or predicts: the first rung of the ladder that has one
+/// which fits. The last rung is the default, or where that does not fit, the variant most like it that does.
 ///
 /// # Errors
 /// If no strategy decodes the scheme, or no variant fits.
@@ -98,7 +98,7 @@ pub fn plan(
     timing: Timing,
     problem: &Problem,
     fits: &mut Fits<'_>,
-) -> Result<Plan, NoPlan> {
+) -> Result<ChosenVariant, NoPlan> {
     let mut ignored = BTreeSet::new();
     let query = Query { fingerprint, timing, problem };
     let own = [Rung::Exact, Rung::SameBucket, Rung::SameArchitecture].map(|rung| (rung, rung, records));
@@ -114,7 +114,7 @@ pub fn plan(
                 Ok((strategy, params)) => match fits(strategy, &params) {
                     Ok(()) => {
                         let ignored = ignored.into_iter().collect();
-                        return Ok(Plan { strategy, params, rung, ignored });
+                        return Ok(ChosenVariant { strategy, params, rung, ignored });
                     }
                     Err(why) => {
                         ignored.insert(format!("{} {params} does not fit here: {why}", strategy.name()));
@@ -133,7 +133,7 @@ pub fn plan(
         }
     }
     let (strategy, params) = default(&problem.scheme, fits, &mut ignored)?;
-    Ok(Plan { strategy, params, rung: Rung::Default, ignored: ignored.into_iter().collect() })
+    Ok(ChosenVariant { strategy, params, rung: Rung::Default, ignored: ignored.into_iter().collect() })
 }
 
 /// The first variant that fits of the first strategy that has one, those most like its default first.

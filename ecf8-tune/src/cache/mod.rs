@@ -20,9 +20,9 @@ mod tests;
 
 pub use bundled::bundled;
 pub use file::{Loaded, SCHEMA, SaveError, load, save};
-pub use lookup::{Fits, NoPlan, Plan, Rung, plan};
+pub use lookup::{ChosenVariant, Fits, NoPlan, Rung, plan};
 pub use place::{Places, places};
-pub use record::{CandidateRecord, Choice, Record, merge};
+pub use record::{CandidateRecord, Record, VariantName, merge};
 
 use std::path::{Path, PathBuf};
 

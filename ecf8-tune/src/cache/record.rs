@@ -30,7 +30,7 @@ pub struct Record {
     /// What became of each candidate.
     pub candidates: Vec<CandidateRecord>,
     /// The candidate to take.
-    pub choice: Option<Choice>,
+    pub choice: Option<VariantName>,
     /// Whether nothing is left to try: the choice was made among all candidates.
     pub complete: bool,
     /// When, in milliseconds since 1970.
@@ -42,14 +42,14 @@ pub struct Record {
 pub struct CandidateRecord {
     /// The candidate.
     #[serde(flatten)]
-    pub variant: Choice,
+    pub variant: VariantName,
     /// Its times, or why it is out.
     pub outcome: Outcome,
 }
 
 /// A variant by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Choice {
+pub struct VariantName {
     /// The strategy's name.
     pub strategy: String,
     /// All parameters by name.
@@ -58,7 +58,7 @@ pub struct Choice {
     pub code: String,
 }
 
-impl Choice {
+impl VariantName {
     fn of(candidate: &Candidate) -> Self {
         Self {
             strategy: candidate.strategy.name().to_owned(),
@@ -110,7 +110,7 @@ impl Record {
             if let Outcome::Rejected(reason) = &mut outcome {
                 truncate(reason);
             }
-            Some(CandidateRecord { variant: Choice::of(candidate), outcome })
+            Some(CandidateRecord { variant: VariantName::of(candidate), outcome })
         });
         let mut record = Self {
             fingerprint,
@@ -118,7 +118,7 @@ impl Record {
             problem,
             elements,
             candidates: candidates.collect(),
-            choice: tuned.choice.and_then(|index| space.get(index)).map(Choice::of),
+            choice: tuned.choice.and_then(|index| space.get(index)).map(VariantName::of),
             complete: tuned.complete,
             unix_ms: now(),
         };
@@ -139,8 +139,8 @@ impl Record {
             .iter()
             .map(|candidate| ((candidate.variant.strategy.as_str(), &candidate.variant.params), candidate))
             .collect();
-        let now: Vec<Choice> = space.iter().map(Choice::of).collect();
-        let outcome = |choice: &Choice| {
+        let now: Vec<VariantName> = space.iter().map(VariantName::of).collect();
+        let outcome = |choice: &VariantName| {
             let then = by_variant.get(&(choice.strategy.as_str(), &choice.params))?;
             (then.variant.code == choice.code).then(|| then.outcome.clone())
         };

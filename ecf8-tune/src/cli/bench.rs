@@ -2,7 +2,7 @@
 
 mod row;
 
-use self::row::{About, Row};
+use self::row::{About, BenchRow};
 use super::answer::{Answer, Failure, table};
 use super::compress::Goal;
 use super::steps::Steps;
@@ -26,7 +26,8 @@ const COLUMNS: usize = 4096;
 /// Bytes of the largest tensor that variants are chosen on; what is best there is timed at the other sizes.
 const CHOSEN_AT: u64 = 64 << 20;
 
-/// Tensors of a layer that is decoded by one launch, for a row of its own: as many bytes together as variants are chosen on.
+/// Tensors of a layer that is decoded by one launch, for a row of its own: as many bytes together as variants are
+/// chosen on.
 const LAYER: usize = 8;
 
 /// Elements of tensors on the emulator, unless others are asked for.
@@ -199,8 +200,8 @@ impl Bench {
             .collect()
     }
 
-    /// Verifies and times one variant on the bytes of a tensor, cut into several that one launch decodes; nothing, if there are too
-    /// few.
+    /// Verifies and times one variant on the bytes of a tensor, cut into several that one launch decodes; nothing, if
+    /// there are too few.
     fn layer<T: Target>(
         &self,
         target: &mut T,
@@ -208,7 +209,7 @@ impl Bench {
         bytes: &[u8],
         data: &'static str,
         candidate: &Candidate,
-    ) -> Result<Option<Row>, Failure> {
+    ) -> Result<Option<BenchRow>, Failure> {
         let one = bytes.len() / LAYER;
         if one == 0 {
             return Ok(None);
@@ -233,7 +234,7 @@ impl Bench {
         bytes: &[&[u8]],
         data: &'static str,
         candidate: &Candidate,
-    ) -> Row {
+    ) -> BenchRow {
         let one = std::slice::from_ref(candidate);
         let mut bench = Workbench::new(target, batch, one, bytes);
         let compiled = bench.compile(&[0]).pop().unwrap_or(Ok(()));
@@ -244,7 +245,7 @@ impl Bench {
                 Timing::Predicted => Ok(warm_up),
             }
         });
-        Row {
+        BenchRow {
             data,
             scheme: batch.first().map_or("", |encoded| encoded.scheme.name()),
             candidate: candidate.clone(),
@@ -255,7 +256,7 @@ impl Bench {
         }
     }
 
-    fn answer(&self, about: &About, fingerprint: &crate::executor::Fingerprint, rows: &[Row]) -> Answer {
+    fn answer(&self, about: &About, fingerprint: &crate::executor::Fingerprint, rows: &[BenchRow]) -> Answer {
         let json = json!({
             "device": fingerprint.gpu,
             "arch": fingerprint.arch,

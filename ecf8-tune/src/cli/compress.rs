@@ -13,7 +13,8 @@ use std::path::PathBuf;
 /// Threads that can be asked for; starting many more takes longer than any work for them.
 const MAX_THREADS: i64 = 1024;
 
-/// Compress a .safetensors file, or a folder with a sharded model: tensors of every dtype, where that makes them smaller
+/// Compress a .safetensors file, or a folder with a sharded model: tensors of every dtype, where that makes them
+/// smaller
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecf8 compress model.safetensors -o model.ecf8.safetensors\n  \
     ecf8 compress Qwen3-8B-FP8/ -o Qwen3-8B-ECF8/\n  \
@@ -29,22 +30,25 @@ pub(super) struct Compress {
     /// Where to write; must not exist yet
     #[arg(short, long, value_name = "OUT", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
-    /// Write nothing: tell what is compressed, what is kept and why, and about how large the result would be, from samples
+    /// Write nothing: tell what is compressed, what is kept and why, and about how large the result would be, from
+    /// samples
     #[arg(long)]
     dry_run: bool,
     /// Compress all tensors by this scheme that it takes: those of exponents take floats of 8, 16 and 32 bits
     #[arg(long, value_name = "NAME", value_parser = scheme_names())]
     scheme: Option<String>,
-    /// Choose schemes and chunks for one goal only; with `--scheme`, chunks only, of which exponent-gap has none (default: for all
-    /// tensors the scheme with the smallest result, unless one that decodes faster takes at most a quarter of a percent more)
+    /// Choose schemes and chunks for one goal only; with `--scheme`, chunks only, of which exponent-gap has none
+    /// (default: for all tensors the scheme with the smallest result, unless one that decodes faster takes at most a
+    /// quarter of a percent more)
     #[arg(long, value_name = "GOAL")]
     optimize: Option<Goal>,
-    /// The most codebooks that tensors share, for each scheme (default: as few as cost less than 0.1 % of the codewords). Not for
-    /// exponent-gap, where each tensor has its own
+    /// The most codebooks that tensors share, for each scheme (default: as few as cost less than 0.1 % of the
+    /// codewords). Not for exponent-gap, where each tensor has its own
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     codebooks: Option<u32>,
-    /// The most bits of a codeword: small tables decode faster, long codewords take less (default: the fewest that cost at most
-    /// 0.05 % more than 13; `ecf8 inspect --costs` shows what each would cost). Not for exponent-gap, whose limit is 16
+    /// The most bits of a codeword: small tables decode faster, long codewords take less (default: the fewest that cost
+    /// at most 0.05 % more than 13; `ecf8 inspect --costs` shows what each would cost). Not for exponent-gap, whose
+    /// limit is 16
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(10..=13))]
     code_bits: Option<u8>,
     /// Compress what is there of a model whose index names shards that are not

@@ -37,7 +37,7 @@ pub(super) struct Demo {
 }
 
 /// One tensor's row.
-struct Row {
+struct TensorRow {
     name: String,
     bytes: u64,
     compressed: u64,
@@ -116,7 +116,7 @@ impl Demo {
     }
 }
 
-fn row(tensor: &CompressedTensor<'_>, source: &[u8]) -> Result<Row, Failure> {
+fn row(tensor: &CompressedTensor<'_>, source: &[u8]) -> Result<TensorRow, Failure> {
     let encoded = tensor.encoded();
     let strategy = strategies_for(tensor.scheme().name()).next();
     let strategy = strategy.ok_or_else(|| Failure::request("no strategy decodes the default scheme"))?;
@@ -124,7 +124,7 @@ fn row(tensor: &CompressedTensor<'_>, source: &[u8]) -> Result<Row, Failure> {
     let emulated = EmulatorExecutor { checks: Checks::Full }
         .decode(strategy, &params, &encoded)
         .map_err(|error| Failure::data(format!("tensor `{}`: {error}", tensor.name())))?;
-    Ok(Row {
+    Ok(TensorRow {
         name: tensor.name().to_owned(),
         bytes: tensor.original_bytes(),
         compressed: tensor.stored_bytes(),
@@ -170,7 +170,7 @@ fn compile(container: &CompressedFile) -> Result<Vec<Value>, String> {
 
 fn text(
     container: &CompressedFile,
-    rows: &[Row],
+    rows: &[TensorRow],
     identical: bool,
     kernels: &Result<Vec<Value>, String>,
     kept: Option<&Path>,

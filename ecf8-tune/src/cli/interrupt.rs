@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// What ends a process unless it handles it, and comes from outside: interrupts, closed terminals, batch systems and limits of time.
+/// What ends a process unless it handles it, and comes from outside: interrupts, closed terminals, batch systems and
+/// limits of time.
 #[cfg(unix)]
 const ENDS: [i32; 10] = {
     use signal_hook::consts::{
@@ -14,13 +15,14 @@ const ENDS: [i32; 10] = {
     [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU, SIGALRM, SIGVTALRM, SIGPROF, SIGUSR1, SIGUSR2]
 };
 
-/// From now on, an interrupt removes unfinished outputs and `scratch`, a folder of the caller's, and then ends the process
-/// as the signal would have.
+/// From now on, an interrupt removes unfinished outputs and `scratch`, a folder of the caller's, and then ends the
+/// process as the signal would have.
 #[cfg(unix)]
 pub(super) fn clean_up(scratch: Option<&Path>) {
     use std::io::Write;
     let scratch = scratch.map(Path::to_owned);
-    // A file over the limit of `ulimit -f` is then an error of the write, like a full disk, and not the end of the process.
+    // A file over the limit of `ulimit -f` is then an error of the write, like a full disk, and not the end of the
+    // process.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
     let handled = ENDS.into_iter().filter(|signal| !is_to_be_ignored(*signal));
     // Without a handler everything works, but an interrupt would leave temporary files for the next run to remove.
@@ -56,7 +58,8 @@ pub(super) fn tell(flag: &Arc<AtomicBool>) {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     const INTERRUPTED: i32 = 130;
     for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_to_be_ignored(*signal)) {
-        // In this order: the flag is looked at before it is set. Without handlers an interrupt ends the process as usual.
+        // In this order: the flag is looked at before it is set. Without handlers an interrupt ends the process as
+        // usual.
         let _ = signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, flag.clone());
         let _ = signal_hook::flag::register(signal, flag.clone());
     }

@@ -171,8 +171,8 @@ fn on_gpu(ordinal: u32, chosen: &[&'static dyn Strategy], tier: Tier) -> Result<
     Ok((device, report))
 }
 
-/// The tensors of the corpus under one scheme by one launch, all of them or those with the same codebook, by all variants of the
-/// strategies that take several.
+/// The tensors of the corpus under one scheme by one launch, all of them or those with the same codebook, by all
+/// variants of the strategies that take several.
 fn try_together<T: Target>(
     target: &mut T,
     cases: &[Case],

@@ -56,7 +56,7 @@ enum TuneCommand {
 }
 
 /// What was found out about one problem.
-struct Row {
+struct TuneRow {
     record: Record,
     tensors: Vec<String>,
     bytes: u64,
@@ -164,7 +164,7 @@ impl Tune {
 }
 
 struct Done {
-    row: Row,
+    row: TuneRow,
     stopped: Option<Stop>,
     fatal: Option<String>,
     saved: Result<PathBuf, cache::SaveError>,
@@ -225,7 +225,7 @@ fn tune_group<T: Target>(
     cache.add(vec![record.clone()]);
     let first = batch.first().and_then(|&index| model.compressed(index));
     let width = first.map_or(1, |tensor| bytes_per_element(&tensor));
-    let row = Row {
+    let row = TuneRow {
         // They have a dtype in common.
         bytes: record.elements.saturating_mul(width),
         record,
@@ -264,8 +264,8 @@ fn notice(
     }
 }
 
-/// What to try first, as places in the space: what was chosen for the nearest problems that are known, and then all that was
-/// predicted for the nearest one, the fastest first.
+/// What to try first, as places in the space: what was chosen for the nearest problems that are known, and then all
+/// that was predicted for the nearest one, the fastest first.
 fn promising(records: &[Record], problem: &Problem, space: &[tuner::Candidate]) -> Vec<usize> {
     let mut near: Vec<&Record> = records.iter().filter(|record| record.problem.is_like(problem)).collect();
     near.sort_by_key(|record| {
@@ -279,7 +279,7 @@ fn promising(records: &[Record], problem: &Problem, space: &[tuner::Candidate]) 
     promising
 }
 
-impl Row {
+impl TuneRow {
     /// Times of the choice, if there is one.
     fn summary(&self) -> Option<Summary> {
         let choice = self.record.choice.as_ref()?;
@@ -327,7 +327,7 @@ impl Row {
 fn text(
     device: &str,
     timing: Timing,
-    rows: &[Row],
+    rows: &[TuneRow],
     runs: usize,
     complete: bool,
     place: Option<&str>,

@@ -107,7 +107,7 @@ impl Planner {
         &self,
         tensor: &CompressedTensor<'_>,
         fits: &mut Fits<'_>,
-    ) -> Option<Result<cache::Plan, NoPlan>> {
+    ) -> Option<Result<cache::ChosenVariant, NoPlan>> {
         let own = Problem::of(&[&tensor.encoded()])?;
         let problem = self.problems.get(tensor.name()).unwrap_or(&own);
         let (records, bundled) = (&self.cache.records, cache::bundled());

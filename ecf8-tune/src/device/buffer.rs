@@ -61,7 +61,7 @@ impl DeviceBuffer {
 
 /// Some bytes of a buffer, to be copied to those of another from `start` on.
 #[derive(Clone, Debug)]
-pub struct Transfer<'a> {
+pub struct DeviceCopy<'a> {
     /// Where they are.
     pub source: &'a DeviceBuffer,
     /// Which they are.
@@ -160,16 +160,16 @@ impl CudaDevice {
         target: &mut DeviceBuffer,
         start: usize,
     ) -> Result<(), DeviceError> {
-        self.transfer(&Transfer { source, part, target, start })
+        self.transfer(&DeviceCopy { source, part, target, start })
     }
 
     /// The same for a target that is shared: as for a kernel's arguments, Rust's borrow says nothing about its bytes.
     ///
     /// # Errors
     /// As [`CudaDevice::copy_part`].
-    pub fn transfer(&self, transfer: &Transfer<'_>) -> Result<(), DeviceError> {
+    pub fn transfer(&self, transfer: &DeviceCopy<'_>) -> Result<(), DeviceError> {
         const DOING: &str = "copying on the GPU";
-        let Transfer { source, part, target, start } = transfer;
+        let DeviceCopy { source, part, target, start } = transfer;
         self.own("a buffer", source.ordinal)?;
         self.own("a buffer", target.ordinal)?;
         fits(DOING, part.end, source.length)?;

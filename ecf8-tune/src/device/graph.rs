@@ -1,16 +1,16 @@
-//! Work recorded once as a CUDA graph and replayed, so that small kernels follow each other without waiting for the host,
-//! which needs longer to launch one than it takes to run.
+//! Work recorded once as a CUDA graph and replayed, so that small kernels follow each other without waiting for the
+//! host, which needs longer to launch one than it takes to run.
 
 use std::fmt;
 
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaGraph, DriverError, result};
 
-use super::{Arg, CudaDevice, DeviceError, Function, driver};
+use super::{CudaDevice, DeviceArg, DeviceError, Function, driver};
 
 /// One launch, as [`CudaDevice::launch`] takes it.
 #[derive(Clone, Copy, Debug)]
-pub struct Launch<'a> {
+pub struct DeviceLaunch<'a> {
     /// The kernel.
     pub function: &'a Function,
     /// Blocks.
@@ -20,10 +20,11 @@ pub struct Launch<'a> {
     /// Dynamic shared memory of a block in bytes.
     pub dynamic_shared: u32,
     /// The arguments, in the order of the kernel's parameters.
-    pub args: &'a [Arg<'a>],
+    pub args: &'a [DeviceArg<'a>],
 }
 
-/// A graph in the driver's hands, and what it would not outlive but for the buffers. They are the business of who replays it.
+/// A graph in the driver's hands, and what it would not outlive but for the buffers. They are the business of who
+/// replays it.
 pub(super) struct Graph {
     device: CudaDevice,
     graph: CudaGraph,
@@ -37,7 +38,7 @@ unsafe impl Send for Graph {}
 
 impl CudaDevice {
     /// Records launches without making any.
-    pub(super) fn capture(&self, launches: &[Launch<'_>]) -> Result<Graph, DeviceError> {
+    pub(super) fn capture(&self, launches: &[DeviceLaunch<'_>]) -> Result<Graph, DeviceError> {
         const DOING: &str = "recording a graph";
         if let Some(function) = driver::missing_for_graphs() {
             return Err(DeviceError::DriverTooOld { function });
@@ -70,8 +71,8 @@ impl CudaDevice {
     ///
     /// # Errors
     /// As [`CudaDevice::launch`].
-    pub fn run(&self, launch: &Launch<'_>) -> Result<(), DeviceError> {
-        let Launch { function, grid, threads, dynamic_shared, args } = *launch;
+    pub fn run(&self, launch: &DeviceLaunch<'_>) -> Result<(), DeviceError> {
+        let DeviceLaunch { function, grid, threads, dynamic_shared, args } = *launch;
         self.launch(function, grid, threads, dynamic_shared, args)
     }
 }
@@ -81,9 +82,9 @@ impl Graph {
     pub(super) fn replay(&self) -> Result<(), DeviceError> {
         const DOING: &str = "replaying a graph";
         self.device.bind(DOING)?;
-        // SAFETY: the graph and the stream are live and of the current context, and so are its kernels. The graph is not
-        // shared among threads. That its buffers are there too is seen to by `Recording`, which borrows them, and by
-        // `Replay`, which is shown them.
+        // SAFETY: the graph and the stream are live and of the current context, and so are its kernels. The graph is
+        // not shared among threads. That its buffers are there too is seen to by `Recording`, which borrows them, and
+        // by `Replay`, which is shown them.
         let launched =
             unsafe { result::graph::launch(self.graph.cu_graph_exec(), self.device.stream.cu_stream()) };
         launched.map_err(|error| self.device.fail(DOING, error))
@@ -110,7 +111,7 @@ pub(super) fn is_no_graph(error: &DeviceError) -> bool {
 /// [`Recording::one_by_one`] tells why.
 pub struct Recording<'a> {
     device: CudaDevice,
-    launches: Vec<Launch<'a>>,
+    launches: Vec<DeviceLaunch<'a>>,
     graph: Result<Graph, DeviceError>,
 }
 
@@ -118,9 +119,9 @@ impl CudaDevice {
     /// Records launches without running any.
     ///
     /// # Errors
-    /// As [`CudaDevice::launch`] if one of them is wrong, or if the GPU has failed. That the driver makes no graph is no
-    /// error.
-    pub fn record<'a>(&self, launches: Vec<Launch<'a>>) -> Result<Recording<'a>, DeviceError> {
+    /// As [`CudaDevice::launch`] if one of them is wrong, or if the GPU has failed. That the driver makes no graph is
+    /// no error.
+    pub fn record<'a>(&self, launches: Vec<DeviceLaunch<'a>>) -> Result<Recording<'a>, DeviceError> {
         let graph = match self.capture(&launches) {
             Err(error) if is_no_graph(&error) => Err(error),
             captured => Ok(captured?),

@@ -52,7 +52,7 @@ impl Function {
 
 /// One argument of a kernel, in the order of its parameters.
 #[derive(Clone, Copy, Debug)]
-pub enum Arg<'a> {
+pub enum DeviceArg<'a> {
     /// A pointer to global memory. The kernel may write to it, whatever Rust's borrow says: the host sees device
     /// memory by copies only.
     Buffer(&'a DeviceBuffer),
@@ -121,7 +121,7 @@ impl CudaDevice {
         grid: u32,
         threads: u32,
         dynamic_shared: u32,
-        args: &[Arg<'_>],
+        args: &[DeviceArg<'_>],
     ) -> Result<(), DeviceError> {
         /// The widest grid in x, on every GPU.
         const GRID: u64 = (1 << 31) - 1;
@@ -188,21 +188,23 @@ impl CudaDevice {
     pub(super) fn identity(
         &self,
         function: &Function,
-        args: &[Arg<'_>],
+        args: &[DeviceArg<'_>],
     ) -> Result<(usize, Vec<u8>), DeviceError> {
         self.own("a kernel", function.ordinal)?;
         Ok((function.function.cu_function().addr(), self.pack(args)?))
     }
 
     /// The arguments as the kernel's parameter block: each at a multiple of its own size.
-    fn pack(&self, args: &[Arg<'_>]) -> Result<Vec<u8>, DeviceError> {
+    fn pack(&self, args: &[DeviceArg<'_>]) -> Result<Vec<u8>, DeviceError> {
         let mut block = Vec::with_capacity(8 * args.len());
         for arg in args {
             match arg {
-                Arg::Buffer(buffer) => append(&mut block, &self.pointer(buffer, 0)?.to_ne_bytes()),
-                Arg::At(buffer, start) => append(&mut block, &self.pointer(buffer, *start)?.to_ne_bytes()),
-                Arg::U32(value) => append(&mut block, &value.to_ne_bytes()),
-                Arg::U64(value) => append(&mut block, &value.to_ne_bytes()),
+                DeviceArg::Buffer(buffer) => append(&mut block, &self.pointer(buffer, 0)?.to_ne_bytes()),
+                DeviceArg::At(buffer, start) => {
+                    append(&mut block, &self.pointer(buffer, *start)?.to_ne_bytes());
+                }
+                DeviceArg::U32(value) => append(&mut block, &value.to_ne_bytes()),
+                DeviceArg::U64(value) => append(&mut block, &value.to_ne_bytes()),
             }
         }
         Ok(block)

@@ -4,12 +4,12 @@
 //! the GPU's default or [the caller's](CudaDevice::on_stream). The driver is looked
 //! for at run time; without one, or without a GPU, [`CudaDevice::open`] is a one-line error.
 //!
-//! Foreign code can't be called without `unsafe`, and in this folder it may be. What makes its safe surface sound:
-//! the driver's library and every function used are seen to be there first; handles live in cudarc's owning types;
-//! addresses on the GPU are never turned into Rust references, so that a kernel can't break Rust's rules about
-//! them; every copy is checked against both lengths, and waited for before the host's bytes are used again; a cubin is seen to be whole before the driver
-//! gets it. One assumption is left: cudarc's result codes are those of CUDA 12.8, so a driver that returns a code
-//! invented later is outside what Rust defines.
+//! Foreign code can't be called without `unsafe`, and in this folder it may be. What makes its safe surface sound: the
+//! driver's library and every function used are seen to be there first; handles live in cudarc's owning types;
+//! addresses on the GPU are never turned into Rust references, so that a kernel can't break Rust's rules about them;
+//! every copy is checked against both lengths, and waited for before the host's bytes are used again; a cubin is seen
+//! to be whole before the driver gets it. One assumption is left: cudarc's result codes are those of CUDA 12.8, so a
+//! driver that returns a code invented later is outside what Rust defines.
 #![allow(unsafe_code)]
 
 mod buffer;
@@ -26,12 +26,12 @@ pub(crate) mod tests;
 mod timing;
 mod upload;
 
-pub use buffer::{DeviceBuffer, Transfer};
+pub use buffer::{DeviceBuffer, DeviceCopy};
 pub use cuda_device::CudaDevice;
 pub use error::DeviceError;
-pub use graph::{Launch, Recording};
+pub use graph::{DeviceLaunch, Recording};
 pub use info::{DeviceInfo, devices};
-pub use kernel::{Arg, Function, FunctionNeeds};
+pub use kernel::{DeviceArg, Function, FunctionNeeds};
 pub use occupancy::{Occupancy, SmLimits, occupancy};
 pub use replay::{Replay, Undone};
 pub use timing::{CopyBandwidth, Mark};

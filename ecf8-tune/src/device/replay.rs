@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::graph::{Graph, Launch, is_no_graph};
+use super::graph::{DeviceLaunch, Graph, is_no_graph};
 use super::{CudaDevice, DeviceError};
 
 /// A graph of one launch takes as long as the launch.
@@ -53,7 +53,7 @@ impl CudaDevice {
     ///
     /// # Errors
     /// As that.
-    pub fn repeat(&self, work: &[Launch<'_>], replay: &mut Replay) -> Result<(), Undone> {
+    pub fn repeat(&self, work: &[DeviceLaunch<'_>], replay: &mut Replay) -> Result<(), Undone> {
         if self.is_repeated(work, replay) {
             let graph = replay.graph.get_or_insert_with(|| self.capture(work));
             match graph {
@@ -73,7 +73,7 @@ impl CudaDevice {
     }
 
     /// Whether this is what was done the last time; if not, it is what will have been.
-    fn is_repeated(&self, work: &[Launch<'_>], replay: &mut Replay) -> bool {
+    fn is_repeated(&self, work: &[DeviceLaunch<'_>], replay: &mut Replay) -> bool {
         let all = if work.len() < LEAST_LAUNCHES { &[] } else { work };
         // What is wrong with one of them shows when they are done.
         let identities = all.iter().map(|launch| self.identify(launch)).collect::<Result<Vec<_>, _>>();
@@ -86,8 +86,8 @@ impl CudaDevice {
         is_repeated
     }
 
-    fn identify(&self, launch: &Launch<'_>) -> Result<Identity, DeviceError> {
-        let Launch { function, grid, threads, dynamic_shared, args } = *launch;
+    fn identify(&self, launch: &DeviceLaunch<'_>) -> Result<Identity, DeviceError> {
+        let DeviceLaunch { function, grid, threads, dynamic_shared, args } = *launch;
         let (kernel, parameters) = self.identity(function, args)?;
         Ok(Identity { kernel, grid, threads, dynamic_shared, parameters })
     }

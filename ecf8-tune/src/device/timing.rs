@@ -9,9 +9,10 @@ use super::{CudaDevice, DeviceError};
 impl CudaDevice {
     /// Times `runs` launches by events around each, in milliseconds, in order.
     ///
-    /// `launch` is called with 0, 1, … so that it can rotate its buffers. It may launch several kernels; where they are small,
-    /// a [`Recording`](super::Recording) of them keeps the host's share out of the time. All runs are queued before any is waited
-    /// for. Warm-up is the caller's: the first runs of a kernel, which may load it, are among the samples.
+    /// `launch` is called with 0, 1, … so that it can rotate its buffers. It may launch several kernels; where they are
+    /// small, a [`Recording`](super::Recording) of them keeps the host's share out of the time. All runs are queued
+    /// before any is waited for. Warm-up is the caller's: the first runs of a kernel, which may load it, are among the
+    /// samples.
     ///
     /// # Errors
     /// What `launch` says, or the driver.

@@ -1,5 +1,5 @@
-//! Bytes on their way to the GPU: through a few buffers of the host's, in turn, so that the host writes to one while the GPU
-//! reads another, and waits for none but the one that it needs next.
+//! Bytes on their way to the GPU: through a few buffers of the host's, in turn, so that the host writes to one while
+//! the GPU reads another, and waits for none but the one that it needs next.
 
 use std::sync::{Arc, PoisonError};
 
@@ -73,8 +73,8 @@ impl CudaDevice {
         self.upload_with(bytes.len(), &fill)
     }
 
-    /// A buffer of `bytes` bytes, those that `fill` writes. Returns when `fill` has written all; the last of them may still be
-    /// on their way, in order with what else is asked of the GPU.
+    /// A buffer of `bytes` bytes, those that `fill` writes. Returns when `fill` has written all; the last of them may
+    /// still be on their way, in order with what else is asked of the GPU.
     ///
     /// # Errors
     /// As [`CudaDevice::alloc`], or what the driver says.
@@ -90,9 +90,9 @@ impl CudaDevice {
             part.par_chunks_mut(PIECE).enumerate().for_each(|(n, piece)| fill(start + n * PIECE, piece));
             self.bind(DOING)?;
             let address = buffer.slice_mut().device_ptr_mut(&self.stream).0 + start as u64;
-            // SAFETY: `count` bytes at `address` belong to the buffer, and the context of the stream is current. The host's
-            // bytes stay there, and are not written to, until the GPU is done: `Ring` waits before it uses a slot again or
-            // goes.
+            // SAFETY: `count` bytes at `address` belong to the buffer, and the context of the stream is current. The
+            // host's bytes stay there, and are not written to, until the GPU is done: `Ring` waits before it uses a
+            // slot again or goes.
             let copied = unsafe { result::memcpy_htod_async(address, part, self.stream.cu_stream()) };
             copied.map_err(|error| self.fail(DOING, error))?;
             if let Some(ring) = &mut uploads.ring {
@@ -117,8 +117,8 @@ impl CudaDevice {
         Ok(())
     }
 
-    /// Why uploads go through ordinary memory, so that the driver copies them once more; `None` if they do not, or there were
-    /// none.
+    /// Why uploads go through ordinary memory, so that the driver copies them once more; `None` if they do not, or
+    /// there were none.
     pub fn pageable(&self) -> Option<DeviceError> {
         self.uploads.lock().unwrap_or_else(PoisonError::into_inner).pageable.clone()
     }

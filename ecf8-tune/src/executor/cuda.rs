@@ -26,7 +26,8 @@ pub struct CudaExecutor {
 }
 
 impl CudaExecutor {
-    /// Opens `cuda:ordinal`, with the user's kernel cache. NVRTC is looked for when the first kernel has to be compiled.
+    /// Opens `cuda:ordinal`, with the user's kernel cache. NVRTC is looked for when the first kernel has to be
+    /// compiled.
     ///
     /// # Errors
     /// If there is no driver or no such GPU.
@@ -184,7 +185,7 @@ impl Target for CudaExecutor {
 
     fn copy(&mut self, transfer: &Transfer<'_, DeviceBuffer>) -> Result<(), ExecutorError> {
         let Transfer { from, part, into, start } = transfer;
-        let copy = device::Transfer { source: from, part: part.clone(), target: into, start: *start };
+        let copy = device::DeviceCopy { source: from, part: part.clone(), target: into, start: *start };
         Ok(self.device.transfer(&copy)?)
     }
 
@@ -259,25 +260,25 @@ impl Target for CudaExecutor {
 /// What the driver is given. Outputs are checked to lie within their buffers: the kernel is given an address alone.
 fn arguments<'a>(
     dispatch: &'a Dispatch<'a, Function, DeviceBuffer>,
-) -> Result<Vec<device::Arg<'a>>, ExecutorError> {
+) -> Result<Vec<device::DeviceArg<'a>>, ExecutorError> {
     let outputs = dispatch.destinations(DeviceBuffer::len)?;
     let args = dispatch.launch.args.iter().map(|arg| match arg {
-        Arg::Input(buffer) => Ok(device::Arg::Buffer(buffer)),
+        Arg::Input(buffer) => Ok(device::DeviceArg::Buffer(buffer)),
         Arg::Output(index) => match outputs.get(*index) {
-            Some((buffer, part)) => Ok(device::Arg::At(buffer, part.start)),
+            Some((buffer, part)) => Ok(device::DeviceArg::At(buffer, part.start)),
             None => Err(ExecutorError::Outputs { wanted: index + 1, given: outputs.len() }),
         },
-        Arg::U32(value) => Ok(device::Arg::U32(*value)),
-        Arg::U64(value) => Ok(device::Arg::U64(*value)),
+        Arg::U32(value) => Ok(device::DeviceArg::U32(*value)),
+        Arg::U64(value) => Ok(device::DeviceArg::U64(*value)),
     });
     args.collect()
 }
 
 fn one<'a>(
     dispatch: &'a Dispatch<'a, Function, DeviceBuffer>,
-    args: &'a [device::Arg<'a>],
-) -> device::Launch<'a> {
-    device::Launch {
+    args: &'a [device::DeviceArg<'a>],
+) -> device::DeviceLaunch<'a> {
+    device::DeviceLaunch {
         function: dispatch.kernel,
         grid: dispatch.launch.grid,
         threads: dispatch.threads,

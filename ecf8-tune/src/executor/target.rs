@@ -155,7 +155,8 @@ pub trait Target {
     fn load(&mut self, kernel: &ir::Kernel) -> Result<Self::Kernel, ExecutorError>;
 
     /// A buffer that holds `bytes`, copied together there, and zeros up to a multiple of
-    /// [`ALIGNMENT`](ecf8_codegen::launch::ALIGNMENT). Returns when `bytes` are read, which may be before they are there.
+    /// [`ALIGNMENT`](ecf8_codegen::launch::ALIGNMENT). Returns when `bytes` are read, which may be before they are
+    /// there.
     ///
     /// # Errors
     /// If there is no memory left.
@@ -201,8 +202,8 @@ pub trait Target {
     /// If it cannot be launched so, or fails at once.
     fn launch(&mut self, dispatch: &Dispatch<'_, Self::Kernel, Self::Buffer>) -> Result<(), ExecutorError>;
 
-    /// Launches kernels in their order, as [`Target::launch`] does, but faster where all is the same as the last time with this
-    /// `replay`.
+    /// Launches kernels in their order, as [`Target::launch`] does, but faster where all is the same as the last time
+    /// with this `replay`.
     ///
     /// # Errors
     /// As that.
@@ -235,14 +236,15 @@ pub trait Target {
     /// If a launch has failed, or the target does.
     fn wait(&mut self, mark: &Self::Mark) -> Result<(), ExecutorError>;
 
-    /// Why several launches to repeat were made one by one at some time, so that the times of small kernels are in part the
-    /// host's; `None` if they were replayed as a graph, or there is nothing that could.
+    /// Why several launches to repeat were made one by one at some time, so that the times of small kernels are in part
+    /// the host's; `None` if they were replayed as a graph, or there is nothing that could.
     fn one_by_one(&self) -> Option<String> {
         None
     }
 
-    /// Times `runs` runs of `launches` launches each, taking the dispatches in turn, which are the same work on different
-    /// buffers. Gives nanoseconds per launch, run by run. A target that predicts gives the one number that it knows.
+    /// Times `runs` runs of `launches` launches each, taking the dispatches in turn, which are the same work on
+    /// different buffers. Gives nanoseconds per launch, run by run. A target that predicts gives the one number that it
+    /// knows.
     ///
     /// # Errors
     /// If a launch fails, or no time can be told.

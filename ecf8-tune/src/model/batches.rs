@@ -7,14 +7,14 @@ use ecf8_core::Encoded;
 use std::collections::BTreeMap;
 
 impl Model {
-    /// The compressed tensors of a layer that one launch decodes, if its kernel takes any codebook: those of one scheme and
-    /// dtype that have elements. Nothing for a layer that is not there.
+    /// The compressed tensors of a layer that one launch decodes, if its kernel takes any codebook: those of one scheme
+    /// and dtype that have elements. Nothing for a layer that is not there.
     pub(crate) fn batches(&self, layer: usize) -> Vec<Vec<usize>> {
         self.parted(self.layers().get(layer).map_or(&[][..], |layer| &layer.tensors), |_| Some(()))
     }
 
-    /// The launches that decode a batch by these plans: tensors of the same variant, and of the same codebook if the kernel has
-    /// it compiled in. One, if all is as it was planned for a kernel that takes any codebook.
+    /// The launches that decode a batch by these plans: tensors of the same variant, and of the same codebook if the
+    /// kernel has it compiled in. One, if all is as it was planned for a kernel that takes any codebook.
     pub(super) fn launches(&self, batch: &[usize], plans: &[Option<TensorPlan>]) -> Vec<Vec<usize>> {
         self.parted(batch, |index| {
             let (plan, tensor) = (plans[index].as_ref()?, self.compressed(index)?);
@@ -22,7 +22,8 @@ impl Model {
         })
     }
 
-    /// Tensors by scheme, dtype, and what else they must have in common; without those that have none of it, or no elements.
+    /// Tensors by scheme, dtype, and what else they must have in common; without those that have none of it, or no
+    /// elements.
     fn parted<K: Ord>(&self, tensors: &[usize], key: impl Fn(usize) -> Option<K>) -> Vec<Vec<usize>> {
         let mut parts: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for &index in tensors {

@@ -1,6 +1,6 @@
 //! Layers and tensors decoded into a buffer, and checked.
 
-use super::load::{Home, LoadedLayer, Place};
+use super::load::{Home, LoadedLayer, TensorLocation};
 use super::{LoadedModel, ModelError};
 use crate::executor::{ExecutorError, Target, Transfer, Undone};
 
@@ -17,15 +17,15 @@ impl<T: Target> LoadedModel<T> {
         self.layers.get(layer).map_or(0, |layer| layer.bytes)
     }
 
-    /// Where a layer's tensors are once it is decoded, in the order of the model's tensors; nothing for a layer that is not
-    /// there.
+    /// Where a layer's tensors are once it is decoded, in the order of the model's tensors; nothing for a layer that is
+    /// not there.
     #[must_use]
-    pub fn places(&self, layer: usize) -> &[Place] {
+    pub fn places(&self, layer: usize) -> &[TensorLocation] {
         self.layers.get(layer).map_or(&[], |layer| &layer.places)
     }
 
-    /// The buffer of a layer's tensors that are stored as they are; `None` if it has none, or is not there. It may be read as
-    /// long as the model is loaded.
+    /// The buffer of a layer's tensors that are stored as they are; `None` if it has none, or is not there. It may be
+    /// read as long as the model is loaded.
     #[must_use]
     pub fn resident(&self, layer: usize) -> Option<&T::Buffer> {
         self.layers.get(layer)?.resident.as_ref()
@@ -39,14 +39,16 @@ impl<T: Target> LoadedModel<T> {
         Ok(self.target.alloc(self.scratch_bytes())?)
     }
 
-    /// Decodes a layer into a buffer, each tensor where [`LoadedModel::places`] says; what is stored as it is, is in its place
-    /// already. On a GPU this only queues the work: what is asked of the same stream afterwards finds the layer decoded.
+    /// Decodes a layer into a buffer, each tensor where [`LoadedModel::places`] says; what is stored as it is, is in
+    /// its place already. On a GPU this only queues the work: what is asked of the same stream afterwards finds the
+    /// layer decoded.
     ///
     /// A layer of several launches that is decoded into the same buffer as the last time is replayed as a CUDA
     /// graph, so that the host does not hold small ones up.
     ///
     /// # Errors
-    /// If there is no such layer, the buffer is too small, or a launch fails, naming the tensor that is damaged if one is.
+    /// If there is no such layer, the buffer is too small, or a launch fails, naming the tensor that is damaged if one
+    /// is.
     pub fn decode_layer(&mut self, layer: usize, scratch: &mut T::Buffer) -> Result<(), ModelError> {
         let no_layer = ModelError::NoLayer { index: layer, layers: self.layers.len() };
         let LoadedLayer { steps, bytes, replay, .. } = self.layers.get_mut(layer).ok_or(no_layer)?;
@@ -64,8 +66,8 @@ impl<T: Target> LoadedModel<T> {
 
     /// Decodes one tensor to the start of a buffer; on a GPU this only queues the work.
     ///
-    /// A tensor that its layer decodes in one launch with others gets a launch of its own when it is first asked for, for
-    /// which its parts are uploaded once more, to stay. Who needs tensors one by one opens the model
+    /// A tensor that its layer decodes in one launch with others gets a launch of its own when it is first asked for,
+    /// for which its parts are uploaded once more, to stay. Who needs tensors one by one opens the model
     /// [grouped](super::Model::open_grouped) by their names.
     ///
     /// # Errors
@@ -103,7 +105,8 @@ impl<T: Target> LoadedModel<T> {
         }
     }
 
-    /// Compares a layer that was decoded into a buffer with what the model was made from, by the checksums of its tensors.
+    /// Compares a layer that was decoded into a buffer with what the model was made from, by the checksums of its
+    /// tensors.
     ///
     /// # Errors
     /// [`ModelError::Inexact`] naming the first tensor that differs; or if the target fails.

@@ -1,6 +1,6 @@
 //! Kernels compiled or fetched, parts uploaded: what is done once, before the first layer is decoded.
 
-use super::{Model, ModelError, Plan, TensorPlan};
+use super::{LoadPlan, Model, ModelError, TensorPlan};
 use crate::cache::NoPlan;
 use crate::executor::{BlockNeeds, CudaExecutor, EmulatorExecutor, ExecutorError, Prepared, Target};
 use ecf8_codegen::launch::{Gather, Launch};
@@ -9,14 +9,15 @@ use ecf8_core::Encoded;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Bytes of a layer beyond which a damaged file is more likely than a buffer that large. Places in a layer fit a `usize`.
+/// Bytes of a layer beyond which a damaged file is more likely than a buffer that large. Places in a layer fit a
+/// `usize`.
 const LARGEST: u64 = if usize::BITS < 64 { 1 << 30 } else { 1 << 46 };
 
 /// A model whose compressed parts are in a target's memory, ready to be decoded into any buffer there.
 pub struct LoadedModel<T: Target> {
     pub(super) model: Arc<Model>,
     pub(super) target: T,
-    plan: Plan,
+    plan: LoadPlan,
     kernels: Vec<LoadedKernel<T::Kernel>>,
     pub(super) layers: Vec<LoadedLayer<T>>,
     /// Launches for one tensor that decoding its layer has no use for, made when first asked for.
@@ -41,7 +42,7 @@ pub enum Home {
 
 /// Where a tensor is once its layer is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct TensorLocation {
     /// Index of the tensor in the model.
     pub tensor: usize,
     /// The buffer.
@@ -59,7 +60,7 @@ struct LoadedKernel<K> {
 }
 
 pub(super) struct LoadedLayer<T: Target> {
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<TensorLocation>,
     pub(super) steps: Vec<Step<T>>,
     /// Bytes of the buffer that it is decoded into.
     pub(super) bytes: usize,
@@ -84,24 +85,24 @@ impl Model {
     /// Plans the model for a target by the tuning cache beside it, and loads it there.
     ///
     /// # Errors
-    /// As [`Model::load_planned`] and [`Plan::new`].
+    /// As [`Model::load_planned`] and [`LoadPlan::new`].
     pub fn load<T: Target>(self: &Arc<Self>, target: T) -> Result<LoadedModel<T>, ModelError> {
-        let plan = Plan::new(self, &target)?;
+        let plan = LoadPlan::new(self, &target)?;
         self.load_planned(target, plan)
     }
 
     /// Compiles the kernels of a plan, or fetches them from the kernel cache, and uploads the compressed parts.
     ///
-    /// Where a launch would need more than the target has, the plan is made again with the next rung of the ladder, or with
-    /// the variant most like the default that fits; [`LoadedModel::notes`] say so.
+    /// Where a launch would need more than the target has, the plan is made again with the next rung of the ladder, or
+    /// with the variant most like the default that fits; [`LoadedModel::notes`] say so.
     ///
     /// # Errors
-    /// If a kernel cannot be compiled, a part is damaged, no variant fits the target, there is no memory left, or someone writes
-    /// to the model's files.
+    /// If a kernel cannot be compiled, a part is damaged, no variant fits the target, there is no memory left, or
+    /// someone writes to the model's files.
     pub fn load_planned<T: Target>(
         self: &Arc<Self>,
         target: T,
-        plan: Plan,
+        plan: LoadPlan,
     ) -> Result<LoadedModel<T>, ModelError> {
         let (planned, tensors) = (plan.tensors().len(), self.tensors().len());
         if planned != tensors {
@@ -175,7 +176,7 @@ impl<T: Target> LoadedModel<T> {
 
     /// The variant of each tensor.
     #[must_use]
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &LoadPlan {
         &self.plan
     }
 
@@ -218,9 +219,9 @@ impl<T: Target> LoadedModel<T> {
                 let bytes = model.read(tensor)?;
                 let (home, length) = (Home::Resident, bytes.len());
                 let start = usize::try_from(kept.add(alignment(), bytes)).unwrap_or(usize::MAX);
-                layer.places.push(Place { tensor, home, start, bytes: length });
+                layer.places.push(TensorLocation { tensor, home, start, bytes: length });
             } else if self.plan.tensors()[tensor].is_none() {
-                layer.places.push(Place { tensor, home: Home::Scratch, start: 0, bytes: 0 });
+                layer.places.push(TensorLocation { tensor, home: Home::Scratch, start: 0, bytes: 0 });
             }
         }
         if !kept.is_empty() {
@@ -337,7 +338,7 @@ impl<T: Target> LoadedLayer<T> {
         let mut end = start;
         for &(tensor, bytes) in tensors {
             let start = end.next_multiple_of(alignment());
-            self.places.push(Place { tensor, home: Home::Scratch, start, bytes });
+            self.places.push(TensorLocation { tensor, home: Home::Scratch, start, bytes });
             end = start + bytes;
         }
         self.bytes = end;

@@ -11,9 +11,10 @@
 //! | `decode` | a layer or a tensor decoded into a buffer; checked against the checksums |
 //! | `walk` | layer after layer, the next one decoded while one is used |
 //!
-//! A model stays compressed in the target's memory, uploaded from the mapped file without a copy of a layer on the host. Only
-//! the layer that is computed with is expanded, into a buffer of [`LoadedModel::scratch_bytes`] that all layers take turns in
-//! (section 3.3 of the ECF8 paper). A loaded model owns all that it needs, so it can be kept anywhere and moved to other threads.
+//! A model stays compressed in the target's memory, uploaded from the mapped file without a copy of a layer on the
+//! host. Only the layer that is computed with is expanded, into a buffer of [`LoadedModel::scratch_bytes`] that all
+//! layers take turns in (section 3.3 of the ECF8 paper). A loaded model owns all that it needs, so it can be kept
+//! anywhere and moved to other threads.
 //!
 //! ```no_run
 //! use ecf8_tune::executor::CudaExecutor;
@@ -57,6 +58,6 @@ mod walk;
 
 pub use error::ModelError;
 pub use layers::layer_of;
-pub use load::{CudaModel, EmulatedModel, Home, LoadedModel, Place};
+pub use load::{CudaModel, EmulatedModel, Home, LoadedModel, TensorLocation};
 pub use open::{Layer, Model, Tensor};
-pub use plan::{MOST_KERNELS, Plan, TensorPlan};
+pub use plan::{LoadPlan, MOST_KERNELS, TensorPlan};

@@ -16,7 +16,7 @@ pub const MOST_KERNELS: usize = 16;
 
 /// The variant for each tensor of one model on one target, and the kernels that they need.
 #[derive(Debug)]
-pub struct Plan {
+pub struct LoadPlan {
     tensors: Vec<Option<TensorPlan>>,
     /// What is not as one would expect, one line each: damaged caches, records that were not used.
     pub notes: Vec<String>,
@@ -77,7 +77,7 @@ impl TensorPlan {
     }
 }
 
-impl Plan {
+impl LoadPlan {
     /// Plans a model for a target, from the tuning cache beside the model.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl Plan {
     /// measured gives way, too.
     ///
     /// # Errors
-    /// As [`Plan::new`].
+    /// As [`LoadPlan::new`].
     pub fn from_records<T: Target>(
         model: &Model,
         target: &T,
@@ -109,7 +109,7 @@ impl Plan {
     /// target: without that variant, and without others that would not fit either.
     ///
     /// # Errors
-    /// As [`Plan::new`], and if no variant fits.
+    /// As [`LoadPlan::new`], and if no variant fits.
     pub(super) fn again<T: Target>(
         &self,
         model: &Model,

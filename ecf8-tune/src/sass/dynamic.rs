@@ -1,17 +1,18 @@
 //! How many instructions of machine code are issued, from how often the emulator executes the statements behind them.
 //!
-//! All instructions of a basic block are issued equally often, also those whose predicate does not hold. How often is read off
-//! the lines that they come from, one estimate per instruction without a predicate, and the block gets their median, as the
-//! compiler moves single instructions between blocks. The estimate of one instruction is the number of executions of its
-//! statement, corrected for what became of each loop around that statement:
-//! - *kept*: a loop of the machine code, found by its jump back, carries the line of the loop's head, or else most of its
-//!   instructions come from the loop's body. Nothing is corrected.
-//! - *copied*: the body is there several times, in one loop of the machine code, in several, or behind them for the rounds
-//!   that are left over. Copies are counted by the stores and barriers, of which each copy has all; in a body without any, by
-//!   the jumps that carry the line of the head, or by the ratio of sizes. The rounds are shared out to the largest loop first;
-//!   the copies outside of loops get what cannot fill a round of these.
-//! - *gone*: the instruction is in no loop that belongs to the kernel's, which is written out in full, or the instruction was
-//!   moved out of it. It is executed once where the loop is entered: a written-out loop has a copy for each round.
+//! All instructions of a basic block are issued equally often, also those whose predicate does not hold. How often is
+//! read off the lines that they come from, one estimate per instruction without a predicate, and the block gets their
+//! median, as the compiler moves single instructions between blocks. The estimate of one instruction is the number of
+//! executions of its statement, corrected for what became of each loop around that statement:
+//! - *kept*: a loop of the machine code, found by its jump back, carries the line of the loop's head, or else most of
+//!   its instructions come from the loop's body. Nothing is corrected.
+//! - *copied*: the body is there several times, in one loop of the machine code, in several, or behind them for the
+//!   rounds that are left over. Copies are counted by the stores and barriers, of which each copy has all; in a body
+//!   without any, by the jumps that carry the line of the head, or by the ratio of sizes. The rounds are shared out to
+//!   the largest loop first; the copies outside of loops get what cannot fill a round of these.
+//! - *gone*: the instruction is in no loop that belongs to the kernel's, which is written out in full, or the
+//!   instruction was moved out of it. It is executed once where the loop is entered: a written-out loop has a copy for
+//!   each round.
 //!
 //! What this cannot see is checked in the end, and where something cannot be right there is no count ([`Unmapped`]).
 
@@ -52,8 +53,8 @@ pub struct HotLoop {
     pub mix: BTreeMap<String, usize>,
 }
 
-/// Counts the instructions that `kernel` issues. `map` gives the statement behind each line of the source, `profile` what the
-/// emulator saw.
+/// Counts the instructions that `kernel` issues. `map` gives the statement behind each line of the source, `profile`
+/// what the emulator saw.
 ///
 /// # Errors
 /// If the count cannot be right.
@@ -105,7 +106,8 @@ struct Counter<'a> {
     flow: Flow,
     /// Per loop of the machine code: the loop of the kernel, and its rounds there as a part of the kernel's rounds.
     matched: Vec<Option<(usize, f64)>>,
-    /// Per loop of the kernel with copies in no loop of the machine code: how often each is executed when it is entered.
+    /// Per loop of the kernel with copies in no loop of the machine code: how often each is executed when it is
+    /// entered.
     outside: HashMap<usize, f64>,
     /// Per loop of the kernel of which rounds are nowhere: which part of all.
     lost: HashMap<usize, f64>,
@@ -179,8 +181,8 @@ impl<'a> Counter<'a> {
         most.map(|(of, _)| of).max_by_key(|&of| self.statements[of].loops.len())
     }
 
-    /// How the rounds of the kernel's loop `of` are shared out to its copies: per loop of the machine code, its rounds as a
-    /// part of all. What they leave over is for the copies outside of them.
+    /// How the rounds of the kernel's loop `of` are shared out to its copies: per loop of the machine code, its rounds
+    /// as a part of all. What they leave over is for the copies outside of them.
     fn share(&mut self, of: usize, copies: &[usize]) {
         let outside = self.anchors(of, |block| !self.is_in_any(block, copies)) as f64;
         let mut factors: Vec<(usize, f64)> =
@@ -244,8 +246,8 @@ impl<'a> Counter<'a> {
         machine_loops.iter().any(|&n| self.flow.loops[n].blocks.contains(&block))
     }
 
-    /// Copies of the body of the kernel's loop `of` in some blocks: the most of any statement directly in it that has an
-    /// instruction which no copy lacks.
+    /// Copies of the body of the kernel's loop `of` in some blocks: the most of any statement directly in it that has
+    /// an instruction which no copy lacks.
     fn anchors(&self, of: usize, is_in: impl Fn(usize) -> bool) -> usize {
         let mut found: HashMap<usize, usize> = HashMap::new();
         for (_, block) in

@@ -48,8 +48,8 @@ pub struct Disassembler {
 }
 
 impl Disassembler {
-    /// Looks for `nvdisasm` or `cuobjdump`: what `ECF8_NVDISASM` names, the `PATH`, CUDA toolkits, and `nvidia/…/bin` of
-    /// Python environments, in the places where NVRTC is looked for.
+    /// Looks for `nvdisasm` or `cuobjdump`: what `ECF8_NVDISASM` names, the `PATH`, CUDA toolkits, and `nvidia/…/bin`
+    /// of Python environments, in the places where NVRTC is looked for.
     ///
     /// # Errors
     /// If there is none, or `ECF8_NVDISASM` names no file.
@@ -91,8 +91,8 @@ impl Disassembler {
         &self.program
     }
 
-    /// The instructions of `kernel` in a cubin, with the line of the source that each comes from if the cubin was compiled
-    /// with `-lineinfo`.
+    /// The instructions of `kernel` in a cubin, with the line of the source that each comes from if the cubin was
+    /// compiled with `-lineinfo`.
     ///
     /// # Errors
     /// If the program cannot be run or does not list the kernel.

@@ -1,7 +1,7 @@
 //! Basic blocks of machine code and the loops among them.
 //!
-//! `BRA.DIV` goes where the lanes of a warp are brought together before an exchange if they have parted; the emulator refuses
-//! kernels in which they have, so that way is left out, and what only it leads to is never executed.
+//! `BRA.DIV` goes where the lanes of a warp are brought together before an exchange if they have parted; the emulator
+//! refuses kernels in which they have, so that way is left out, and what only it leads to is never executed.
 
 use super::listing::{Instruction, Listing};
 use std::collections::{BTreeSet, HashMap};

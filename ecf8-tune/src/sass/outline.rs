@@ -1,4 +1,5 @@
-//! The statements of a kernel as machine code is matched with them: their loops and branches, and how often each is executed.
+//! The statements of a kernel as machine code is matched with them: their loops and branches, and how often each is
+//! executed.
 
 use ecf8_codegen::emulator::Trace;
 use ecf8_codegen::ir::{Block, Kernel, Op, Space, StmtKind};

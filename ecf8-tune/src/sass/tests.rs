@@ -16,8 +16,8 @@ use ecf8_core::synthetic;
 /// How far the two may be apart, as a part of the machine code's count.
 const TOLERANCE: f64 = 0.25;
 
-/// NVRTC and a disassembler, or `None` after saying aloud that the test is skipped; with `ECF8_REQUIRE_NVRTC=1` that is a
-/// failure.
+/// NVRTC and a disassembler, or `None` after saying aloud that the test is skipped; with `ECF8_REQUIRE_NVRTC=1` that is
+/// a failure.
 fn tools() -> Option<(Nvrtc, Disassembler)> {
     let nvrtc = Nvrtc::find().map_err(|error| error.to_string());
     let disassembler = Disassembler::find().map_err(|error| error.to_string());
@@ -94,8 +94,8 @@ fn rounds(output: GlobalMut<u32>, number: V<u32>) {
     }
 }
 
-/// What is made of machine code for 100 rounds of `rounds` whose instructions are given as an opcode, what the text of its line
-/// contains, and where it jumps to.
+/// What is made of machine code for 100 rounds of `rounds` whose instructions are given as an opcode, what the text of
+/// its line contains, and where it jumps to.
 fn counted(code: &[(&str, &str, Option<u64>)]) -> Result<f64, Unmapped> {
     let kernel = rounds().unwrap();
     let args = vec![Arg::Output(0), Arg::U32(100)];

@@ -1,8 +1,8 @@
 //! Whether a count of instructions can be right.
 //!
-//! A compiler may write a loop out, split it or join it with another in ways that the mapping does not see, and then the count
-//! is far too small. What must be so however it was compiled tells: accesses to memory are neither saved nor invented, a loop
-//! is there as a loop or as copies, and there are about as many instructions as operations.
+//! A compiler may write a loop out, split it or join it with another in ways that the mapping does not see, and then
+//! the count is far too small. What must be so however it was compiled tells: accesses to memory are neither saved nor
+//! invented, a loop is there as a loop or as copies, and there are about as many instructions as operations.
 
 /// Why there is no count: the machine code does not do what the emulator saw, as far as it is understood.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -36,12 +36,12 @@ pub enum Unmapped {
     },
 }
 
-/// Accesses by the mapping for each that the emulator saw. Some loads are saved; predicated ones are issued where no lane takes
-/// part, which the emulator does not see.
+/// Accesses by the mapping for each that the emulator saw. Some loads are saved; predicated ones are issued where no
+/// lane takes part, which the emulator does not see.
 const ACCESSES: std::ops::Range<f64> = 0.8..2.0;
 
-/// Instructions by the mapping for each that the emulator counted: some are joined, and there are others for addresses. 0.78 to
-/// 1.33 is usual, over variants of all strategies and sm_75 to sm_120.
+/// Instructions by the mapping for each that the emulator counted: some are joined, and there are others for addresses.
+/// 0.78 to 1.33 is usual, over variants of all strategies and sm_75 to sm_120.
 const INSTRUCTIONS: std::ops::Range<f64> = 0.6..2.0;
 
 /// Compares what was counted of accesses and of instructions per byte with the emulator's.

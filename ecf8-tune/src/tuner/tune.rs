@@ -59,8 +59,8 @@ pub struct Tuned {
     pub tried: usize,
     /// Why it ended early, if it did.
     pub stopped: Option<Stop>,
-    /// The fault that ended it, after which the device can be used no more: nothing could be verified again, so nothing new is
-    /// chosen.
+    /// The fault that ended it, after which the device can be used no more: nothing could be verified again, so nothing
+    /// new is chosen.
     pub fatal: Option<String>,
 }
 
@@ -178,8 +178,8 @@ impl State<'_> {
         }
     }
 
-    /// Who is timed again: the incumbent, and if there was no decision, or what it was for is no more, everyone who was not
-    /// hopeless.
+    /// Who is timed again: the incumbent, and if there was no decision, or what it was for is no more, everyone who was
+    /// not hopeless.
     fn returning(&self, known: &Known) -> Vec<usize> {
         let median =
             |index: usize| Summary::of(timed(&self.tuned.outcomes, index)?).map(|summary| summary.median_ns);
@@ -271,8 +271,8 @@ impl State<'_> {
         if self.timing == Timing::Measured { self.race.ranking() } else { by_median(&self.tuned.outcomes) }
     }
 
-    /// What may be used as long as nothing is decided: the best prediction, or what an earlier run has accepted. A run that is
-    /// killed leaves no choice which was not verified after its timing.
+    /// What may be used as long as nothing is decided: the best prediction, or what an earlier run has accepted. A run
+    /// that is killed leaves no choice which was not verified after its timing.
     fn choose_for_now(&mut self) {
         match self.timing {
             Timing::Predicted => self.tuned.choice = by_median(&self.tuned.outcomes).first().copied(),

@@ -16,8 +16,8 @@ use std::collections::HashMap;
 /// How many times the L2 the buffers of successive launches fill, so that none finds what an earlier one left.
 const TIMES_L2: u64 = 3;
 
-/// Most copies of the buffers: tensors of less than a few hundred kilobytes are timed from the L2 of the largest GPUs, where
-/// a model's small tensors may well be.
+/// Most copies of the buffers: tensors of less than a few hundred kilobytes are timed from the L2 of the largest GPUs,
+/// where a model's small tensors may well be.
 const MOST_COPIES: u64 = 512;
 
 /// A run's length in nanoseconds that the GPU's clock, which counts half microseconds, tells well.
@@ -252,7 +252,8 @@ fn rejected(reason: impl ToString) -> TrialError {
     TrialError::Rejected(reason.to_string())
 }
 
-/// A fault takes the GPU's context with it, and memory may be there the next time; anything else concerns the candidate alone.
+/// A fault takes the GPU's context with it, and memory may be there the next time; anything else concerns the candidate
+/// alone.
 #[expect(clippy::needless_pass_by_value, reason = "used as a function of errors")]
 fn sort(error: ExecutorError) -> TrialError {
     match error {

@@ -8,7 +8,7 @@ mod control;
 
 use access::vector_type;
 
-use super::expression::{self, Expr, Place};
+use super::expression::{self, Assignee, Expr};
 use super::fold::{self, Effect, Reads, Waiting};
 use super::names;
 use super::type_name;
@@ -184,7 +184,7 @@ impl<'k> Writer<'k> {
             Op::Special(special) => Expr::special(*special),
             Op::Read(variable) => {
                 let name = self.variables.get(variable).cloned().unwrap_or_default();
-                Expr { place: Some(Place::Variable(*variable)), ..Expr::name(name) }
+                Expr { place: Some(Assignee::Variable(*variable)), ..Expr::name(name) }
             }
             Op::Unary(op, a) => {
                 let (ty, a) = operand(self, *a);
@@ -207,7 +207,7 @@ impl<'k> Writer<'k> {
             Op::Load(memory, index) => {
                 let index = operand(self, *index).1.converted();
                 let text = self.element(*memory, result, &index);
-                Expr { place: Some(Place::Element(*memory, result, index)), ..Expr::name(text) }
+                Expr { place: Some(Assignee::Element(*memory, result, index)), ..Expr::name(text) }
             }
             Op::FunnelLeft { high, low, amount } | Op::FunnelRight { high, low, amount } => {
                 let arguments = [*low, *high, *amount].map(|id| operand(self, id).1);
@@ -258,7 +258,7 @@ impl<'k> Writer<'k> {
                 let expr = self.take(*value).0;
                 self.settle(&Effect::of(&stmt.kind));
                 let name = self.variables.get(id).cloned().unwrap_or_default();
-                self.assignment(&Place::Variable(*id), &name, &expr);
+                self.assignment(&Assignee::Variable(*id), &name, &expr);
             }
             StmtKind::Store(memory, index, value) => {
                 let index = self.take(*index).0.converted();
@@ -266,7 +266,7 @@ impl<'k> Writer<'k> {
                 self.settle(&Effect::of(&stmt.kind));
                 let ty = self.kernel.value(*value).ty;
                 let target = self.element(*memory, ty, &index);
-                self.assignment(&Place::Element(*memory, ty, index), &target, &expr);
+                self.assignment(&Assignee::Element(*memory, ty, index), &target, &expr);
             }
             StmtKind::LoadVector { results, memory, index } => self.load_vector(results, *memory, *index),
             StmtKind::StoreVector { memory, index, values } => {
@@ -354,7 +354,7 @@ impl<'k> Writer<'k> {
     }
 
     /// `target = expr;`, or `target op= ..;` where that says the same.
-    fn assignment(&mut self, place: &Place, target: &str, expr: &Expr) {
+    fn assignment(&mut self, place: &Assignee, target: &str, expr: &Expr) {
         match &expr.update {
             Some((updated, "+=", by)) if updated == place && by == "1" => self.line(format!("{target}++;")),
             Some((updated, op, by)) if updated == place => self.line(format!("{target} {op} {by};")),

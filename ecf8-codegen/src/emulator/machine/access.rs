@@ -1,6 +1,6 @@
 //! Loads and stores of the active lanes, each checked by the memory it goes to.
 
-use super::{Machine, Outcome, Place};
+use super::{ArrayHome, Machine, Outcome};
 use crate::emulator::fault::Fault;
 use crate::emulator::lanes::{LANES, Mask, active};
 use crate::emulator::memory::{Global, Moment, Wrong, load_input, load_table};
@@ -40,10 +40,10 @@ impl<O: Observer> Machine<'_, O> {
                 for lane in active(word) {
                     let i = element(indices[lane], part, to.len());
                     let loaded = match place {
-                        Place::Table(bytes) => load_table(bytes, i, width),
-                        Place::Global(Global::Input(bytes)) => load_input(bytes, i, width),
-                        Place::Global(Global::Output(output)) => output.load(i, width),
-                        Place::Shared(array) => {
+                        ArrayHome::Table(bytes) => load_table(bytes, i, width),
+                        ArrayHome::Global(Global::Input(bytes)) => load_input(bytes, i, width),
+                        ArrayHome::Global(Global::Output(output)) => output.load(i, width),
+                        ArrayHome::Shared(array) => {
                             let thread = thread_number(warp, lane);
                             array.load(i, width, Moment { thread, ..now })
                         }
@@ -96,13 +96,13 @@ impl<O: Observer> Machine<'_, O> {
                 for lane in active(word) {
                     let (i, value) = (element(indices[lane], part, from.len()), values[lane]);
                     let stored = match place {
-                        Place::Shared(array) => {
+                        ArrayHome::Shared(array) => {
                             let thread = thread_number(warp, lane);
                             array.store(i, width, value, Moment { thread, ..now })
                         }
-                        Place::Global(Global::Output(output)) => output.store(i, width, value, block),
+                        ArrayHome::Global(Global::Output(output)) => output.store(i, width, value, block),
                         // Not writable by type: the language has no store to these.
-                        Place::Global(Global::Input(_)) | Place::Table(_) => Err(Wrong::OutOfBounds),
+                        ArrayHome::Global(Global::Input(_)) | ArrayHome::Table(_) => Err(Wrong::OutOfBounds),
                     };
                     if let Err(reason) = stored {
                         wrong = Some((lane, i, reason));
@@ -137,10 +137,10 @@ impl<O: Observer> Machine<'_, O> {
     ) -> Box<Fault> {
         let declared = self.program.kernel.memory(memory);
         let bytes = match &self.places[memory.index()] {
-            Place::Table(bytes) => bytes.len(),
-            Place::Global(Global::Input(bytes)) => bytes.len(),
-            Place::Global(Global::Output(output)) => output.len(),
-            Place::Shared(array) => array.len(),
+            ArrayHome::Table(bytes) => bytes.len(),
+            ArrayHome::Global(Global::Input(bytes)) => bytes.len(),
+            ArrayHome::Global(Global::Output(output)) => output.len(),
+            ArrayHome::Shared(array) => array.len(),
         };
         let elements = (bytes / width) as u64;
         let place = |statement: u32| self.program.kernel.place_of_statement(usize::try_from(statement).ok()?);

@@ -19,7 +19,7 @@ use crate::launch::{Gather, Launch};
 const MAX_ROUNDS: u64 = 1 << 24;
 
 /// Where an array lives.
-enum Place<'p> {
+enum ArrayHome<'p> {
     Global(Global<'p>),
     Shared(SharedArray),
     Table(Vec<u8>),
@@ -36,7 +36,7 @@ pub(super) struct Machine<'p, O> {
     registers: Vec<Lanes>,
     /// Per variable and warp: the lanes that have assigned it.
     assigned: Vec<u32>,
-    places: Vec<Place<'p>>,
+    places: Vec<ArrayHome<'p>>,
     block: u32,
     /// Barriers passed, plus one.
     epoch: u32,
@@ -63,15 +63,17 @@ impl<'p, O: Observer> Machine<'p, O> {
         let places = program.kernel.memories.iter().zip(&bindings.memories).map(|(memory, bound)| {
             let width = memory.ty.bytes();
             match (&memory.space, bound) {
-                (Space::Shared { elements }, _) => Place::Shared(SharedArray::new(elements * width, track)),
-                (Space::DynamicShared, _) => {
-                    Place::Shared(SharedArray::new(launch.dynamic_shared_bytes as usize, track))
+                (Space::Shared { elements }, _) => {
+                    ArrayHome::Shared(SharedArray::new(elements * width, track))
                 }
-                (Space::Table { data, .. }, _) => Place::Table(
+                (Space::DynamicShared, _) => {
+                    ArrayHome::Shared(SharedArray::new(launch.dynamic_shared_bytes as usize, track))
+                }
+                (Space::Table { data, .. }, _) => ArrayHome::Table(
                     data.iter().flat_map(|bits| bits.to_le_bytes().into_iter().take(width)).collect(),
                 ),
-                (Space::Global { .. }, Some(global)) => Place::Global(*global),
-                (Space::Global { .. }, None) => Place::Table(Vec::new()),
+                (Space::Global { .. }, Some(global)) => ArrayHome::Global(*global),
+                (Space::Global { .. }, None) => ArrayHome::Table(Vec::new()),
             }
         });
         Self {
@@ -101,7 +103,7 @@ impl<'p, O: Observer> Machine<'p, O> {
         self.continued.clear();
         self.assigned.fill(0);
         for place in &mut self.places {
-            if let Place::Shared(array) = place {
+            if let ArrayHome::Shared(array) = place {
                 array.reset();
             }
         }

@@ -7,11 +7,11 @@ use ecf8_core::Encoded;
 /// Unused bytes in front of the staged exponents, at most.
 const MAX_LEAD: u64 = 31;
 
-/// The launch over the blocks of `threads_per_block` windows of `bytes_per_thread` of these tensors. `table_bits` is given if
-/// the decode tables are passed.
+/// The launch over the blocks of `threads_per_block` windows of `bytes_per_thread` of these tensors. `table_bits` is
+/// given if the decode tables are passed.
 ///
-/// The kernel's parameters: encoded, packed, gaps, output positions, decode tables, jobs, the job of each block, output, words
-/// of the bitstreams.
+/// The kernel's parameters: encoded, packed, gaps, output positions, decode tables, jobs, the job of each block,
+/// output, words of the bitstreams.
 pub(in super::super) fn launch<'a>(
     tensors: &[&'a Encoded<'a>],
     bytes_per_thread: u32,

@@ -10,8 +10,8 @@ use crate::strategy::{
 use ecf8_core::Encoded;
 use ecf8_core::layout::exponent_gap::{self, ENCODED, PACKED};
 
-/// What packed parts start at: a byte for two numbers, so that they are half as far into their buffer as their numbers into
-/// the output.
+/// What packed parts start at: a byte for two numbers, so that they are half as far into their buffer as their numbers
+/// into the output.
 const PACKED_ALIGNMENT: usize = 128;
 const _: () = assert!(2 * PACKED_ALIGNMENT as u64 == BATCH_ALIGNMENT);
 
@@ -36,8 +36,8 @@ pub(in super::super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Puts tensors together for blocks of `threads_per_block` windows of `bytes_per_thread`. `table_bits` is given if decode
-    /// tables are passed.
+    /// Puts tensors together for blocks of `threads_per_block` windows of `bytes_per_thread`. `table_bits` is given if
+    /// decode tables are passed.
     pub(in super::super) fn new(
         tensors: &[&'a Encoded<'a>],
         bytes_per_thread: u32,
@@ -83,8 +83,8 @@ impl<'a> Batch<'a> {
         Ok(batch)
     }
 
-    /// The launch with so much shared memory, in bytes, and arguments: bitstreams, packed, gaps, output positions, tables
-    /// if they are a parameter, jobs, the job of each block, output, `last`.
+    /// The launch with so much shared memory, in bytes, and arguments: bitstreams, packed, gaps, output positions,
+    /// tables if they are a parameter, jobs, the job of each block, output, `last`.
     pub(in super::super) fn launch(
         self,
         has_tables: bool,

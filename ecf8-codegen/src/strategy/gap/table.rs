@@ -1,8 +1,8 @@
 //! A table that maps the next bits of the stream to several symbols at once.
 //!
-//! Word `i` of the first 2ᴷ says what a stream begins with whose next K bits are `i`: as many whole codewords as fit, at most
-//! four. A codeword longer than K bits has a zero there and is found by its length from the words that follow, which
-//! describe the canonical code.
+//! Word `i` of the first 2ᴷ says what a stream begins with whose next K bits are `i`: as many whole codewords as fit,
+//! at most four. A codeword longer than K bits has a zero there and is found by its length from the words that follow,
+//! which describe the canonical code.
 
 use crate::lang::{Global, Shared, Table, V, device, select, shared, table, thread_idx};
 use crate::strategy::Inlined;
@@ -85,8 +85,8 @@ fn entry_of(codebook: &Codebook, bits: u32, index_bits: u32) -> u32 {
     word | count << entry::COUNT | used << entry::LENGTH | first << entry::FIRST_LENGTH
 }
 
-/// Per length, 16 bits that no codeword up to this length reaches, left-justified, and what to add to a codeword of this
-/// length to get its place among the symbols in canonical order; then these symbols.
+/// Per length, 16 bits that no codeword up to this length reaches, left-justified, and what to add to a codeword of
+/// this length to get its place among the symbols in canonical order; then these symbols.
 fn code_words(codebook: &Codebook) -> Vec<u32> {
     let codewords = codebook.codewords();
     let order = codebook.canonical_order();
@@ -111,31 +111,31 @@ fn code_words(codebook: &Codebook) -> Vec<u32> {
 
 /// The table in a kernel.
 #[derive(Clone, Copy)]
-pub(in super::super) struct Decoder {
-    place: Place,
+pub(in super::super) struct GapTable {
+    place: TableHome,
     index_bits: u32,
     /// Whether there may be codewords longer than an index.
     has_long: bool,
 }
 
 #[derive(Clone, Copy)]
-enum Place {
+enum TableHome {
     Inlined(Table<u32>),
     Shared(Shared<u32>),
 }
 
-impl Decoder {
+impl GapTable {
     #[device]
     fn word(&self, index: V<u32>) -> V<u32> {
         match self.place {
-            Place::Inlined(table) => table[index],
-            Place::Shared(table) => table[index],
+            TableHome::Inlined(table) => table[index],
+            TableHome::Shared(table) => table[index],
         }
     }
 }
 
-/// Puts the table where it belongs; one that is passed starts at vector `first` of the argument. A barrier must follow before it is
-/// used.
+/// Puts the table where it belongs; one that is passed starts at vector `first` of the argument. A barrier must follow
+/// before it is used.
 #[device]
 pub(in super::super) fn place_table(
     placement: Placement,
@@ -144,14 +144,14 @@ pub(in super::super) fn place_table(
     argument: Global<u32>,
     first: V<u64>,
     threads: u32,
-) -> Decoder {
+) -> GapTable {
     let words = words(codebook, index_bits);
     let count = words.len() as u32;
     let has_long = placement == Placement::Argument || u32::from(codebook.max_len()) > index_bits;
     let place = match placement {
         Placement::Inlined => {
             let decode_table = table(&words);
-            Place::Inlined(decode_table)
+            TableHome::Inlined(decode_table)
         }
         Placement::Shared => {
             let decode_table = table(&words);
@@ -159,22 +159,22 @@ pub(in super::super) fn place_table(
             for i in (thread_idx()..count / VECTOR).step_by(threads) {
                 decode.store4(i, decode_table.load4(i));
             }
-            Place::Shared(decode)
+            TableHome::Shared(decode)
         }
         Placement::Argument => {
             let decode = shared::<u32>(count);
             for i in (thread_idx()..count / VECTOR).step_by(threads) {
                 decode.store4(i, argument.load4(first + (i as u64)));
             }
-            Place::Shared(decode)
+            TableHome::Shared(decode)
         }
     };
-    Decoder { place, index_bits, has_long }
+    GapTable { place, index_bits, has_long }
 }
 
 /// The entry for a codeword longer than an index, which is the first of `bits`.
 #[device]
-fn long_entry(decoder: &Decoder, bits: V<u32>) -> V<u32> {
+fn long_entry(decoder: &GapTable, bits: V<u32>) -> V<u32> {
     let code_at = 1u32 << decoder.index_bits;
     let lengths = MAX_LEN + 1;
     let next = bits >> (32 - MAX_LEN);
@@ -189,7 +189,7 @@ fn long_entry(decoder: &Decoder, bits: V<u32>) -> V<u32> {
 
 /// The symbols that `bits`, 32 of them, begin with. Their number is 1 to 4.
 #[device]
-pub(in super::super) fn look_up(decoder: &Decoder, bits: V<u32>) -> V<u32> {
+pub(in super::super) fn look_up(decoder: &GapTable, bits: V<u32>) -> V<u32> {
     let found = decoder.word(bits >> (32 - decoder.index_bits));
     if decoder.has_long {
         let mut entry = found;
@@ -202,8 +202,8 @@ pub(in super::super) fn look_up(decoder: &Decoder, bits: V<u32>) -> V<u32> {
     }
 }
 
-/// The symbols of an entry to take, how many these are, and the length of their codewords. Where the codewords may reach
-/// beyond bit `end`, the first one alone.
+/// The symbols of an entry to take, how many these are, and the length of their codewords. Where the codewords may
+/// reach beyond bit `end`, the first one alone.
 #[device]
 pub(in super::super) fn extent(entry: V<u32>, used: V<u32>, end: Option<u32>) -> (V<u32>, V<u32>, V<u32>) {
     let symbols = entry & 0xffff;

@@ -1,6 +1,6 @@
 //! The words of a thread's window of the bitstream, and the walk over the codewords that start in it.
 
-use super::table::{Decoder, extent, look_up};
+use super::table::{GapTable, extent, look_up};
 use crate::lang::{Global, V, WARP, byte_permute, device, funnel_left, lane_idx, shuffle_down};
 
 /// Bits of a word.
@@ -35,7 +35,7 @@ pub(in super::super) fn load_window(
 /// the first in the lowest nibble, and their number.
 #[device]
 pub(in super::super) fn each_group(
-    decoder: &Decoder,
+    decoder: &GapTable,
     window: &[V<u32>],
     gap: V<u32>,
     each: impl Fn(V<u32>, V<u32>),

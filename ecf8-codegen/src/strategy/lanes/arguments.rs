@@ -95,8 +95,8 @@ pub(in super::super) fn launch<'a>(
     })
 }
 
-/// Where the planes of a tensor are that are not coded, the most significant first: `packed` has those that are stored one after
-/// the other; of one that is the same in all numbers there are 16 bytes.
+/// Where the planes of a tensor are that are not coded, the most significant first: `packed` has those that are stored
+/// one after the other; of one that is the same in all numbers there are 16 bytes.
 fn planes<'a>(join: Join, encoded: &'a Encoded<'a>, packed: u64, model: &mut Gather<'a>) -> Vec<PlaneRecord> {
     let each = encoded.elements.next_multiple_of(ACCESS.into());
     let mut next = packed;
@@ -133,17 +133,17 @@ fn chunks(encoded: &Encoded<'_>) -> Result<u64, StrategyError> {
     Ok((encoded.part(CHUNKS)?.len() as u64 / 8).saturating_sub(1))
 }
 
-/// Rows of a tensor that are in use at once where the kernel's table is indexed by `bits` bits: what its `lead_rows` says, and more
-/// if its own codewords are shorter, because a kernel stages what symbols may take at most under the longest codewords of a
-/// launch.
+/// Rows of a tensor that are in use at once where the kernel's table is indexed by `bits` bits: what its `lead_rows`
+/// says, and more if its own codewords are shorter, because a kernel stages what symbols may take at most under the
+/// longest codewords of a launch.
 fn lead_of(kind: &SymbolKind, encoded: &Encoded<'_>, bits: u32) -> Result<u64, StrategyError> {
     let own = u32::from(encoded.codebook.max_len());
     let more = u64::from(bits.saturating_sub(own)) * u64::from(symbols(kind));
     Ok(encoded.param(LEAD_ROWS)?.saturating_add(more.div_ceil(32)))
 }
 
-/// Rows of a ring. While a vector is decoded, `lead_rows` are in use and one more may be touched; staging whole batches puts
-/// up to three beyond.
+/// Rows of a ring. While a vector is decoded, `lead_rows` are in use and one more may be touched; staging whole batches
+/// puts up to three beyond.
 fn ring_rows(lead_rows: u64) -> Result<u32, StrategyError> {
     let rows = lead_rows.saturating_add(BATCH.into());
     let rows = rows.checked_next_power_of_two().and_then(|rows| u32::try_from(rows).ok());

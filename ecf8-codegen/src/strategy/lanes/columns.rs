@@ -1,13 +1,13 @@
 //! The words of each lane's stream, in a ring of shared memory.
 //!
-//! A chunk stores its lanes' streams as rows of 32 words, one per lane; when the shortest is used up, as short rows with words
-//! of the lanes that still have one, and then the bits that fill no word. A warp stages four rows at once, 16 bytes a lane;
-//! in the ring each lane has a column of its own, so lanes neither wait for each other nor meet in a bank. The ring is long
-//! enough for the lane furthest ahead and the one furthest behind. Its first row is there twice, at the end once more, so
-//! that any row's successor is behind it.
+//! A chunk stores its lanes' streams as rows of 32 words, one per lane; when the shortest is used up, as short rows
+//! with words of the lanes that still have one, and then the bits that fill no word. A warp stages four rows at once,
+//! 16 bytes a lane; in the ring each lane has a column of its own, so lanes neither wait for each other nor meet in a
+//! bank. The ring is long enough for the lane furthest ahead and the one furthest behind. Its first row is there twice,
+//! at the end once more, so that any row's successor is behind it.
 //!
-//! A position counts bits of a lane's stream in its low [`POSITION_BITS`] bits; those above are anything. So table entries
-//! can be added to it as they are.
+//! A position counts bits of a lane's stream in its low [`POSITION_BITS`] bits; those above are anything. So table
+//! entries can be added to it as they are.
 
 use super::held::Held;
 use super::jobs::Job;
@@ -49,7 +49,8 @@ impl Waiting {
         self.0[0].words()
     }
 
-    /// Goes on to the batch after the next, when `staged` rows have been staged; loads another one, if the chunk has it.
+    /// Goes on to the batch after the next, when `staged` rows have been staged; loads another one, if the chunk has
+    /// it.
     #[device]
     fn advance(&self, columns: &Columns, staged: V<u32>) {
         for two in self.0.windows(2) {
@@ -117,8 +118,8 @@ impl Columns {
         }
     }
 
-    /// The lane's word of a row, perhaps beyond the rows. `taken` words of short rows come before. What follows the end of a
-    /// lane's stream is of no consequence.
+    /// The lane's word of a row, perhaps beyond the rows. `taken` words of short rows come before. What follows the end
+    /// of a lane's stream is of no consequence.
     #[device]
     fn last_word(&self, row: V<u32>, taken: &mut Var<u32>) -> V<u32> {
         if row < self.count {

@@ -22,6 +22,10 @@ fn job_words(join: Join) -> u32 {
 /// Set in the word of a plane that is the same byte in all numbers: all vectors read the same 16 bytes.
 const CONSTANT: u64 = 1 << 63;
 
+/// Where the exponents of two 16-bit numbers are in a word. It comes with the job, because a compiler that knows it
+/// makes two instructions of a selection of bits by it, and else one.
+const EXPONENTS: u32 = 0x7f80_7f80;
+
 /// A tensor to decode, as a block sees it.
 #[derive(Clone)]
 pub(in super::super) struct Job {
@@ -31,8 +35,8 @@ pub(in super::super) struct Job {
     pub(super) elements_per_lane: V<u32>,
     /// Elements of the tensor.
     pub(in super::super) elements: V<u64>,
-    /// Where the parts start: rows in vectors of 16 bytes, tails in words, chunks in 64-bit words, packed in vectors of 8
-    /// bytes.
+    /// Where the parts start: rows in vectors of 16 bytes, tails in words, chunks in 64-bit words, packed in vectors of
+    /// 8 bytes.
     pub(super) rows: V<u64>,
     pub(super) tails: V<u64>,
     pub(super) chunks: V<u64>,
@@ -41,6 +45,8 @@ pub(in super::super) struct Job {
     pub(in super::super) output: V<u64>,
     /// The exponent that the field 0 stands for, in each byte of a word; 0 where fields are no exponents of eight bits.
     pub(in super::super) least: V<u32>,
+    /// Where the exponents of two 16-bit numbers are in a word: [`EXPONENTS`], where there are any.
+    pub(in super::super) exponents: V<u32>,
     /// Where the dictionary starts, in numbers, and the place of its last entry; 0 where there is none.
     pub(super) dictionary: V<u64>,
     pub(super) last_entry: V<u32>,
@@ -48,8 +54,8 @@ pub(in super::super) struct Job {
     planes: Vec<PlaneOf>,
 }
 
-/// Where a plane starts, in vectors of 16 bytes, and how many of these it is from one vector of numbers to the next: 1, or 0 for a
-/// plane that is the same in all numbers.
+/// Where a plane starts, in vectors of 16 bytes, and how many of these it is from one vector of numbers to the next: 1,
+/// or 0 for a plane that is the same in all numbers.
 #[derive(Clone, Copy)]
 struct PlaneOf {
     first: V<u64>,
@@ -61,8 +67,8 @@ impl Job {
     #[device]
     pub(super) fn plane(&self, number: u32, vector: V<u64>) -> V<u64> {
         let plane = self.planes[number as usize];
-        // A tensor has fewer than 2^32 vectors of numbers, and this is one multiplication.
-        plane.first + (((vector as u32) * plane.step) as u64)
+        // A tensor has fewer than 2^32 vectors of numbers. The product and the sum are one instruction.
+        plane.first + ((vector as u32) as u64) * (plane.step as u64)
     }
 }
 
@@ -82,8 +88,8 @@ pub(in super::super) fn open_job(join: Join, jobs: Global<u64>, job: V<u32>) -> 
     let output = jobs[job * job_words(join) + 6];
     let first_block = geometry[0] as u32;
     let elements_per_lane = (geometry[0] >> 32) as u32;
-    let least =
-        if join.planes() > 0 { jobs[job * job_words(join) + JOB_WORDS] as u32 } else { 0u32.into_v() };
+    let of_exponents =
+        if join.planes() > 0 { jobs[job * job_words(join) + JOB_WORDS] } else { 0u64.into_v() };
     let planes =
         (0..join.planes()).map(|plane| open_plane(jobs[job * job_words(join) + JOB_WORDS + 1 + plane]));
     let after_planes = job * job_words(join) + JOB_WORDS + 1 + join.planes();
@@ -98,7 +104,8 @@ pub(in super::super) fn open_job(join: Join, jobs: Global<u64>, job: V<u32>) -> 
         chunks: places[0],
         packed: places[1],
         output,
-        least,
+        least: of_exponents as u32,
+        exponents: (of_exponents >> 32) as u32,
         dictionary,
         last_entry,
         planes: planes.collect(),
@@ -160,7 +167,7 @@ impl JobRecord {
             self.table / 16,
         ];
         if join.planes() > 0 {
-            words.push(u64::from(self.least_exponent) * 0x0101_0101);
+            words.push((u64::from(EXPONENTS) << 32) | (u64::from(self.least_exponent) * 0x0101_0101));
             words.extend(self.planes.iter().map(|plane| match plane {
                 PlaneRecord::Each(at) => at / u64::from(ACCESS),
                 PlaneRecord::Same(at) => (at / u64::from(ACCESS)) | CONSTANT,

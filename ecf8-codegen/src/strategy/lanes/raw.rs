@@ -1,4 +1,5 @@
-//! What is stored beside the codewords of a lane's next turn, loaded before it is needed, so that memory is busy while the lane decodes.
+//! What is stored beside the codewords of a lane's next turn, loaded before it is needed, so that memory is busy while
+//! the lane decodes.
 
 use super::held::Held;
 use super::jobs::Job;
@@ -48,8 +49,8 @@ impl Raw {
         Self { model, join, job: job.clone(), nibbles, planes }
     }
 
-    /// Loads those of the turn that begins `ahead` vectors after `at`, as far as there are vectors: twice the vectors that the lane and
-    /// those after it have from `at` on are `left`, or one less if the last vector is not full.
+    /// Loads those of the turn that begins `ahead` vectors after `at`, as far as there are vectors: twice the vectors
+    /// that the lane and those after it have from `at` on are `left`, or one less if the last vector is not full.
     #[device]
     pub(in super::super) fn fetch(&self, at: V<u64>, ahead: u32, left: V<i32>) {
         for (j, vector) in (0u32..).zip(&self.nibbles) {
@@ -85,8 +86,8 @@ impl Raw {
         self.model.load4(self.job.plane(number, vector))
     }
 
-    /// The packed words of vector `j` of the turn that begins at `at`; anything, if there is no such vector. Of `left` says
-    /// [`Raw::fetch`].
+    /// The packed words of vector `j` of the turn that begins at `at`; anything, if there is no such vector. Of `left`
+    /// says [`Raw::fetch`].
     #[track_caller]
     pub(in super::super) fn words(&self, at: V<u64>, j: u32, left: V<i32>) -> Vec<V<u32>> {
         if let Some(nibbles) = self.nibbles.get(j as usize) {

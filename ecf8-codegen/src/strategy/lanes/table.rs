@@ -1,7 +1,7 @@
 //! One symbol per look-up: entry `i` is for a stream whose next bits, as many as the longest codeword has, are `i`.
 //!
-//! The lower half of an entry is the length of the codeword, the upper half what the symbol contributes to the output. So an
-//! entry can be added to a position, of which only the lower half counts.
+//! The lower half of an entry is the length of the codeword, the upper half what the symbol contributes to the output.
+//! So an entry can be added to a position, of which only the lower half counts.
 
 use super::join::Join;
 use crate::lang::{Global, Shared, V, WARP, device, table, thread_idx};
@@ -10,8 +10,8 @@ use crate::strategy::tunables::tunable_enum;
 use ecf8_core::Codebook;
 use ecf8_core::symbols::SymbolKind;
 
-/// What a symbol contributes to the output: the upper half of an entry. Fields of four bits begin at bit `shift` of their bytes, where
-/// they are bytes.
+/// What a symbol contributes to the output: the upper half of an entry. Fields of four bits begin at bit `shift` of
+/// their bytes, where they are bytes.
 fn output(kind: &SymbolKind, shift: u32, symbol: usize) -> u32 {
     let field = |index: usize| u32::from(kind.field(symbol, index));
     match kind.elements {
@@ -69,12 +69,12 @@ pub(in super::super) fn entries(kind: &SymbolKind, join: Join, codebook: &Codebo
 
 /// The table in a kernel.
 #[derive(Clone, Copy)]
-pub(in super::super) struct Decoder {
+pub(in super::super) struct LanesTable {
     memory: Shared<u32>,
     bits: u32,
 }
 
-impl Decoder {
+impl LanesTable {
     /// The entry for what `window` begins with.
     #[device]
     pub(super) fn look_up(&self, window: V<u32>) -> V<u32> {
@@ -97,8 +97,8 @@ impl Decoder {
     }
 }
 
-/// Copies the table to the beginning of shared memory, by a block of `warps` warps: from `inlined` entries, or from vector `at` of
-/// `model`. A barrier must follow before it is used.
+/// Copies the table to the beginning of shared memory, by a block of `warps` warps: from `inlined` entries, or from
+/// vector `at` of `model`. A barrier must follow before it is used.
 #[device]
 pub(in super::super) fn copy_table(
     inlined: Option<Vec<u32>>,
@@ -107,7 +107,7 @@ pub(in super::super) fn copy_table(
     model: Global<u32>,
     at: V<u64>,
     memory: Shared<u32>,
-) -> Decoder {
+) -> LanesTable {
     let vectors = (1 << bits) / 4;
     let step = warps * WARP;
     match inlined {
@@ -123,5 +123,5 @@ pub(in super::super) fn copy_table(
             }
         }
     }
-    Decoder { memory, bits }
+    LanesTable { memory, bits }
 }

@@ -20,7 +20,8 @@ pub(super) fn elements(symbol: &SymbolKind) -> u32 {
     narrow(symbol.elements)
 }
 
-/// Vectors of a turn: what a lane decodes in one go. Where the numbers of a symbol are far apart, one vector has one of each.
+/// Vectors of a turn: what a lane decodes in one go. Where the numbers of a symbol are far apart, one vector has one of
+/// each.
 pub(in super::super) fn vectors(symbol: &SymbolKind) -> u32 {
     if symbol.stride > 1 { elements(symbol) } else { 1 }
 }

@@ -2,7 +2,7 @@
 
 use super::columns::Columns;
 use super::join::Join;
-use super::table::Decoder;
+use super::table::LanesTable;
 use super::units::symbols;
 use crate::lang::{V, Var, byte_permute, device, funnel_left};
 use ecf8_core::symbols::SymbolKind;
@@ -20,7 +20,7 @@ pub(in super::super) fn reach(kind: &SymbolKind, max_len: u32) -> u32 {
 pub(in super::super) fn look_up_turn(
     kind: &SymbolKind,
     join: Join,
-    decoder: &Decoder,
+    decoder: &LanesTable,
     columns: &Columns,
     position: &mut Var<u32>,
 ) -> Vec<V<u32>> {
@@ -47,7 +47,7 @@ pub(in super::super) fn look_up_turn(
 
 /// The entries of the symbols that a window begins with.
 #[device]
-fn look_up_window(decoder: &Decoder, window: V<u32>, number: usize) -> Vec<V<u32>> {
+fn look_up_window(decoder: &LanesTable, window: V<u32>, number: usize) -> Vec<V<u32>> {
     let entry = decoder.look_up(window);
     if number == 1 {
         vec![entry]

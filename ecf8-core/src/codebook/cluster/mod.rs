@@ -1,8 +1,8 @@
 //! Tensors that share a codebook: groups of histograms whose sums are nearly as compressible as they are one by one.
 //!
-//! The work has a bound. At most [`MOST`] histograms are compared pair by pair: `MOST`²/2 sums before anything is joined,
-//! and at most as many again while joining. A longer list is first grouped by [`seeds`], whose work is linear, and then only
-//! the groups' sums are compared.
+//! The work has a bound. At most [`MOST`] histograms are compared pair by pair: `MOST`²/2 sums before anything is
+//! joined, and at most as many again while joining. A longer list is first grouped by [`seeds`], whose work is linear,
+//! and then only the groups' sums are compared.
 
 mod seeds;
 
@@ -37,9 +37,9 @@ pub struct Shared {
 
 /// Groups `histograms`, which have one alphabet. What a group costs is estimated by the entropy of its sum.
 ///
-/// Greedily, the two groups are joined that lose least by it; as long as there are too many, then as long as the loss is
-/// less than a codebook takes, then as long as all such losses together stay within the tolerance. Of a list that is longer
-/// than [`MOST`], those share in any case that [`seeds`] finds alike.
+/// Greedily, the two groups are joined that lose least by it; as long as there are too many, then as long as the loss
+/// is less than a codebook takes, then as long as all such losses together stay within the tolerance. Of a list that is
+/// longer than [`MOST`], those share in any case that [`seeds`] finds alike.
 #[must_use]
 pub fn share(histograms: &[&Histogram], sharing: &Sharing) -> Shared {
     if histograms.len() <= MOST {
@@ -151,8 +151,8 @@ impl<'a> Groups<'a> {
         let (one, other) = (&self.groups[one].sum, &self.groups[other].sum);
         let totals = [one, other].map(Histogram::total);
         let sum = totals[0].saturating_add(totals[1]);
-        // A histogram takes t·log₂ t − Σ c·log₂ c bits, with t the sum of its counts c. What differs after joining is the first
-        // term, and the others where both have a symbol.
+        // A histogram takes t·log₂ t − Σ c·log₂ c bits, with t the sum of its counts c. What differs after joining is
+        // the first term, and the others where both have a symbol.
         times_log(sum) - times_log(totals[0]) - times_log(totals[1]) - common(one, other)
     }
 }

@@ -15,14 +15,15 @@ const ROUNDS: usize = 3;
 /// Added to each count of a group's sum, so that a symbol which it lacks is expensive and not impossible.
 const UNSEEN: f64 = 0.25;
 
-/// Puts each histogram, all of one small alphabet, into one of at most 128 groups: gives the group's number for each, counted
-/// from 0 without holes.
+/// Puts each histogram, all of one small alphabet, into one of at most 128 groups: gives the group's number for each,
+/// counted from 0 without holes.
 ///
-/// First by where its symbols are and how far they spread, so that groups have about equally many symbols; then three times, each
-/// moves to the group under whose frequencies it takes the fewest bits. That compares each histogram with 128 others at most.
+/// First by where its symbols are and how far they spread, so that groups have about equally many symbols; then three
+/// times, each moves to the group under whose frequencies it takes the fewest bits. That compares each histogram with
+/// 128 others at most.
 #[must_use]
 pub fn seeds(histograms: &[&Histogram]) -> Vec<usize> {
-    let shapes: Vec<Shape> = histograms.iter().map(|histogram| Shape::of(histogram)).collect();
+    let shapes: Vec<Outline> = histograms.iter().map(|histogram| Outline::of(histogram)).collect();
     let mut order: Vec<usize> = (0..histograms.len()).collect();
     order.sort_by(|a, b| shapes[*a].mean.total_cmp(&shapes[*b].mean));
     let mut groups = vec![0; histograms.len()];
@@ -40,14 +41,14 @@ pub fn seeds(histograms: &[&Histogram]) -> Vec<usize> {
 }
 
 /// Where a histogram's symbols are.
-struct Shape {
+struct Outline {
     mean: f64,
     spread: f64,
     total: u64,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-impl Shape {
+impl Outline {
     fn of(histogram: &Histogram) -> Self {
         let total = histogram.total();
         let (mut sum, mut squares) = (0.0, 0.0);
@@ -63,7 +64,7 @@ impl Shape {
 }
 
 /// Cuts a list into runs of about equally many symbols, of which there is a most.
-fn cut<'a>(order: &'a mut [usize], shapes: &[Shape], runs: usize) -> Vec<&'a mut [usize]> {
+fn cut<'a>(order: &'a mut [usize], shapes: &[Outline], runs: usize) -> Vec<&'a mut [usize]> {
     let all: u128 = order.iter().map(|index| u128::from(shapes[*index].total) + 1).sum();
     let mut before = 0u128;
     let mut numbers = Vec::with_capacity(order.len());

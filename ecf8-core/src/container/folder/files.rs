@@ -1,5 +1,5 @@
-//! The list of the files of a compressed folder that are no containers, `ecf8.files.json`: copies have no checksums of their own,
-//! and nobody would notice one that is changed or missing. FORMAT.md specifies it.
+//! The list of the files of a compressed folder that are no containers, `ecf8.files.json`: copies have no checksums of
+//! their own, and nobody would notice one that is changed or missing. FORMAT.md specifies it.
 
 use super::list::Found;
 use crate::checksum::{Checksum, from_hex, to_hex};
@@ -203,7 +203,8 @@ fn os_string(bytes: Vec<u8>) -> Option<OsString> {
     String::from_utf8(bytes).ok().map(OsString::from)
 }
 
-/// Copies a file, or only reads it if there is no output; gives its entry for the list, from the bytes that were written.
+/// Copies a file, or only reads it if there is no output; gives its entry for the list, from the bytes that were
+/// written.
 ///
 /// # Errors
 /// If it cannot be read or written, or changes meanwhile.

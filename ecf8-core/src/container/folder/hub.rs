@@ -1,11 +1,12 @@
-//! Entries of the Hugging Face cache: `blobs` with the files, `snapshots/COMMIT` with links to them, `refs` with names of commits.
+//! Entries of the Hugging Face cache: `blobs` with the files, `snapshots/COMMIT` with links to them, `refs` with names
+//! of commits.
 
 use crate::error::{Error, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The snapshot to take where `path` is an entry of the cache: the one that `refs/main` names, or the only one. `None` if it is
-/// something else.
+/// The snapshot to take where `path` is an entry of the cache: the one that `refs/main` names, or the only one. `None`
+/// if it is something else.
 ///
 /// # Errors
 /// If there are several, of which none is named.

@@ -46,8 +46,8 @@ pub(super) fn notes(missing: &[MissingShard]) -> Vec<String> {
     by_index.filter_map(note).collect()
 }
 
-/// The name of an index, taken apart: `BASE.safetensors.index.json`, or with a variant `BASE.safetensors.index.VARIANT.json`
-/// or `BASE.VARIANT.safetensors.index.json`.
+/// The name of an index, taken apart: `BASE.safetensors.index.json`, or with a variant
+/// `BASE.safetensors.index.VARIANT.json` or `BASE.VARIANT.safetensors.index.json`.
 fn of_index(name: &str) -> Option<(&str, Option<&str>)> {
     let (base, rest) = name.split_once(".safetensors.index.")?;
     match rest.strip_suffix("json")? {
@@ -120,7 +120,8 @@ fn within(path: &Path) -> Option<PathBuf> {
     Some(within)
 }
 
-/// What to tell about shards whose numbers leave gaps (`…-00001-of-00003…`): a folder may lack its index as well. An index knows better.
+/// What to tell about shards whose numbers leave gaps (`…-00001-of-00003…`): a folder may lack its index as well. An
+/// index knows better.
 pub(super) fn gaps_in_numbering(names: &BTreeSet<&Path>) -> Vec<String> {
     let mut sets: BTreeMap<(PathBuf, String, u64), BTreeSet<u64>> = BTreeMap::new();
     let is_index = |name: &Path| name.file_name().and_then(|name| of_index(name.to_str()?)).is_some();

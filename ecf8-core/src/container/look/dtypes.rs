@@ -38,8 +38,8 @@ pub enum Role {
 }
 
 impl Role {
-    /// What the name and dtype of a tensor tell. FP4 checkpoints have codes as `X_blocks`, `X_packed`, or `X` of bytes beside
-    /// `X_scale`; scales as `X_scale`, `X_scales`, `X_scale_inv`, `X_scale_2`.
+    /// What the name and dtype of a tensor tell. FP4 checkpoints have codes as `X_blocks`, `X_packed`, or `X` of bytes
+    /// beside `X_scale`; scales as `X_scale`, `X_scales`, `X_scale_inv`, `X_scale_2`.
     #[must_use]
     pub fn of(name: &str, dtype: &str) -> Self {
         let last = name.rsplit('.').next().unwrap_or(name);

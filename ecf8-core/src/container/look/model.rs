@@ -74,8 +74,8 @@ impl Model {
         }
     }
 
-    /// Checks that every file of the folder is there and as it was when the folder was compressed, as far as the list made then
-    /// tells. Containers are only looked for, since they have checksums of their own
+    /// Checks that every file of the folder is there and as it was when the folder was compressed, as far as the list
+    /// made then tells. Containers are only looked for, since they have checksums of their own
     /// ([`CompressedFile::verify_integrity`]).
     ///
     /// # Errors

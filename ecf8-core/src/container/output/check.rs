@@ -45,8 +45,7 @@ impl Target {
         let is_of_folder = input.is_some_and(|input| input.metadata.is_dir());
         let parent = fs::canonicalize(parent_of(output)).at(parent_of(output), "write to")?;
         let name = output.file_name().ok_or_else(|| Error::OutputExists { path: shown.clone() })?;
-        let within =
-            |path: &Path| input.is_some_and(|input| is_of_folder && path.starts_with(&input.found));
+        let within = |path: &Path| input.is_some_and(|input| is_of_folder && path.starts_with(&input.found));
         if within(&parent) {
             return Err(Error::OutputIsInput { path: shown, how: "lies within" });
         }

@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-/// Restores the file that `input` was made from, into `output`, which gets its name when every checksum was right and `input`
-/// has not changed meanwhile.
+/// Restores the file that `input` was made from, into `output`, which gets its name when every checksum was right and
+/// `input` has not changed meanwhile.
 pub(in crate::container) fn decompress_file(
     input: &Path,
     output: PendingFile,

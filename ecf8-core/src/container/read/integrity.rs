@@ -1,7 +1,7 @@
 //! Checksums of everything that is stored: header, parts, kept tensors, padding, and the checksums themselves.
 
 use super::decompress::original_layout;
-use super::validate::{Form, Own};
+use super::validate::{HeldAs, Own};
 use crate::checksum::checksum;
 use crate::container::verbatim::Pieces;
 use crate::container::{CompressedFile, Progress};
@@ -14,8 +14,8 @@ impl CompressedFile {
     /// describes these tensors.
     ///
     /// # Errors
-    /// [`Error::Checksum`] naming what is damaged, [`Error::Container`] for a header of something else, [`Error::Changed`] for
-    /// a file that someone writes to.
+    /// [`Error::Checksum`] naming what is damaged, [`Error::Container`] for a header of something else,
+    /// [`Error::Changed`] for a file that someone writes to.
     pub fn verify_integrity(&self, progress: &dyn Progress) -> Result<()> {
         self.map.or_changed(self.verify_all(progress))?;
         self.check_unchanged()
@@ -24,8 +24,8 @@ impl CompressedFile {
     fn verify_all(&self, progress: &dyn Progress) -> Result<()> {
         progress.start(&format!("checking {}", self.path().display()), self.header.data_bytes());
         match &self.form {
-            Form::Own(own) => self.verify_own(own, progress)?,
-            Form::Verbatim(pieces) => (0..pieces.count()).into_par_iter().try_for_each(|index| {
+            HeldAs::Own(own) => self.verify_own(own, progress)?,
+            HeldAs::Verbatim(pieces) => (0..pieces.count()).into_par_iter().try_for_each(|index| {
                 let bytes = self.verify_piece(pieces, index)?;
                 progress.advance(bytes);
                 Ok(())
@@ -56,20 +56,21 @@ impl CompressedFile {
     /// Checks that what is unknown was written so, and is not damage.
     pub(super) fn verify_unknown(&self) -> Result<()> {
         match &self.form {
-            Form::Own(own) if !self.unknown.is_empty() => self.map.or_changed(self.verify_header(own)),
+            HeldAs::Own(own) if !self.unknown.is_empty() => self.map.or_changed(self.verify_header(own)),
             _ => Ok(()),
         }
     }
 
-    /// Checks one tensor of this file's own header against its checksum, or against those of the pieces that it lies in.
+    /// Checks one tensor of this file's own header against its checksum, or against those of the pieces that it lies
+    /// in.
     pub(super) fn verify_stored(&self, index: usize) -> Result<()> {
         let record = &self.header.tensors[index];
         match &self.form {
-            Form::Own(own) => {
+            HeldAs::Own(own) => {
                 let expected = read(self.data(own.checksums), index + 1);
                 self.expect(&format!("`{}`", record.name), expected, checksum(self.data(index)))
             }
-            Form::Verbatim(pieces) => {
+            HeldAs::Verbatim(pieces) => {
                 let mut pieces_of_it = pieces.of(record.begin, record.end);
                 pieces_of_it.try_for_each(|piece| {
                     if !pieces.was_right(piece) {
@@ -99,10 +100,10 @@ impl CompressedFile {
         Ok(bytes.len() as u64)
     }
 
-    /// Checks that a tensor of this file's own header has this checksum. Where nothing is compressed, tensors have none; then the
-    /// pieces that it lies in are checked.
+    /// Checks that a tensor of this file's own header has this checksum. Where nothing is compressed, tensors have
+    /// none; then the pieces that it lies in are checked.
     pub(super) fn expect_stored(&self, index: usize, found: u64) -> Result<()> {
-        let Form::Own(own) = &self.form else { return self.verify_stored(index) };
+        let HeldAs::Own(own) = &self.form else { return self.verify_stored(index) };
         let expected = read(self.data(own.checksums), index + 1);
         self.expect(&format!("`{}`", self.header.tensors[index].name), expected, found)
     }

@@ -12,8 +12,8 @@ const COPIED: usize = 1 << 20;
 type Take<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
 impl CompressedFile {
-    /// The original bytes of a tensor, compressed or kept, in pieces. They are checked when all are taken: if they are not the
-    /// original ones, this fails then, and what was taken is to be thrown away.
+    /// The original bytes of a tensor, compressed or kept, in pieces. They are checked when all are taken: if they are
+    /// not the original ones, this fails then, and what was taken is to be thrown away.
     ///
     /// # Errors
     /// If there is no such tensor, or its stored bytes are damaged; or the error of `take`.
@@ -31,8 +31,8 @@ impl CompressedFile {
     }
 }
 
-/// Gives `data` to `take` in pieces, and then the checksum of what was taken: of the same copies, as `data` may be a mapped file
-/// that changes.
+/// Gives `data` to `take` in pieces, and then the checksum of what was taken: of the same copies, as `data` may be a
+/// mapped file that changes.
 pub(in crate::container) fn copy_pieces(data: &[u8], take: &mut Take<'_>) -> Result<u64> {
     let (mut sum, mut copy) = (Checksum::default(), Vec::with_capacity(COPIED));
     for piece in data.chunks(COPIED) {
@@ -45,8 +45,8 @@ pub(in crate::container) fn copy_pieces(data: &[u8], take: &mut Take<'_>) -> Res
 }
 
 impl CompressedTensor<'_> {
-    /// Its original bytes, decoded piece by piece into some 8 MiB of memory. They are checked when all are taken: if they are
-    /// not the original ones, this fails then, and what was taken is to be thrown away.
+    /// Its original bytes, decoded piece by piece into some 8 MiB of memory. They are checked when all are taken: if
+    /// they are not the original ones, this fails then, and what was taken is to be thrown away.
     ///
     /// # Errors
     /// If its parts are damaged, or there is no memory for a piece; or the error of `take`.

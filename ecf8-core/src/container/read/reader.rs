@@ -1,7 +1,7 @@
 //! A container opened for reading: mapped, its manifest checked against its header.
 
 use super::stored::{Stored, StoredPart, UnknownTensor};
-use super::validate::{self, Form, Original, Validated};
+use super::validate::{self, HeldAs, Original, Validated};
 use crate::checksum::checksum;
 use crate::codebook::Codebook;
 use crate::container::manifest::inflate;
@@ -24,17 +24,17 @@ pub struct CompressedFile {
     pub(in crate::container) map: MappedFile,
     pub(in crate::container) header: Header,
     pub(super) original: Original,
-    pub(super) form: Form,
+    pub(super) form: HeldAs,
     pub(super) stored: Vec<Stored>,
     pub(super) unknown: Vec<UnknownTensor>,
     pub(super) codebooks: Vec<Codebook>,
     /// Indices into the header's tensors.
     pub(super) kept: Vec<usize>,
-    by_name: HashMap<String, Place>,
+    by_name: HashMap<String, TensorKind>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum TensorKind {
     Stored(usize),
     Kept(usize),
     Unknown(usize),
@@ -69,12 +69,16 @@ impl CompressedFile {
         let Validated { original, form, stored, unknown, codebooks, kept } = validated;
         let mut by_name = HashMap::with_capacity(stored.len() + unknown.len() + kept.len());
         by_name.extend(
-            unknown.iter().enumerate().map(|(index, unknown)| (unknown.name.clone(), Place::Unknown(index))),
+            unknown
+                .iter()
+                .enumerate()
+                .map(|(index, unknown)| (unknown.name.clone(), TensorKind::Unknown(index))),
         );
         by_name.extend(
-            stored.iter().enumerate().map(|(index, stored)| (stored.name.clone(), Place::Stored(index))),
+            stored.iter().enumerate().map(|(index, stored)| (stored.name.clone(), TensorKind::Stored(index))),
         );
-        by_name.extend(kept.iter().map(|index| (header.tensors[*index].name.clone(), Place::Kept(*index))));
+        by_name
+            .extend(kept.iter().map(|index| (header.tensors[*index].name.clone(), TensorKind::Kept(*index))));
         let opened = Self { map, header, original, form, stored, unknown, codebooks, kept, by_name };
         opened.verify_unknown()?;
         Ok(opened)
@@ -86,8 +90,8 @@ impl CompressedFile {
         Ok((header, validated))
     }
 
-    /// Checks that the file has not changed since it was opened: that all bytes which were read of it are of one state. Who
-    /// promises something of them calls this first.
+    /// Checks that the file has not changed since it was opened: that all bytes which were read of it are of one state.
+    /// Who promises something of them calls this first.
     ///
     /// # Errors
     /// [`Error::Changed`] if not.
@@ -124,8 +128,8 @@ impl CompressedFile {
     #[must_use]
     pub fn tensor(&self, name: &str) -> Option<CompressedTensor<'_>> {
         match self.by_name.get(name)? {
-            Place::Stored(index) => Some(CompressedTensor { file: self, stored: &self.stored[*index] }),
-            Place::Kept(_) | Place::Unknown(_) => None,
+            TensorKind::Stored(index) => Some(CompressedTensor { file: self, stored: &self.stored[*index] }),
+            TensorKind::Kept(_) | TensorKind::Unknown(_) => None,
         }
     }
 
@@ -138,16 +142,16 @@ impl CompressedFile {
     #[must_use]
     pub fn kept_tensor(&self, name: &str) -> Option<KeptTensor<'_>> {
         match self.by_name.get(name)? {
-            Place::Kept(index) => Some(self.kept_at(*index)),
-            Place::Stored(_) | Place::Unknown(_) => None,
+            TensorKind::Kept(index) => Some(self.kept_at(*index)),
+            TensorKind::Stored(_) | TensorKind::Unknown(_) => None,
         }
     }
 
     /// Which of the header's tensors the kept tensor of this name is.
     pub(super) fn kept_index(&self, name: &str) -> Option<usize> {
         match self.by_name.get(name)? {
-            Place::Kept(index) => Some(*index),
-            Place::Stored(_) | Place::Unknown(_) => None,
+            TensorKind::Kept(index) => Some(*index),
+            TensorKind::Stored(_) | TensorKind::Unknown(_) => None,
         }
     }
 
@@ -168,14 +172,14 @@ impl CompressedFile {
     /// If there is no such tensor, or its stored bytes are damaged.
     pub fn read_tensor(&self, name: &str) -> Result<Cow<'_, [u8]>> {
         match self.by_name.get(name) {
-            Some(Place::Stored(index)) => {
+            Some(TensorKind::Stored(index)) => {
                 CompressedTensor { file: self, stored: &self.stored[*index] }.decode().map(Cow::Owned)
             }
-            Some(Place::Kept(index)) => {
+            Some(TensorKind::Kept(index)) => {
                 self.map.or_changed(self.verify_stored(*index))?;
                 Ok(Cow::Borrowed(self.data(*index)))
             }
-            Some(Place::Unknown(_)) | None => Err(self.unreadable(name)),
+            Some(TensorKind::Unknown(_)) | None => Err(self.unreadable(name)),
         }
     }
 
@@ -183,7 +187,7 @@ impl CompressedFile {
     pub(super) fn unreadable(&self, name: &str) -> Error {
         let (path, tensor) = (self.path().to_owned(), name.to_owned());
         match self.by_name.get(name) {
-            Some(Place::Unknown(index)) => {
+            Some(TensorKind::Unknown(index)) => {
                 Error::UnknownTensor { path, tensor, why: self.unknown[*index].why.clone() }
             }
             _ => Error::NoTensor { path, tensor },
@@ -212,7 +216,7 @@ impl CompressedFile {
         let Original { length, checksum: expected } = self.original;
         let contradiction = |problem: String| Error::Container { path: self.path().to_owned(), problem };
         let json = match &self.form {
-            Form::Own(own) => {
+            HeldAs::Own(own) => {
                 let deflated = &self.data(own.header)[..int::index(own.deflated)];
                 // One byte more than promised is enough to notice, unless the manifest is expected to follow.
                 let beyond = u64::from(!own.is_continued);
@@ -220,7 +224,7 @@ impl CompressedFile {
                     contradiction(format!("the original header cannot be inflated: {error}"))
                 })?
             }
-            Form::Verbatim(pieces) => {
+            HeldAs::Verbatim(pieces) => {
                 let own = &self.map[int::index(LENGTH_BYTES)..int::index(self.header.data_start())];
                 pieces.original(own, length).ok_or_else(|| {
                     contradiction("its header is not the original header with a manifest in it".to_owned())
@@ -313,7 +317,8 @@ impl<'a> CompressedTensor<'a> {
         self.stored.exponents.as_ref()
     }
 
-    /// Entropy of its exponents in bits per number, as measured when it was compressed; `None` if its numbers are no floats.
+    /// Entropy of its exponents in bits per number, as measured when it was compressed; `None` if its numbers are no
+    /// floats.
     #[must_use]
     pub fn exponent_entropy_bits(&self) -> Option<f64> {
         self.stored.exponents.as_ref().map(Histogram::entropy_bits).or(self.stored.exponent_entropy)
@@ -368,8 +373,8 @@ impl<'a> CompressedTensor<'a> {
         self.or_changed(decoded.and_then(|data| self.check(&data).map(|()| data)))
     }
 
-    /// As many of its original bytes as `out` has room for, from unit `first` of its number type on. Decodes little more than these,
-    /// where the scheme's layout permits; there is no checksum of a part of a tensor.
+    /// As many of its original bytes as `out` has room for, from unit `first` of its number type on. Decodes little
+    /// more than these, where the scheme's layout permits; there is no checksum of a part of a tensor.
     ///
     /// # Errors
     /// If its parts are damaged there, or it has fewer elements.

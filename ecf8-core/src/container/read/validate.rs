@@ -27,7 +27,7 @@ use std::sync::Arc;
 /// What a manifest says, found to be possible.
 pub(super) struct Validated {
     pub(super) original: Original,
-    pub(super) form: Form,
+    pub(super) form: HeldAs,
     pub(super) stored: Vec<Stored>,
     pub(super) unknown: Vec<UnknownTensor>,
     pub(super) codebooks: Vec<Codebook>,
@@ -45,7 +45,7 @@ pub(super) struct Original {
 
 /// How a container holds what is no tensor of the original.
 #[derive(Debug)]
-pub(super) enum Form {
+pub(super) enum HeldAs {
     /// In tensors of its own.
     Own(Own),
     /// Not at all, since it is nearly the original.
@@ -71,7 +71,7 @@ pub(super) fn validate(map: &MappedFile, header: &Header) -> Result<Validated> {
     if let Some(about) = manifest.verbatim.take() {
         let pieces = Pieces::new(&manifest, about, header).map_err(contradiction)?;
         let kept = (0..header.tensors.len()).collect();
-        let form = Form::Verbatim(pieces);
+        let form = HeldAs::Verbatim(pieces);
         let (stored, unknown, codebooks) = (Vec::new(), Vec::new(), Vec::new());
         return Ok(Validated { original, form, stored, unknown, codebooks, kept });
     }
@@ -197,7 +197,7 @@ impl Claims<'_> {
             return Err(format!("there are two tensors `{twice}`"));
         }
         guarded?;
-        Ok(Validated { original, form: Form::Own(own), stored, unknown, codebooks, kept })
+        Ok(Validated { original, form: HeldAs::Own(own), stored, unknown, codebooks, kept })
     }
 
     /// The entry that stands where loaders look for the first compressed tensor, and is nothing.
@@ -252,8 +252,8 @@ impl Claims<'_> {
         Ok(index)
     }
 
-    /// What this version must know to read a tensor; otherwise, what it does not know. A later version may have more schemes, number
-    /// types, ways to split them and parameters.
+    /// What this version must know to read a tensor; otherwise, what it does not know. A later version may have more
+    /// schemes, number types, ways to split them and parameters.
     fn known(&self, entry: &TensorEntry) -> Result<Known, String> {
         if let Some(key) = entry.further.keys().next() {
             return Err(format!("its entry has the key {key:?}, which is unknown"));
@@ -279,8 +279,8 @@ impl Claims<'_> {
         Ok(Known { scheme, split, params })
     }
 
-    /// Claims the parts of a tensor that cannot be read, whose names are not known but for what they begin with: in the order of their
-    /// data they follow each other.
+    /// Claims the parts of a tensor that cannot be read, whose names are not known but for what they begin with: in the
+    /// order of their data they follow each other.
     fn claim_parts(&mut self, entry: &TensorEntry) -> Result<(), String> {
         if entry.pooled {
             return entry.lengths.iter().try_for_each(|length| self.pooled(*length).map(|_| ()));

@@ -164,8 +164,8 @@ fn names_of_the_pool_yield_to_tensors_of_the_input() {
 
 #[test]
 fn one_scheme_is_chosen_for_a_file_and_the_smallest_for_each_tensor_on_request() {
-    // In the first, two neighbours have one exponent, and all else is noise: tuples say more than bytes. The second has eight
-    // bytes in turn, with one exponent, and is longer.
+    // In the first, two neighbours have one exponent, and all else is noise: tuples say more than bytes. The second has
+    // eight bytes in turn, with one exponent, and is longer.
     let exponents = noise(2, 20_000).into_iter().flat_map(|byte| [byte & 0x38; 2]);
     let noisy: Vec<u8> =
         noise(1, 40_000).iter().zip(exponents).map(|(raw, exponent)| raw & 0x87 | exponent).collect();

@@ -35,7 +35,7 @@ pub(super) struct Variant {
 }
 
 /// A tensor that may be worth compressing, and how.
-pub(super) struct Candidate<'a> {
+pub(super) struct Compressible<'a> {
     pub(super) subject: &'a Subject<'a>,
     pub(super) scheme: &'static dyn Scheme,
     pub(super) codebook: SharedCodebook,
@@ -48,13 +48,13 @@ pub(super) struct Candidate<'a> {
 
 /// What became of all tensors that a scheme takes.
 pub(super) struct Candidates<'a> {
-    pub(super) list: Vec<Candidate<'a>>,
+    pub(super) list: Vec<Compressible<'a>>,
     pub(super) kept: Vec<&'a TensorRecord>,
     /// Pairs of histograms that were compared to share codebooks.
     pub(super) comparisons: usize,
 }
 
-impl<'a> Candidate<'a> {
+impl<'a> Compressible<'a> {
     fn new(
         subject: &'a Subject<'a>,
         (index, scheme): (usize, &'static dyn Scheme),
@@ -88,7 +88,8 @@ impl<'a> Candidate<'a> {
     /// Its entry in the manifest, but for the codebook's number.
     pub(super) fn entry(&self) -> TensorEntry {
         let Subject { record, split, checksum, exponents, byte_entropy, .. } = self.subject;
-        // The counts of the first version's exponents are part of the format; of others, people want to know the entropy.
+        // The counts of the first version's exponents are part of the format; of others, people want to know the
+        // entropy.
         let is_first = split.element.shape == Shape::Nibble;
         let rounded = |bits: f64| (bits * 1e6).round() / 1e6;
         let mut entry = TensorEntry {
@@ -114,8 +115,8 @@ impl<'a> Candidate<'a> {
         entry
     }
 
-    /// Encodes a tensor to know its parts' lengths: small ones, which are in the pool and so have no names in the header that
-    /// could make room for one that were kept after all; and others, if asked for.
+    /// Encodes a tensor to know its parts' lengths: small ones, which are in the pool and so have no names in the
+    /// header that could make room for one that were kept after all; and others, if asked for.
     ///
     /// # Errors
     /// If it cannot be read or encoded; `path` is where it comes from.
@@ -154,8 +155,8 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Decides for all tensors, as far as can be told before they are encoded: for those of each number type by themselves, and of these
-/// for those with dictionaries, since neither codebooks nor launches are shared between them.
+/// Decides for all tensors, as far as can be told before they are encoded: for those of each number type by themselves,
+/// and of these for those with dictionaries, since neither codebooks nor launches are shared between them.
 pub(super) fn candidates<'a>(
     subjects: &'a [Subject<'a>],
     schemes: &[&'static dyn Scheme],
@@ -220,7 +221,7 @@ fn of_type<'a>(
             None => kept.push(options.subject.record),
         }
     }
-    let mut list: Vec<(usize, Candidate<'a>)> = Vec::new();
+    let mut list: Vec<(usize, Compressible<'a>)> = Vec::new();
     for (index, scheme) in schemes.iter().enumerate() {
         // Where all of those have the scheme that may, they share as they did.
         let before = shared[index].take();
@@ -235,7 +236,7 @@ fn of_type<'a>(
             codebooks
         };
         let made = by_scheme[index].par_iter().zip(&codebooks.of).map(|((place, subject), of)| {
-            let candidate = Candidate::new(subject, (index, *scheme), codebooks.codebooks[*of].clone())?;
+            let candidate = Compressible::new(subject, (index, *scheme), codebooks.codebooks[*of].clone())?;
             Ok((*place, candidate))
         });
         list.extend(made.collect::<Result<Vec<_>>>()?);
@@ -264,7 +265,7 @@ pub(super) fn deflated(subjects: &[Subject<'_>], schemes: &[&'static dyn Scheme]
         lengths.resize(scheme.part_specs(&subject.split).len(), bytes / 3);
         let params = Params::of([("elements_per_lane", 128), ("lead_rows", 2 + subject.checksum % 9)]);
         let codebook = SharedCodebook::default();
-        Candidate { subject, scheme: *scheme, codebook, lengths, params, likely: None }.entry()
+        Compressible { subject, scheme: *scheme, codebook, lengths, params, likely: None }.entry()
     });
     Deflated::of(&sample.collect::<Vec<_>>())
 }
@@ -292,7 +293,7 @@ impl<'a> Options<'a> {
     /// Whether compressing it by a scheme may be worthwhile.
     fn may_be_worthwhile(&self, index: usize, scheme: &'static dyn Scheme, deflated: Deflated) -> bool {
         let nothing = SharedCodebook::default();
-        let candidate = Candidate {
+        let candidate = Compressible {
             subject: self.subject,
             scheme,
             codebook: nothing,
@@ -325,7 +326,8 @@ fn share_among(
     Ok(codebooks)
 }
 
-/// The scheme for all tensors as some of them tell: all large ones, and [`ENOUGH`] small ones. And how many pairs were compared.
+/// The scheme for all tensors as some of them tell: all large ones, and [`ENOUGH`] small ones. And how many pairs were
+/// compared.
 fn of_sample(
     options: &[Options<'_>],
     schemes: &[&'static dyn Scheme],
@@ -346,8 +348,8 @@ fn of_sample(
     Ok((choose(&sample, schemes, variant.choice).into_iter().flatten().next(), comparisons))
 }
 
-/// Drops options that sharing codebooks cannot save: another takes less, tolerance and a codebook of its own included, than
-/// they take without any. For all tensors of a file together where they are to have one scheme.
+/// Drops options that sharing codebooks cannot save: another takes less, tolerance and a codebook of its own included,
+/// than they take without any. For all tensors of a file together where they are to have one scheme.
 fn drop_hopeless(options: &mut [Options<'_>], schemes: &[&'static dyn Scheme], choice: SchemeChoice) {
     let hopeless = |all: &[Options<'_>]| -> Vec<bool> {
         let mut sums = vec![(0u64, 0u64, 0u64); schemes.len()];

@@ -9,10 +9,12 @@ use crate::layout::{Aim, Scheme, schemes};
 /// What decides between schemes: the only one there may be; or an aim.
 ///
 /// - For size, each tensor has the smallest result.
-/// - For speed, each tensor has the smallest result of the schemes that decode fastest: those of exponents only, whose kernels wait
-///   for memory alone on the largest GPUs, so that what is smaller is faster. Numbers without exponents of their own have others.
-/// - Else all tensors of a file that are of one number type have one scheme, so that one launch decodes a layer: the one with the
-///   smallest result, unless one that decodes faster takes at most a quarter of a percent of their size more.
+/// - For speed, each tensor has the smallest result of the schemes that decode fastest: those of exponents only, whose
+///   kernels wait for memory alone on the largest GPUs, so that what is smaller is faster. Numbers without exponents of
+///   their own have others.
+/// - Else all tensors of a file that are of one number type have one scheme, so that one launch decodes a layer: the
+///   one with the smallest result, unless one that decodes faster takes at most a quarter of a percent of their size
+///   more.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SchemeChoice {
     only: Option<&'static dyn Scheme>,
@@ -66,8 +68,8 @@ impl SchemeChoice {
 
 /// The ways to decide that the options leave open, of which the smallest result is taken.
 ///
-/// For size these are, with what else the options say: the smallest for each tensor; one scheme for all; and what would be
-/// decided without an aim, with each limit of codewords. So no result is larger than what other options give.
+/// For size these are, with what else the options say: the smallest for each tensor; one scheme for all; and what would
+/// be decided without an aim, with each limit of codewords. So no result is larger than what other options give.
 pub(super) fn variants(options: &CompressOptions) -> Vec<Variant> {
     let choice = SchemeChoice::new(options);
     let code = Code::new(options);

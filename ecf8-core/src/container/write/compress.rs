@@ -1,7 +1,7 @@
 //! Compressing one file: encoded tensors go to the output as they are made, the header goes in front at the end.
 
 use super::file_header::{self, Description, Outcome, data_start, framed};
-use super::plan::{self, Plan, Planned};
+use super::plan::{self, OutputPlan, Planned};
 use crate::checksum::{Checksum, checksum, from_hex};
 use crate::container::batch::batches;
 use crate::container::limits;
@@ -25,8 +25,8 @@ use std::io::{Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// Compresses `input` into `output`, which gets its name when whole, and if `input` has not changed meanwhile. The paths have
-/// been checked.
+/// Compresses `input` into `output`, which gets its name when whole, and if `input` has not changed meanwhile. The
+/// paths have been checked.
 pub(in crate::container) fn compress_file(
     input: &Path,
     output: PendingFile,
@@ -103,7 +103,7 @@ struct Written {
 /// Writes what was planned, or, where that would gain nothing, the original with a manifest in it.
 fn write_smallest(
     mut output: PendingFile,
-    plan: &mut Plan<'_>,
+    plan: &mut OutputPlan<'_>,
     source: &dyn Source,
     options: &CompressOptions,
     progress: &dyn Progress,
@@ -144,8 +144,8 @@ fn accepted(input_bytes: u64, options: &CompressOptions) -> u64 {
     if options.scheme.is_some() { input_bytes + MOST.max(input_bytes / 100) } else { 0 }
 }
 
-/// Whether so much of a header is white space that it may take less deflated. Other headers do not: they have no more than what is
-/// in a container's own header, too.
+/// Whether so much of a header is white space that it may take less deflated. Other headers do not: they have no more
+/// than what is in a container's own header, too.
 fn is_mostly_space(json: &[u8]) -> bool {
     json.iter().filter(|byte| byte.is_ascii_whitespace()).count() > json.len() / 8
 }
@@ -174,7 +174,7 @@ impl<'a> Writer<'a> {
     /// Writes the whole file; gives its length and what it holds.
     fn write(
         &mut self,
-        plan: &Plan<'_>,
+        plan: &OutputPlan<'_>,
         room: &Description,
         progress: &dyn Progress,
     ) -> Result<(u64, Outcome)> {
@@ -277,8 +277,8 @@ impl<'a> Writer<'a> {
         Ok(Some(Ready { entry: described, parts: parts.collect() }))
     }
 
-    /// Checks that what is to be written decodes to the bytes whose checksum was recorded: to those that were read first, and
-    /// not to those that may be in their place by now.
+    /// Checks that what is to be written decodes to the bytes whose checksum was recorded: to those that were read
+    /// first, and not to those that may be in their place by now.
     fn prove(&self, planned: &Planned, encoded: &Encoded<'_>) -> Result<()> {
         let mut sum = Checksum::default();
         self.decode(planned, encoded, &mut |piece| {

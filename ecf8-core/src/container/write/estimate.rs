@@ -1,6 +1,6 @@
 //! What compressing a model would give, told from its headers and pieces of its tensors, before anything is written.
 
-use super::candidates::{self, Candidate, candidates};
+use super::candidates::{self, Compressible, candidates};
 use super::choice::{self, SchemeChoice};
 use super::sharing::{self, Code};
 use super::subject::{self, Data, Reading, Subject};
@@ -219,7 +219,7 @@ fn already_compressed(path: &Path, bytes: u64) -> Result<Told> {
 }
 
 /// What a tensor is likely to take compressed, with what is said of it, but without its codebook.
-fn compressed_bytes(one: &Candidate<'_>, aim: Aim, deflated: Deflated) -> Result<u64> {
+fn compressed_bytes(one: &Compressible<'_>, aim: Aim, deflated: Deflated) -> Result<u64> {
     let (subject, scheme) = (one.subject, one.scheme);
     if subject.bytes == subject.record.bytes() {
         // The sample is the tensor, so what it takes can be known: padding is much of a tiny one.

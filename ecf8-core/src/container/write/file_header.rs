@@ -1,6 +1,6 @@
 //! The header of a container, from what its tensors became.
 
-use super::plan::{Plan, Planned};
+use super::plan::{OutputPlan, Planned};
 use crate::checksum::{checksum, to_hex};
 use crate::container::manifest::{Continuation, ListsOf, Manifest, TensorEntry};
 use crate::container::sizes::{CHECKSUM_BYTES, about_deflated, kept_entry, padded, part_entries};
@@ -44,16 +44,17 @@ pub(in crate::container) struct Description {
 
 impl Description {
     /// Describes an outcome of a plan.
-    pub(super) fn new(plan: &Plan<'_>, outcome: &Outcome) -> io::Result<Self> {
+    pub(super) fn new(plan: &OutputPlan<'_>, outcome: &Outcome) -> io::Result<Self> {
         let tensors: Vec<Compressed<'_>> =
             outcome.tensors.iter().map(|(specs, entry)| (*specs, entry)).collect();
         let guard = outcome.tensors.first().map(|(_, entry)| entry.name.as_str());
         Self::guarded_by(guard, plan, &tensors, &outcome.kept, false)
     }
 
-    /// Describes the most that may become of a plan. Whichever tensors are kept after all, the guard takes no more than here. Of
-    /// the container's own tensor with the original header, only the length is right, and that about where texts are long.
-    pub(in crate::container) fn at_most(plan: &Plan<'_>) -> io::Result<Self> {
+    /// Describes the most that may become of a plan. Whichever tensors are kept after all, the guard takes no more than
+    /// here. Of the container's own tensor with the original header, only the length is right, and that about where
+    /// texts are long.
+    pub(in crate::container) fn at_most(plan: &OutputPlan<'_>) -> io::Result<Self> {
         let names = plan.tensors.iter().map(|planned| planned.record.name.as_str());
         let guard = names.max_by_key(|name| name_json_len(name));
         // The parts of a tensor that may be kept after all take no less than keeping it does.
@@ -82,7 +83,7 @@ impl Description {
 
     fn guarded_by(
         guard: Option<&str>,
-        plan: &Plan<'_>,
+        plan: &OutputPlan<'_>,
         tensors: &[Compressed<'_>],
         kept: &[TensorRecord],
         is_bound: bool,
@@ -141,7 +142,7 @@ impl Description {
 }
 
 /// Parts, pool and kept tensors, in the order of their data.
-fn stored_entries(plan: &Plan<'_>, tensors: &[Compressed<'_>], kept: &[TensorRecord]) -> Vec<Entry> {
+fn stored_entries(plan: &OutputPlan<'_>, tensors: &[Compressed<'_>], kept: &[TensorRecord]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut pool = 0u64;
     for (specs, entry) in tensors {
@@ -168,7 +169,7 @@ struct Used<'a> {
 }
 
 impl<'a> Used<'a> {
-    fn of(plan: &'a Plan<'_>, tensors: &[Compressed<'_>]) -> Self {
+    fn of(plan: &'a OutputPlan<'_>, tensors: &[Compressed<'_>]) -> Self {
         let mut indices: BTreeMap<usize, usize> =
             tensors.iter().map(|(_, entry)| (entry.codebook, 0)).collect();
         indices.values_mut().enumerate().for_each(|(index, used)| *used = index);
@@ -197,14 +198,14 @@ impl<'a> Used<'a> {
 }
 
 /// Bytes from the file's start to its data, for a plan whose header has at most this JSON.
-pub(in crate::container) fn data_start(plan: &Plan<'_>, json: &[u8]) -> u64 {
+pub(in crate::container) fn data_start(plan: &OutputPlan<'_>, json: &[u8]) -> u64 {
     // Room for what only the end tells: six numbers about the deflated header and manifest.
     let slack = if plan.has_pool() { 16 } else { 0 };
     padded(LENGTH_BYTES + json.len() as u64 + slack)
 }
 
 /// Bytes of a container of a plan that keeps all tensors, described like this.
-pub(super) fn bytes_without_parts(plan: &Plan<'_>, described: &Description) -> u64 {
+pub(super) fn bytes_without_parts(plan: &OutputPlan<'_>, described: &Description) -> u64 {
     let kept: u64 = plan.kept.iter().map(TensorRecord::bytes).sum();
     // Checksums of the tensors, the original header, the file's header, and themselves.
     let checksums = (plan.kept.len() as u64 + 3) * CHECKSUM_BYTES;

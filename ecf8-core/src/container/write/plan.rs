@@ -1,6 +1,6 @@
 //! The first pass over an input: what becomes of each tensor, and what is written about it.
 
-use super::candidates::{self, Candidate, Candidates, Variant, candidates};
+use super::candidates::{self, Candidates, Compressible, Variant, candidates};
 use super::choice::{self, SchemeChoice};
 use super::sharing::{self, Code};
 use super::subject::{self, Data, Reading, Subject};
@@ -23,15 +23,15 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Where several plans are compared, tensors of at most this many bytes together are encoded for each, so that it is known what
-/// they take; of more, it is estimated.
+/// Where several plans are compared, tensors of at most this many bytes together are encoded for each, so that it is
+/// known what they take; of more, it is estimated.
 const EXACT_BYTES: u64 = 64 << 20;
 
 /// A plan that is likely to take this much more than another, as a part of it, is not looked at closer.
 const CLOSE: u64 = 100;
 
 /// What a file's output will consist of.
-pub(in crate::container) struct Plan<'a> {
+pub(in crate::container) struct OutputPlan<'a> {
     /// The user's metadata, without any entry under our own key.
     pub(in crate::container) metadata: Vec<(String, String)>,
     /// In the order in which their parts are written: those in the pool last.
@@ -62,7 +62,7 @@ pub(in crate::container) struct Planned {
     pub(super) likely: Option<u64>,
 }
 
-impl Plan<'_> {
+impl OutputPlan<'_> {
     /// What the manifest says about the original header, but how long it is deflated.
     pub(super) fn original(&self) -> OriginalHeader {
         OriginalHeader {
@@ -100,7 +100,7 @@ pub(in crate::container) fn plan<'a>(
     source: &'a dyn Source,
     options: &CompressOptions,
     progress: &dyn Progress,
-) -> Result<Plan<'a>> {
+) -> Result<OutputPlan<'a>> {
     require_plain(source)?;
     let header = source.header();
     let choice = SchemeChoice::new(options);
@@ -144,11 +144,11 @@ struct Planner<'a, 'h> {
 
 impl<'a, 'h> Planner<'a, 'h> {
     /// The plan that takes least, of those by some variants; the first one of equals.
-    fn smallest(&self, variants: &[Variant], progress: &dyn Progress) -> Result<Plan<'a>> {
+    fn smallest(&self, variants: &[Variant], progress: &dyn Progress) -> Result<OutputPlan<'a>> {
         let steps = sharing_steps(self.source.header().data_bytes());
         let each = steps / variants.len().max(1) as u64;
         let [only] = variants else {
-            let mut best: Option<(u64, Plan<'a>)> = None;
+            let mut best: Option<(u64, OutputPlan<'a>)> = None;
             for variant in variants {
                 let candidates = candidates(self.subjects, self.schemes, variant, self.deflated)?;
                 let estimate = estimate(&candidates, variant.aim);
@@ -173,8 +173,9 @@ impl<'a, 'h> Planner<'a, 'h> {
         self.finish(candidates, only, false)
     }
 
-    /// A plan with these candidates. Small tensors are encoded, and others if asked for, so that it is known what they take.
-    fn finish(&self, candidates: Candidates<'h>, variant: &Variant, others: bool) -> Result<Plan<'a>> {
+    /// A plan with these candidates. Small tensors are encoded, and others if asked for, so that it is known what they
+    /// take.
+    fn finish(&self, candidates: Candidates<'h>, variant: &Variant, others: bool) -> Result<OutputPlan<'a>> {
         let Candidates { mut list, kept, comparisons } = candidates;
         let path = self.source.path();
         list.par_iter_mut().try_for_each(|candidate| candidate.try_out(path, variant.aim, others))?;
@@ -192,12 +193,12 @@ impl<'a, 'h> Planner<'a, 'h> {
     }
 
     /// A plan in which no scheme takes anything.
-    fn empty(&self, aim: Aim) -> Plan<'a> {
+    fn empty(&self, aim: Aim) -> OutputPlan<'a> {
         let (tensors, subjects) = (self.source.header().tensors.iter(), self.subjects);
         // Both lists are in the order of the data, so one walk finds what no scheme takes.
         let mut others = subjects.iter().map(|subject| subject.record).peekable();
         let is_other = |record: &&TensorRecord| others.next_if(|next| std::ptr::eq(*next, *record)).is_none();
-        Plan {
+        OutputPlan {
             metadata: self
                 .source
                 .header()
@@ -219,7 +220,7 @@ impl<'a, 'h> Planner<'a, 'h> {
 
 /// What the data of all tensors that some scheme takes are likely to become.
 fn estimate(candidates: &Candidates<'_>, aim: Aim) -> u64 {
-    let likely = |one: &Candidate<'_>| {
+    let likely = |one: &Compressible<'_>| {
         let units = one.subject.units();
         let parts = one.likely.unwrap_or_default().saturating_add(one.scheme.chunk_bytes(
             one.subject.split.element,
@@ -232,9 +233,9 @@ fn estimate(candidates: &Candidates<'_>, aim: Aim) -> u64 {
     candidates.kept.iter().map(|record| record.bytes()).fold(compressed, u64::saturating_add)
 }
 
-impl Plan<'_> {
+impl OutputPlan<'_> {
     /// Adds the candidates, in order, where that is worthwhile with the codebooks that they now have.
-    fn take(&mut self, candidates: Vec<Candidate<'_>>, taken: &mut HashSet<String>, deflated: Deflated) {
+    fn take(&mut self, candidates: Vec<Compressible<'_>>, taken: &mut HashSet<String>, deflated: Deflated) {
         let mut indices: HashMap<Arc<str>, usize> = HashMap::new();
         // Texts of large codebooks are long, so one that many tensors share is looked up by its place in memory.
         let mut known: HashMap<*const u8, usize> = HashMap::new();
@@ -272,8 +273,8 @@ impl Plan<'_> {
     }
 }
 
-/// The order in which kept tensors are written: larger elements first, so that each is aligned to its own; otherwise as in
-/// the input.
+/// The order in which kept tensors are written: larger elements first, so that each is aligned to its own; otherwise as
+/// in the input.
 pub(super) fn sort_kept(kept: &mut [TensorRecord]) {
     kept.sort_by_key(|record| (Reverse(record.dtype.bitsize()), record.begin, record.end));
 }

@@ -1,15 +1,16 @@
 //! What a container will take, before it is written.
 
 use super::file_header::{Description, data_start};
-use super::plan::{Plan, Planned};
+use super::plan::{OutputPlan, Planned};
 use crate::container::sizes::padded;
 
 /// Bytes of a checksum.
 const CHECKSUM_BYTES: u64 = 8;
 
-impl Plan<'_> {
-    /// What the whole container is likely to take, in bytes: within a few hundred where all compressed tensors are in the pool,
-    /// since those have been encoded; otherwise about what [`crate::layout::Scheme::encoded_bytes`] tells of the others.
+impl OutputPlan<'_> {
+    /// What the whole container is likely to take, in bytes: within a few hundred where all compressed tensors are in
+    /// the pool, since those have been encoded; otherwise about what [`crate::layout::Scheme::encoded_bytes`] tells of
+    /// the others.
     pub(in crate::container) fn predicted_bytes(&self) -> u64 {
         let Ok(description) = Description::at_most(self) else { return u64::MAX };
         let parts = self.tensors.iter().map(|planned| self.part_bytes(planned));
@@ -34,7 +35,8 @@ impl Plan<'_> {
         }
     }
 
-    /// Checksums of what is stored: one for each stored tensor, for the guard, the header and the original's, and their own.
+    /// Checksums of what is stored: one for each stored tensor, for the guard, the header and the original's, and their
+    /// own.
     fn checksums(&self) -> u64 {
         let parts = self.tensors.iter().filter(|planned| !planned.entry.pooled);
         let parts: u64 = parts.map(|planned| planned.entry.lengths.len() as u64).sum();

@@ -112,8 +112,8 @@ pub(super) fn plant_seeds(subjects: &mut [Subject<'_>]) {
 
 /// Codebooks for tensors by scheme number `index` of those that come into question.
 ///
-/// Up to [`MOST`] tensors are compared one by one, and more of them by the sums of those with one seed, of which there are fewer.
-/// So what is compared has a bound, and what is counted grows with the bytes.
+/// Up to [`MOST`] tensors are compared one by one, and more of them by the sums of those with one seed, of which there
+/// are fewer. So what is compared has a bound, and what is counted grows with the bytes.
 pub(super) fn codebooks(
     subjects: &[&Subject<'_>],
     index: usize,
@@ -174,7 +174,8 @@ fn sums_by_seed<'a>(
     Ok((subjects.iter().map(|subject| subject.seed).collect(), sums.collect::<Result<_>>()?))
 }
 
-/// The sum of histograms, counter by counter: adding them to a growing list of symbols would take longer the longer it is.
+/// The sum of histograms, counter by counter: adding them to a growing list of symbols would take longer the longer it
+/// is.
 fn sum<'a>(scheme: &dyn Scheme, histograms: impl Iterator<Item = &'a Histogram>) -> Histogram {
     let mut counts = vec![0u64; scheme.symbols().alphabet()];
     histograms.for_each(|histogram| add(&mut counts, histogram));

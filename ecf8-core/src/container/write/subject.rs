@@ -14,8 +14,8 @@ use crate::source::Source;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Tensors of fewer bytes are counted anew whenever their symbols are needed: that takes less time than what they would be
-/// kept in takes memory.
+/// Tensors of fewer bytes are counted anew whenever their symbols are needed: that takes less time than what they would
+/// be kept in takes memory.
 const HELD_FROM: u64 = 64 << 10;
 
 /// Bytes of histograms that are kept at most, over all tensors of a file; beyond, symbols are counted anew.
@@ -80,8 +80,8 @@ pub(super) struct Reading<'s> {
     /// The schemes that come into question.
     pub(super) schemes: &'s [&'static dyn Scheme],
     pub(super) code: Code,
-    /// Whether even a small tensor's own codebooks are looked at: of many tensors, that would take longer than encoding them, and
-    /// says little, since they will share.
+    /// Whether even a small tensor's own codebooks are looked at: of many tensors, that would take longer than encoding
+    /// them, and says little, since they will share.
     pub(super) is_thorough: bool,
     /// Bytes of histograms that are kept so far.
     pub(super) held: AtomicU64,

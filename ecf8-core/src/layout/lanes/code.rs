@@ -11,7 +11,7 @@ const TOLERANCE: u64 = 2048;
 
 /// What a codebook for a histogram costs, and how many symbols are left without a codeword.
 #[derive(Debug, Clone)]
-pub(super) struct Choice {
+pub(super) struct CodebookCost {
     /// The codebook.
     pub(super) codebook: Codebook,
     /// Bits of all codewords and patches.
@@ -38,8 +38,8 @@ pub(super) fn stream_bits(histogram: &Histogram, codebook: &Codebook) -> u64 {
     codebook.cost_bits(histogram).saturating_add(missing)
 }
 
-/// How many patches symbols without a codeword need: one for each group of elements in which they differ from the symbol that
-/// stands in. Where a group has elements of two symbols, they may share one.
+/// How many patches symbols without a codeword need: one for each group of elements in which they differ from the
+/// symbol that stands in. Where a group has elements of two symbols, they may share one.
 pub(super) fn patches(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
     let stand_in = codebook.first_symbol().unwrap_or(0);
     let missing = histogram.present().iter().filter(|(symbol, _)| codebook.length(*symbol) == 0);
@@ -55,8 +55,8 @@ fn patches_of(kind: &SymbolKind, symbol: usize, stand_in: usize) -> u64 {
     groups.filter(|first| (*first..kind.elements.min(first + shared)).any(differs)).count() as u64
 }
 
-/// The cheapest code found whose limit is the shortest, of 10 to 13 bits, that costs at most 0.05 % more than the longest.
-/// Tables have 2^limit entries, and small ones decode faster.
+/// The cheapest code found whose limit is the shortest, of 10 to 13 bits, that costs at most 0.05 % more than the
+/// longest. Tables have 2^limit entries, and small ones decode faster.
 #[must_use]
 pub(super) fn choose(kind: &SymbolKind, histogram: &Histogram) -> Codebook {
     let best = within(kind, histogram, MAX_LEN);
@@ -65,10 +65,11 @@ pub(super) fn choose(kind: &SymbolKind, histogram: &Histogram) -> Codebook {
     shorter.into_iter().find(|choice| choice.bits <= accepted).unwrap_or(best).codebook
 }
 
-/// The cheapest code found with at most `limit` bits to a codeword. The rarest symbols have none where that makes room for
-/// shorter codewords worth more than the patches: tried are as many codewords as possible, and as many as seem best.
+/// The cheapest code found with at most `limit` bits to a codeword. The rarest symbols have none where that makes room
+/// for shorter codewords worth more than the patches: tried are as many codewords as possible, and as many as seem
+/// best.
 #[must_use]
-pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Choice {
+pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> CodebookCost {
     let mut by_count = histogram.present().to_vec();
     by_count.sort_unstable_by_key(|&(symbol, count)| (std::cmp::Reverse(count), symbol));
     let keep = |number: usize| {
@@ -80,7 +81,7 @@ pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Cho
         }
         kept.sort_unstable();
         let codebook = Codebook::huffman(&Histogram::from_present(histogram.alphabet(), kept), limit);
-        Choice { bits: cost_bits(kind, histogram, &codebook), codebook }
+        CodebookCost { bits: cost_bits(kind, histogram, &codebook), codebook }
     };
     let most = by_count.len().min(MAX_CODEWORDS).min(1 << limit);
     let stand_in = by_count.first().map_or(0, |(symbol, _)| *symbol);
@@ -97,10 +98,9 @@ pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Cho
     if fewer.bits < all.bits { fewer } else { all }
 }
 
-/// How many of the symbols, whose counts fall, should have codewords, at most `most` of them; beside its count stands how many
-/// patches a symbol needs without one. Codewords are estimated as long as
-/// information theory has it, but for those that would be above the limit: they take the limit, and all others are a
-/// little longer for it.
+/// How many of the symbols, whose counts fall, should have codewords, at most `most` of them; beside its count stands
+/// how many patches a symbol needs without one. Codewords are estimated as long as information theory has it, but for
+/// those that would be above the limit: they take the limit, and all others are a little longer for it.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
 fn seemingly_best(counts: &[(u64, u64)], most: usize, limit: u8) -> usize {
     let total: f64 = counts.iter().map(|(count, _)| *count as f64).sum();

@@ -161,7 +161,8 @@ fn decode_streams<S: LaneSymbols>(
     (0..LANES).try_for_each(|lane| chunk.check_end(lane, u64::from(positions[lane])))
 }
 
-/// Writes the stream of each lane as bytes in a row; gives how many bytes there are from the start of one stream to the next.
+/// Writes the stream of each lane as bytes in a row; gives how many bytes there are from the start of one stream to the
+/// next.
 fn gather(chunk: &Chunk<'_>, streams: &mut Vec<u8>) -> usize {
     let rows = chunk.rows.len() / LANES;
     let extra_words = chunk.extras.iter().map(|bits| bits.div_ceil(32)).max().unwrap_or(0);
@@ -190,8 +191,8 @@ struct Table {
     symbols: Vec<usize>,
 }
 
-/// The number of a symbol in the upper 12 bits and the length of its codeword in the lower 4: small, because there are 2^13
-/// of them.
+/// The number of a symbol in the upper 12 bits and the length of its codeword in the lower 4: small, because there are
+/// 2^13 of them.
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry(u16);
 
@@ -251,8 +252,9 @@ impl Table {
         }
     }
 
-    /// The fields of a lane's turn of a round, from bit `position` of its stream on, which then is where the turn ends. It is written in
-    /// place, byte by byte: a vector that is returned would be read back whole before its bytes have left the store buffer.
+    /// The fields of a lane's turn of a round, from bit `position` of its stream on, which then is where the turn ends.
+    /// It is written in place, byte by byte: a vector that is returned would be read back whole before its bytes have
+    /// left the store buffer.
     #[inline]
     fn turn<S: LaneSymbols>(&self, stream: &[u8], position: &mut u32, lane: usize, round: &mut [u8]) {
         const { assert!(turn::symbols::<S>().is_multiple_of(PER_WINDOW)) };

@@ -34,7 +34,7 @@ pub(super) fn encode<S: LaneSymbols>(
     }
     let (bits, units) = (S::KIND.bits, numbers.units());
     let measure = Measure::new(codebook);
-    let plan = Plan::new::<S>(numbers, codebook, &measure, elements_per_lane)?;
+    let plan = FirstPass::new::<S>(numbers, codebook, &measure, elements_per_lane)?;
     let entries = entries(&plan.measured)?;
     let end = entries.last().copied().unwrap_or_default();
 
@@ -85,9 +85,9 @@ pub(super) fn encode<S: LaneSymbols>(
     })
 }
 
-/// Memory of our own for a chunk. The data may be a mapped file that someone writes to, and code is not made for bytes that
-/// change while it looks. A chunk that changes between the passes is encoded to something that does not come back, within the
-/// room that was measured for it; who encodes such data decodes them again.
+/// Memory of our own for a chunk. The data may be a mapped file that someone writes to, and code is not made for bytes
+/// that change while it looks. A chunk that changes between the passes is encoded to something that does not come back,
+/// within the room that was measured for it; who encodes such data decodes them again.
 #[derive(Default)]
 struct Memory {
     bytes: Vec<u8>,
@@ -114,14 +114,14 @@ impl Memory {
 }
 
 /// What the first pass decides.
-struct Plan {
+struct FirstPass {
     elements_per_lane: u64,
     lead_rows: u64,
     geometry: Geometry,
     measured: Vec<Measured>,
 }
 
-impl Plan {
+impl FirstPass {
     fn new<S: LaneSymbols>(
         numbers: Numbers<'_>,
         codebook: &Codebook,
@@ -163,8 +163,8 @@ impl Plan {
     }
 }
 
-/// Whether the least S never needs more rows than there may be: after all turns of a lane but one, streams are apart by 12
-/// bits for each symbol.
+/// Whether the least S never needs more rows than there may be: after all turns of a lane but one, streams are apart by
+/// 12 bits for each symbol.
 const fn least_fits<S: LaneSymbols>() -> bool {
     let symbols = turn::symbols::<S>() as u64;
     let turns = S::LENGTHS.least / (VECTOR * S::VECTORS) as u64;

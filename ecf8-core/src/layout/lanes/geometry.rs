@@ -40,14 +40,15 @@ impl LaneLengths {
     }
 }
 
-/// The S with which a lane of triples has as many symbols as one of pairs with this S: half more. For other symbols, this one.
+/// The S with which a lane of triples has as many symbols as one of pairs with this S: half more. For other symbols,
+/// this one.
 pub(super) const fn as_for_pairs<S: LaneSymbols>(elements_per_lane: u64) -> u64 {
     let vectors = S::VECTORS as u64;
     (elements_per_lane >> vectors.ilog2()) * vectors
 }
 
-/// S for a tensor of this many elements: 1024 where that leaves 256 chunks, which is a tensor of 8 MiB; else the largest
-/// of 512, 256 and 128 that leaves four; else 128. For triples half more.
+/// S for a tensor of this many elements: 1024 where that leaves 256 chunks, which is a tensor of 8 MiB; else the
+/// largest of 512, 256 and 128 that leaves four; else 128. For triples half more.
 ///
 /// A chunk costs about 38 bytes of metadata, which are 0.7 % of the codewords for S = 256 and 0.17 % for S = 1024.
 /// Against that, each chunk is work for one warp, and a lane's symbols are decoded one after the other, some twenty
@@ -56,11 +57,11 @@ pub(super) const fn as_for_pairs<S: LaneSymbols>(elements_per_lane: u64) -> u64 
 /// decoded many in one launch, where others fill the gaps, so what matters is that the longest lane is not long, and
 /// that a file of hundreds of them stays small.
 ///
-/// Who aims at speed gets 1024 only where that leaves 512 chunks, so that a single tensor keeps a GPU busy, too. Who aims at size
-/// gets 4096 or 2048 where that leaves 64.
+/// Who aims at speed gets 1024 only where that leaves 512 chunks, so that a single tensor keeps a GPU busy, too. Who
+/// aims at size gets 4096 or 2048 where that leaves 64.
 ///
-/// Of numbers that are not E4M3, or are longer, 128 chunks are enough for 1024: their codes of whole bytes are long, or each
-/// codeword brings more bytes with it, so that fewer warps keep the memory as busy.
+/// Of numbers that are not E4M3, or are longer, 128 chunks are enough for 1024: their codes of whole bytes are long, or
+/// each codeword brings more bytes with it, so that fewer warps keep the memory as busy.
 #[must_use]
 pub fn elements_per_lane<S: LaneSymbols>(element: &Element, elements: u64, aim: Aim) -> u64 {
     let enough = if element.shape == Shape::Nibble { 256 } else { 128 };
@@ -139,8 +140,8 @@ fn packed_bytes<S: LaneSymbols>(split: &Split, elements: u64) -> Option<u64> {
     split.has_packed(S::KIND.bits).then(|| split.packed_bytes(S::KIND.bits, elements))
 }
 
-/// What the parts are likely to take: codewords, patches, raw bits, and the fewest chunks' entries. Where patches are for elements
-/// of several symbols, some may be counted twice.
+/// What the parts are likely to take: codewords, patches, raw bits, and the fewest chunks' entries. Where patches are
+/// for elements of several symbols, some may be counted twice.
 pub(super) fn likely_bytes<S: LaneSymbols>(split: &Split, counted: &Counted<'_>, codebook: &Codebook) -> u64 {
     let Counted { elements, histogram, outside } = *counted;
     let raw = packed_bytes::<S>(split, elements).unwrap_or(0);
@@ -151,7 +152,8 @@ pub(super) fn likely_bytes<S: LaneSymbols>(split: &Split, counted: &Counted<'_>,
     codewords.saturating_add(stored).saturating_add(chunks).saturating_add(outside.saturating_mul(4))
 }
 
-/// The fewest bytes of each part: a bit for each symbol, or what coded bytes take at their entropy where they are the symbols.
+/// The fewest bytes of each part: a bit for each symbol, or what coded bytes take at their entropy where they are the
+/// symbols.
 pub(super) fn least_bytes<S: LaneSymbols>(split: &Split, elements: u64, coded_bits: u64) -> Vec<u64> {
     let symbols = elements.div_ceil(S::KIND.elements as u64);
     let bits = if S::KIND.bits == 8 { symbols.max(coded_bits) } else { symbols };

@@ -7,14 +7,15 @@ use super::{LaneSymbols, turn};
 use crate::codebook::Codebook;
 use std::borrow::Cow;
 
-/// Set in the length of a symbol without a codeword, beside the length of the one that stands in. Sums of a turn keep both
-/// apart.
+/// Set in the length of a symbol without a codeword, beside the length of the one that stands in. Sums of a turn keep
+/// both apart.
 const MISSING: u32 = 1 << 16;
 
 /// Lengths of codewords, and how a last round that lacks elements is filled up.
 pub(super) struct Measure {
     lengths: Vec<u32>,
-    /// The first symbol with the shortest codeword, which stands in for symbols that have none and for no symbol at all.
+    /// The first symbol with the shortest codeword, which stands in for symbols that have none and for no symbol at
+    /// all.
     shortest: usize,
 }
 
@@ -78,8 +79,8 @@ impl Measure {
         })
     }
 
-    /// Measures one chunk, whose turns take at most `turn_bits` bits. Patches hold its coded bytes, of which the fields are parts;
-    /// those at the places `outside` need one, too.
+    /// Measures one chunk, whose turns take at most `turn_bits` bits. Patches hold its coded bytes, of which the fields
+    /// are parts; those at the places `outside` need one, too.
     pub(super) fn chunk<S: LaneSymbols>(
         &self,
         fields: &[u8],
@@ -124,8 +125,8 @@ impl Measure {
         (0..turn::symbols::<S>()).map(|number| self.lengths[S::KIND.symbol_at(turn, number)]).sum()
     }
 
-    /// Adds the patches of a turn whose first element is element `first` of the chunk, and whose coded bytes are those of `coded`,
-    /// as far as they exist.
+    /// Adds the patches of a turn whose first element is element `first` of the chunk, and whose coded bytes are those
+    /// of `coded`, as far as they exist.
     fn patch<S: LaneSymbols>(&self, turn: &[u8], first: usize, coded: &[u8], patches: &mut Vec<Patch>) {
         let mut wrong = [false; VECTOR * turn::MAX_VECTORS / GROUP];
         for number in 0..turn::symbols::<S>() {

@@ -1,18 +1,18 @@
 //! Layout `lanes`: 32 bitstreams side by side, one for each lane of a GPU's warp, decoded in one pass.
 //!
 //! A tensor is cut into chunks of 32·S elements, a chunk into vectors of 16 elements, and vector `v` of a chunk belongs
-//! to lane `v` mod 32. A lane decodes one vector at a turn, or three where symbols are of three elements, which then come from
-//! one vector each. The codewords of a lane's turns, in order, are one bitstream. Its 32-bit words stand in rows: row `r` of
-//! a chunk holds word `r` of every lane, so a warp loads 128 bytes in a row. Rows go as far as the shortest stream; what the
-//! others have beyond is in `tails`: shorter rows, with words of the lanes that have one, and then the bits that fill no word.
-//! Since every lane knows how many symbols it has and where they go, nothing is decoded twice and nothing else is stored
-//! but an entry per chunk.
+//! to lane `v` mod 32. A lane decodes one vector at a turn, or three where symbols are of three elements, which then
+//! come from one vector each. The codewords of a lane's turns, in order, are one bitstream. Its 32-bit words stand in
+//! rows: row `r` of a chunk holds word `r` of every lane, so a warp loads 128 bytes in a row. Rows go as far as the
+//! shortest stream; what the others have beyond is in `tails`: shorter rows, with words of the lanes that have one, and
+//! then the bits that fill no word. Since every lane knows how many symbols it has and where they go, nothing is
+//! decoded twice and nothing else is stored but an entry per chunk.
 //!
-//! Elements are what numbers are [split](crate::element) into: a field of 4 or 8 bits each, in the order of slots. What fields
-//! do not tell of a number is in `packed`.
+//! Elements are what numbers are [split](crate::element) into: a field of 4 or 8 bits each, in the order of slots. What
+//! fields do not tell of a number is in `packed`.
 //!
-//! The layout takes symbols of any [kind](crate::symbols); with [`Quad`] it is the scheme `quad-lanes`, with
-//! [`Triple`] `triple-lanes`, with [`Pair`] `pair-lanes`, with [`Byte`] `byte-lanes`. A codebook need not have all symbols: for
+//! The layout takes symbols of any [kind](crate::symbols); with [`Quad`] it is the scheme `quad-lanes`, with [`Triple`]
+//! `triple-lanes`, with [`Pair`] `pair-lanes`, with [`Byte`] `byte-lanes`. A codebook need not have all symbols: for
 //! the rarest there are patches, in `tails`, too.
 
 mod chunk;
@@ -136,8 +136,8 @@ impl LaneSymbols for Byte {
 /// The scheme with symbols of kind `S`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lanes<S> {
-    /// S, one of [`LaneSymbols::LENGTHS`]; `None` lets [`elements_per_lane`](elements_per_lane()) choose. Halved where `lead_rows`
-    /// would be above [`MAX_LEAD_ROWS`].
+    /// S, one of [`LaneSymbols::LENGTHS`]; `None` lets [`elements_per_lane`](elements_per_lane()) choose. Halved where
+    /// `lead_rows` would be above [`MAX_LEAD_ROWS`].
     pub elements_per_lane: Option<u64>,
     symbols: PhantomData<S>,
 }

@@ -1,9 +1,9 @@
 //! Patches: what stands where a symbol has no codeword.
 //!
-//! Rare symbols would lengthen all codewords, or be escaped by a codeword that every decoder asks for at every symbol. Here
-//! another symbol stands in for them, and a chunk's tails end with the bytes that are wrong then: two neighbours to a
-//! patch. Decoders put them right when the chunk is done (after the patched coding of Zukowski et al., "Super-Scalar RAM-CPU
-//! Cache Compression", 2006).
+//! Rare symbols would lengthen all codewords, or be escaped by a codeword that every decoder asks for at every symbol.
+//! Here another symbol stands in for them, and a chunk's tails end with the bytes that are wrong then: two neighbours
+//! to a patch. Decoders put them right when the chunk is done (after the patched coding of Zukowski et al.,
+//! "Super-Scalar RAM-CPU Cache Compression", 2006).
 
 use super::words::Word;
 use crate::symbols::SymbolKind;
@@ -52,8 +52,8 @@ pub(super) fn apply(patches: &[Word], out: &mut [u8]) {
     }
 }
 
-/// Whether each patch is for other elements than those before it, all in a chunk of `elements`, and gives no element that does
-/// not exist a byte.
+/// Whether each patch is for other elements than those before it, all in a chunk of `elements`, and gives no element
+/// that does not exist a byte.
 pub(super) fn are_possible(patches: &[Word], elements: usize) -> bool {
     let mut next = 0;
     patches.iter().map(|word| Patch::from_word(*word)).all(|patch| {

@@ -1,5 +1,5 @@
-//! What a chunk's lanes have beyond its rows: short rows, with words of the lanes that have one, then the bits of each lane that
-//! fill no word.
+//! What a chunk's lanes have beyond its rows: short rows, with words of the lanes that have one, then the bits of each
+//! lane that fill no word.
 
 use super::geometry::LANES;
 
@@ -45,7 +45,8 @@ impl Tail {
         Self { short_rows, rests, words, end }
     }
 
-    /// Where the bits are that would be word `index` of a lane, counted from the first beyond the rows, and how many there are.
+    /// Where the bits are that would be word `index` of a lane, counted from the first beyond the rows, and how many
+    /// there are.
     pub(super) fn place(&self, lane: usize, index: usize) -> (u64, u32) {
         match self.short_rows.get(index) {
             Some(row) if self.words[lane] > index => {

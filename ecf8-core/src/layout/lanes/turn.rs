@@ -1,11 +1,12 @@
 //! Turns: the elements that a lane decodes in one go.
 //!
-//! What all lanes decode in a turn is a round. It is one vector of each lane, if symbols are of neighbours, and else as many as a
-//! symbol has elements, one from each: lanes still have the vectors in turn, and so the elements of a symbol are as far
-//! apart as a lane's vectors.
+//! What all lanes decode in a turn is a round. It is one vector of each lane, if symbols are of neighbours, and else as
+//! many as a symbol has elements, one from each: lanes still have the vectors in turn, and so the elements of a symbol
+//! are as far apart as a lane's vectors.
 //!
-//! Within a round, a lane's elements are between the first of its first vector and the last of its last. In that span, its symbols are
-//! where they would be in a tensor, so that elements are taken from their places and put there, not gathered.
+//! Within a round, a lane's elements are between the first of its first vector and the last of its last. In that span,
+//! its symbols are where they would be in a tensor, so that elements are taken from their places and put there, not
+//! gathered.
 
 use super::LaneSymbols;
 use super::geometry::{LANES, VECTOR};
@@ -67,8 +68,8 @@ pub(super) fn turns<S: LaneSymbols>(elements: usize, lane: usize) -> usize {
     elements / round + usize::from(lane < lanes(elements % round))
 }
 
-/// A round, in which lanes that take their turn have all symbols: `fill` gives those that lack elements, by the elements which
-/// they have.
+/// A round, in which lanes that take their turn have all symbols: `fill` gives those that lack elements, by the
+/// elements which they have.
 pub(super) fn whole<S: LaneSymbols>(elements: &[u8], fill: impl Fn(&[u8]) -> usize) -> Cow<'_, [u8]> {
     if elements.len() == round::<S>() {
         return Cow::Borrowed(elements);

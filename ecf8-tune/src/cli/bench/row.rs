@@ -7,7 +7,7 @@ use crate::tuner::{Candidate, Summary};
 use serde_json::{Value, json};
 
 /// One strategy at one size.
-pub(super) struct Row {
+pub(super) struct BenchRow {
     pub(super) data: &'static str,
     pub(super) scheme: &'static str,
     pub(super) candidate: Candidate,
@@ -34,7 +34,7 @@ impl About {
     }
 }
 
-impl Row {
+impl BenchRow {
     fn summary(&self) -> Option<Summary> {
         self.outcome.as_ref().ok().and_then(|samples| Summary::of(samples))
     }

@@ -42,7 +42,7 @@ pub(in super::super) struct Compile {
 }
 
 /// One variant, ready to compile.
-struct Job {
+struct CompileJob {
     params: Params,
     kernel: Kernel,
     source: String,
@@ -59,7 +59,7 @@ struct Refused {
 }
 
 /// One variant on one architecture.
-struct Row {
+struct CompileRow {
     job: usize,
     arch: Arch,
     report: CompileReport,
@@ -82,12 +82,12 @@ impl Compile {
         }
         let nvrtc = Nvrtc::find().map_err(Failure::request)?;
         let disassembler = Disassembler::find();
-        let jobs: Vec<Job> = self.data.with_encoded(strategy, |encoded| {
+        let jobs: Vec<CompileJob> = self.data.with_encoded(strategy, |encoded| {
             variants.into_iter().map(|params| job(strategy, params, encoded, disassembler.is_ok())).collect()
         })?;
         let tasks: Vec<(usize, Arch)> =
             (0..jobs.len()).flat_map(|job| self.arch.iter().map(move |&arch| (job, arch))).collect();
-        let compiled: Vec<Result<Row, Refused>> = tasks
+        let compiled: Vec<Result<CompileRow, Refused>> = tasks
             .par_iter()
             .map(|&(n, arch)| {
                 compile(&nvrtc, disassembler.as_ref().ok(), n, &jobs[n], arch).map_err(|error| Refused {
@@ -150,22 +150,27 @@ impl Compile {
 }
 
 /// The kernel, its source, and what a launch of it does.
-fn job(strategy: &dyn Strategy, params: Params, encoded: &Encoded<'_>, traced: bool) -> Result<Job, Failure> {
+fn job(
+    strategy: &dyn Strategy,
+    params: Params,
+    encoded: &Encoded<'_>,
+    traced: bool,
+) -> Result<CompileJob, Failure> {
     let kernel = strategy.kernel(&params, &Coding::of(encoded)).map_err(Failure::request)?;
     let launch = strategy.launch(&params, &[encoded]).map_err(Failure::request)?;
     let profile =
         if traced { Some(profile(&kernel, &launch, Some(SAMPLE)).map_err(Failure::data)?) } else { None };
     let (source, map) = cuda::source_with_map(&kernel);
-    Ok(Job { params, kernel, source, map, dynamic_shared_bytes: launch.dynamic_shared_bytes, profile })
+    Ok(CompileJob { params, kernel, source, map, dynamic_shared_bytes: launch.dynamic_shared_bytes, profile })
 }
 
 fn compile(
     nvrtc: &Nvrtc,
     disassembler: Option<&Disassembler>,
     n: usize,
-    job: &Job,
+    job: &CompileJob,
     arch: Arch,
-) -> Result<Row, NvrtcError> {
+) -> Result<CompileRow, NvrtcError> {
     let name = format!("{}.cu", job.kernel.name);
     let request = CompileRequest { name: &name, source: &job.source, arch, options: &[] };
     let compiled = nvrtc.compile(&request)?;
@@ -185,7 +190,7 @@ fn compile(
     let report = compiled.report;
     let shared = report.shared_bytes.saturating_add(job.dynamic_shared_bytes);
     let occupancy = occupancy(arch, job.kernel.threads, report.registers, shared);
-    Ok(Row { job: n, arch, report, cubin: compiled.cubin, occupancy, sass })
+    Ok(CompileRow { job: n, arch, report, cubin: compiled.cubin, occupancy, sass })
 }
 
 const HEAD: [&str; 9] = [
@@ -200,7 +205,7 @@ const HEAD: [&str; 9] = [
     "SASS issued / byte",
 ];
 
-fn line(row: &Row, job: &Job) -> Vec<String> {
+fn line(row: &CompileRow, job: &CompileJob) -> Vec<String> {
     let report = &row.report;
     let or_unknown = |known: Option<String>| known.unwrap_or_else(|| "?".to_owned());
     vec![
@@ -220,7 +225,7 @@ fn line(row: &Row, job: &Job) -> Vec<String> {
 }
 
 /// What the hottest loop of each variant and architecture consists of.
-fn hot_loops(rows: &[Row], jobs: &[Job]) -> String {
+fn hot_loops(rows: &[CompileRow], jobs: &[CompileJob]) -> String {
     let mut text = String::from("\nhottest loops (issued counts: machine code × emulated executions)\n");
     for row in rows {
         let variant = if jobs.len() > 1 { format!("{} ", jobs[row.job].params) } else { String::new() };
@@ -248,7 +253,7 @@ fn hot_loops(rows: &[Row], jobs: &[Job]) -> String {
     text
 }
 
-fn row_json(row: &Row, job: &Job) -> Value {
+fn row_json(row: &CompileRow, job: &CompileJob) -> Value {
     let report = &row.report;
     let sass = row.sass.as_ref().map(|sass| {
         let counted = sass.counted.as_ref().ok();
@@ -290,7 +295,7 @@ fn row_json(row: &Row, job: &Job) -> Value {
 }
 
 /// Lane-instructions per output byte that each line of the source issues, by the machine code and by the emulator.
-fn by_line(counted: &DynamicCount, job: &Job) -> Vec<Value> {
+fn by_line(counted: &DynamicCount, job: &CompileJob) -> Vec<Value> {
     let Some(profile) = &job.profile else { return Vec::new() };
     let per_byte = |issued: f64| issued * 32.0 / (profile.trace.output_bytes as f64).max(1.0);
     let mut emulated: BTreeMap<usize, f64> = BTreeMap::new();

@@ -45,13 +45,13 @@ fn gpu(key: &str) -> Result<&'static Gpu, String> {
 }
 
 /// One variant and what was found.
-struct Row {
+struct ProfileRow {
     params: Params,
     profile: Profile,
     predictions: Vec<Prediction>,
 }
 
-impl Row {
+impl ProfileRow {
     /// The prediction for one GPU, if the variant fits it.
     fn on(&self, gpu: &Gpu) -> Option<&Prediction> {
         self.predictions.iter().find(|prediction| prediction.gpu.key == gpu.key)
@@ -94,7 +94,7 @@ impl ProfileCommand {
         strategy: &dyn Strategy,
         variants: Vec<Params>,
         encoded: &Encoded<'_>,
-    ) -> Result<Vec<Row>, Failure> {
+    ) -> Result<Vec<ProfileRow>, Failure> {
         let bars = Bars::default();
         bars.start("emulating variants", encoded.elements * variants.len() as u64);
         let sample = (self.blocks > 0).then_some(self.blocks);
@@ -104,7 +104,7 @@ impl ProfileCommand {
             let launch = strategy.launch(&params, &[encoded]).map_err(Failure::request)?;
             let profile = profile(&kernel, &launch, sample).map_err(Failure::data)?;
             let predictions = predictions(&profile);
-            rows.push(Row { params, profile, predictions });
+            rows.push(ProfileRow { params, profile, predictions });
             bars.advance(encoded.elements);
         }
         bars.finish();
@@ -112,7 +112,7 @@ impl ProfileCommand {
     }
 
     /// One variant in full.
-    fn one(&self, strategy: &dyn Strategy, row: &Row) -> String {
+    fn one(&self, strategy: &dyn Strategy, row: &ProfileRow) -> String {
         let profile = &row.profile;
         let mut text = format!(
             "{} {}\n{}; {} of {} thread blocks emulated, {} bytes of output\n\n",
@@ -164,7 +164,7 @@ impl ProfileCommand {
     }
 
     /// One line per variant.
-    fn many(&self, strategy: &dyn Strategy, rows: &[Row]) -> String {
+    fn many(&self, strategy: &dyn Strategy, rows: &[ProfileRow]) -> String {
         let lines = rows.iter().map(|row| {
             let profile = &row.profile;
             let prediction = row.on(self.gpu);
@@ -232,7 +232,7 @@ fn per_byte(count: f64, profile: &Profile) -> String {
     if bytes == 0 { "0".to_owned() } else { format!("{:.2}", count / bytes as f64) }
 }
 
-fn variant_json(strategy: &dyn Strategy, row: &Row, is_default: bool) -> Value {
+fn variant_json(strategy: &dyn Strategy, row: &ProfileRow, is_default: bool) -> Value {
     let profile = &row.profile;
     let by_gpu = |value: &dyn Fn(&Prediction) -> Value| -> Value {
         row.predictions

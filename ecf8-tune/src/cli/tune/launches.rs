@@ -27,7 +27,8 @@ pub(super) struct Group {
     pub(super) bytes: u64,
 }
 
-/// Gives the first bytes of a tensor, as many as it is told: decoded on the CPU by all its cores, never by the reference decoder.
+/// Gives the first bytes of a tensor, as many as it is told: decoded on the CPU by all its cores, never by the
+/// reference decoder.
 pub(super) type Decode<'a> = dyn FnMut(&CompressedTensor<'_>, u64) -> ecf8_core::Result<Vec<u8>> + 'a;
 
 /// All of a tensor is checked by its checksum; a beginning by what the emulator makes of it.

@@ -49,7 +49,8 @@ impl Merge {
     }
 }
 
-/// Refuses what is no tuning cache at all, as an input or as something to write over. Of a damaged one, what is whole is taken.
+/// Refuses what is no tuning cache at all, as an input or as something to write over. Of a damaged one, what is whole
+/// is taken.
 fn require_cache(loaded: &cache::Loaded) -> Result<(), Failure> {
     match &loaded.warning {
         Some(warning) if loaded.is_no_cache => {

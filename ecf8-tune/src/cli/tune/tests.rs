@@ -3,7 +3,7 @@
 use super::*;
 use crate::cache::Rung;
 use crate::executor::logged::Logged;
-use crate::model::Plan;
+use crate::model::LoadPlan;
 use ecf8_core::container::{self, CompressOptions};
 use ecf8_core::synthetic::{self, SyntheticTensor};
 use safetensors::Dtype;
@@ -54,7 +54,7 @@ fn of_a_model_of_many_tensors_one_layer_of_a_shape_is_decoded_and_tuned_and_the_
     assert_eq!(problems[0]["elements"], 30_000);
 
     let model = Arc::new(Model::open(&path).unwrap());
-    let plan = Plan::new(&model, &Logged::new()).unwrap();
+    let plan = LoadPlan::new(&model, &Logged::new()).unwrap();
     assert_eq!(plan.rungs().into_iter().collect::<Vec<_>>(), [(Rung::Exact, 500)]);
     let loaded = model.load_planned(Logged::new(), plan).unwrap();
     assert!((0..100).all(|layer| loaded.launches(layer) == 1), "launched as it was tuned");

@@ -71,7 +71,8 @@ fn a_round_trip_uploads_launches_times_and_downloads() {
     let input = device.upload(&bytes).unwrap();
     let mut output = device.alloc(300).unwrap();
     device.fill(&mut output, 9).unwrap();
-    let args = [Arg::Buffer(&input), Arg::Buffer(&output), Arg::U64(256), Arg::U32(0x5a)];
+    let args =
+        [DeviceArg::Buffer(&input), DeviceArg::Buffer(&output), DeviceArg::U64(256), DeviceArg::U32(0x5a)];
     let times = device.time(3, |_| device.launch(&kernel, 1, 256, 0, &args)).unwrap();
     assert_eq!(times, [2.0, 2.0, 2.0]);
     device.synchronize().unwrap();
@@ -101,7 +102,7 @@ fn everything_happens_on_the_stream_of_the_caller() {
     let input = device.upload(&[1, 2, 3, 4]).unwrap();
     let mut output = device.alloc(8).unwrap();
     device.fill(&mut output, 9).unwrap();
-    let args = [Arg::Buffer(&input), Arg::At(&output, 2), Arg::U64(4), Arg::U32(0)];
+    let args = [DeviceArg::Buffer(&input), DeviceArg::At(&output, 2), DeviceArg::U64(4), DeviceArg::U32(0)];
     device.launch(&kernel, 1, 32, 0, &args).unwrap();
     device.copy_part(&input, 1..3, &mut output, 6).unwrap();
     let mark = device.mark().unwrap();
@@ -202,7 +203,7 @@ fn sizes_and_limits_are_checked_before_the_driver_is_asked() {
         Err(DeviceError::NoEntry { entry: "nor".to_owned() })
     );
     assert!(matches!(device.load(&cubin(), "a\0b"), Err(DeviceError::NoEntry { .. })));
-    let beyond = [Arg::Buffer(&small), Arg::At(&small, 5), Arg::U64(1), Arg::U32(1)];
+    let beyond = [DeviceArg::Buffer(&small), DeviceArg::At(&small, 5), DeviceArg::U64(1), DeviceArg::U32(1)];
     assert!(matches!(
         device.launch(&kernel, 1, 32, 0, &beyond),
         Err(DeviceError::SizeMismatch { given: 5, room: 4, .. })
@@ -226,8 +227,14 @@ fn arguments_are_counted_against_the_parameters_in_the_cubin() {
         crate::nvrtc::CompileRequest { name: "flip.cu", source, arch: device.info().arch, options: &[] };
     let kernel = device.load(&nvrtc.compile(&request).unwrap().cubin, "flip").unwrap();
     let buffer = device.alloc(8).unwrap();
-    let args = [Arg::Buffer(&buffer), Arg::Buffer(&buffer), Arg::U64(8), Arg::U32(1), Arg::U32(1)];
-    let launch = |args: &[Arg<'_>]| device.launch(&kernel, 1, 32, 0, args);
+    let args = [
+        DeviceArg::Buffer(&buffer),
+        DeviceArg::Buffer(&buffer),
+        DeviceArg::U64(8),
+        DeviceArg::U32(1),
+        DeviceArg::U32(1),
+    ];
+    let launch = |args: &[DeviceArg<'_>]| device.launch(&kernel, 1, 32, 0, args);
     launch(&args[..4]).unwrap();
     let wrong = |given| Err(DeviceError::Arguments { entry: "flip".to_owned(), given, expected: 28 });
     assert_eq!(launch(&args[..3]), wrong(24));
@@ -255,7 +262,7 @@ fn a_kernel_that_faults_is_told_from_a_refused_call() {
     let device = CudaDevice::open(0).unwrap();
     let kernel = device.load(&cubin(), "flip").unwrap();
     let buffer = device.alloc(8).unwrap();
-    let args = [Arg::Buffer(&buffer), Arg::Buffer(&buffer), Arg::U64(8), Arg::U32(1)];
+    let args = [DeviceArg::Buffer(&buffer), DeviceArg::Buffer(&buffer), DeviceArg::U64(8), DeviceArg::U32(1)];
     device.launch(&kernel, 1, 32, 0, &args).unwrap();
     let error = device.download(&buffer, &mut [0; 8]).unwrap_err();
     assert!(matches!(error, DeviceError::KernelFault { .. }), "{error}");

@@ -33,13 +33,13 @@ impl Pair {
         Self { device, kernel, a, b }
     }
 
-    fn args(&self) -> [[Arg<'_>; 4]; 2] {
-        let (a, b, n) = (Arg::Buffer(&self.a), Arg::Buffer(&self.b), Arg::U64(4));
-        [[a, b, n, Arg::U32(5)], [b, a, n, Arg::U32(6)]]
+    fn args(&self) -> [[DeviceArg<'_>; 4]; 2] {
+        let (a, b, n) = (DeviceArg::Buffer(&self.a), DeviceArg::Buffer(&self.b), DeviceArg::U64(4));
+        [[a, b, n, DeviceArg::U32(5)], [b, a, n, DeviceArg::U32(6)]]
     }
 
-    fn launch<'a>(&'a self, args: &'a [Arg<'a>]) -> Launch<'a> {
-        Launch { function: &self.kernel, grid: 1, threads: 32, dynamic_shared: 0, args }
+    fn launch<'a>(&'a self, args: &'a [DeviceArg<'a>]) -> DeviceLaunch<'a> {
+        DeviceLaunch { function: &self.kernel, grid: 1, threads: 32, dynamic_shared: 0, args }
     }
 
     fn bytes(&self) -> (u8, u8) {
@@ -120,10 +120,11 @@ fn a_wrong_launch_is_an_error_and_leaves_nothing_behind() {
     }
     let pair = Pair::new();
     let args = pair.args();
-    let too_many = Launch { threads: 513, ..pair.launch(&args[1]) };
+    let too_many = DeviceLaunch { threads: 513, ..pair.launch(&args[1]) };
     let error = pair.device.record(vec![pair.launch(&args[0]), too_many]).unwrap_err();
     assert!(matches!(error, DeviceError::LaunchLimit { asked: 513, .. }), "{error}");
-    let beyond = [Arg::At(&pair.a, 5), Arg::Buffer(&pair.b), Arg::U64(1), Arg::U32(1)];
+    let beyond =
+        [DeviceArg::At(&pair.a, 5), DeviceArg::Buffer(&pair.b), DeviceArg::U64(1), DeviceArg::U32(1)];
     let error = pair.device.record(vec![pair.launch(&beyond)]).unwrap_err();
     assert!(matches!(error, DeviceError::SizeMismatch { given: 5, room: 4, .. }), "{error}");
     assert_eq!((count("fake_graphs"), count("fake_streams"), count("fake_kernels")), (0, 0, 0));
@@ -172,8 +173,8 @@ fn a_recording_is_replayed_on_the_stream_of_the_caller() {
     let device = unsafe { device.on_stream(std::ptr::without_provenance_mut(64)) };
     let kernel = device.load(&cubin(), "flip").unwrap();
     let buffer = device.upload(&[1, 2]).unwrap();
-    let args = [Arg::Buffer(&buffer), Arg::Buffer(&buffer), Arg::U64(2), Arg::U32(4)];
-    let launch = Launch { function: &kernel, grid: 1, threads: 32, dynamic_shared: 0, args: &args };
+    let args = [DeviceArg::Buffer(&buffer), DeviceArg::Buffer(&buffer), DeviceArg::U64(2), DeviceArg::U32(4)];
+    let launch = DeviceLaunch { function: &kernel, grid: 1, threads: 32, dynamic_shared: 0, args: &args };
     let recording = device.record(vec![launch; 3]).unwrap();
     assert_eq!(recording.one_by_one(), None);
     recording.replay().unwrap();

@@ -49,7 +49,8 @@ fn a_kernel_from_nvrtc_runs_and_is_timed() {
     let source = device.upload(&input).unwrap();
     let target = device.alloc(input.len()).unwrap();
     let n = u32::try_from(input.len()).unwrap();
-    let args = [Arg::Buffer(&source), Arg::U32(n), Arg::Buffer(&target), Arg::U64(3 << 32)];
+    let args =
+        [DeviceArg::Buffer(&source), DeviceArg::U32(n), DeviceArg::Buffer(&target), DeviceArg::U64(3 << 32)];
     for shared in [256, 64 * 1024] {
         let launch = |_| device.launch(&kernel, n.div_ceil(256), 256, shared, &args);
         let times = device.time(5, launch).unwrap();
@@ -67,9 +68,11 @@ fn a_recording_is_replayed_as_a_graph_in_order() {
     let Some(kernel) = load(&device, "reverse") else { return };
     let input: Vec<u8> = (0..=255).collect();
     let (first, second) = (device.upload(&input).unwrap(), device.alloc(256).unwrap());
-    let there = [Arg::Buffer(&first), Arg::U32(256), Arg::Buffer(&second), Arg::U64(1 << 32)];
-    let back = [Arg::Buffer(&second), Arg::U32(256), Arg::Buffer(&first), Arg::U64(2 << 32)];
-    let one = |args| Launch { function: &kernel, grid: 1, threads: 256, dynamic_shared: 256, args };
+    let there =
+        [DeviceArg::Buffer(&first), DeviceArg::U32(256), DeviceArg::Buffer(&second), DeviceArg::U64(1 << 32)];
+    let back =
+        [DeviceArg::Buffer(&second), DeviceArg::U32(256), DeviceArg::Buffer(&first), DeviceArg::U64(2 << 32)];
+    let one = |args| DeviceLaunch { function: &kernel, grid: 1, threads: 256, dynamic_shared: 256, args };
     let recording = device.record(vec![one(&there[..]), one(&back[..])]).unwrap();
     assert_eq!(recording.one_by_one(), None);
     let times = device.time(20, |_| recording.replay()).unwrap();
@@ -86,9 +89,11 @@ fn launches_that_are_asked_for_again_are_replayed() {
     let Some(kernel) = load(&device, "reverse") else { return };
     let input: Vec<u8> = (0..=255).collect();
     let [first, second] = [&input[..], &[0; 256]].map(|bytes| device.upload(bytes).unwrap());
-    let there = [Arg::Buffer(&first), Arg::U32(256), Arg::Buffer(&second), Arg::U64(1 << 32)];
-    let back = [Arg::Buffer(&second), Arg::U32(256), Arg::Buffer(&first), Arg::U64(0)];
-    let one = |args| Launch { function: &kernel, grid: 1, threads: 256, dynamic_shared: 256, args };
+    let there =
+        [DeviceArg::Buffer(&first), DeviceArg::U32(256), DeviceArg::Buffer(&second), DeviceArg::U64(1 << 32)];
+    let back =
+        [DeviceArg::Buffer(&second), DeviceArg::U32(256), DeviceArg::Buffer(&first), DeviceArg::U64(0)];
+    let one = |args| DeviceLaunch { function: &kernel, grid: 1, threads: 256, dynamic_shared: 256, args };
     let work = [one(&there[..]), one(&back[..])];
     let mut replay = Replay::default();
     for _ in 0..4 {
@@ -125,7 +130,7 @@ fn a_wild_kernel_is_a_fault_and_no_crash() {
     let device = CudaDevice::open(0).unwrap();
     let Some(kernel) = load(&device, "wild") else { return };
     let buffer = device.alloc(8).unwrap();
-    device.launch(&kernel, 1, 1, 0, &[Arg::Buffer(&buffer)]).unwrap();
+    device.launch(&kernel, 1, 1, 0, &[DeviceArg::Buffer(&buffer)]).unwrap();
     let error = device.synchronize().unwrap_err();
     assert!(matches!(error, DeviceError::KernelFault { .. }), "{error}");
 }

@@ -34,10 +34,13 @@ impl Made {
         threads: u32,
         replay: &mut Replay,
     ) -> Result<(), Undone> {
-        let first = [Arg::Buffer(&self.a), Arg::Buffer(&self.b), Arg::U64(4), Arg::U32(key)];
-        let second = [Arg::Buffer(&self.b), Arg::Buffer(into), Arg::U64(4), Arg::U32(0)];
-        let launch = Launch { function: &self.kernel, grid: 1, threads: 32, dynamic_shared: 0, args: &first };
-        self.device.repeat(&[launch, Launch { args: &second, threads, ..launch }], replay)
+        let first =
+            [DeviceArg::Buffer(&self.a), DeviceArg::Buffer(&self.b), DeviceArg::U64(4), DeviceArg::U32(key)];
+        let second =
+            [DeviceArg::Buffer(&self.b), DeviceArg::Buffer(into), DeviceArg::U64(4), DeviceArg::U32(0)];
+        let launch =
+            DeviceLaunch { function: &self.kernel, grid: 1, threads: 32, dynamic_shared: 0, args: &first };
+        self.device.repeat(&[launch, DeviceLaunch { args: &second, threads, ..launch }], replay)
     }
 
     fn bytes(&self, buffer: &DeviceBuffer) -> [u8; 4] {
@@ -79,8 +82,9 @@ fn what_is_asked_for_again_is_replayed_and_what_is_different_is_not() {
     assert_eq!(counts(), [14, 4, 6]);
 
     // A single launch is never a graph.
-    let args = [Arg::Buffer(&made.a), Arg::Buffer(&made.c), Arg::U64(4), Arg::U32(0)];
-    let launch = Launch { function: &made.kernel, grid: 1, threads: 32, dynamic_shared: 0, args: &args };
+    let args = [DeviceArg::Buffer(&made.a), DeviceArg::Buffer(&made.c), DeviceArg::U64(4), DeviceArg::U32(0)];
+    let launch =
+        DeviceLaunch { function: &made.kernel, grid: 1, threads: 32, dynamic_shared: 0, args: &args };
     for _ in 0..3 {
         made.device.repeat(&[launch], &mut replay).unwrap();
     }

@@ -33,7 +33,7 @@ fn tensors_of_several_codebooks_share_a_launch_unless_the_kernel_has_one_compile
         for (table, launches) in [("argument", 1), ("inlined", different)] {
             let (record, _) =
                 records::for_first_compressed(&model, |params| params.get("table") == Some(table));
-            let plan = Plan::from_records(&model, &emulator(), &[record]).unwrap();
+            let plan = LoadPlan::from_records(&model, &emulator(), &[record]).unwrap();
             assert_eq!((plan.replaced(), plan.notes.len()), (0, 0), "{scheme} {table}: {:?}", plan.notes);
             let mut loaded = model.load_planned(emulator(), plan).unwrap();
             assert_eq!(loaded.launches(0), launches, "{scheme} {table}");
@@ -50,7 +50,7 @@ fn a_plan_of_too_many_kernels_gives_way_to_variants_that_share_them_and_says_so(
     let (record, tuned) = records::for_first_compressed(&model, |params| {
         params.get("table") == Some("inlined") && params.get("warps_per_block") == Some("16")
     });
-    let plan = Plan::from_records(&model, &emulator(), &[record]).unwrap();
+    let plan = LoadPlan::from_records(&model, &emulator(), &[record]).unwrap();
     assert!(plan.kernels() <= MOST_KERNELS, "{}", plan.kernels());
     assert_eq!((plan.replaced(), plan.notes.len()), (20, 0), "{:?}", plan.notes);
     for tensor in plan.tensors().iter().flatten() {
@@ -85,7 +85,7 @@ fn the_papers_kernel_takes_tensors_of_one_codebook_together() {
     assert!(different < 4, "{different} codebooks");
     // It is the one without a choice of where its table lies.
     let (record, _) = records::for_first_compressed(&model, |params| params.get("table").is_none());
-    let plan = Plan::from_records(&model, &emulator(), &[record]).unwrap();
+    let plan = LoadPlan::from_records(&model, &emulator(), &[record]).unwrap();
     assert!(plan.tensors().iter().flatten().all(|tensor| tensor.strategy.name() == "gap-cascade"));
     let mut loaded = model.load_planned(emulator(), plan).unwrap();
     assert_eq!((loaded.launches(0), loaded.notes().len()), (different, 0), "{:?}", loaded.notes());

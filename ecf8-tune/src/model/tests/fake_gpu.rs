@@ -115,7 +115,8 @@ fn parts_and_what_is_stored_as_it_is_are_uploaded_once_and_loading_waits_once() 
     let target = CudaExecutor::with_cache(0, cold(root.path())).unwrap();
     let before = counts();
     let mut loaded = model.load(target).unwrap();
-    // Three buffers for each layer's launch: parts, jobs, and the job of each block. One for each norm, and for the embedding.
+    // Three buffers for each layer's launch: parts, jobs, and the job of each block. One for each norm, and for the
+    // embedding.
     assert_eq!(counts(), [before[0] + 3 * 3 + 4, before[1] + 1, before[2], 0, 0], "{:?}", loaded.notes());
     // All inputs of the launches, the norms, and the embedding, each once.
     let padded = |bytes: u64| bytes.next_multiple_of(32);
@@ -195,7 +196,7 @@ fn kept_tensors_are_where_they_stay_and_kernels_that_write_nothing_are_found_out
     assert_eq!((norm.home, norm.start, norm.bytes), (Home::Resident, 0, 12));
     let mut all = vec![0; loaded.scratch_bytes()];
     loaded.target().download(&scratch, &mut all).unwrap();
-    let last = |place: &Place| all[place.start + place.bytes - 1];
+    let last = |place: &TensorLocation| all[place.start + place.bytes - 1];
     assert!(loaded.places(1)[1..].iter().all(|place| last(place) == 0xa5));
 }
 

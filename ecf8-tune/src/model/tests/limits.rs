@@ -64,7 +64,7 @@ fn a_tuned_choice_that_does_not_fit_gives_way_to_the_next_rung() {
     let (mut bucket, _) = records::for_first_compressed(&model, like("4"));
     bucket.fingerprint.driver = "another".to_owned();
     let target = || Logged::with_shared_bytes(needed(&model, 8));
-    let plan = Plan::from_records(&model, &target(), &[exact, bucket]).unwrap();
+    let plan = LoadPlan::from_records(&model, &target(), &[exact, bucket]).unwrap();
     assert!(plan.tensors().iter().flatten().any(|tensor| tensor.rung == Rung::Exact));
     let mut loaded = model.load_planned(target(), plan).unwrap();
     let taken: Vec<_> = loaded.plan().tensors().iter().flatten().collect();

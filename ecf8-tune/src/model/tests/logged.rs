@@ -16,7 +16,8 @@ fn parts_are_uploaded_once_and_a_layer_is_one_launch_whatever_is_decoded_how_oft
         loaded.decode_layer(layer, &mut scratch).unwrap();
     }
     loaded.decode_layer(0, &mut scratch).unwrap();
-    // Three launches took the parts of twelve tensors; four norms and embeddings are stored as they are, and stay where they are.
+    // Three launches took the parts of twelve tensors; four norms and embeddings are stored as they are, and stay where
+    // they are.
     assert!(uploads < 3 * 5 + 4 + 1, "{uploads}");
     assert_eq!(loaded.target().log, ["alloc", "launch", "launch", "launch", "launch"]);
 

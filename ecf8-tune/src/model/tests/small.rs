@@ -144,7 +144,7 @@ fn wrong_requests_are_errors_that_say_what_would_be_right() {
 
     let other = model_of_layers(2, 2, 5000, "pair-lanes");
     let other = other.open();
-    let plan = Plan::new(&other, &emulator()).unwrap();
+    let plan = LoadPlan::new(&other, &emulator()).unwrap();
     let refused = model.load_planned(emulator(), plan).map(|_| ()).unwrap_err().to_string();
     assert!(refused.starts_with("the plan is for a model of 7 tensors, but this one has 4"), "{refused}");
 }
@@ -167,14 +167,14 @@ fn a_model_without_anything_to_decode_is_loaded_too() {
 fn a_tuned_choice_is_taken_with_its_rung_and_gives_way_only_to_too_many_kernels() {
     let made = model_of_layers(1, 2, 5000, "pair-lanes");
     let model = made.open();
-    let plan = Plan::new(&model, &emulator()).unwrap();
+    let plan = LoadPlan::new(&model, &emulator()).unwrap();
     assert_eq!(plan.rungs(), [(Rung::Default, 2)].into());
     assert_eq!((plan.replaced(), plan.notes.len()), (0, 0));
 
     // `ecf8 tune` would write the same record.
     let (record, chosen) =
         records::for_first_compressed(&model, |params| params.get("table") == Some("inlined"));
-    let plan = Plan::from_records(&model, &emulator(), std::slice::from_ref(&record)).unwrap();
+    let plan = LoadPlan::from_records(&model, &emulator(), std::slice::from_ref(&record)).unwrap();
     assert!(!plan.rungs().contains_key(&Rung::Default), "{:?}", plan.rungs());
     let planned = plan.tensors().iter().flatten().next().unwrap();
     assert_eq!((planned.params.clone(), &planned.instead_of), (chosen.clone(), &None));

@@ -2,17 +2,15 @@
 
 use crate::lang::{V, byte_permute, device};
 
-/// Where the exponents of two 16-bit numbers are in a word.
-const EXPONENTS: u32 = 0x7f80_7f80;
-
-/// The numbers, from exponents in the order 0, 2, 1, 3 and planes of other bytes. The first plane has signs and mantissas as they are
-/// stored: numbers 0 and 1 are in place, and numbers 2 and 3 are when the word is turned by eight bits.
+/// The numbers, from exponents in the order 0, 2, 1, 3 and planes of other bytes. The first plane has signs and
+/// mantissas as they are stored: numbers 0 and 1 are in place, and numbers 2 and 3 are when the word is turned by eight
+/// bits. `mask` says where the exponents of two numbers of 16 bits are.
 #[track_caller]
-pub(super) fn join(bytes: u32, exponents: &[V<u32>], planes: &[V<u32>]) -> Vec<V<u32>> {
+pub(super) fn join(bytes: u32, exponents: &[V<u32>], planes: &[V<u32>], mask: V<u32>) -> Vec<V<u32>> {
     let fours = exponents.iter().zip(planes).enumerate();
     fours
         .flat_map(|(four, (&exponents, &rest))| {
-            let [first, second] = upper_halves(exponents, rest);
+            let [first, second] = upper_halves(exponents, rest, mask);
             if bytes == 2 {
                 vec![first, second]
             } else {
@@ -24,10 +22,10 @@ pub(super) fn join(bytes: u32, exponents: &[V<u32>], planes: &[V<u32>]) -> Vec<V
 
 /// The upper halves of numbers 0 and 1, and of numbers 2 and 3.
 #[device]
-fn upper_halves(exponents: V<u32>, rest: V<u32>) -> [V<u32>; 2] {
-    let first = ((exponents << 7) & EXPONENTS) | (rest & !EXPONENTS);
+fn upper_halves(exponents: V<u32>, rest: V<u32>, mask: V<u32>) -> [V<u32>; 2] {
+    let first = ((exponents << 7) & mask) | (rest & !mask);
     let turned = byte_permute(rest, rest, 0x0321);
-    let second = ((exponents >> 1) & EXPONENTS) | (turned & !EXPONENTS);
+    let second = ((exponents >> 1) & mask) | (turned & !mask);
     [first, second]
 }
 

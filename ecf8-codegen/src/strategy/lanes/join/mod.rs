@@ -95,7 +95,8 @@ impl Join {
         matches!(self, Self::Exponents { .. })
     }
 
-    /// The words of 16 numbers, in the order in which they are stored in vectors: from the fields, four to a word, and what is packed.
+    /// The words of 16 numbers, in the order in which they are stored in vectors: from the fields, four to a word, and
+    /// what is packed.
     #[track_caller]
     pub(in super::super) fn numbers(
         self,
@@ -110,7 +111,7 @@ impl Join {
             Self::Exponents { bytes, is_windowed } => {
                 let exponents: Vec<V<u32>> =
                     fields.iter().map(|&field| if is_windowed { field + job.least } else { field }).collect();
-                exponent::join(bytes, &exponents, packed)
+                exponent::join(bytes, &exponents, packed, job.exponents)
             }
             Self::Planes { coded, .. } => planes::join(coded, fields, packed),
             Self::Places { bytes, coded } => {
