@@ -53,3 +53,18 @@ fn containers_of_format_version_1_are_read_as_ever() {
         is_read_as_ever(original, container);
     }
 }
+
+#[test]
+fn containers_of_many_dtypes_are_read_as_ever() {
+    let original = bytes!("v1.dtypes.original.safetensors");
+    for container in [
+        bytes!("v1.dtypes.default.safetensors"),
+        bytes!("v1.dtypes.optimize-size.safetensors"),
+        bytes!("v1.dtypes.quad-lanes.safetensors"),
+        bytes!("v1.dtypes.triple-lanes.safetensors"),
+        bytes!("v1.dtypes.pair-lanes.safetensors"),
+        bytes!("v1.dtypes.byte-lanes.safetensors"),
+    ] {
+        is_read_as_ever(original, container);
+    }
+}
