@@ -24,7 +24,7 @@ pub mod synthetic;
 pub mod transform;
 
 pub use codebook::{Codebook, cascade::CascadeTables};
-pub use container::{CompressedFile, Model, Progress};
+pub use container::{CompressedFile, CompressedModel, Progress};
 pub use element::format;
 pub use error::{Error, Result};
 pub use histogram::Histogram;

@@ -1,6 +1,6 @@
 //! Containers that earlier versions wrote stay readable, for ever. `tests/assets` has samples of format version 1, made
 //! once by the version of 25 November 2026, with each scheme and each goal; they are never made anew. `v1-unguarded`
-//! has some that are older, of before there was a guard.
+//! has some that are older, of before there was a guard; `v1.dtypes` has numbers of many types, and is of the next day.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 

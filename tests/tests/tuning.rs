@@ -54,7 +54,7 @@ impl ModelFolder {
         let options = CompressOptions { scheme: ecf8_core::scheme("exponent-gap"), ..Default::default() };
         container::compress(&input, &place.model(), &options, &Silent).unwrap();
         fs::remove_file(input).unwrap();
-        let model = container::Model::open(&place.model()).unwrap();
+        let model = container::CompressedModel::open(&place.model()).unwrap();
         assert_eq!(
             model.files[0].tensors().len(),
             elements.len(),

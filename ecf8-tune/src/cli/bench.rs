@@ -308,9 +308,9 @@ fn choose<T: Target>(
     let nothing = || Failure::request(format!("strategy {strategy} has no variant for scheme {scheme}"));
     let default = default.cloned().ok_or_else(nothing)?;
     let mut bench = Workbench::new(target, &[encoded], &space, &[bytes]);
-    let mut searcher = tuner::searcher(&space, Vec::new());
+    let mut searcher = tuner::Exhaustive::default();
     let (known, settings) = (Known::default(), Settings::default());
-    let tuned = tuner::tune(&mut bench, &space, &mut *searcher, &known, budget, &settings, |_| ());
+    let tuned = tuner::tune(&mut bench, &space, &mut searcher, &known, budget, &settings, |_| ());
     if tuned.stopped == Some(Stop::Interrupt) {
         return Err(Failure::request("interrupted"));
     }
@@ -392,14 +392,15 @@ mod tests {
         let rows = answer.json["rows"].as_array().unwrap();
         assert!(rows.iter().all(|row| row["failed"].is_null()), "{}", answer.text);
         let layers: Vec<&Value> = rows.iter().filter(|row| row["tensors"] == 8).collect();
-        assert_eq!((layers.len(), rows.len()), (7 * DATA.len(), 4 * 7 * DATA.len()));
+        let each = ecf8_codegen::strategy::strategies().len() * DATA.len();
+        assert_eq!((layers.len(), rows.len()), (each, 4 * each));
         assert!(layers.iter().all(|row| row["output_bytes"] == 8192));
 
         let answer =
             Bench { sizes: vec![5000], ..bench }.bench(&mut EmulatorExecutor { checks: Checks::Full }, None);
         let rows = answer.unwrap().json["rows"].as_array().unwrap().clone();
         assert!(rows.iter().all(|row| row["failed"].is_null()), "{rows:?}");
-        assert_eq!(rows.iter().filter(|row| row["tensors"] == 8).count(), 7 * DATA.len());
+        assert_eq!(rows.iter().filter(|row| row["tensors"] == 8).count(), each);
     }
 
     #[test]

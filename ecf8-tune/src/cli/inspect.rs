@@ -5,7 +5,7 @@ use super::gain;
 use super::progress::Bars;
 use clap::Args;
 
-use ecf8_core::container::{self, CodeCost, CompressOptions, Model};
+use ecf8_core::container::{self, CodeCost, CompressOptions, CompressedModel};
 use ecf8_core::{Codebook, Error};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ impl Inspect {
     }
 
     pub(super) fn run(&self) -> Result<Answer, Failure> {
-        let model = match Model::open(&self.input) {
+        let model = match CompressedModel::open(&self.input) {
             Err(Error::NotCompressed { path }) => return self.would_give(&path),
             model => model?,
         };
@@ -83,7 +83,10 @@ impl Inspect {
                 format!("{:.4}", tensor.ratio),
                 tensor.exponent_entropy_bits.map_or(String::new(), |bits| format!("{bits:.3}")),
                 format!("{:.3}", tensor.byte_entropy_bits),
-                code_lengths(&tensor.codebook),
+                code_lengths(&tensor.codebook)
+                    + &tensor.dictionary.map_or(String::new(), |numbers| {
+                        format!(", of places in a list of {}", grouped(numbers as u64))
+                    }),
             ]
         });
         let head = [
@@ -108,7 +111,7 @@ impl Inspect {
             "compressed tensors  {} -> {} bytes, ratio {:.4}, all metadata included\n\
              kept tensors        {}, {} bytes\n\
              whole model         {} -> {} bytes\n\
-             codebooks           {}; exponents coded one by one would take {} bytes with a codebook per tensor, {} with one per file\n",
+             codebooks           {}{}\n",
             grouped(inspection.original_bytes),
             grouped(inspection.compressed_bytes),
             inspection.ratio,
@@ -117,8 +120,15 @@ impl Inspect {
             grouped(inspection.file_original_bytes),
             grouped(inspection.file_bytes),
             codebooks.count,
-            grouped(codebooks.per_tensor_bytes),
-            grouped(codebooks.shared_bytes),
+            if codebooks.per_tensor_bytes == 0 {
+                String::new()
+            } else {
+                format!(
+                    "; exponents coded one by one would take {} bytes with a codebook per tensor, {} with one per file",
+                    grouped(codebooks.per_tensor_bytes),
+                    grouped(codebooks.shared_bytes),
+                )
+            },
         );
         text += &gain::lines(&inspection.dtypes);
         let mut json = json!(inspection);

@@ -192,8 +192,8 @@ fn tune_group<T: Target>(
     let steps = Steps::start(&format!("tuning for {}", group.problem), total);
     let mut saved = None;
     let mut last = Instant::now();
-    let mut searcher = tuner::searcher(&space, promising(&cache.records, &group.problem, &space));
-    let finished = known.is_settled(&space, &*searcher);
+    let mut searcher = tuner::Exhaustive { first: promising(&cache.records, &group.problem, &space) };
+    let finished = known.is_settled(&space, &searcher);
     // If nothing is left to do nothing is decoded either: such a run is over at once.
     let samples = if finished { Vec::new() } else { samples(model, batch, timing, decode)? };
     let elements = samples.iter().map(|(encoded, _)| encoded.elements).sum();
@@ -206,7 +206,7 @@ fn tune_group<T: Target>(
         let (encoded, bytes): (Vec<_>, Vec<_>) =
             samples.iter().map(|(encoded, bytes)| (encoded, bytes.as_slice())).unzip();
         let mut bench = Workbench::new(target, &encoded, &space, &bytes);
-        tuner::tune(&mut bench, &space, &mut *searcher, &known, budget, &Settings::default(), |tuned| {
+        tuner::tune(&mut bench, &space, &mut searcher, &known, budget, &Settings::default(), |tuned| {
             steps.at(tuned.outcomes.iter().flatten().count() as u64);
             if last.elapsed() >= SAVE_EVERY {
                 saved = Some(cache.save(&[record(tuned)]));

@@ -11,7 +11,7 @@ use crate::tuner::Problem;
 use clap::Args;
 use ecf8_codegen::emulator::Checks;
 use ecf8_codegen::strategy::{Params, Strategy, strategies_for};
-use ecf8_core::container::{self, CompressedFile, CompressedTensor, Model, OtherFiles, Progress};
+use ecf8_core::container::{self, CompressedFile, CompressedModel, CompressedTensor, OtherFiles, Progress};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -142,7 +142,7 @@ impl Verify {
                 "the cpu runs no kernels: add `--device emulator` or `--device cuda:0`",
             ));
         }
-        let model = Model::open(&self.input)?;
+        let model = CompressedModel::open(&self.input)?;
         let planner = match &executor {
             Some(executor) if self.strategy.is_none() && !self.all_variants => {
                 Some(Planner::new(&self.input, &**executor))
@@ -389,7 +389,7 @@ mod tests {
             all_variants: false,
             json: false,
         };
-        let model = Model::open(&output).unwrap();
+        let model = CompressedModel::open(&output).unwrap();
         let tensor = model.files.iter().flat_map(CompressedFile::tensors).next().unwrap();
         let expected = tensor.decode().unwrap();
         let decode = |shared_bytes: u32| {

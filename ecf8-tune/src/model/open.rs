@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// A compressed model, opened and mapped. Nothing is decoded yet.
 #[derive(Debug)]
 pub struct Model {
-    container: container::Model,
+    container: container::CompressedModel,
     tensors: Vec<Tensor>,
     layers: Vec<Layer>,
     by_name: HashMap<String, usize>,
@@ -64,7 +64,7 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn open_grouped(path: &Path, layer: impl Fn(&str) -> String) -> Result<Self, ModelError> {
-        let container = shards(container::Model::open(path)?);
+        let container = shards(container::CompressedModel::open(path)?);
         let mut tensors = Vec::new();
         for (file, opened) in container.files.iter().enumerate() {
             tensors.extend(opened.tensors().map(|tensor| Tensor {
@@ -158,7 +158,7 @@ impl Model {
 
 /// The model with only those of its files that belong to it: a folder may also hold the same weights in another form, and
 /// the folders in it other models.
-fn shards(mut container: container::Model) -> container::Model {
+fn shards(mut container: container::CompressedModel) -> container::CompressedModel {
     #[derive(serde::Deserialize)]
     struct Index {
         weight_map: BTreeMap<String, String>,

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 /// What is known of one candidate.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Script {
+pub(super) enum Script {
     /// Its true time in nanoseconds; noise is added.
     Truth(f64),
     /// Samples of an earlier run in nanoseconds, of which one is drawn each time.
@@ -28,7 +28,7 @@ pub enum Script {
 
 /// Answers from a script.
 #[derive(Clone, Debug)]
-pub struct Simulated {
+pub(super) struct Simulated {
     script: Vec<Script>,
     /// Standard deviation of a sample, as a part.
     noise: f64,
@@ -43,7 +43,7 @@ pub struct Simulated {
 impl Simulated {
     /// A device on which candidates do what `script` says, with `noise` as a part of each time.
     #[must_use]
-    pub fn new(script: Vec<Script>, noise: f64, seed: u64) -> Self {
+    pub(super) fn new(script: Vec<Script>, noise: f64, seed: u64) -> Self {
         let random = ChaCha8Rng::seed_from_u64(seed);
         Self { script, noise, random, compiled: BTreeSet::new(), runs: 0, verified: Vec::new() }
     }
@@ -52,7 +52,7 @@ impl Simulated {
     /// ([`Record::known`](crate::cache::Record::known)): its times are drawn from those recorded, by a seed. What was not
     /// tried then is rejected.
     #[must_use]
-    pub fn recorded(known: &Known, seed: u64) -> Self {
+    pub(super) fn recorded(known: &Known, seed: u64) -> Self {
         let script = known.outcomes.iter().map(|outcome| match outcome {
             Some(Outcome::SamplesNs(samples)) => Script::Recorded(samples.clone()),
             Some(Outcome::Rejected(reason)) => Script::Rejected(reason.clone()),

@@ -279,41 +279,6 @@ fn a_fault_ends_the_run_and_the_culprit_is_never_tried_again() {
 }
 
 #[test]
-fn a_large_space_is_searched_from_seeds_to_neighbours() {
-    let all = candidates(ecf8_core::schemes()[0].name());
-    // The fewer tunables differ from the best, the faster.
-    let target = &all[all.len() * 2 / 3];
-    let distance = |candidate: &Candidate| -> f64 {
-        if candidate.strategy.name() != target.strategy.name() {
-            return 9.0;
-        }
-        candidate.params.iter().zip(target.params.iter()).filter(|(one, other)| one != other).count() as f64
-    };
-    let script: Vec<Script> =
-        all.iter().map(|candidate| Script::Truth(1e4 * (1.0 + 0.2 * distance(candidate)))).collect();
-    let mut device = Simulated::new(script, 0.05, 3);
-    let mut search = Neighbours::new(vec![all.len() - 1]);
-    let settings = Settings::default();
-    let (known, budget) = (Known::default(), Budget::unlimited());
-    let tuned = tune(&mut device, &all, &mut search, &known, &budget, &settings, |_| ());
-    let choice = &all[tuned.choice.unwrap()];
-    assert!(distance(choice) == 0.0, "{} {}", choice.strategy.name(), choice.params);
-    assert!(tuned.complete);
-
-    assert!(tuned.outcomes.iter().any(Option::is_none), "not everything was tried");
-    let known = Known { outcomes: tuned.outcomes, incumbent: tuned.choice, complete: true };
-    let again = |known: &Known, device: &mut Simulated| {
-        let mut search = Neighbours::new(vec![all.len() - 1]);
-        tune(device, &all, &mut search, known, &budget, &settings, |_| ())
-    };
-    assert_eq!(again(&known, &mut device).runs, 0, "and yet there is nothing left to do");
-    let mut without = known.clone();
-    let near = (0..all.len()).find(|index| distance(&all[*index]) == 1.0).unwrap();
-    without.outcomes[near] = None;
-    assert!(again(&without, &mut device).runs > 0, "unless a neighbour of the choice has changed");
-}
-
-#[test]
 fn what_there_was_no_memory_for_is_not_rejected_and_is_tried_by_the_next_run() {
     let mut script = vec![Script::Truth(1000.0), Script::Postponed, Script::Truth(3000.0)];
     let first = run(&mut Simulated::new(script.clone(), 0.01, 5), 3, &Known::default());
@@ -339,7 +304,7 @@ fn after_a_fault_the_choice_of_an_earlier_run_stays_unless_it_is_at_fault() {
 #[test]
 fn what_is_promising_is_tried_first_and_everything_once() {
     let all = space(40);
-    let mut search = searcher(&all, vec![7, 31, 7, 2]);
+    let mut search = Exhaustive { first: vec![7, 31, 7, 2] };
     let order = search.next(&all, &[31].into(), &[]);
     assert_eq!((&order[..2], order.len()), (&[7, 2][..], 39));
     let mut sorted = order.clone();

@@ -1,7 +1,7 @@
 //! What the codes cost that an encoder can choose: each scheme, with each limit of its codewords.
 
 use crate::container::batch::batches;
-use crate::container::{BATCH_BYTES, CompressedFile, CompressedTensor, Model, Progress};
+use crate::container::{BATCH_BYTES, CompressedFile, CompressedModel, CompressedTensor, Progress};
 use crate::element::{Numbers, Split};
 use crate::error::Result;
 use crate::histogram::Histogram;
@@ -29,7 +29,7 @@ pub struct CodeCost {
 ///
 /// # Errors
 /// If a tensor cannot be decoded.
-pub fn code_costs(model: &Model, progress: &dyn Progress) -> Result<Vec<CodeCost>> {
+pub fn code_costs(model: &CompressedModel, progress: &dyn Progress) -> Result<Vec<CodeCost>> {
     let tensors = || model.files.iter().flat_map(CompressedFile::tensors);
     let original: u64 = tensors().map(|tensor| tensor.original_bytes()).fold(0, u64::saturating_add);
     progress.start("counting", original);

@@ -2,7 +2,7 @@
 
 use super::dtypes::{self, DtypeSummary};
 use crate::codebook::Codebook;
-use crate::container::{CompressedFile, Model};
+use crate::container::{CompressedFile, CompressedModel};
 use crate::histogram::Histogram;
 use serde::Serialize;
 
@@ -59,6 +59,8 @@ pub struct TensorInspection {
     pub scheme: &'static str,
     /// Code lengths of its symbols, one base-36 digit each.
     pub codebook: String,
+    /// Numbers in the dictionary by which its numbers are split, if they are.
+    pub dictionary: Option<usize>,
     /// Entropy of its exponents, in bits; none if its numbers are no floats.
     pub exponent_entropy_bits: Option<f64>,
     /// Entropy of its bytes, in bits.
@@ -78,7 +80,7 @@ fn codebook_bytes(symbols: usize) -> u64 {
 
 /// Sums up a model. Reads no tensor data.
 #[must_use]
-pub fn inspect(model: &Model) -> Inspection {
+pub fn inspect(model: &CompressedModel) -> Inspection {
     let mut sum = Inspection {
         original_bytes: 0,
         compressed_bytes: 0,
@@ -122,6 +124,7 @@ fn tensors(file: &CompressedFile, name: &str) -> Vec<TensorInspection> {
         elements: tensor.elements(),
         scheme: tensor.scheme().name(),
         codebook: tensor.codebook().to_text(),
+        dictionary: tensor.split().dictionary.as_ref().map(|dictionary| dictionary.len()),
         exponent_entropy_bits: tensor.exponent_entropy_bits(),
         byte_entropy_bits: tensor.byte_entropy_bits(),
         original_bytes: tensor.original_bytes(),

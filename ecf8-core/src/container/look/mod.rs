@@ -12,4 +12,4 @@ pub(super) mod model;
 pub use costs::{CodeCost, code_costs};
 pub use dtypes::{DtypeSummary, Role};
 pub use inspect::{CodebookComparison, Inspection, TensorInspection, inspect};
-pub use model::{Model, OtherFiles};
+pub use model::{CompressedModel, OtherFiles};

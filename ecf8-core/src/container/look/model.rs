@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// A compressed model, opened.
 #[derive(Debug)]
-pub struct Model {
+pub struct CompressedModel {
     /// The file or folder; of an entry of a hub's cache, its snapshot.
     pub root: PathBuf,
     /// Its `.safetensors` files, ordered by path.
@@ -33,7 +33,7 @@ pub struct OtherFiles {
     pub unknown: Vec<String>,
 }
 
-impl Model {
+impl CompressedModel {
     /// Opens a container, or all containers of a folder.
     ///
     /// # Errors

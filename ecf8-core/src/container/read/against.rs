@@ -3,7 +3,7 @@
 use super::decompress::original_layout;
 use crate::container::folder::{Content, Folder};
 use crate::container::tuning_cache;
-use crate::container::{CompressedFile, Model, Progress};
+use crate::container::{CompressedFile, CompressedModel, Progress};
 use crate::error::{Error, Result};
 use crate::header::LENGTH_BYTES;
 use crate::int;
@@ -17,7 +17,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Error::Differs`] naming the first difference, or whatever keeps either side from being read.
-pub fn verify_against(model: &Model, original: &Path, progress: &dyn Progress) -> Result<()> {
+pub fn verify_against(model: &CompressedModel, original: &Path, progress: &dyn Progress) -> Result<()> {
     if !model.root.is_dir() {
         return model.files.iter().try_for_each(|file| compare(file, original, progress));
     }

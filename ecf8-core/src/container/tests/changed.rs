@@ -131,11 +131,11 @@ fn a_container_that_is_written_to_while_it_is_read_is_an_error_and_leaves_nothin
         let result = decompress(&container, &output, false, &meanwhile);
         assert!(meanwhile.has_acted() && !output.exists());
         changed(result.map(|_| ()), at);
-        let model = Model::open(&container).unwrap();
+        let model = CompressedModel::open(&container).unwrap();
         let meanwhile = Meanwhile::new(at, || write(&container));
         changed(model.files[0].verify_integrity(&meanwhile).and_then(|()| model.check_unchanged()), at);
     }
-    let model = Model::open(&container).unwrap();
+    let model = CompressedModel::open(&container).unwrap();
     let original = folder.path().join("in.safetensors");
     let meanwhile = Meanwhile::new(1, || write(&original));
     let error = verify_against(&model, &original, &meanwhile).unwrap_err();

@@ -18,14 +18,14 @@ fn costs_are_those_of_the_codes_when_chosen() {
     let folder = folder();
     let file = two();
     // Two codebooks, so that each tensor has its own.
-    let model = Model::open(&compressed_with(folder.path(), &file, by(schemes()[0]))).unwrap();
+    let model = CompressedModel::open(&compressed_with(folder.path(), &file, by(schemes()[0]))).unwrap();
     let costs = code_costs(&model, &()).unwrap();
     assert_eq!(costs.len(), 1 + 4 * 4);
     let mut compared = 0;
     for cost in &costs {
         let scheme = scheme(cost.scheme).unwrap();
         let options = CompressOptions { code_bits: Some(cost.code_bits), ..by(scheme) };
-        let chosen = Model::open(&compressed_with(folder.path(), &file, options)).unwrap();
+        let chosen = CompressedModel::open(&compressed_with(folder.path(), &file, options)).unwrap();
         let codebooks = chosen.files[0].codebooks();
         assert!(codebooks.iter().all(|codebook| codebook.max_len() <= cost.code_bits));
         // Quads of many exponents are not worth it with short codewords.

@@ -36,7 +36,7 @@ fn a_sharded_model_comes_back_file_by_file() {
     assert_eq!(report.copied, ["config.json", INDEX, "tokenizer/deep/vocab.txt"]);
     assert!(report.output_bytes() < report.input_bytes());
 
-    let opened = Model::open(&packed).unwrap();
+    let opened = CompressedModel::open(&packed).unwrap();
     assert_eq!(opened.name_of(&opened.files[1]), Path::new("model-00002-of-00002.safetensors"));
     verify_against(&opened, &model, &()).unwrap();
     let inspection = inspect(&opened);
@@ -110,7 +110,7 @@ fn a_shard_that_the_index_names_must_be_there() {
         );
     };
     missing(attempt(&model, &root.path().join("other")).unwrap_err());
-    missing(Model::open(&packed).unwrap_err());
+    missing(CompressedModel::open(&packed).unwrap_err());
     missing(decompress(&packed, &root.path().join("back"), false, &()).unwrap_err());
     fs::write(model.join(INDEX), "[]").unwrap();
     assert!(matches!(attempt(&model, &root.path().join("other")), Err(Error::Index { .. })));
@@ -124,7 +124,8 @@ fn a_shard_that_the_container_lacks_is_a_difference() {
     let packed = root.path().join("packed");
     attempt(&model, &packed).unwrap();
     fs::copy(model.join("model-00001-of-00002.safetensors"), model.join("extra.safetensors")).unwrap();
-    let error = verify_against(&Model::open(&packed).unwrap(), &model, &()).unwrap_err().to_string();
+    let error =
+        verify_against(&CompressedModel::open(&packed).unwrap(), &model, &()).unwrap_err().to_string();
     assert!(error.ends_with("extra.safetensors is missing"), "{error}");
 }
 
@@ -146,6 +147,6 @@ fn folders_do_not_mix_with_their_outputs() {
     let replaced = CompressOptions { overwrite: true, ..CompressOptions::default() };
     fs::write(empty.join("stale"), "").unwrap();
     compress(&model, &empty, &replaced, &()).unwrap();
-    assert!(!empty.join("stale").exists() && Model::open(&empty).is_ok());
+    assert!(!empty.join("stale").exists() && CompressedModel::open(&empty).is_ok());
     assert_eq!(names_in(root.path()), ["empty", "model"]);
 }

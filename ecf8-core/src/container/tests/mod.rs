@@ -114,7 +114,7 @@ fn assert_comes_back(file: &[u8]) -> Inspection {
 fn assert_comes_back_with(file: &[u8], options: CompressOptions) -> Inspection {
     let folder = folder();
     let container = compressed_with(folder.path(), file, options);
-    let model = Model::open(&container).unwrap();
+    let model = CompressedModel::open(&container).unwrap();
     model.files[0].verify_integrity(&()).unwrap();
     verify_against(&model, &folder.path().join("in.safetensors"), &()).unwrap();
     let back = folder.path().join("back.safetensors");

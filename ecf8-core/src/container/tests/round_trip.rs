@@ -135,7 +135,7 @@ fn equal_inputs_give_equal_files() {
 #[test]
 fn a_difference_from_the_original_is_named_with_tensor_and_place() {
     let folder = folder();
-    let model = Model::open(&compressed(folder.path(), &sample())).unwrap();
+    let model = CompressedModel::open(&compressed(folder.path(), &sample())).unwrap();
     let start = sample().len() - (6400 + 500 + 12 + 8191);
     let other = folder.path().join("other.safetensors");
     let place = |edit: &dyn Fn(&mut Vec<u8>)| {

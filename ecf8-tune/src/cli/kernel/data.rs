@@ -3,7 +3,7 @@
 use super::super::answer::Failure;
 use clap::Args;
 use ecf8_codegen::strategy::Strategy;
-use ecf8_core::container::{CompressedTensor, Model};
+use ecf8_core::container::{CompressedModel, CompressedTensor};
 use ecf8_core::element::{Numbers, Split, counts, element};
 use ecf8_core::{Codebook, Encoded, Scheme, synthetic};
 use std::path::{Path, PathBuf};
@@ -41,7 +41,9 @@ impl DataArgs {
         f: impl FnOnce(&Encoded<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         match (&self.from, &self.tensor) {
-            (Some(from), Some(name)) => f(&tensor(&Model::open(from)?, from, name, strategy)?.encoded()),
+            (Some(from), Some(name)) => {
+                f(&tensor(&CompressedModel::open(from)?, from, name, strategy)?.encoded())
+            }
             _ => {
                 let scheme = first_scheme(strategy)?;
                 let (split, weights) = self.typical(scheme)?;
@@ -85,7 +87,7 @@ impl DataArgs {
 
 /// The tensor, checked to be one that the strategy decodes.
 fn tensor<'f>(
-    model: &'f Model,
+    model: &'f CompressedModel,
     from: &Path,
     name: &str,
     strategy: &dyn Strategy,
