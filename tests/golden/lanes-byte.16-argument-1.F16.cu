@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    numbers of 2 bytes, byte 1 coded
 // codewords  of at most 11 bits
-// hash       85a25662a6cb8f9c
+// hash       e88372909c180354
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -125,19 +125,22 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
+        // The same for lane 0, which a lane could work out; but then it would in every turn.
+        i32 left_for_warp = (i32)left_in_chunk;
+
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
         u32 raw_0 = 0;
         u32 raw_1 = 0;
         u32 raw_2 = 0;
         u32 raw_3 = 0;
         if (left > 0) {
-            const uint4 v = ((const uint4*)model)[t + (u32)at_1 * t_1];
+            const uint4 v = ((const uint4*)model)[t + (u64)(u32)at_1 * t_1];
             raw_0 = v.x;
             raw_1 = v.y;
             raw_2 = v.z;
             raw_3 = v.w;
         }
-        while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
+        while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 208 > staged * 32) != 0) {
@@ -307,13 +310,13 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 t_16 = __byte_perm(t_9, t_5, 0x5140);
                 const u32 t_17 = __byte_perm(t_9, t_5, 0x7362);
                 if (left > 64) {
-                    const uint4 v = ((const uint4*)model)[t + (u32)(at_1 + 32) * t_1];
+                    const uint4 v = ((const uint4*)model)[t + (u64)(u32)(at_1 + 32) * t_1];
                     raw_0 = v.x;
                     raw_1 = v.y;
                     raw_2 = v.z;
                     raw_3 = v.w;
                 }
-                if (left > (i32)((u32)63 - (u32)(i32)(2 * (threadIdx.x & 31)))) {
+                if (left_for_warp > 63) {
                     const u64 lane_2 = output_1 - (threadIdx.x & 31);
                     const u64 first_3 = lane_2 + at_1 * 2;
                     ((uint4*)output)[first_3] = make_uint4(t_10, t_11, t_12, t_13);
@@ -389,6 +392,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             }
             at_1 += 32;
             left = (i32)((u32)left - (u32)64);
+            left_for_warp = (i32)((u32)left_for_warp - (u32)64);
         }
         __syncwarp();
         for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {

@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    floats of 2 bytes, exponents coded
 // codewords  of at most 9 bits
-// hash       0f36e38c5e6c0968
+// hash       1475ddf604f4ee07
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -38,10 +38,12 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     const u64 output_1 = jobs[job_number * 10 + 6];
     const u32 first_block = (u32)geometry.x;
     const u32 elements_per_lane = (u32)(geometry.x >> 32);
-    const u32 least = (u32)jobs[job_number * 10 + 8];
+    const u64 of_exponents = jobs[job_number * 10 + 8];
+    const u32 t = (u32)of_exponents;
+    const u32 mask = (u32)(of_exponents >> 32);
     const u64 word = jobs[job_number * 10 + 8 + 1];
-    const u64 t = word & 0x7fffffffffffffffull;
-    const u32 t_1 = (u32)(word >> 63) ^ 1;
+    const u64 t_1 = word & 0x7fffffffffffffffull;
+    const u32 t_2 = (u32)(word >> 63) ^ 1;
     const u32 first_chunk = (blockIdx.x - first_block) * chunks_per_block;
     const u32 chunk = first_chunk + (threadIdx.x >> 5);
 
@@ -126,19 +128,22 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
+        // The same for lane 0, which a lane could work out; but then it would in every turn.
+        i32 left_for_warp = (i32)left_in_chunk;
+
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
         u32 raw_0 = 0;
         u32 raw_1 = 0;
         u32 raw_2 = 0;
         u32 raw_3 = 0;
         if (left > 0) {
-            const uint4 v = ((const uint4*)model)[t + (u32)at_1 * t_1];
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)at_1 * t_2];
             raw_0 = v.x;
             raw_1 = v.y;
             raw_2 = v.z;
             raw_3 = v.w;
         }
-        while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
+        while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 104 > staged * 32) != 0) {
@@ -178,20 +183,20 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_2;
+                            u32 t_3;
                             if (has_word) {
-                                t_2 = model[short_rows + before];
+                                t_3 = model[short_rows + before];
                             } else {
-                                u32 t_3;
+                                u32 t_4;
                                 if (extra > bit_1) {
                                     const u64 first_3 = short_rows + rest / 32;
-                                    t_3 = __funnelshift_l(model[first_3 + 1], model[first_3], rest);
+                                    t_4 = __funnelshift_l(model[first_3 + 1], model[first_3], rest);
                                 } else {
-                                    t_3 = 0;
+                                    t_4 = 0;
                                 }
-                                t_2 = t_3;
+                                t_3 = t_4;
                             }
-                            word_1 = t_2;
+                            word_1 = t_3;
                         }
                         const u32 place = slot + i * 512 + threadIdx.x + 512;
                         memory[place] = word_1;
@@ -245,30 +250,30 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 rest_7 = raw_1;
                 const u32 rest_8 = raw_2;
                 const u32 rest_9 = raw_3;
-                const u32 exponents = outputs0 + least;
-                const u32 exponents_1 = outputs1 + least;
-                const u32 exponents_2 = outputs2 + least;
-                const u32 exponents_3 = outputs3 + least;
-                const u32 first_3 = ((exponents << 7) & 0x7f807f80) | (rest_6 & 0x807f807fu);
+                const u32 exponents = outputs0 + t;
+                const u32 exponents_1 = outputs1 + t;
+                const u32 exponents_2 = outputs2 + t;
+                const u32 exponents_3 = outputs3 + t;
+                const u32 first_3 = ((exponents << 7) & mask) | (rest_6 & ~mask);
                 const u32 turned = __byte_perm(rest_6, rest_6, 0x0321);
-                const u32 second = ((exponents >> 1) & 0x7f807f80) | (turned & 0x807f807fu);
-                const u32 first_4 = ((exponents_1 << 7) & 0x7f807f80) | (rest_7 & 0x807f807fu);
+                const u32 second = ((exponents >> 1) & mask) | (turned & ~mask);
+                const u32 first_4 = ((exponents_1 << 7) & mask) | (rest_7 & ~mask);
                 const u32 turned_1 = __byte_perm(rest_7, rest_7, 0x0321);
-                const u32 second_1 = ((exponents_1 >> 1) & 0x7f807f80) | (turned_1 & 0x807f807fu);
-                const u32 first_5 = ((exponents_2 << 7) & 0x7f807f80) | (rest_8 & 0x807f807fu);
+                const u32 second_1 = ((exponents_1 >> 1) & mask) | (turned_1 & ~mask);
+                const u32 first_5 = ((exponents_2 << 7) & mask) | (rest_8 & ~mask);
                 const u32 turned_2 = __byte_perm(rest_8, rest_8, 0x0321);
-                const u32 second_2 = ((exponents_2 >> 1) & 0x7f807f80) | (turned_2 & 0x807f807fu);
-                const u32 first_6 = ((exponents_3 << 7) & 0x7f807f80) | (rest_9 & 0x807f807fu);
+                const u32 second_2 = ((exponents_2 >> 1) & mask) | (turned_2 & ~mask);
+                const u32 first_6 = ((exponents_3 << 7) & mask) | (rest_9 & ~mask);
                 const u32 turned_3 = __byte_perm(rest_9, rest_9, 0x0321);
-                const u32 second_3 = ((exponents_3 >> 1) & 0x7f807f80) | (turned_3 & 0x807f807fu);
+                const u32 second_3 = ((exponents_3 >> 1) & mask) | (turned_3 & ~mask);
                 if (left > 64) {
-                    const uint4 v = ((const uint4*)model)[t + (u32)(at_1 + 32) * t_1];
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 32) * t_2];
                     raw_0 = v.x;
                     raw_1 = v.y;
                     raw_2 = v.z;
                     raw_3 = v.w;
                 }
-                if (left > (i32)((u32)63 - (u32)(i32)(2 * (threadIdx.x & 31)))) {
+                if (left_for_warp > 63) {
                     const u64 lane_2 = output_1 - (threadIdx.x & 31);
                     const u64 first_7 = lane_2 + at_1 * 2;
                     ((uint4*)output)[first_7] = make_uint4(first_3, second, first_4, second_1);
@@ -344,6 +349,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             }
             at_1 += 32;
             left = (i32)((u32)left - (u32)64);
+            left_for_warp = (i32)((u32)left_for_warp - (u32)64);
         }
         __syncwarp();
         for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {
@@ -359,7 +365,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
 
             // Sign and mantissa as they are stored: in the order 0, 2, 1, 3, each sign one byte
             // further.
-            const u64 vector_1 = (t + (u32)(element / 16) * t_1) * 16;
+            const u64 vector_1 = (t_1 + (u64)(u32)(element / 16) * t_2) * 16;
             const u32 within_1 = (u32)element & 15;
             const u32 place = ((within_1 & 1) << 1) | ((within_1 & 2) >> 1);
             const u64 four = vector_1 + (within_1 & 12);
@@ -379,7 +385,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
 
                 // Sign and mantissa as they are stored: in the order 0, 2, 1, 3, each sign one byte
                 // further.
-                const u64 vector_3 = (t + (u32)(slot / 16) * t_1) * 16;
+                const u64 vector_3 = (t_1 + (u64)(u32)(slot / 16) * t_2) * 16;
                 const u32 within_3 = (u32)slot & 15;
                 const u32 place_1 = ((within_3 & 1) << 1) | ((within_3 & 2) >> 1);
                 const u64 four_1 = vector_3 + (within_3 & 12);

@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    floats of 4 bytes, exponents coded
 // codewords  of at most 9 bits
-// hash       b1741cad789fb9f8
+// hash       189751657f78afb0
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -38,16 +38,18 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     const u64 output_1 = jobs[job_number * 12 + 6];
     const u32 first_block = (u32)geometry.x;
     const u32 elements_per_lane = (u32)(geometry.x >> 32);
-    const u32 least = (u32)jobs[job_number * 12 + 8];
+    const u64 of_exponents = jobs[job_number * 12 + 8];
+    const u32 t = (u32)of_exponents;
+    const u32 mask = (u32)(of_exponents >> 32);
     const u64 word = jobs[job_number * 12 + 8 + 1];
-    const u64 t = word & 0x7fffffffffffffffull;
-    const u32 t_1 = (u32)(word >> 63) ^ 1;
+    const u64 t_1 = word & 0x7fffffffffffffffull;
+    const u32 t_2 = (u32)(word >> 63) ^ 1;
     const u64 word_1 = jobs[job_number * 12 + 8 + 1 + 1];
-    const u64 t_2 = word_1 & 0x7fffffffffffffffull;
-    const u32 t_3 = (u32)(word_1 >> 63) ^ 1;
+    const u64 t_3 = word_1 & 0x7fffffffffffffffull;
+    const u32 t_4 = (u32)(word_1 >> 63) ^ 1;
     const u64 word_2 = jobs[job_number * 12 + 8 + 1 + 2];
-    const u64 t_4 = word_2 & 0x7fffffffffffffffull;
-    const u32 t_5 = (u32)(word_2 >> 63) ^ 1;
+    const u64 t_5 = word_2 & 0x7fffffffffffffffull;
+    const u32 t_6 = (u32)(word_2 >> 63) ^ 1;
     const u32 first_chunk = (blockIdx.x - first_block) * chunks_per_block;
     const u32 chunk = first_chunk + (threadIdx.x >> 5);
 
@@ -132,6 +134,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
+        // The same for lane 0, which a lane could work out; but then it would in every turn.
+        i32 left_for_warp = (i32)left_in_chunk;
+
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
         u32 raw_0 = 0;
         u32 raw_1 = 0;
@@ -147,23 +152,23 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         u32 raw_11 = 0;
         const u64 at_2 = at_1;
         if (left > 0) {
-            const uint4 v = ((const uint4*)model)[t + (u32)at_2 * t_1];
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)at_2 * t_2];
             raw_0 = v.x;
             raw_1 = v.y;
             raw_2 = v.z;
             raw_3 = v.w;
-            const uint4 v_1 = ((const uint4*)model)[t_2 + (u32)at_2 * t_3];
+            const uint4 v_1 = ((const uint4*)model)[t_3 + (u64)(u32)at_2 * t_4];
             raw_4 = v_1.x;
             raw_5 = v_1.y;
             raw_6 = v_1.z;
             raw_7 = v_1.w;
-            const uint4 v_2 = ((const uint4*)model)[t_4 + (u32)at_2 * t_5];
+            const uint4 v_2 = ((const uint4*)model)[t_5 + (u64)(u32)at_2 * t_6];
             raw_8 = v_2.x;
             raw_9 = v_2.y;
             raw_10 = v_2.z;
             raw_11 = v_2.w;
         }
-        while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
+        while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 104 > staged * 32) != 0) {
@@ -203,20 +208,20 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_6;
+                            u32 t_7;
                             if (has_word) {
-                                t_6 = model[short_rows + before];
+                                t_7 = model[short_rows + before];
                             } else {
-                                u32 t_7;
+                                u32 t_8;
                                 if (extra > bit_1) {
                                     const u64 first_3 = short_rows + rest / 32;
-                                    t_7 = __funnelshift_l(model[first_3 + 1], model[first_3], rest);
+                                    t_8 = __funnelshift_l(model[first_3 + 1], model[first_3], rest);
                                 } else {
-                                    t_7 = 0;
+                                    t_8 = 0;
                                 }
-                                t_6 = t_7;
+                                t_7 = t_8;
                             }
-                            word_3 = t_6;
+                            word_3 = t_7;
                         }
                         const u32 place = slot + i * 512 + threadIdx.x + 512;
                         memory[place] = word_3;
@@ -278,144 +283,145 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 lowest_1 = raw_9;
                 const u32 lowest_2 = raw_10;
                 const u32 lowest_3 = raw_11;
-                const u32 exponents = outputs0 + least;
-                const u32 exponents_1 = outputs1 + least;
-                const u32 exponents_2 = outputs2 + least;
-                const u32 exponents_3 = outputs3 + least;
-                const u32 first_3 = ((exponents << 7) & 0x7f807f80) | (rest_6 & 0x807f807fu);
+                const u32 exponents = outputs0 + t;
+                const u32 exponents_1 = outputs1 + t;
+                const u32 exponents_2 = outputs2 + t;
+                const u32 exponents_3 = outputs3 + t;
+                const u32 first_3 = ((exponents << 7) & mask) | (rest_6 & ~mask);
                 const u32 turned = __byte_perm(rest_6, rest_6, 0x0321);
-                const u32 second = ((exponents >> 1) & 0x7f807f80) | (turned & 0x807f807fu);
+                const u32 second = ((exponents >> 1) & mask) | (turned & ~mask);
                 const u32 low = __byte_perm(lowest, second_lowest, 0x5140);
                 const u32 low_of_second = __byte_perm(lowest, second_lowest, 0x7362);
-                const u32 t_6 = __byte_perm(low, first_3, 0x5410);
-                const u32 t_7 = __byte_perm(low, first_3, 0x7632);
-                const u32 t_8 = __byte_perm(low_of_second, second, 0x5410);
-                const u32 t_9 = __byte_perm(low_of_second, second, 0x7632);
-                const u32 first_4 = ((exponents_1 << 7) & 0x7f807f80) | (rest_7 & 0x807f807fu);
+                const u32 t_7 = __byte_perm(low, first_3, 0x5410);
+                const u32 t_8 = __byte_perm(low, first_3, 0x7632);
+                const u32 t_9 = __byte_perm(low_of_second, second, 0x5410);
+                const u32 t_10 = __byte_perm(low_of_second, second, 0x7632);
+                const u32 first_4 = ((exponents_1 << 7) & mask) | (rest_7 & ~mask);
                 const u32 turned_1 = __byte_perm(rest_7, rest_7, 0x0321);
-                const u32 second_1 = ((exponents_1 >> 1) & 0x7f807f80) | (turned_1 & 0x807f807fu);
+                const u32 second_1 = ((exponents_1 >> 1) & mask) | (turned_1 & ~mask);
                 const u32 low_1 = __byte_perm(lowest_1, second_lowest_1, 0x5140);
                 const u32 low_of_second_1 = __byte_perm(lowest_1, second_lowest_1, 0x7362);
-                const u32 t_10 = __byte_perm(low_1, first_4, 0x5410);
-                const u32 t_11 = __byte_perm(low_1, first_4, 0x7632);
-                const u32 t_12 = __byte_perm(low_of_second_1, second_1, 0x5410);
-                const u32 t_13 = __byte_perm(low_of_second_1, second_1, 0x7632);
-                const u32 first_5 = ((exponents_2 << 7) & 0x7f807f80) | (rest_8 & 0x807f807fu);
+                const u32 t_11 = __byte_perm(low_1, first_4, 0x5410);
+                const u32 t_12 = __byte_perm(low_1, first_4, 0x7632);
+                const u32 t_13 = __byte_perm(low_of_second_1, second_1, 0x5410);
+                const u32 t_14 = __byte_perm(low_of_second_1, second_1, 0x7632);
+                const u32 first_5 = ((exponents_2 << 7) & mask) | (rest_8 & ~mask);
                 const u32 turned_2 = __byte_perm(rest_8, rest_8, 0x0321);
-                const u32 second_2 = ((exponents_2 >> 1) & 0x7f807f80) | (turned_2 & 0x807f807fu);
+                const u32 second_2 = ((exponents_2 >> 1) & mask) | (turned_2 & ~mask);
                 const u32 low_2 = __byte_perm(lowest_2, second_lowest_2, 0x5140);
                 const u32 low_of_second_2 = __byte_perm(lowest_2, second_lowest_2, 0x7362);
-                const u32 t_14 = __byte_perm(low_2, first_5, 0x5410);
-                const u32 t_15 = __byte_perm(low_2, first_5, 0x7632);
-                const u32 t_16 = __byte_perm(low_of_second_2, second_2, 0x5410);
-                const u32 t_17 = __byte_perm(low_of_second_2, second_2, 0x7632);
-                const u32 first_6 = ((exponents_3 << 7) & 0x7f807f80) | (rest_9 & 0x807f807fu);
+                const u32 t_15 = __byte_perm(low_2, first_5, 0x5410);
+                const u32 t_16 = __byte_perm(low_2, first_5, 0x7632);
+                const u32 t_17 = __byte_perm(low_of_second_2, second_2, 0x5410);
+                const u32 t_18 = __byte_perm(low_of_second_2, second_2, 0x7632);
+                const u32 first_6 = ((exponents_3 << 7) & mask) | (rest_9 & ~mask);
                 const u32 turned_3 = __byte_perm(rest_9, rest_9, 0x0321);
-                const u32 second_3 = ((exponents_3 >> 1) & 0x7f807f80) | (turned_3 & 0x807f807fu);
+                const u32 second_3 = ((exponents_3 >> 1) & mask) | (turned_3 & ~mask);
                 const u32 low_3 = __byte_perm(lowest_3, second_lowest_3, 0x5140);
                 const u32 low_of_second_3 = __byte_perm(lowest_3, second_lowest_3, 0x7362);
-                const u32 t_18 = __byte_perm(low_3, first_6, 0x5410);
-                const u32 t_19 = __byte_perm(low_3, first_6, 0x7632);
-                const u32 t_20 = __byte_perm(low_of_second_3, second_3, 0x5410);
-                const u32 t_21 = __byte_perm(low_of_second_3, second_3, 0x7632);
+                const u32 t_19 = __byte_perm(low_3, first_6, 0x5410);
+                const u32 t_20 = __byte_perm(low_3, first_6, 0x7632);
+                const u32 t_21 = __byte_perm(low_of_second_3, second_3, 0x5410);
+                const u32 t_22 = __byte_perm(low_of_second_3, second_3, 0x7632);
                 const u64 at_3 = at_1;
                 if (left > 64) {
-                    const uint4 v = ((const uint4*)model)[t + (u32)(at_3 + 32) * t_1];
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_3 + 32) * t_2];
                     raw_0 = v.x;
                     raw_1 = v.y;
                     raw_2 = v.z;
                     raw_3 = v.w;
-                    const uint4 v_1 = ((const uint4*)model)[t_2 + (u32)(at_3 + 32) * t_3];
+                    const uint4 v_1 = ((const uint4*)model)[t_3 + (u64)(u32)(at_3 + 32) * t_4];
                     raw_4 = v_1.x;
                     raw_5 = v_1.y;
                     raw_6 = v_1.z;
                     raw_7 = v_1.w;
-                    const uint4 v_2 = ((const uint4*)model)[t_4 + (u32)(at_3 + 32) * t_5];
+                    const uint4 v_2 = ((const uint4*)model)[t_5 + (u64)(u32)(at_3 + 32) * t_6];
                     raw_8 = v_2.x;
                     raw_9 = v_2.y;
                     raw_10 = v_2.z;
                     raw_11 = v_2.w;
                 }
-                if (left > (i32)((u32)63 - (u32)(i32)(2 * (threadIdx.x & 31)))) {
+                if (left_for_warp > 63) {
                     const u64 lane_2 = output_1 - (threadIdx.x & 31) * 3;
                     const u64 first_7 = lane_2 + at_1 * 4;
-                    ((uint4*)output)[first_7] = make_uint4(t_6, t_7, t_8, t_9);
+                    ((uint4*)output)[first_7] = make_uint4(t_7, t_8, t_9, t_10);
                     const u64 place_3 = first_7 + 32;
-                    ((uint4*)output)[place_3] = make_uint4(t_10, t_11, t_12, t_13);
+                    ((uint4*)output)[place_3] = make_uint4(t_11, t_12, t_13, t_14);
                     const u64 place_4 = first_7 + 64;
-                    ((uint4*)output)[place_4] = make_uint4(t_14, t_15, t_16, t_17);
+                    ((uint4*)output)[place_4] = make_uint4(t_15, t_16, t_17, t_18);
                     const u64 place_5 = first_7 + 96;
-                    ((uint4*)output)[place_5] = make_uint4(t_18, t_19, t_20, t_21);
+                    ((uint4*)output)[place_5] = make_uint4(t_19, t_20, t_21, t_22);
                 } else {
                     const u64 at_4 = at_1;
                     if (at_4 * 16 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + at_4 * 16;
-                        ((u32*)output)[place_3] = t_6;
+                        ((u32*)output)[place_3] = t_7;
                     }
                     if (at_4 * 16 + 1 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 1);
-                        ((u32*)output)[place_3] = t_7;
+                        ((u32*)output)[place_3] = t_8;
                     }
                     if (at_4 * 16 + 2 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 2);
-                        ((u32*)output)[place_3] = t_8;
+                        ((u32*)output)[place_3] = t_9;
                     }
                     if (at_4 * 16 + 3 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 3);
-                        ((u32*)output)[place_3] = t_9;
+                        ((u32*)output)[place_3] = t_10;
                     }
                     if (at_4 * 16 + 4 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 4);
-                        ((u32*)output)[place_3] = t_10;
+                        ((u32*)output)[place_3] = t_11;
                     }
                     if (at_4 * 16 + 5 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 5);
-                        ((u32*)output)[place_3] = t_11;
+                        ((u32*)output)[place_3] = t_12;
                     }
                     if (at_4 * 16 + 6 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 6);
-                        ((u32*)output)[place_3] = t_12;
+                        ((u32*)output)[place_3] = t_13;
                     }
                     if (at_4 * 16 + 7 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 7);
-                        ((u32*)output)[place_3] = t_13;
+                        ((u32*)output)[place_3] = t_14;
                     }
                     if (at_4 * 16 + 8 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 8);
-                        ((u32*)output)[place_3] = t_14;
+                        ((u32*)output)[place_3] = t_15;
                     }
                     if (at_4 * 16 + 9 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 9);
-                        ((u32*)output)[place_3] = t_15;
+                        ((u32*)output)[place_3] = t_16;
                     }
                     if (at_4 * 16 + 10 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 10);
-                        ((u32*)output)[place_3] = t_16;
+                        ((u32*)output)[place_3] = t_17;
                     }
                     if (at_4 * 16 + 11 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 11);
-                        ((u32*)output)[place_3] = t_17;
+                        ((u32*)output)[place_3] = t_18;
                     }
                     if (at_4 * 16 + 12 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 12);
-                        ((u32*)output)[place_3] = t_18;
+                        ((u32*)output)[place_3] = t_19;
                     }
                     if (at_4 * 16 + 13 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 13);
-                        ((u32*)output)[place_3] = t_19;
+                        ((u32*)output)[place_3] = t_20;
                     }
                     if (at_4 * 16 + 14 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 14);
-                        ((u32*)output)[place_3] = t_20;
+                        ((u32*)output)[place_3] = t_21;
                     }
                     if (at_4 * 16 + 15 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 15);
-                        ((u32*)output)[place_3] = t_21;
+                        ((u32*)output)[place_3] = t_22;
                     }
                 }
             }
             at_1 += 32;
             left = (i32)((u32)left - (u32)64);
+            left_for_warp = (i32)((u32)left_for_warp - (u32)64);
         }
         __syncwarp();
         for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {
@@ -431,7 +437,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
 
             // Sign and mantissa as they are stored: in the order 0, 2, 1, 3, each sign one byte
             // further.
-            const u64 vector_1 = (t + (u32)(element / 16) * t_1) * 16;
+            const u64 vector_1 = (t_1 + (u64)(u32)(element / 16) * t_2) * 16;
             const u32 within_1 = (u32)element & 15;
             const u32 place = ((within_1 & 1) << 1) | ((within_1 & 2) >> 1);
             const u64 four = vector_1 + (within_1 & 12);
@@ -451,7 +457,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
 
                 // Sign and mantissa as they are stored: in the order 0, 2, 1, 3, each sign one byte
                 // further.
-                const u64 vector_3 = (t + (u32)(slot / 16) * t_1) * 16;
+                const u64 vector_3 = (t_1 + (u64)(u32)(slot / 16) * t_2) * 16;
                 const u32 within_3 = (u32)slot & 15;
                 const u32 place_1 = ((within_3 & 1) << 1) | ((within_3 & 2) >> 1);
                 const u64 four_1 = vector_3 + (within_3 & 12);

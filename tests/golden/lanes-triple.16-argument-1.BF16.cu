@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    floats of 2 bytes, exponents coded
 // codewords  of at most 10 bits
-// hash       7cd8d4a473766d8b
+// hash       2666667ba05483d6
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -38,10 +38,12 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     const u64 output_1 = jobs[job_number * 10 + 6];
     const u32 first_block = (u32)geometry.x;
     const u32 elements_per_lane = (u32)(geometry.x >> 32);
-    const u32 least = (u32)jobs[job_number * 10 + 8];
+    const u64 of_exponents = jobs[job_number * 10 + 8];
+    const u32 t = (u32)of_exponents;
+    const u32 mask = (u32)(of_exponents >> 32);
     const u64 word = jobs[job_number * 10 + 8 + 1];
-    const u64 t = word & 0x7fffffffffffffffull;
-    const u32 t_1 = (u32)(word >> 63) ^ 1;
+    const u64 t_1 = word & 0x7fffffffffffffffull;
+    const u32 t_2 = (u32)(word >> 63) ^ 1;
     const u32 first_chunk = (blockIdx.x - first_block) * chunks_per_block;
     const u32 chunk = first_chunk + (threadIdx.x >> 5);
 
@@ -126,6 +128,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
+        // The same for lane 0, which a lane could work out; but then it would in every turn.
+        i32 left_for_warp = (i32)left_in_chunk;
+
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
         u32 raw_0 = 0;
         u32 raw_1 = 0;
@@ -142,27 +147,27 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u64 at_2 = at_1;
         const i32 left_1 = left;
         if (left_1 > 0) {
-            const uint4 v = ((const uint4*)model)[t + (u32)at_2 * t_1];
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)at_2 * t_2];
             raw_0 = v.x;
             raw_1 = v.y;
             raw_2 = v.z;
             raw_3 = v.w;
         }
         if (left_1 > 64) {
-            const uint4 v = ((const uint4*)model)[t + (u32)(at_2 + 32) * t_1];
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_2 + 32) * t_2];
             raw_4 = v.x;
             raw_5 = v.y;
             raw_6 = v.z;
             raw_7 = v.w;
         }
         if (left_1 > 128) {
-            const uint4 v = ((const uint4*)model)[t + (u32)(at_2 + 64) * t_1];
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_2 + 64) * t_2];
             raw_8 = v.x;
             raw_9 = v.y;
             raw_10 = v.z;
             raw_11 = v.w;
         }
-        while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
+        while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 192 > staged * 32) != 0) {
@@ -202,20 +207,20 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_2;
+                            u32 t_3;
                             if (has_word) {
-                                t_2 = model[short_rows + before];
+                                t_3 = model[short_rows + before];
                             } else {
-                                u32 t_3;
+                                u32 t_4;
                                 if (extra > bit_1) {
                                     const u64 first_3 = short_rows + rest / 32;
-                                    t_3 = __funnelshift_l(model[first_3 + 1], model[first_3], rest);
+                                    t_4 = __funnelshift_l(model[first_3 + 1], model[first_3], rest);
                                 } else {
-                                    t_3 = 0;
+                                    t_4 = 0;
                                 }
-                                t_2 = t_3;
+                                t_3 = t_4;
                             }
-                            word_1 = t_2;
+                            word_1 = t_3;
                         }
                         const u32 place = slot + i * 512 + threadIdx.x + 1024;
                         memory[place] = word_1;
@@ -306,96 +311,90 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 rest_12 = raw_1;
                 const u32 rest_13 = raw_2;
                 const u32 rest_14 = raw_3;
-                const u32 exponents = __byte_perm(outputs0, outputs1, 0x7351) + least;
-                const u32 exponents_1 = __byte_perm(outputs2, outputs3, 0x7351) + least;
-                const u32 exponents_2 = __byte_perm(outputs4, outputs5, 0x7351) + least;
-                const u32 exponents_3 = __byte_perm(outputs6, outputs7, 0x7351) + least;
-                const u32 first_3 = ((exponents << 7) & 0x7f807f80) | (rest_11 & 0x807f807fu);
+                const u32 exponents = __byte_perm(outputs0, outputs1, 0x7351) + t;
+                const u32 exponents_1 = __byte_perm(outputs2, outputs3, 0x7351) + t;
+                const u32 exponents_2 = __byte_perm(outputs4, outputs5, 0x7351) + t;
+                const u32 exponents_3 = __byte_perm(outputs6, outputs7, 0x7351) + t;
+                const u32 first_3 = ((exponents << 7) & mask) | (rest_11 & ~mask);
                 const u32 turned = __byte_perm(rest_11, rest_11, 0x0321);
-                const u32 second = ((exponents >> 1) & 0x7f807f80) | (turned & 0x807f807fu);
-                const u32 first_4 = ((exponents_1 << 7) & 0x7f807f80) | (rest_12 & 0x807f807fu);
+                const u32 second = ((exponents >> 1) & mask) | (turned & ~mask);
+                const u32 first_4 = ((exponents_1 << 7) & mask) | (rest_12 & ~mask);
                 const u32 turned_1 = __byte_perm(rest_12, rest_12, 0x0321);
-                const u32 second_1 = ((exponents_1 >> 1) & 0x7f807f80) | (turned_1 & 0x807f807fu);
-                const u32 first_5 = ((exponents_2 << 7) & 0x7f807f80) | (rest_13 & 0x807f807fu);
+                const u32 second_1 = ((exponents_1 >> 1) & mask) | (turned_1 & ~mask);
+                const u32 first_5 = ((exponents_2 << 7) & mask) | (rest_13 & ~mask);
                 const u32 turned_2 = __byte_perm(rest_13, rest_13, 0x0321);
-                const u32 second_2 = ((exponents_2 >> 1) & 0x7f807f80) | (turned_2 & 0x807f807fu);
-                const u32 first_6 = ((exponents_3 << 7) & 0x7f807f80) | (rest_14 & 0x807f807fu);
+                const u32 second_2 = ((exponents_2 >> 1) & mask) | (turned_2 & ~mask);
+                const u32 first_6 = ((exponents_3 << 7) & mask) | (rest_14 & ~mask);
                 const u32 turned_3 = __byte_perm(rest_14, rest_14, 0x0321);
-                const u32 second_3 = ((exponents_3 >> 1) & 0x7f807f80) | (turned_3 & 0x807f807fu);
+                const u32 second_3 = ((exponents_3 >> 1) & mask) | (turned_3 & ~mask);
                 const u32 rest_15 = raw_4;
                 const u32 rest_16 = raw_5;
                 const u32 rest_17 = raw_6;
                 const u32 rest_18 = raw_7;
                 const u32 exponents_4 = ((__byte_perm(outputs0, outputs1, 0x6240) >> 4) & 0xf0f0f0f)
-                    + least;
+                    + t;
                 const u32 exponents_5 = ((__byte_perm(outputs2, outputs3, 0x6240) >> 4) & 0xf0f0f0f)
-                    + least;
+                    + t;
                 const u32 exponents_6 = ((__byte_perm(outputs4, outputs5, 0x6240) >> 4) & 0xf0f0f0f)
-                    + least;
+                    + t;
                 const u32 exponents_7 = ((__byte_perm(outputs6, outputs7, 0x6240) >> 4) & 0xf0f0f0f)
-                    + least;
-                const u32 first_7 = ((exponents_4 << 7) & 0x7f807f80) | (rest_15 & 0x807f807fu);
+                    + t;
+                const u32 first_7 = ((exponents_4 << 7) & mask) | (rest_15 & ~mask);
                 const u32 turned_4 = __byte_perm(rest_15, rest_15, 0x0321);
-                const u32 second_4 = ((exponents_4 >> 1) & 0x7f807f80) | (turned_4 & 0x807f807fu);
-                const u32 first_8 = ((exponents_5 << 7) & 0x7f807f80) | (rest_16 & 0x807f807fu);
+                const u32 second_4 = ((exponents_4 >> 1) & mask) | (turned_4 & ~mask);
+                const u32 first_8 = ((exponents_5 << 7) & mask) | (rest_16 & ~mask);
                 const u32 turned_5 = __byte_perm(rest_16, rest_16, 0x0321);
-                const u32 second_5 = ((exponents_5 >> 1) & 0x7f807f80) | (turned_5 & 0x807f807fu);
-                const u32 first_9 = ((exponents_6 << 7) & 0x7f807f80) | (rest_17 & 0x807f807fu);
+                const u32 second_5 = ((exponents_5 >> 1) & mask) | (turned_5 & ~mask);
+                const u32 first_9 = ((exponents_6 << 7) & mask) | (rest_17 & ~mask);
                 const u32 turned_6 = __byte_perm(rest_17, rest_17, 0x0321);
-                const u32 second_6 = ((exponents_6 >> 1) & 0x7f807f80) | (turned_6 & 0x807f807fu);
-                const u32 first_10 = ((exponents_7 << 7) & 0x7f807f80) | (rest_18 & 0x807f807fu);
+                const u32 second_6 = ((exponents_6 >> 1) & mask) | (turned_6 & ~mask);
+                const u32 first_10 = ((exponents_7 << 7) & mask) | (rest_18 & ~mask);
                 const u32 turned_7 = __byte_perm(rest_18, rest_18, 0x0321);
-                const u32 second_7 = ((exponents_7 >> 1) & 0x7f807f80) | (turned_7 & 0x807f807fu);
+                const u32 second_7 = ((exponents_7 >> 1) & mask) | (turned_7 & ~mask);
                 const u32 rest_19 = raw_8;
                 const u32 rest_20 = raw_9;
                 const u32 rest_21 = raw_10;
                 const u32 rest_22 = raw_11;
-                const u32 exponents_8 = (__byte_perm(outputs0, outputs1, 0x6240) & 0xf0f0f0f)
-                    + least;
-                const u32 exponents_9 = (__byte_perm(outputs2, outputs3, 0x6240) & 0xf0f0f0f)
-                    + least;
-                const u32 exponents_10 = (__byte_perm(outputs4, outputs5, 0x6240) & 0xf0f0f0f)
-                    + least;
-                const u32 exponents_11 = (__byte_perm(outputs6, outputs7, 0x6240) & 0xf0f0f0f)
-                    + least;
-                const u32 first_11 = ((exponents_8 << 7) & 0x7f807f80) | (rest_19 & 0x807f807fu);
+                const u32 exponents_8 = (__byte_perm(outputs0, outputs1, 0x6240) & 0xf0f0f0f) + t;
+                const u32 exponents_9 = (__byte_perm(outputs2, outputs3, 0x6240) & 0xf0f0f0f) + t;
+                const u32 exponents_10 = (__byte_perm(outputs4, outputs5, 0x6240) & 0xf0f0f0f) + t;
+                const u32 exponents_11 = (__byte_perm(outputs6, outputs7, 0x6240) & 0xf0f0f0f) + t;
+                const u32 first_11 = ((exponents_8 << 7) & mask) | (rest_19 & ~mask);
                 const u32 turned_8 = __byte_perm(rest_19, rest_19, 0x0321);
-                const u32 second_8 = ((exponents_8 >> 1) & 0x7f807f80) | (turned_8 & 0x807f807fu);
-                const u32 first_12 = ((exponents_9 << 7) & 0x7f807f80) | (rest_20 & 0x807f807fu);
+                const u32 second_8 = ((exponents_8 >> 1) & mask) | (turned_8 & ~mask);
+                const u32 first_12 = ((exponents_9 << 7) & mask) | (rest_20 & ~mask);
                 const u32 turned_9 = __byte_perm(rest_20, rest_20, 0x0321);
-                const u32 second_9 = ((exponents_9 >> 1) & 0x7f807f80) | (turned_9 & 0x807f807fu);
-                const u32 first_13 = ((exponents_10 << 7) & 0x7f807f80) | (rest_21 & 0x807f807fu);
+                const u32 second_9 = ((exponents_9 >> 1) & mask) | (turned_9 & ~mask);
+                const u32 first_13 = ((exponents_10 << 7) & mask) | (rest_21 & ~mask);
                 const u32 turned_10 = __byte_perm(rest_21, rest_21, 0x0321);
-                const u32 second_10 = ((exponents_10 >> 1) & 0x7f807f80)
-                    | (turned_10 & 0x807f807fu);
-                const u32 first_14 = ((exponents_11 << 7) & 0x7f807f80) | (rest_22 & 0x807f807fu);
+                const u32 second_10 = ((exponents_10 >> 1) & mask) | (turned_10 & ~mask);
+                const u32 first_14 = ((exponents_11 << 7) & mask) | (rest_22 & ~mask);
                 const u32 turned_11 = __byte_perm(rest_22, rest_22, 0x0321);
-                const u32 second_11 = ((exponents_11 >> 1) & 0x7f807f80)
-                    | (turned_11 & 0x807f807fu);
+                const u32 second_11 = ((exponents_11 >> 1) & mask) | (turned_11 & ~mask);
                 const u64 at_3 = at_1;
                 const i32 left_2 = left;
                 if (left_2 > 192) {
-                    const uint4 v = ((const uint4*)model)[t + (u32)(at_3 + 96) * t_1];
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_3 + 96) * t_2];
                     raw_0 = v.x;
                     raw_1 = v.y;
                     raw_2 = v.z;
                     raw_3 = v.w;
                 }
                 if (left_2 > 256) {
-                    const uint4 v = ((const uint4*)model)[t + (u32)(at_3 + 128) * t_1];
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_3 + 128) * t_2];
                     raw_4 = v.x;
                     raw_5 = v.y;
                     raw_6 = v.z;
                     raw_7 = v.w;
                 }
                 if (left_2 > 320) {
-                    const uint4 v = ((const uint4*)model)[t + (u32)(at_3 + 160) * t_1];
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_3 + 160) * t_2];
                     raw_8 = v.x;
                     raw_9 = v.y;
                     raw_10 = v.z;
                     raw_11 = v.w;
                 }
-                if (left > (i32)((u32)63 - (u32)(i32)(2 * (threadIdx.x & 31)))) {
+                if (left_for_warp > 63) {
                     const u64 lane_2 = output_1 - (threadIdx.x & 31);
                     const u64 first_15 = lane_2 + at_1 * 2;
                     ((uint4*)output)[first_15] = make_uint4(first_3, second, first_4, second_1);
@@ -468,7 +467,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                         ((u16*)output)[place_6] = (u16)(second_3 >> 16);
                     }
                 }
-                if (left > (i32)((u32)127 - (u32)(i32)(2 * (threadIdx.x & 31)))) {
+                if (left_for_warp > 127) {
                     const u64 lane_2 = output_1 - (threadIdx.x & 31);
                     const u64 first_15 = lane_2 + (at_1 + 32) * 2;
                     ((uint4*)output)[first_15] = make_uint4(first_7, second_4, first_8, second_5);
@@ -541,7 +540,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                         ((u16*)output)[place_6] = (u16)(second_7 >> 16);
                     }
                 }
-                if (left > (i32)((u32)191 - (u32)(i32)(2 * (threadIdx.x & 31)))) {
+                if (left_for_warp > 191) {
                     const u64 lane_2 = output_1 - (threadIdx.x & 31);
                     const u64 first_15 = lane_2 + (at_1 + 64) * 2;
                     ((uint4*)output)[first_15] = make_uint4(first_11, second_8, first_12, second_9);
@@ -618,6 +617,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             }
             at_1 += 96;
             left = (i32)((u32)left - (u32)192);
+            left_for_warp = (i32)((u32)left_for_warp - (u32)192);
         }
         __syncwarp();
         for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {
@@ -633,7 +633,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
 
             // Sign and mantissa as they are stored: in the order 0, 2, 1, 3, each sign one byte
             // further.
-            const u64 vector_1 = (t + (u32)(element / 16) * t_1) * 16;
+            const u64 vector_1 = (t_1 + (u64)(u32)(element / 16) * t_2) * 16;
             const u32 within_1 = (u32)element & 15;
             const u32 place = ((within_1 & 1) << 1) | ((within_1 & 2) >> 1);
             const u64 four = vector_1 + (within_1 & 12);
@@ -653,7 +653,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
 
                 // Sign and mantissa as they are stored: in the order 0, 2, 1, 3, each sign one byte
                 // further.
-                const u64 vector_3 = (t + (u32)(slot / 16) * t_1) * 16;
+                const u64 vector_3 = (t_1 + (u64)(u32)(slot / 16) * t_2) * 16;
                 const u32 within_3 = (u32)slot & 15;
                 const u32 place_1 = ((within_3 & 1) << 1) | ((within_3 & 2) >> 1);
                 const u64 four_1 = vector_3 + (within_3 & 12);
