@@ -14,8 +14,8 @@ use super::jobs::Job;
 use super::tail::{Tail, bits_at};
 use super::units::{BATCH, WORD};
 use crate::lang::{
-    Global, IntoV, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, sync_warp,
-    thread_idx, warp_idx,
+    Global, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, sync_warp, thread_idx,
+    warp_idx,
 };
 
 /// A lane's words of four rows, held.
@@ -35,11 +35,11 @@ impl Waiting {
         Self(names.into_iter().take(batches as usize).map(Held::nothing).collect())
     }
 
-    /// Loads a chunk's first batches.
+    /// Loads the first batches, from row `first` on.
     #[device]
-    pub(in super::super) fn fetch(&self, columns: &Columns) {
+    pub(in super::super) fn fetch(&self, columns: &Columns, first: V<u32>) {
         for (batch, rows) in (0u32..).zip(&self.0) {
-            columns.fetch((batch * BATCH).into_v(), *rows);
+            columns.fetch(first + batch * BATCH, *rows);
         }
     }
 
