@@ -18,6 +18,9 @@ use crate::lang::{
     warp_idx,
 };
 
+/// Two neighbouring words of a lane's stream, held.
+pub(super) type TwoWords = Held<2>;
+
 /// A lane's words of four rows, held.
 type Rows = Held<{ BATCH as usize }>;
 
@@ -183,11 +186,35 @@ impl Columns {
         }
     }
 
+    /// The place in the ring of the lane's word in which a position is.
+    #[device]
+    fn place(&self, position: V<u32>) -> V<u32> {
+        let row = (position * self.warps) & self.ring_mask;
+        (row | thread_idx()) + self.ring
+    }
+
     /// The 32 bits from `position` on.
     #[device]
     pub(super) fn window(&self, position: V<u32>) -> V<u32> {
-        let row = (position * self.warps) & self.ring_mask;
-        let place = (row | thread_idx()) + self.ring;
+        let place = self.place(position);
         funnel_left(self.memory[place], self.memory[place + self.stride()], position)
+    }
+
+    /// Holds the two words that the 32 bits from `position` on lie in, which take two passes over the banks.
+    #[device]
+    pub(super) fn hold(&self, position: V<u32>, held: TwoWords) {
+        let place = self.place(position);
+        held.replace([self.memory[place], self.memory[place + self.stride()]]);
+    }
+
+    /// Holds the words for `position`, where those for `before` are held, at most 32 bits less: one pass, for the lanes that
+    /// have come to their next word.
+    #[device]
+    pub(super) fn hold_next(&self, position: V<u32>, before: V<u32>, held: TwoWords) {
+        let rows = (1u32 << POSITION_BITS) - WORD;
+        if (position ^ before) & rows != 0 {
+            let [_, next] = held.words();
+            held.replace([next, self.memory[self.place(position) + self.stride()]]);
+        }
     }
 }
