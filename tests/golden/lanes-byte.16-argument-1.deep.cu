@@ -2,7 +2,7 @@
 // strategy   lanes-byte
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // codewords  of at most 11 bits
-// hash       59172afe82cfb49a
+// hash       053ce6000e776b17
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -120,10 +120,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         // only part of one.
         const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
-
-        // The same for lane 0, which a lane could work out; but then it would in every turn.
-        i32 left_for_warp = (i32)left_in_chunk;
-        while (left_for_warp > 0) {
+        while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 208 > staged * 32) != 0) {
@@ -337,7 +334,6 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             }
             at_1 += 32;
             left = (i32)((u32)left - (u32)64);
-            left_for_warp = (i32)((u32)left_for_warp - (u32)64);
         }
         __syncwarp();
         for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {

@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined batches_ahead=1
 // codebook  b0000000b0000000bb000000bbb00000bbbbb000bbbbbbbbbaaaabbbaaaaaaaa99999999999999998888888
 //           87777777767777777666666665555555544455544EY
-// hash      0db59cc0e8a09c86
+// hash      797d32b99fc15f8a
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -379,10 +379,7 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         // only part of one.
         const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
-
-        // The same for lane 0, which a lane could work out; but then it would in every turn.
-        i32 left_for_warp = (i32)left_in_chunk;
-        while (left_for_warp > 0) {
+        while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 208 > staged * 32) != 0) {
@@ -596,7 +593,6 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
             }
             at += 32;
             left = (i32)((u32)left - (u32)64);
-            left_for_warp = (i32)((u32)left_for_warp - (u32)64);
         }
         __syncwarp();
         for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {

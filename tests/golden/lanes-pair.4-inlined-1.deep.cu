@@ -4,7 +4,7 @@
 // codebook  09BG90000000000000000990000000000000009000000000000000070000000000000000790000000000000
 //           006000000000000000060000000000000000590000000000000005000000000000000040000000000000000
 //           4900000000000000030000000000000000300000000000000001
-// hash      8abfcae27cb1af99
+// hash      0b75df8bc7bea091
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -189,9 +189,6 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
-        // The same for lane 0, which a lane could work out; but then it would in every turn.
-        i32 left_for_warp = (i32)left_in_chunk;
-
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
         u32 nibbles_0 = 0;
         u32 nibbles_1 = 0;
@@ -200,7 +197,7 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
             nibbles_0 = v.x;
             nibbles_1 = v.y;
         }
-        while (left_for_warp > 0) {
+        while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 104 > staged * 32) != 0) {
@@ -371,7 +368,6 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
             }
             at += 32;
             left = (i32)((u32)left - (u32)64);
-            left_for_warp = (i32)((u32)left_for_warp - (u32)64);
         }
         __syncwarp();
         for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {

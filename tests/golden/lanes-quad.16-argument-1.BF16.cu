@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    floats of 2 bytes, exponents coded
 // codewords  of at most 8 bits
-// hash       75f1d7b221021ecc
+// hash       4f63e7836b4443ae
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -127,8 +127,6 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         // only part of one.
         const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
-
-        // The same for lane 0, which a lane could work out; but then it would in every turn.
         i32 left_for_warp = (i32)left_in_chunk;
 
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.

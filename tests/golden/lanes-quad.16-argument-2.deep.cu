@@ -2,7 +2,7 @@
 // strategy   lanes-quad
 // variant    warps_per_block=16 table=argument batches_ahead=2
 // codewords  of at most 8 bits
-// hash       4cd00112444ea096
+// hash       97ef65c963c5dc86
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -132,9 +132,6 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
-        // The same for lane 0, which a lane could work out; but then it would in every turn.
-        i32 left_for_warp = (i32)left_in_chunk;
-
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
         u32 nibbles_0 = 0;
         u32 nibbles_1 = 0;
@@ -143,7 +140,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             nibbles_0 = v.x;
             nibbles_1 = v.y;
         }
-        while (left_for_warp > 0) {
+        while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 64 > staged * 32) != 0) {
@@ -304,7 +301,6 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             }
             at_1 += 32;
             left = (i32)((u32)left - (u32)64);
-            left_for_warp = (i32)((u32)left_for_warp - (u32)64);
         }
         __syncwarp();
         for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {

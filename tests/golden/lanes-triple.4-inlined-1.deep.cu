@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined batches_ahead=1
 // codebook  HYaJVaJV9JV8JV7JV7JV6JV6JV5JV70000000000000004JV4JV3JV40000000000000005UI4JG10000000000
 //           00000
-// hash      4ae21a00c07ac1a3
+// hash      6b432436e125058d
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -252,9 +252,6 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
-        // The same for lane 0, which a lane could work out; but then it would in every turn.
-        i32 left_for_warp = (i32)left_in_chunk;
-
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
         u32 nibbles_0 = 0;
         u32 nibbles_1 = 0;
@@ -279,7 +276,7 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
             nibbles_4 = v.x;
             nibbles_5 = v.y;
         }
-        while (left_for_warp > 0) {
+        while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 192 > staged * 32) != 0) {
@@ -625,7 +622,6 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
             }
             at += 96;
             left = (i32)((u32)left - (u32)192);
-            left_for_warp = (i32)((u32)left_for_warp - (u32)192);
         }
         __syncwarp();
         for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {

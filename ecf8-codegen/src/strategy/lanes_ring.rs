@@ -16,7 +16,7 @@ use super::lanes::vector::{assemble, look_up_turn, reach};
 use super::{Coding, DecodeStrategy, Describe, Gather, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
-    Global, GlobalMut, Shared, V, WARP, barrier, device, dynamic_shared, kernel, lane_idx, warp_idx,
+    Global, GlobalMut, Shared, V, Var, WARP, barrier, device, dynamic_shared, kernel, lane_idx, rt, warp_idx,
 };
 use crate::sink::{OpenSink, Sink};
 use ecf8_core::symbols::{BYTE as BYTES, PAIR as PAIRS, QUAD as QUADS, SymbolKind, TRIPLE as TRIPLES};
@@ -142,6 +142,35 @@ fn lanes_ring(
     warp.decode(&unit);
 }
 
+/// What is left for the whole warp: twice the vectors, less one if the last is only part of one. A lane can work it out from what is
+/// left for itself, but then it does so in every turn, twice where numbers are of several bytes. So there it is kept; a
+/// kernel for single bytes would need a register too many (`lanes-triple` on sm_120).
+struct LeftForWarp(Option<Var<i32>>);
+
+impl LeftForWarp {
+    #[track_caller]
+    fn new(join: Join, left: V<u32>) -> Self {
+        Self((join.bytes() > 1).then(|| rt::declare("left_for_warp", left.cast::<i32>())))
+    }
+
+    /// What is left, where `left` is left for this lane.
+    #[device]
+    fn of(&self, left: V<i32>) -> V<i32> {
+        match self.0 {
+            Some(kept) => kept.get(),
+            None => ((left as u32) + 2 * lane_idx()) as i32,
+        }
+    }
+
+    /// Takes off what a turn decodes.
+    #[track_caller]
+    fn less(&self, decoded: i32) {
+        if let Some(kept) = self.0 {
+            kept.set(kept.get() - decoded);
+        }
+    }
+}
+
 /// What a warp needs to decode chunks.
 struct Warp<'a> {
     t: &'a LanesRing,
@@ -205,12 +234,12 @@ impl Warp<'_> {
         /// Twice the vectors that the lane and those after it have left; one less if the last is only part of one.
         let left_in_chunk = 2 * number - (if last_is_part { 1u32 } else { 0u32 });
         let mut left = (left_in_chunk - 2 * lane_idx()) as i32;
-        /// The same for lane 0, which a lane could work out; but then it would in every turn.
-        let mut left_for_warp = left_in_chunk as i32;
+        #[host]
+        let left_for_warp = LeftForWarp::new(self.join, left_in_chunk);
         let raw = Raw::nothing(self.join, vectors(self.kind), self.model, &self.job);
         raw.fetch(at, 0, left);
         let round = WARP * vectors(self.kind);
-        while left_for_warp > 0 {
+        while left_for_warp.of(left) > 0 {
             let goes_on = left > 0;
             columns.stage(
                 goes_on,
@@ -247,7 +276,7 @@ impl Warp<'_> {
                 } else {
                     for (j, words) in (0u32..).zip(&words) {
                         // Where a whole block of the slots is left, from the first lane on, they are reordered.
-                        if left_for_warp > (2 * WARP * (j + 1) - 1) as i32 {
+                        if left_for_warp.of(left) > (2 * WARP * (j + 1) - 1) as i32 {
                             self.vectors_of_block(words, at + ((WARP * j) as u64));
                         } else {
                             self.part_of_vector(words, at + ((WARP * j) as u64));
@@ -257,7 +286,7 @@ impl Warp<'_> {
             }
             at += round as u64;
             left -= (2 * round) as i32;
-            left_for_warp -= (2 * round) as i32;
+            left_for_warp.less((2 * round) as i32);
         }
     }
 
