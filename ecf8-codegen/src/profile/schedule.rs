@@ -1,0 +1,116 @@
+//! A launch played through: which blocks are on which multiprocessor when, and what holds them up.
+//!
+//! Blocks go to the multiprocessors in order, to the emptiest first, as many to each as fit; where one ends, the next starts.
+//! A block alone takes its chain of dependent instructions. Where blocks together ask more of something than it gives, all
+//! that ask are slowed down alike. So waves, their tails, multiprocessors with few warps, and blocks of different sizes need
+//! no formula of their own.
+
+/// What a multiprocessor has of its own, in the order of [`Work::busy`], then what all share, then what nobody else has.
+pub(super) const LIMITS: usize = PIPES + 2;
+/// Things that a multiprocessor has of its own.
+pub(super) const PIPES: usize = 3;
+
+/// What a block needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Work {
+    /// Cycles that it takes alone.
+    pub(super) chain: f64,
+    /// Cycles that it keeps each of a multiprocessor's own things busy.
+    pub(super) busy: [f64; PIPES],
+    /// Bytes that it moves to and from memory.
+    pub(super) bytes: f64,
+}
+
+/// What the blocks run on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Machine {
+    pub(super) multiprocessors: usize,
+    /// Blocks that fit on each.
+    pub(super) resident: usize,
+    /// Of memory, for all together.
+    pub(super) bytes_per_cycle: f64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Played {
+    pub(super) cycles: f64,
+    /// For how many cycles each of a multiprocessor's things, memory and at last a block's own chain was what held blocks up.
+    pub(super) held_up_by: [f64; LIMITS],
+}
+
+/// A block on a multiprocessor.
+struct Running<'w> {
+    work: &'w Work,
+    /// The part of it that is left to do.
+    left: f64,
+}
+
+/// What of a block may be left when it counts as done.
+const DONE: f64 = 1e-9;
+
+/// Plays `blocks` through, in order.
+pub(super) fn play<'w>(machine: &Machine, blocks: impl Iterator<Item = &'w Work>) -> Played {
+    let mut blocks = blocks.peekable();
+    let mut running: Vec<Vec<Running<'w>>> = (0..machine.multiprocessors).map(|_| Vec::new()).collect();
+    let mut played = Played { cycles: 0.0, held_up_by: [0.0; LIMITS] };
+    loop {
+        start(machine.resident, &mut blocks, &mut running);
+        let slowed: Vec<(usize, f64)> = running.iter().map(|blocks| slowest(blocks)).collect();
+        let asked: f64 = std::iter::zip(&running, &slowed)
+            .map(|(blocks, (_, slower))| speeds(blocks).map(|(work, speed)| work.bytes * speed).sum::<f64>() / slower)
+            .sum();
+        let by_memory = (asked / machine.bytes_per_cycle).max(1.0);
+        let ends = std::iter::zip(&running, &slowed).flat_map(|(blocks, (_, slower))| {
+            blocks.iter().map(move |block| block.left * block.work.chain * slower * by_memory)
+        });
+        let next = ends.fold(f64::INFINITY, f64::min);
+        if next.is_infinite() {
+            return played;
+        }
+        let all: usize = running.iter().map(Vec::len).sum();
+        for (blocks, (limit, slower)) in std::iter::zip(&mut running, &slowed) {
+            let limit = if by_memory > 1.0 { PIPES } else { *limit };
+            played.held_up_by[limit] += next * blocks.len() as f64 / all as f64;
+            for block in blocks.iter_mut() {
+                block.left -= next / (block.work.chain * slower * by_memory);
+            }
+            blocks.retain(|block| block.left > DONE);
+        }
+        played.cycles += next;
+    }
+}
+
+/// Starts blocks wherever there is room.
+fn start<'w>(
+    resident: usize,
+    blocks: &mut std::iter::Peekable<impl Iterator<Item = &'w Work>>,
+    running: &mut [Vec<Running<'w>>],
+) {
+    for level in 0..resident {
+        for on_one in running.iter_mut().filter(|on_one| on_one.len() <= level) {
+            let Some(work) = blocks.next() else { return };
+            on_one.push(Running { work, left: 1.0 });
+        }
+        if blocks.peek().is_none() {
+            return;
+        }
+    }
+}
+
+/// How much of itself each block does in a cycle if nothing holds it up.
+fn speeds<'b>(blocks: &'b [Running<'_>]) -> impl Iterator<Item = (&'b Work, f64)> {
+    blocks.iter().map(|block| (block.work, 1.0 / block.work.chain))
+}
+
+/// What holds the blocks of a multiprocessor up most, and how many times slower they are for it.
+fn slowest(blocks: &[Running<'_>]) -> (usize, f64) {
+    let mut asked = [0.0; PIPES];
+    for (work, speed) in speeds(blocks) {
+        for (asked, busy) in asked.iter_mut().zip(work.busy) {
+            *asked += busy * speed;
+        }
+    }
+    let own = (LIMITS - 1, 1.0);
+    asked.into_iter().enumerate().fold(own, |most, next| if next.1 > most.1 { next } else { most })
+}
