@@ -1,9 +1,9 @@
 //! How long each warp of a block takes when no other warp is in its way: a clock per warp, moved on by what it executes.
 //!
-//! A warp issues its instructions in order, but the compiler has put them into the order in which their operands become
-//! ready, as far as it can: from one branch or barrier to the next. So within such a *stretch* a statement starts when its
-//! operands are there, and the stretch ends when all its statements have started and there was a cycle to issue each
-//! instruction. A value that is loaded ahead delays nothing before it is used.
+//! A warp issues its statements in the order of the text, each when its operands are there. A value that is loaded ahead
+//! delays nothing before it is used. Compilers move independent instructions between dependent ones; in decoders, most of
+//! whose instructions depend on the one before, letting any statement start up to 63 earlier changed the times by a tenth at
+//! most, so that is left out.
 
 use super::lanes::Mask;
 use super::observe::Access;
@@ -16,6 +16,8 @@ pub struct Cost {
     pub issued: f64,
     /// Those of them that the lanes for 32-bit integers execute.
     pub integer: f64,
+    /// Cycles that it keeps the warp from issuing another.
+    pub issue: f64,
     /// Cycles from the operands to the result or, of a branch, to the first instruction after it; a load is served by what
     /// is nearest.
     pub latency: f64,
@@ -54,11 +56,11 @@ pub struct BlockTrace {
 /// How a statement moves the clock.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Effect {
-    /// It starts when its operands are there.
-    Starts,
-    /// It also ends a stretch.
-    Ends,
-    /// It also waits for all warps of the block.
+    /// The warp goes on while it is executed.
+    GoesOn,
+    /// The warp goes on when it is done.
+    Waits,
+    /// The warp goes on when all warps of the block have come there.
     Meets,
 }
 
@@ -73,7 +75,8 @@ struct Flow {
 }
 
 /// Sectors that the L1 is taken to hold: 128 KiB, what shared memory leaves of it on GPUs from 8.0 on.
-const CACHED: usize = 4096;
+const CACHED: usize = 1 << CACHED_BITS;
+const CACHED_BITS: u32 = 12;
 
 /// The clocks of a block's warps.
 #[derive(Debug)]
@@ -83,9 +86,8 @@ pub(super) struct Clock<'c> {
     warps: usize,
     /// `ready[place * warps + warp]`: when what is there can be used.
     ready: Vec<f64>,
-    /// Per warp: when the present stretch began, when its instructions would be issued one by one, and when the last of
-    /// its statements starts.
-    stretches: Vec<[f64; 3]>,
+    /// Per warp: when it can issue its next instruction.
+    next: Vec<f64>,
     works: Vec<bool>,
     /// Per place of the L1: which sector is there.
     cache: Vec<u64>,
@@ -103,7 +105,7 @@ impl<'c> Clock<'c> {
             flows: flows.flows,
             warps,
             ready: vec![0.0; places * warps],
-            stretches: vec![[0.0; 3]; warps],
+            next: vec![0.0; warps],
             works: vec![false; warps],
             cache: vec![u64::MAX; CACHED],
             now: BlockTrace::default(),
@@ -115,20 +117,17 @@ impl<'c> Clock<'c> {
         let cost = self.costs.statements[statement][0];
         let effect = self.flows[statement].effect;
         for warp in active(mask, self.warps) {
-            let start = self.start(&self.flows[statement].reads, warp);
-            self.issue(warp, start, cost);
+            let start = self.issue(statement, |flow| &flow.reads, warp, cost);
             for &place in &self.flows[statement].writes {
                 self.ready[place * self.warps + warp] = start + cost.latency;
             }
-            if effect != Effect::Starts {
-                self.end_stretch(warp, cost.latency);
+            if effect != Effect::GoesOn {
+                self.next[warp] = start + cost.latency;
             }
         }
         if effect == Effect::Meets {
-            let last = active(mask, self.warps).map(|warp| self.stretches[warp][0]).fold(0.0, f64::max);
-            for warp in active(mask, self.warps) {
-                self.stretches[warp] = [last; 3];
-            }
+            let last = active(mask, self.warps).map(|warp| self.next[warp]).fold(0.0, f64::max);
+            active(mask, self.warps).for_each(|warp| self.next[warp] = last);
         }
     }
 
@@ -136,17 +135,30 @@ impl<'c> Clock<'c> {
     pub(super) fn asks(&mut self, statement: usize, mask: &Mask) {
         let cost = self.costs.statements[statement][1];
         for warp in active(mask, self.warps) {
-            let start = self.start(&self.flows[statement].asks, warp);
-            self.issue(warp, start, cost);
-            self.end_stretch(warp, cost.latency);
+            self.next[warp] = self.issue(statement, |flow| &flow.asks, warp, cost) + cost.latency;
             for &place in &self.flows[statement].writes {
-                self.ready[place * self.warps + warp] = self.stretches[warp][0];
+                self.ready[place * self.warps + warp] = self.next[warp];
             }
         }
     }
 
+    /// Issues a statement's instructions, as soon as what it reads is there, and gives when.
+    fn issue(&mut self, statement: usize, reads: fn(&Flow) -> &Vec<usize>, warp: usize, cost: Cost) -> f64 {
+        let reads = reads(&self.flows[statement]).iter();
+        let ready = reads.map(|place| self.ready[place * self.warps + warp]).fold(0.0, f64::max);
+        // What takes no instruction is done by whatever uses it, and holds nothing up.
+        if cost.issued == 0.0 {
+            return ready;
+        }
+        let start = ready.max(self.next[warp]);
+        self.next[warp] = start + cost.issue;
+        self.now.issued += cost.issued;
+        self.now.integer += cost.integer;
+        start
+    }
+
     /// The statement that a warp executes goes to memory, in `passes` passes; `sectors` are those of a load from global
-    /// memory.
+    /// memory, a table there included.
     pub(super) fn accesses(
         &mut self,
         access: &Access<'_>,
@@ -170,42 +182,19 @@ impl<'c> Clock<'c> {
 
     /// What the block did that touched `sectors` sectors; the next one starts at 0.
     pub(super) fn ends(&mut self, block: u32, sectors: u64) -> BlockTrace {
-        let ends = self.stretches.iter().map(|[_, issued, started]| issued.max(*started));
         let done = BlockTrace {
             block,
             working_warps: self.works.iter().map(|&works| u32::from(works)).sum(),
-            chain: ends.fold(0.0, f64::max),
+            chain: self.next.iter().copied().fold(0.0, f64::max),
             sectors,
             ..self.now
         };
         self.ready.fill(0.0);
-        self.stretches.fill([0.0; 3]);
+        self.next.fill(0.0);
         self.works.fill(false);
         self.cache.fill(u64::MAX);
         self.now = BlockTrace::default();
         done
-    }
-
-    /// When a statement can start that reads these places.
-    fn start(&self, reads: &[usize], warp: usize) -> f64 {
-        let ready = reads.iter().map(|place| self.ready[place * self.warps + warp]);
-        ready.fold(self.stretches[warp][0], f64::max)
-    }
-
-    fn issue(&mut self, warp: usize, start: f64, cost: Cost) {
-        // What takes no instruction is done by whatever uses it, and waits for nothing itself.
-        if cost.issued > 0.0 {
-            let [_, issued, started] = &mut self.stretches[warp];
-            *issued += cost.issued;
-            *started = started.max(start);
-            self.now.issued += cost.issued;
-            self.now.integer += cost.integer;
-        }
-    }
-
-    fn end_stretch(&mut self, warp: usize, latency: f64) {
-        let [_, issued, started] = self.stretches[warp];
-        self.stretches[warp] = [issued.max(started) + latency; 3];
     }
 
     /// Whether any of the sectors is not in the L1; then all are.
@@ -213,7 +202,9 @@ impl<'c> Clock<'c> {
         let mut any = false;
         for sector in sectors.into_iter().flatten() {
             let name = sector.wrapping_mul(64) | memory as u64;
-            let place = usize::try_from(sector % CACHED as u64).unwrap_or_default();
+            // Spread by the golden ratio, as memories do not lie over each other.
+            let place = name.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - CACHED_BITS);
+            let place = usize::try_from(place).unwrap_or_default();
             any |= std::mem::replace(&mut self.cache[place], name) != name;
         }
         any
@@ -276,16 +267,16 @@ impl Flows<'_> {
         }
         let effect = match &stmt.kind {
             StmtKind::If { .. } | StmtKind::Choose { .. } if self.is_predicated(stmt, number) => {
-                Effect::Starts
+                Effect::GoesOn
             }
             StmtKind::If { .. }
             | StmtKind::Choose { .. }
             | StmtKind::Break
             | StmtKind::Continue
             | StmtKind::Return
-            | StmtKind::WarpBarrier => Effect::Ends,
+            | StmtKind::WarpBarrier => Effect::Waits,
             StmtKind::Barrier => Effect::Meets,
-            _ => Effect::Starts,
+            _ => Effect::GoesOn,
         };
         Flow { reads, writes, effect, asks }
     }

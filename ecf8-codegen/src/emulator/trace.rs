@@ -214,7 +214,7 @@ impl Observer for Tracer<'_> {
                 trace.fewest_wavefronts = 1;
             }
         }
-        let is_load = self.ways[memory] == Way::Global && !access.stores;
+        let is_load = matches!(self.ways[memory], Way::Global | Way::GlobalTable) && !access.stores;
         self.clock.accesses(access, trace.wavefronts, is_load.then(|| addresses.each_sector()));
         self.statements[access.statement].memory.add(&trace);
     }

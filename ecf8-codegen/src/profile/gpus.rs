@@ -42,6 +42,9 @@ pub struct Gpu {
     pub blocks: u32,
     /// Shared memory of a multiprocessor in KiB.
     pub shared_kib: u32,
+    /// Cycles that a multiprocessor waits for each line of 128 bytes of code that it has not executed before; 0 where a
+    /// launch before is taken to have left the code there, as benchmarks and the layers of a model do.
+    pub code_line_cycles: f64,
     /// Where the figures are from.
     pub source: &'static str,
 }
@@ -99,6 +102,7 @@ const BASE: Gpu = Gpu {
     threads: 2048,
     blocks: 32,
     shared_kib: 228,
+    code_line_cycles: 0.0,
     source: "",
 };
 

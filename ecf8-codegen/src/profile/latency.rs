@@ -36,11 +36,13 @@ pub(super) fn costs(table: &[[Counts; 2]]) -> Costs {
 /// One instruction after the other.
 fn cost(issued: &Counts) -> Cost {
     let latency = Class::ALL.iter().map(|&class| issued.get(class) * latency(class)).sum();
-    Cost { issued: issued.total(), integer: integer(issued), latency }
+    let (all, integer) = (issued.total(), integer(issued));
+    // A scheduler has 16 lanes for integers, so one instruction keeps them for two cycles.
+    Cost { issued: all, integer, issue: all.max(2.0 * integer), latency }
 }
 
 /// Instructions that the lanes for 32-bit integers execute.
-pub(super) fn integer(issued: &Counts) -> f64 {
+fn integer(issued: &Counts) -> f64 {
     [Class::Integer, Class::Shift, Class::Compare].map(|class| issued.get(class)).iter().sum()
 }
 

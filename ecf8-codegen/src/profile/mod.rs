@@ -29,6 +29,9 @@ use crate::emulator::{self, AccessTrace, EmulatorError, Trace};
 use crate::ir::{Kernel, Space, Stmt, StmtKind};
 use crate::launch::{Gather, Launch};
 
+/// Instructions in 128 bytes, since Volta.
+const INSTRUCTIONS_PER_LINE: f64 = 8.0;
+
 /// Lanes of a warp.
 const LANES: f64 = 32.0;
 
@@ -41,6 +44,8 @@ pub struct Profile {
     pub threads: u32,
     /// Registers per thread, estimated: no compiler has been asked.
     pub registers: Registers,
+    /// Lines of 128 bytes of code that were executed at least once.
+    pub code_lines: f64,
     /// Bytes that the whole launch writes.
     pub launch_bytes: u64,
     /// Instructions issued, each by one warp.
@@ -87,6 +92,10 @@ pub fn profile(
     let mut profile = Profile {
         threads: kernel.threads,
         registers: registers::estimate(kernel),
+        code_lines: std::iter::zip(&table, &trace.statements)
+            .filter(|(_, times)| times.executions > 0)
+            .map(|([once, round], _)| (once.total() + round.total()) / INSTRUCTIONS_PER_LINE)
+            .sum(),
         launch_bytes: launch.outputs.iter().flat_map(|slot| &slot.written).map(|range| range.end - range.start).sum(),
         issued,
         statements,

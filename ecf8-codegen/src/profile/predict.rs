@@ -3,8 +3,8 @@
 //! The blocks that the emulator has run stand for all blocks of the launch. Each needs its chain of dependent instructions,
 //! issue slots, integer lanes, passes over shared memory and L1, and bytes of memory; registers, shared memory and warps say
 //! how many fit on a multiprocessor; and the launch is played through ([`super::schedule`]). What is not in it: the time to
-//! launch a kernel (some microseconds, which overlap with the launch before), what blocks find in the L2, and clocks that
-//! fall under load.
+//! launch a kernel (some microseconds, which overlap with the launch before), what blocks find in the L2, clocks that fall
+//! under load, and, but for the test's GPU, code that must be fetched.
 
 use super::gpus::{GPUS, Gpu};
 use super::schedule::{LIMITS, Machine, Work, play};
@@ -109,7 +109,13 @@ pub fn predict(profile: &Profile, gpu: &'static Gpu, registers: Registers) -> Op
         resident: blocks_per_sm as usize,
         bytes_per_cycle: gpu.bandwidth() * 1e9 / cycles_per_s,
     };
-    let done = play(&machine, (0..played).map(|n| &works[stands_for(n)]));
+    // The first blocks on each multiprocessor wait for the code.
+    let fetching = profile.code_lines * gpu.code_line_cycles;
+    let first: Vec<Work> = works.iter().map(|work| Work { chain: work.chain + fetching, ..*work }).collect();
+    let done = play(
+        &machine,
+        (0..played).map(|n| if n < room { &first[stands_for(n)] } else { &works[stands_for(n)] }),
+    );
     let cycles = done.cycles * f64::from(grid) / f64::from(played);
     let nanoseconds = cycles / cycles_per_s * 1e9;
     let shares = std::array::from_fn(|n| (Resource::ALL[n], done.held_up_by[n] / done.cycles));
@@ -134,6 +140,7 @@ pub fn predict(profile: &Profile, gpu: &'static Gpu, registers: Registers) -> Op
 /// What a block that was run needs of a multiprocessor.
 fn work(block: &BlockTrace, gpu: &Gpu, bytes_per_sector: f64) -> Work {
     Work {
+        warps: f64::from(block.working_warps.max(1)),
         // A block that does nothing takes a cycle.
         chain: block.chain.max(1.0),
         busy: [

@@ -1,8 +1,8 @@
 //! A launch played through: which blocks are on which multiprocessor when, and what holds them up.
 //!
 //! Blocks go to the multiprocessors in order, to the emptiest first, as many to each as fit; where one ends, the next starts.
-//! A block alone takes its chain of dependent instructions. Where blocks together ask more of something than it gives, all
-//! that ask are slowed down alike. So waves, their tails, multiprocessors with few warps, and blocks of different sizes need
+//! A block alone takes its chain of dependent instructions. Warps of a multiprocessor wait for each other where they ask for
+//! the same thing: the longer, the busier it is; and all are slowed down alike where memory gives less than they ask. So waves, their tails, multiprocessors with few warps, and blocks of different sizes need
 //! no formula of their own.
 
 /// What a multiprocessor has of its own, in the order of [`Work::busy`], then what all share, then what nobody else has.
@@ -13,6 +13,8 @@ pub(super) const PIPES: usize = 3;
 /// What a block needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Work {
+    /// Warps that share the work, one at least.
+    pub(super) warps: f64,
     /// Cycles that it takes alone.
     pub(super) chain: f64,
     /// Cycles that it keeps each of a multiprocessor's own things busy.
@@ -103,7 +105,11 @@ fn speeds<'b>(blocks: &'b [Running<'_>]) -> impl Iterator<Item = (&'b Work, f64)
     blocks.iter().map(|block| (block.work, 1.0 / block.work.chain))
 }
 
-/// What holds the blocks of a multiprocessor up most, and how many times slower they are for it.
+/// What holds the blocks of a multiprocessor up most, and how many times slower they are for waiting.
+///
+/// A queue with one server at which jobs come and take as long as chance will have it: behind one that is busy a part ρ of
+/// the time, a job waits ρ / (1 - ρ) of what it takes itself. The slower all are, the less busy are the things they wait for,
+/// so there is one slowness that makes the waiting that it says, above what the busiest thing needs.
 fn slowest(blocks: &[Running<'_>]) -> (usize, f64) {
     let mut asked = [0.0; PIPES];
     for (work, speed) in speeds(blocks) {
@@ -111,6 +117,23 @@ fn slowest(blocks: &[Running<'_>]) -> (usize, f64) {
             *asked += busy * speed;
         }
     }
+    let warps: f64 = blocks.iter().map(|block| block.work.warps).sum();
     let own = (LIMITS - 1, 1.0);
-    asked.into_iter().enumerate().fold(own, |most, next| if next.1 > most.1 { next } else { most })
+    let (limit, most) =
+        asked.into_iter().enumerate().fold(own, |most, next| if next.1 > most.1 { next } else { most });
+    // Nobody waits behind himself.
+    let others = (warps - 1.0) / warps;
+    let waiting = |slower: f64| -> f64 {
+        let behind = |asked: &f64| others * asked / warps * asked / (slower - asked).max(f64::MIN_POSITIVE);
+        asked.iter().map(behind).sum()
+    };
+    let (mut low, mut high) = (most, 2.0 * most + PIPES as f64);
+    for _ in 0..HALVINGS {
+        let middle = low.midpoint(high);
+        if 1.0 + waiting(middle) > middle { low = middle } else { high = middle }
+    }
+    (limit, high)
 }
+
+/// Halvings of the range in which the slowness is looked for: to a thousandth of a percent.
+const HALVINGS: usize = 20;
