@@ -24,7 +24,7 @@ static QV100: Gpu = Gpu {
     threads: 2048,
     blocks: 32,
     shared_kib: 96,
-    // It fetches code line by line, from an L2 that answers after 193 cycles (Jia et al. 2018).
+    // It fetches code line by line. That a line takes as long as Volta's L2, 193 cycles (Jia et al. 2018), is assumed.
     code_line_cycles: 193.0,
     source: "the configuration SM7_QV100 of the public simulator",
 };

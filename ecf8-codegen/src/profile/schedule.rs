@@ -137,3 +137,40 @@ fn slowest(blocks: &[Running<'_>]) -> (usize, f64) {
 
 /// Halvings of the range in which the slowness is looked for: to a thousandth of a percent.
 const HALVINGS: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MACHINE: Machine = Machine { multiprocessors: 2, resident: 2, bytes_per_cycle: 10.0 };
+
+    fn work(chain: f64, bytes: f64) -> Work {
+        Work { warps: 4.0, chain, busy: [0.0; PIPES], bytes }
+    }
+
+    #[test]
+    fn blocks_go_to_the_emptiest_multiprocessor_and_the_next_starts_where_one_ends() {
+        let cycles = |chains: &[f64]| {
+            let works: Vec<Work> = chains.iter().map(|&chain| work(chain, 0.0)).collect();
+            play(&MACHINE, works.iter()).cycles.round()
+        };
+        assert_eq!(cycles(&[]), 0.0);
+        assert_eq!(cycles(&[100.0; 4]), 100.0);
+        assert_eq!(cycles(&[100.0; 5]), 200.0);
+        assert_eq!(cycles(&[100.0, 50.0, 100.0, 100.0, 50.0]), 100.0);
+        // The longest last is a tail, which it is not when it comes first.
+        assert_eq!(cycles(&[50.0, 50.0, 50.0, 50.0, 100.0]), 150.0);
+        assert_eq!(cycles(&[100.0, 50.0, 50.0, 50.0, 50.0]), 100.0);
+    }
+
+    #[test]
+    fn memory_is_shared_by_all_and_a_pipe_by_those_of_a_multiprocessor() {
+        let bytes = play(&MACHINE, [work(10.0, 500.0); 4].iter());
+        assert_eq!((bytes.cycles.round(), bytes.held_up_by[PIPES].round()), (200.0, 200.0));
+        let busy = [Work { busy: [90.0, 0.0, 0.0], ..work(100.0, 0.0) }; 3];
+        // Two share one pipe for 180 cycles and a little; the third has one for itself.
+        let cycles = [1, 3].map(|blocks| play(&MACHINE, busy[..blocks].iter()).cycles);
+        assert!(cycles[0] > 100.0 && cycles[0] < 200.0, "{cycles:?}");
+        assert!(cycles[1] > 180.0 && cycles[1] < 260.0, "{cycles:?}");
+    }
+}
