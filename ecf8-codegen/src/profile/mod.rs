@@ -96,7 +96,12 @@ pub fn profile(
             .filter(|(_, times)| times.executions > 0)
             .map(|([once, round], _)| (once.total() + round.total()) / INSTRUCTIONS_PER_LINE)
             .sum(),
-        launch_bytes: launch.outputs.iter().flat_map(|slot| &slot.written).map(|range| range.end - range.start).sum(),
+        launch_bytes: launch
+            .outputs
+            .iter()
+            .flat_map(|slot| &slot.written)
+            .map(|range| range.end - range.start)
+            .sum(),
         issued,
         statements,
         active_lanes: active_lanes(&trace),

@@ -60,7 +60,9 @@ pub(super) fn play<'w>(machine: &Machine, blocks: impl Iterator<Item = &'w Work>
         start(machine.resident, &mut blocks, &mut running);
         let slowed: Vec<(usize, f64)> = running.iter().map(|blocks| slowest(blocks)).collect();
         let asked: f64 = std::iter::zip(&running, &slowed)
-            .map(|(blocks, (_, slower))| speeds(blocks).map(|(work, speed)| work.bytes * speed).sum::<f64>() / slower)
+            .map(|(blocks, (_, slower))| {
+                speeds(blocks).map(|(work, speed)| work.bytes * speed).sum::<f64>() / slower
+            })
             .sum();
         let by_memory = (asked / machine.bytes_per_cycle).max(1.0);
         let ends = std::iter::zip(&running, &slowed).flat_map(|(blocks, (_, slower))| {

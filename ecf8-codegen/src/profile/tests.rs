@@ -334,7 +334,10 @@ fn registers_and_shared_memory_say_how_many_blocks_fit() {
     let mut profile = made_up(8 * 132, BlockTrace { chain: 1000.0, ..BlockTrace::default() }, 0);
     profile.registers = Registers::Compiled(64);
     let by_registers = on_h200(&profile);
-    assert_eq!((by_registers.blocks_per_sm, by_registers.waves, by_registers.cycles.round()), (4, 2.0, 2000.0));
+    assert_eq!(
+        (by_registers.blocks_per_sm, by_registers.waves, by_registers.cycles.round()),
+        (4, 2.0, 2000.0)
+    );
     profile.shared_bytes = 200 * 1024;
     assert_eq!(on_h200(&profile).blocks_per_sm, 1);
     profile.shared_bytes = 300 * 1024;
@@ -345,9 +348,7 @@ fn registers_and_shared_memory_say_how_many_blocks_fit() {
 fn work_shared_by_more_warps_takes_a_small_launch_less_time_and_a_large_one_no_more() {
     let whole = BlockTrace { chain: 64_000.0, issued: 72_000.0, passes: 24_000, ..BlockTrace::default() };
     let half = BlockTrace { chain: 32_000.0, issued: 36_000.0, passes: 12_000, ..BlockTrace::default() };
-    let gain = |grid| {
-        on_h200(&made_up(grid, whole, 0)).cycles / on_h200(&made_up(2 * grid, half, 0)).cycles
-    };
+    let gain = |grid| on_h200(&made_up(grid, whole, 0)).cycles / on_h200(&made_up(2 * grid, half, 0)).cycles;
     assert!(gain(66) > 1.9, "{}", gain(66));
     assert!((0.95..1.3).contains(&gain(132 * 64)), "{}", gain(132 * 64));
 }

@@ -35,6 +35,9 @@ mod tests {
         for wrong in ["", "M", "-1", "0", "1.5M", "65G", "99999999999999999999", "8MB", "8é"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
-        assert_eq!([7, 8 << 10, 218 << 20, 3 << 29].map(in_words), ["7 bytes", "8 KiB", "218 MiB", "1.5 GiB"]);
+        assert_eq!(
+            [7, 8 << 10, 218 << 20, 3 << 29].map(in_words),
+            ["7 bytes", "8 KiB", "218 MiB", "1.5 GiB"]
+        );
     }
 }

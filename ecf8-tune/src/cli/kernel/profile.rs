@@ -12,8 +12,8 @@ use ecf8_codegen::emulator::AccessTrace;
 use ecf8_codegen::profile::gpus::{GPUS, Gpu};
 use ecf8_codegen::profile::{Class, Profile, profile};
 use ecf8_codegen::strategy::{Coding, Params, Strategy};
-use ecf8_core::container::Progress;
 use ecf8_core::Encoded;
+use ecf8_core::container::Progress;
 use serde_json::{Map, Value, json};
 
 /// Count what a kernel would do on a GPU, in the emulator, and predict its speed
