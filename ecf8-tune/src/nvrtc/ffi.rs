@@ -1,4 +1,4 @@
-//! The eleven functions of NVRTC that are used, as safe Rust.
+//! The thirteen functions of NVRTC that are used, as safe Rust.
 //!
 //! Foreign code can't be called without `unsafe`; in the NVRTC layer all of it is in this file. What the rest
 //! relies on: the function pointers are those of the library held beside them, with the types of NVIDIA's
@@ -47,6 +47,8 @@ pub(super) struct Api {
     log: unsafe extern "C" fn(Handle, *mut c_char) -> c_int,
     cubin_size: unsafe extern "C" fn(Handle, *mut usize) -> c_int,
     cubin: unsafe extern "C" fn(Handle, *mut c_char) -> c_int,
+    ptx_size: unsafe extern "C" fn(Handle, *mut usize) -> c_int,
+    ptx: unsafe extern "C" fn(Handle, *mut c_char) -> c_int,
     /// Keeps the code behind the pointers above mapped.
     _library: Library,
 }
@@ -80,6 +82,8 @@ impl Api {
             log: function(&library, "nvrtcGetProgramLog")?,
             cubin_size: function(&library, "nvrtcGetCUBINSize")?,
             cubin: function(&library, "nvrtcGetCUBIN")?,
+            ptx_size: function(&library, "nvrtcGetPTXSize")?,
+            ptx: function(&library, "nvrtcGetPTX")?,
             _library: library,
         })
     }
@@ -158,6 +162,11 @@ impl Program<'_> {
     /// The machine code, after a compilation for a real architecture (`sm_`).
     pub(super) fn cubin(&self) -> Result<Vec<u8>, Code> {
         self.read(self.api.cubin_size, self.api.cubin)
+    }
+
+    /// The PTX with the zero byte that ends it, after a compilation for a virtual architecture (`compute_`).
+    pub(super) fn ptx(&self) -> Result<Vec<u8>, Code> {
+        self.read(self.api.ptx_size, self.api.ptx)
     }
 
     fn read(
