@@ -3,15 +3,17 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use cudarc::driver::sys::{CUdeviceptr, CUstream};
+
 use super::context::{Context, Stream};
-use super::ffi::{Address, Code, Handle, check};
+use super::ffi::{Code, check};
 use super::{CudaDevice, DeviceError};
 
 /// Bytes in the memory of one GPU, freed when dropped, on whatever thread, unless they are somebody else's. Aligned to at
 /// least 256 bytes.
 #[derive(Debug)]
 pub struct DeviceBuffer {
-    address: Address,
+    address: CUdeviceptr,
     length: usize,
     ordinal: u32,
     /// What is to be freed, and on which stream; nothing if it is somebody else's.
@@ -30,8 +32,8 @@ impl Drop for DeviceBuffer {
 #[derive(Debug)]
 struct Memory {
     context: Arc<Context>,
-    stream: Handle,
-    address: Address,
+    stream: CUstream,
+    address: CUdeviceptr,
 }
 
 // SAFETY: memory may be freed from any thread, and streams used from any.
@@ -44,7 +46,7 @@ impl Memory {
     fn new(stream: &Stream, bytes: usize) -> Result<Self, Code> {
         let context = stream.context.clone();
         let (driver, bytes) = (context.driver, bytes.max(1));
-        let mut address: Address = 0;
+        let mut address: CUdeviceptr = 0;
         // SAFETY: the caller has made the stream's context current, and the pointer is to a live number that the driver
         // fills.
         check(unsafe {
@@ -220,7 +222,7 @@ impl CudaDevice {
     }
 
     fn no_memory(&self, bytes: usize, code: Code) -> DeviceError {
-        if code != Code::OUT_OF_MEMORY {
+        if code != Code::CUDA_ERROR_OUT_OF_MEMORY {
             return self.fail("allocating memory", code);
         }
         let (mut free, mut total) = (0, 0);

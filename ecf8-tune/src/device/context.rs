@@ -8,16 +8,18 @@ use std::fmt;
 use std::ptr::null_mut;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cudarc::driver::sys::{CUcontext, CUdevice, CUevent, CUevent_flags, CUstream, CUstream_flags};
+
 use super::driver::Driver;
-use super::ffi::{Code, GraphFunctions, Handle, check};
+use super::ffi::{Code, GraphFunctions, check};
 use super::info;
 
 /// The primary context of a GPU, which is that of PyTorch and the CUDA runtime as well.
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) driver: &'static Driver,
-    device: c_int,
-    handle: Handle,
+    device: CUdevice,
+    handle: CUcontext,
     /// Whether memory is allocated and freed in the order of a stream.
     pub(super) has_pools: bool,
 }
@@ -31,11 +33,11 @@ unsafe impl Sync for Context {}
 /// PyTorch works on.
 pub(super) struct Entered<'a> {
     context: &'a Context,
-    before: Option<Handle>,
+    before: Option<CUcontext>,
 }
 
 impl Context {
-    pub(super) fn of(driver: &'static Driver, device: c_int) -> Result<Arc<Self>, Code> {
+    pub(super) fn of(driver: &'static Driver, device: CUdevice) -> Result<Arc<Self>, Code> {
         let has_pools = info::has_pools(driver, device)?;
         let mut handle = null_mut();
         // SAFETY: the pointer is to a live handle that the driver fills.
@@ -77,7 +79,7 @@ impl Drop for Context {
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) context: Arc<Context>,
-    pub(super) handle: Handle,
+    pub(super) handle: CUstream,
     is_own: bool,
     /// What waits for the end of a capture to be released.
     dropped: Mutex<Vec<Box<dyn Dropped>>>,
@@ -94,13 +96,13 @@ unsafe impl Sync for Stream {}
 
 impl Stream {
     /// A stream that somebody else keeps, or, if `handle` is null, the context's default one.
-    pub(super) fn borrowed(context: Arc<Context>, handle: Handle) -> Self {
+    pub(super) fn borrowed(context: Arc<Context>, handle: CUstream) -> Self {
         Self { context, handle, is_own: false, dropped: Mutex::default() }
     }
 
     /// A stream that does not wait for the default one.
     pub(super) fn new(context: &Arc<Context>, graphs: &GraphFunctions) -> Result<Self, Code> {
-        const NON_BLOCKING: c_uint = 1;
+        const NON_BLOCKING: c_uint = CUstream_flags::CU_STREAM_NON_BLOCKING as c_uint;
         let _current = context.enter()?;
         let mut handle = null_mut();
         // SAFETY: the pointer is to a live handle that the driver fills, and the context is current.
@@ -159,7 +161,7 @@ impl Drop for Stream {
 #[derive(Debug)]
 pub(super) struct Event {
     context: Arc<Context>,
-    handle: Handle,
+    handle: CUevent,
 }
 
 // SAFETY: events may be used from any thread, several at once too.
@@ -170,7 +172,7 @@ unsafe impl Sync for Event {}
 impl Event {
     /// One to measure time by, or else only to wait for.
     pub(super) fn new(context: &Arc<Context>, is_timed: bool) -> Result<Self, Code> {
-        const DISABLE_TIMING: c_uint = 2;
+        const DISABLE_TIMING: c_uint = CUevent_flags::CU_EVENT_DISABLE_TIMING as c_uint;
         let flags = if is_timed { 0 } else { DISABLE_TIMING };
         let _current = context.enter()?;
         let mut handle = null_mut();

@@ -64,7 +64,7 @@ impl CudaDevice {
     /// buffers. Buffers of this device are used on that one, and the other way round, only after the one that used
     /// them last was waited for.
     pub unsafe fn on_stream(&self, stream: *mut c_void) -> Self {
-        self.on(Stream::borrowed(self.context.clone(), stream))
+        self.on(Stream::borrowed(self.context.clone(), stream.cast()))
     }
 
     /// The same GPU with everything on another stream of its context.

@@ -77,8 +77,8 @@ pub(super) fn start() -> Result<&'static Driver, DeviceError> {
     let driver = load()?;
     // SAFETY: the function takes any number, and 0 is what it asks for.
     check(unsafe { (driver.cuInit)(0) }).map_err(|code| match code {
-        Code::NO_DEVICE => DeviceError::NoGpu,
-        Code::STUB_LIBRARY => DeviceError::DriverBroken {
+        Code::CUDA_ERROR_NO_DEVICE => DeviceError::NoGpu,
+        Code::CUDA_ERROR_STUB_LIBRARY => DeviceError::DriverBroken {
             reason: "libcuda.so is the CUDA toolkit's stub; take its folder off LD_LIBRARY_PATH".to_owned(),
         },
         _ => DeviceError::DriverBroken { reason: driver.describe(code) },

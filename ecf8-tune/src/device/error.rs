@@ -204,21 +204,21 @@ impl DeviceError {
     pub(super) fn sort(driver: &Functions, ordinal: u32, doing: impl Into<String>, code: Code) -> Self {
         let (doing, reason) = (doing.into(), driver.describe(code));
         match code {
-            Code::ILLEGAL_ADDRESS
-            | Code::ILLEGAL_INSTRUCTION
-            | Code::MISALIGNED_ADDRESS
-            | Code::INVALID_ADDRESS_SPACE
-            | Code::INVALID_PC
-            | Code::HARDWARE_STACK_ERROR
-            | Code::LAUNCH_FAILED
-            | Code::LAUNCH_TIMEOUT
-            | Code::ASSERT => Self::KernelFault { ordinal, doing, reason },
-            Code::DEVICE_UNAVAILABLE
-            | Code::ECC_UNCORRECTABLE
-            | Code::NVLINK_UNCORRECTABLE
-            | Code::CONTEXT_IS_DESTROYED
-            | Code::EXTERNAL_DEVICE
-            | Code::UNKNOWN => Self::Lost { ordinal, doing, reason },
+            Code::CUDA_ERROR_ILLEGAL_ADDRESS
+            | Code::CUDA_ERROR_ILLEGAL_INSTRUCTION
+            | Code::CUDA_ERROR_MISALIGNED_ADDRESS
+            | Code::CUDA_ERROR_INVALID_ADDRESS_SPACE
+            | Code::CUDA_ERROR_INVALID_PC
+            | Code::CUDA_ERROR_HARDWARE_STACK_ERROR
+            | Code::CUDA_ERROR_LAUNCH_FAILED
+            | Code::CUDA_ERROR_LAUNCH_TIMEOUT
+            | Code::CUDA_ERROR_ASSERT => Self::KernelFault { ordinal, doing, reason },
+            Code::CUDA_ERROR_DEVICE_UNAVAILABLE
+            | Code::CUDA_ERROR_ECC_UNCORRECTABLE
+            | Code::CUDA_ERROR_NVLINK_UNCORRECTABLE
+            | Code::CUDA_ERROR_CONTEXT_IS_DESTROYED
+            | Code::CUDA_ERROR_EXTERNAL_DEVICE
+            | Code::CUDA_ERROR_UNKNOWN => Self::Lost { ordinal, doing, reason },
             _ => Self::Driver { ordinal, doing, reason },
         }
     }

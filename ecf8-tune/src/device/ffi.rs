@@ -1,57 +1,57 @@
 //! The functions of the CUDA driver that are used, as addresses in its library, and its result codes.
 //!
-//! Codes stay numbers: a driver newer than this file may send codes that no list here has. The types are those of
-//! NVIDIA's `cuda.h`, unchanged from CUDA 12.0 to 13.
+//! The types are cudarc's, made from NVIDIA's `cuda.h`. Its functions are not: they return codes as an enum, and a driver
+//! newer than that may send others, which is undefined behaviour. Here codes stay numbers.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
+use cudarc::driver::sys::{
+    CUcontext, CUdevice, CUdevice_attribute, CUdeviceptr, CUevent, CUfunction, CUfunction_attribute, CUgraph,
+    CUgraphExec, CUmodule, CUresult, CUstream, CUstreamCaptureMode,
+};
 use libloading::Library;
-
-/// A context, stream, event, module, function or graph, which only the driver looks into.
-pub(super) type Handle = *mut c_void;
-
-/// An address in a GPU's memory.
-pub(super) type Address = u64;
 
 /// A result code other than success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Code(pub(super) c_int);
 
-/// The result codes that are told apart, without their prefix `CUDA_ERROR_`.
+/// The result codes that are told apart.
 macro_rules! codes {
-    ($($name:ident = $number:literal),* $(,)?) => {
-        impl Code { $(pub(super) const $name: Self = Self($number);)* }
+    ($($name:ident,)*) => {
+        impl Code {
+            $(pub(super) const $name: Self = Self(CUresult::$name as c_int);)*
+        }
     };
 }
 
 codes! {
-    OUT_OF_MEMORY = 2,
-    STUB_LIBRARY = 34,
-    DEVICE_UNAVAILABLE = 46,
-    NO_DEVICE = 100,
-    INVALID_IMAGE = 200,
-    NO_BINARY_FOR_GPU = 209,
-    ECC_UNCORRECTABLE = 214,
-    INVALID_PTX = 218,
-    NVLINK_UNCORRECTABLE = 220,
-    JIT_COMPILER_NOT_FOUND = 221,
-    UNSUPPORTED_PTX_VERSION = 222,
-    JIT_COMPILATION_DISABLED = 223,
-    INVALID_SOURCE = 300,
-    NOT_FOUND = 500,
-    ILLEGAL_ADDRESS = 700,
-    LAUNCH_TIMEOUT = 702,
-    CONTEXT_IS_DESTROYED = 709,
-    ASSERT = 710,
-    HARDWARE_STACK_ERROR = 714,
-    ILLEGAL_INSTRUCTION = 715,
-    MISALIGNED_ADDRESS = 716,
-    INVALID_ADDRESS_SPACE = 717,
-    INVALID_PC = 718,
-    LAUNCH_FAILED = 719,
-    NOT_SUPPORTED = 801,
-    EXTERNAL_DEVICE = 911,
-    UNKNOWN = 999,
+    CUDA_ERROR_OUT_OF_MEMORY,
+    CUDA_ERROR_STUB_LIBRARY,
+    CUDA_ERROR_DEVICE_UNAVAILABLE,
+    CUDA_ERROR_NO_DEVICE,
+    CUDA_ERROR_INVALID_IMAGE,
+    CUDA_ERROR_NO_BINARY_FOR_GPU,
+    CUDA_ERROR_ECC_UNCORRECTABLE,
+    CUDA_ERROR_INVALID_PTX,
+    CUDA_ERROR_NVLINK_UNCORRECTABLE,
+    CUDA_ERROR_JIT_COMPILER_NOT_FOUND,
+    CUDA_ERROR_UNSUPPORTED_PTX_VERSION,
+    CUDA_ERROR_JIT_COMPILATION_DISABLED,
+    CUDA_ERROR_INVALID_SOURCE,
+    CUDA_ERROR_NOT_FOUND,
+    CUDA_ERROR_ILLEGAL_ADDRESS,
+    CUDA_ERROR_LAUNCH_TIMEOUT,
+    CUDA_ERROR_CONTEXT_IS_DESTROYED,
+    CUDA_ERROR_ASSERT,
+    CUDA_ERROR_HARDWARE_STACK_ERROR,
+    CUDA_ERROR_ILLEGAL_INSTRUCTION,
+    CUDA_ERROR_MISALIGNED_ADDRESS,
+    CUDA_ERROR_INVALID_ADDRESS_SPACE,
+    CUDA_ERROR_INVALID_PC,
+    CUDA_ERROR_LAUNCH_FAILED,
+    CUDA_ERROR_NOT_SUPPORTED,
+    CUDA_ERROR_EXTERNAL_DEVICE,
+    CUDA_ERROR_UNKNOWN,
 }
 
 pub(super) fn check(code: c_int) -> Result<(), Code> {
@@ -90,64 +90,64 @@ macro_rules! functions {
 functions! {
     /// What there is no doing without.
     Functions {
-        cuCtxGetCurrent(*mut Handle);
-        cuCtxSetCurrent(Handle);
-        cuDeviceGet(*mut c_int, c_int);
-        cuDeviceGetAttribute(*mut c_int, c_int, c_int);
+        cuCtxGetCurrent(*mut CUcontext);
+        cuCtxSetCurrent(CUcontext);
+        cuDeviceGet(*mut CUdevice, c_int);
+        cuDeviceGetAttribute(*mut c_int, CUdevice_attribute, CUdevice);
         cuDeviceGetCount(*mut c_int);
-        cuDeviceGetName(*mut c_char, c_int, c_int);
-        cuDevicePrimaryCtxRelease_v2(c_int);
-        cuDevicePrimaryCtxRetain(*mut Handle, c_int);
-        cuDeviceTotalMem_v2(*mut usize, c_int);
+        cuDeviceGetName(*mut c_char, c_int, CUdevice);
+        cuDevicePrimaryCtxRelease_v2(CUdevice);
+        cuDevicePrimaryCtxRetain(*mut CUcontext, CUdevice);
+        cuDeviceTotalMem_v2(*mut usize, CUdevice);
         cuDriverGetVersion(*mut c_int);
-        cuEventCreate(*mut Handle, c_uint);
-        cuEventDestroy_v2(Handle);
-        cuEventElapsedTime(*mut f32, Handle, Handle);
-        cuEventRecord(Handle, Handle);
-        cuEventSynchronize(Handle);
-        cuFuncGetAttribute(*mut c_int, c_int, Handle);
-        cuFuncSetAttribute(Handle, c_int, c_int);
+        cuEventCreate(*mut CUevent, c_uint);
+        cuEventDestroy_v2(CUevent);
+        cuEventElapsedTime(*mut f32, CUevent, CUevent);
+        cuEventRecord(CUevent, CUstream);
+        cuEventSynchronize(CUevent);
+        cuFuncGetAttribute(*mut c_int, CUfunction_attribute, CUfunction);
+        cuFuncSetAttribute(CUfunction, CUfunction_attribute, c_int);
         cuGetErrorName(c_int, *mut *const c_char);
         cuGetErrorString(c_int, *mut *const c_char);
         cuInit(c_uint);
         cuLaunchKernel(
-            Handle, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, Handle, *mut *mut c_void, *mut *mut c_void
+            CUfunction, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, CUstream, *mut *mut c_void, *mut *mut c_void
         );
-        cuMemAllocAsync(*mut Address, usize, Handle);
-        cuMemAlloc_v2(*mut Address, usize);
-        cuMemFreeAsync(Address, Handle);
-        cuMemFree_v2(Address);
+        cuMemAllocAsync(*mut CUdeviceptr, usize, CUstream);
+        cuMemAlloc_v2(*mut CUdeviceptr, usize);
+        cuMemFreeAsync(CUdeviceptr, CUstream);
+        cuMemFree_v2(CUdeviceptr);
         cuMemGetInfo_v2(*mut usize, *mut usize);
-        cuMemcpyDtoDAsync_v2(Address, Address, usize, Handle);
-        cuMemcpyDtoHAsync_v2(*mut c_void, Address, usize, Handle);
-        cuMemcpyHtoDAsync_v2(Address, *const c_void, usize, Handle);
-        cuMemsetD8Async(Address, u8, usize, Handle);
-        cuModuleGetFunction(*mut Handle, Handle, *const c_char);
-        cuModuleLoadData(*mut Handle, *const c_void);
-        cuModuleUnload(Handle);
-        cuStreamSynchronize(Handle);
+        cuMemcpyDtoDAsync_v2(CUdeviceptr, CUdeviceptr, usize, CUstream);
+        cuMemcpyDtoHAsync_v2(*mut c_void, CUdeviceptr, usize, CUstream);
+        cuMemcpyHtoDAsync_v2(CUdeviceptr, *const c_void, usize, CUstream);
+        cuMemsetD8Async(CUdeviceptr, u8, usize, CUstream);
+        cuModuleGetFunction(*mut CUfunction, CUmodule, *const c_char);
+        cuModuleLoadData(*mut CUmodule, *const c_void);
+        cuModuleUnload(CUmodule);
+        cuStreamSynchronize(CUstream);
     }
 }
 
 functions! {
     /// What graphs need besides, which is done without where it is missing.
     GraphFunctions {
-        cuGraphDestroy(Handle);
-        cuGraphExecDestroy(Handle);
-        cuGraphInstantiateWithFlags(*mut Handle, Handle, u64);
-        cuGraphLaunch(Handle, Handle);
-        cuGraphUpload(Handle, Handle);
-        cuStreamBeginCapture_v2(Handle, c_int);
-        cuStreamCreate(*mut Handle, c_uint);
-        cuStreamDestroy_v2(Handle);
-        cuStreamEndCapture(Handle, *mut Handle);
+        cuGraphDestroy(CUgraph);
+        cuGraphExecDestroy(CUgraphExec);
+        cuGraphInstantiateWithFlags(*mut CUgraphExec, CUgraph, u64);
+        cuGraphLaunch(CUgraphExec, CUstream);
+        cuGraphUpload(CUgraphExec, CUstream);
+        cuStreamBeginCapture_v2(CUstream, CUstreamCaptureMode);
+        cuStreamCreate(*mut CUstream, c_uint);
+        cuStreamDestroy_v2(CUstream);
+        cuStreamEndCapture(CUstream, *mut CUgraph);
     }
 }
 
 functions! {
     /// What tells whether somebody captures a stream; where it is missing nobody does.
     CaptureFunctions {
-        cuStreamIsCapturing(Handle, *mut c_int);
+        cuStreamIsCapturing(CUstream, *mut c_int);
     }
 }
 

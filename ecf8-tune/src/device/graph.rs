@@ -1,13 +1,14 @@
 //! Work recorded once as a CUDA graph and replayed, so that small kernels follow each other without waiting for the
 //! host, which needs longer to launch one than it takes to run.
 
-use std::ffi::c_int;
 use std::fmt;
 use std::ptr::null_mut;
 use std::sync::Arc;
 
+use cudarc::driver::sys::{CUgraph, CUgraphExec, CUstream, CUstreamCaptureMode};
+
 use super::context::{Context, Stream};
-use super::ffi::{Code, GraphFunctions, Handle, check};
+use super::ffi::{Code, GraphFunctions, check};
 use super::{CudaDevice, DeviceArg, DeviceError, Function};
 
 /// One launch, as [`CudaDevice::launch`] takes it.
@@ -39,10 +40,10 @@ pub(super) struct Graph {
 struct Captured {
     context: Arc<Context>,
     functions: &'static GraphFunctions,
-    stream: Handle,
-    graph: Handle,
+    stream: CUstream,
+    graph: CUgraph,
     /// Null if there is none.
-    instance: Handle,
+    instance: CUgraphExec,
     /// So that no kernel is unloaded before it.
     _kernels: Vec<Function>,
 }
@@ -71,7 +72,7 @@ impl CudaDevice {
     pub(super) fn capture(&self, launches: &[DeviceLaunch<'_>]) -> Result<Graph, DeviceError> {
         const DOING: &str = "recording a graph";
         // A kernel's first launch may load it, which allocates memory.
-        const RELAXED: c_int = 2;
+        const RELAXED: CUstreamCaptureMode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
         let functions = self.context.driver.graphs()?;
         let _current = self.enter_uncaptured(DOING)?;
         let fail = |code: Code| self.fail(DOING, code);

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_int};
 
+use cudarc::driver::sys::{CUdevice, CUdevice_attribute as Attribute};
 use serde::{Deserialize, Serialize};
 
 use super::DeviceError;
@@ -51,22 +52,6 @@ impl DeviceInfo {
     }
 }
 
-/// Numbers of a GPU, as `CUdevice_attribute` counts them.
-mod attribute {
-    pub(super) const THREADS_PER_BLOCK: i32 = 1;
-    pub(super) const CLOCK_RATE: i32 = 13;
-    pub(super) const MULTIPROCESSORS: i32 = 16;
-    pub(super) const MEMORY_CLOCK_RATE: i32 = 36;
-    pub(super) const L2_CACHE_SIZE: i32 = 38;
-    pub(super) const THREADS_PER_MULTIPROCESSOR: i32 = 39;
-    pub(super) const CAPABILITY_MAJOR: i32 = 75;
-    pub(super) const CAPABILITY_MINOR: i32 = 76;
-    pub(super) const SHARED_PER_MULTIPROCESSOR: i32 = 81;
-    pub(super) const REGISTERS_PER_MULTIPROCESSOR: i32 = 82;
-    pub(super) const SHARED_PER_BLOCK_OPT_IN: i32 = 97;
-    pub(super) const MEMORY_POOLS: i32 = 115;
-}
-
 /// All GPUs that the driver sees, none opened.
 ///
 /// # Errors
@@ -89,8 +74,8 @@ pub(super) fn count(driver: &Driver) -> Result<u32, DeviceError> {
 }
 
 /// The driver's own number of GPU `ordinal`.
-pub(super) fn device(driver: &Driver, ordinal: u32) -> Result<c_int, Code> {
-    let mut device: c_int = 0;
+pub(super) fn device(driver: &Driver, ordinal: u32) -> Result<CUdevice, Code> {
+    let mut device: CUdevice = 0;
     // SAFETY: the pointer is to a live integer that the driver fills; it refuses an ordinal out of range.
     check(unsafe { (driver.cuDeviceGet)(&raw mut device, c_int::try_from(ordinal).unwrap_or(c_int::MAX)) })?;
     Ok(device)
@@ -102,7 +87,10 @@ pub(super) fn read(driver: &Driver, ordinal: u32) -> Result<DeviceInfo, DeviceEr
     let device = device(driver, ordinal).map_err(fail)?;
     let number = |attribute| number(driver, device, attribute).map_err(fail);
     let optional = |attribute| number(attribute).ok().filter(|value| *value > 0);
-    let (major, minor) = (number(attribute::CAPABILITY_MAJOR)?, number(attribute::CAPABILITY_MINOR)?);
+    let (major, minor) = (
+        number(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+        number(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+    );
     let arch = Arch::from_capability(major, minor).map_err(|error| DeviceError::Driver {
         ordinal,
         doing: "asking for its architecture".to_owned(),
@@ -115,34 +103,34 @@ pub(super) fn read(driver: &Driver, ordinal: u32) -> Result<DeviceInfo, DeviceEr
         ordinal,
         name: name(driver, device).map_err(fail)?,
         arch,
-        sm_count: number(attribute::MULTIPROCESSORS)?,
+        sm_count: number(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
         memory_bytes: memory as u64,
-        l2_bytes: number(attribute::L2_CACHE_SIZE)?.into(),
-        shared_per_block_bytes: number(attribute::SHARED_PER_BLOCK_OPT_IN)?,
-        shared_per_sm_bytes: number(attribute::SHARED_PER_MULTIPROCESSOR)?,
-        registers_per_sm: number(attribute::REGISTERS_PER_MULTIPROCESSOR)?,
-        threads_per_block: number(attribute::THREADS_PER_BLOCK)?,
-        threads_per_sm: number(attribute::THREADS_PER_MULTIPROCESSOR)?,
-        clock_khz: optional(attribute::CLOCK_RATE),
-        memory_clock_khz: optional(attribute::MEMORY_CLOCK_RATE),
+        l2_bytes: number(Attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?.into(),
+        shared_per_block_bytes: number(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,
+        shared_per_sm_bytes: number(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR)?,
+        registers_per_sm: number(Attribute::CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_MULTIPROCESSOR)?,
+        threads_per_block: number(Attribute::CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK)?,
+        threads_per_sm: number(Attribute::CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR)?,
+        clock_khz: optional(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE),
+        memory_clock_khz: optional(Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE),
         driver_cuda: driver.version().map_err(fail)?,
         driver_release: driver::release(),
     })
 }
 
 /// Whether its memory can be allocated in the order of a stream.
-pub(super) fn has_pools(driver: &Driver, device: c_int) -> Result<bool, Code> {
-    Ok(number(driver, device, attribute::MEMORY_POOLS)? > 0)
+pub(super) fn has_pools(driver: &Driver, device: CUdevice) -> Result<bool, Code> {
+    Ok(number(driver, device, Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED)? > 0)
 }
 
-fn number(driver: &Driver, device: c_int, attribute: c_int) -> Result<u32, Code> {
+fn number(driver: &Driver, device: CUdevice, attribute: Attribute) -> Result<u32, Code> {
     let mut value: c_int = 0;
     // SAFETY: the pointer is to a live integer that the driver fills; it refuses what it does not know.
     check(unsafe { (driver.cuDeviceGetAttribute)(&raw mut value, attribute, device) })?;
     Ok(u32::try_from(value).unwrap_or(0))
 }
 
-fn name(driver: &Driver, device: c_int) -> Result<String, Code> {
+fn name(driver: &Driver, device: CUdevice) -> Result<String, Code> {
     const ROOM: usize = 256;
     let mut bytes = [0u8; ROOM];
     // One byte less than there is room for, so that the name is terminated whatever the driver does.

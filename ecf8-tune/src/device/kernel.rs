@@ -5,8 +5,10 @@ use std::fmt;
 use std::ptr::{self, null_mut};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cudarc::driver::sys::{self, CUfunction, CUfunction_attribute as Attribute, CUmodule};
+
 use super::context::Context;
-use super::ffi::{Code, Handle, check};
+use super::ffi::{Code, check};
 use super::occupancy::{SmLimits, occupancy};
 use super::{CudaDevice, DeviceBuffer, DeviceError};
 use crate::nvrtc::image;
@@ -25,8 +27,8 @@ pub struct Function {
 /// What the driver has loaded, unloaded when dropped.
 struct Loaded {
     context: Arc<Context>,
-    module: Handle,
-    function: Handle,
+    module: CUmodule,
+    function: CUfunction,
     /// How much of a multiprocessor's memory for L1 and shared memory the driver was asked to make shared, in percent.
     carve_out: Mutex<c_int>,
 }
@@ -43,16 +45,6 @@ impl Drop for Loaded {
             let _ = unsafe { (self.context.driver.cuModuleUnload)(self.module) };
         }
     }
-}
-
-/// Numbers of a function, as `CUfunction_attribute` counts them.
-mod attribute {
-    pub(super) const MAX_THREADS: i32 = 0;
-    pub(super) const SHARED_BYTES: i32 = 1;
-    pub(super) const LOCAL_BYTES: i32 = 3;
-    pub(super) const REGISTERS: i32 = 4;
-    pub(super) const MOST_DYNAMIC_SHARED: i32 = 8;
-    pub(super) const CARVE_OUT: i32 = 9;
 }
 
 /// What the driver says that a loaded kernel needs.
@@ -91,14 +83,14 @@ impl fmt::Debug for Function {
 }
 
 impl Loaded {
-    fn number(&self, attribute: c_int) -> Result<u32, Code> {
+    fn number(&self, attribute: Attribute) -> Result<u32, Code> {
         let mut value: c_int = 0;
         // SAFETY: the function is live and of the current context, and the pointer is to a live integer.
         check(unsafe { (self.context.driver.cuFuncGetAttribute)(&raw mut value, attribute, self.function) })?;
         Ok(u32::try_from(value).unwrap_or(0))
     }
 
-    fn set(&self, attribute: c_int, value: c_int) -> Result<(), Code> {
+    fn set(&self, attribute: Attribute, value: c_int) -> Result<(), Code> {
         // SAFETY: the function is live and of the current context.
         check(unsafe { (self.context.driver.cuFuncSetAttribute)(self.function, attribute, value) })
     }
@@ -145,22 +137,22 @@ impl CudaDevice {
         // SAFETY: the module is live and of the current context, the name is terminated, and the driver fills the handle.
         let found = check(unsafe { (driver.cuModuleGetFunction)(&raw mut function, module, name.as_ptr()) });
         found.map_err(|code| match code {
-            Code::NOT_FOUND => DeviceError::NoEntry { entry: entry.to_owned() },
+            Code::CUDA_ERROR_NOT_FOUND => DeviceError::NoEntry { entry: entry.to_owned() },
             _ => self.refused(entry, code),
         })?;
         loaded.function = function;
         let number = |attribute| loaded.number(attribute).map_err(|code| self.refused(entry, code));
         let needs = FunctionNeeds {
-            registers: number(attribute::REGISTERS)?,
-            shared_bytes: number(attribute::SHARED_BYTES)?,
-            local_bytes: number(attribute::LOCAL_BYTES)?,
-            max_threads: number(attribute::MAX_THREADS)?,
+            registers: number(Attribute::CU_FUNC_ATTRIBUTE_NUM_REGS)?,
+            shared_bytes: number(Attribute::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES)?,
+            local_bytes: number(Attribute::CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES)?,
+            max_threads: number(Attribute::CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)?,
         };
         // All that a launch may ask for is allowed once, here, and launches on several threads need not agree on it.
         let dynamic = self.dynamic_shared_bytes(needs);
         if needs.shared_bytes + dynamic > SHARED_WITHOUT_OPT_IN {
             let dynamic = c_int::try_from(dynamic).unwrap_or(c_int::MAX);
-            let allowed = loaded.set(attribute::MOST_DYNAMIC_SHARED, dynamic);
+            let allowed = loaded.set(Attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, dynamic);
             allowed.map_err(|code| self.refused(entry, code))?;
         }
         let (ordinal, parameter_bytes) = (self.info().ordinal, image::parameter_bytes(image, entry));
@@ -190,10 +182,6 @@ impl CudaDevice {
     ) -> Result<(), DeviceError> {
         /// The widest grid in x, on every GPU.
         const GRID: u64 = (1 << 31) - 1;
-        // What stands before each thing in `extra`, and after the last: `CU_LAUNCH_PARAM_…` of cuda.h.
-        const END: usize = 0;
-        const PARAMETERS: usize = 1;
-        const PARAMETER_BYTES: usize = 2;
         self.own("a kernel", function.ordinal)?;
         let within = |what: &'static str, asked: u64, least: u64, most: u64| {
             let entry = || function.entry.clone();
@@ -224,11 +212,11 @@ impl CudaDevice {
         // of pointers, too few arguments would have it read past the array's end.
         let mut size = parameters.len();
         let mut extra: [*mut c_void; 5] = [
-            ptr::without_provenance_mut(PARAMETERS),
+            ptr::without_provenance_mut(sys::CU_LAUNCH_PARAM_BUFFER_POINTER_AS_INT as usize),
             parameters.as_mut_ptr().cast(),
-            ptr::without_provenance_mut(PARAMETER_BYTES),
+            ptr::without_provenance_mut(sys::CU_LAUNCH_PARAM_BUFFER_SIZE_AS_INT as usize),
             (&raw mut size).cast(),
-            ptr::without_provenance_mut(END),
+            ptr::without_provenance_mut(sys::CU_LAUNCH_PARAM_END_AS_INT as usize),
         ];
         let (handle, stream) = (function.loaded.function, self.stream.handle);
         // SAFETY: the function and the stream are live and of the current context; `extra` is terminated, and the
@@ -294,7 +282,8 @@ impl CudaDevice {
         if percent > *asked {
             *asked = percent;
             // A wish: without it the kernel runs as well, if with fewer blocks at once.
-            let _ = function.loaded.set(attribute::CARVE_OUT, percent);
+            let _ =
+                function.loaded.set(Attribute::CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, percent);
         }
     }
 
@@ -302,14 +291,14 @@ impl CudaDevice {
     fn refused(&self, entry: &str, code: Code) -> DeviceError {
         match code {
             // Of other architectures, of newer versions than the driver knows, or with no means to compile them.
-            Code::NO_BINARY_FOR_GPU
-            | Code::INVALID_IMAGE
-            | Code::INVALID_PTX
-            | Code::JIT_COMPILER_NOT_FOUND
-            | Code::UNSUPPORTED_PTX_VERSION
-            | Code::JIT_COMPILATION_DISABLED
-            | Code::INVALID_SOURCE
-            | Code::NOT_SUPPORTED => DeviceError::WrongCubin {
+            Code::CUDA_ERROR_NO_BINARY_FOR_GPU
+            | Code::CUDA_ERROR_INVALID_IMAGE
+            | Code::CUDA_ERROR_INVALID_PTX
+            | Code::CUDA_ERROR_JIT_COMPILER_NOT_FOUND
+            | Code::CUDA_ERROR_UNSUPPORTED_PTX_VERSION
+            | Code::CUDA_ERROR_JIT_COMPILATION_DISABLED
+            | Code::CUDA_ERROR_INVALID_SOURCE
+            | Code::CUDA_ERROR_NOT_SUPPORTED => DeviceError::WrongCubin {
                 entry: entry.to_owned(),
                 ordinal: self.info().ordinal,
                 arch: self.info().arch,

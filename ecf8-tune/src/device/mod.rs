@@ -6,7 +6,8 @@
 //!
 //! Foreign code can't be called without `unsafe`, and in this folder it may be. What makes its safe surface sound: the
 //! driver's library and every function used are seen to be there first; what the driver makes is owned by types that
-//! release it once, with its context current; result codes are numbers, so that one invented later is just an error;
+//! release it once, with its context current; the types are cudarc's, but result codes are numbers, so that one invented
+//! later is just an error;
 //! addresses on the GPU are never turned into Rust references, so that a kernel can't break Rust's rules about them;
 //! every copy is checked against both lengths, and waited for before the host's bytes are used again; a cubin is seen
 //! to be whole before the driver gets it.
