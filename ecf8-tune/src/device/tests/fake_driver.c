@@ -256,11 +256,11 @@ int cuEventSynchronize(void *event) {
     if (event && *(char *)event) { catch_up(); fake_event_waits++; }
     return event == NULL;
 }
-/* With the trouble "cold" the clocks are up after half a second of work. */
+/* With the trouble "cold" the clocks are up after a quarter of a second of work. */
 int cuEventElapsedTime(float *milliseconds, void *start, void *end) {
     static float worked;
     NEED_CONTEXT;
-    *milliseconds = trouble("cold") && worked < 500 ? 12 : 2;
+    *milliseconds = trouble("cold") && worked < 250 ? 12 : 2;
     worked += *milliseconds;
     return start == NULL || end == NULL;
 }

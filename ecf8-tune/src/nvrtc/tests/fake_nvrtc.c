@@ -1,4 +1,4 @@
-/* An NVRTC that is none: of version MAJOR.MINOR, for sm_75 and sm_NEWEST. What it makes of any source is the emptiest cubin
+/* An NVRTC that is none: of version MAJOR.MINOR, for sm_75, sm_90 and sm_TARGET. What it makes of any source is the emptiest cubin
  * that passes for one, or PTX if it is asked for a virtual architecture. */
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,8 @@ static const char header[64] = {0x7f, 'E', 'L', 'F', 2, 1, [18] = (char)190};
 
 int nvrtcVersion(int *major, int *minor) { *major = MAJOR; *minor = MINOR; return 0; }
 const char *nvrtcGetErrorString(int code) { return code ? "fake words" : "no error"; }
-int nvrtcGetNumSupportedArchs(int *count) { *count = 2; return 0; }
-int nvrtcGetSupportedArchs(int *archs) { archs[0] = 75; archs[1] = atoi(TARGET); return 0; }
+int nvrtcGetNumSupportedArchs(int *count) { *count = 3; return 0; }
+int nvrtcGetSupportedArchs(int *archs) { archs[0] = 75; archs[1] = 90; archs[2] = atoi(TARGET); return 0; }
 int nvrtcCreateProgram(void **program, const char *source, const char *name, int n, const char *const *headers, const char *const *names) {
     *program = calloc(1, 1);
     return source == NULL || name == NULL || n != 0 || headers || names;
