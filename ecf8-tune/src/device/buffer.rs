@@ -47,15 +47,14 @@ impl Memory {
         let context = stream.context.clone();
         let (driver, bytes) = (context.driver, bytes.max(1));
         let mut address: CUdeviceptr = 0;
-        // SAFETY: the caller has made the stream's context current, and the pointer is to a live number that the driver
-        // fills.
-        check(unsafe {
-            if context.has_pools {
-                (driver.cuMemAllocAsync)(&raw mut address, bytes, stream.handle)
-            } else {
-                (driver.cuMemAlloc_v2)(&raw mut address, bytes)
-            }
-        })?;
+        let allocated = if context.has_pools {
+            // SAFETY: the caller has made the stream's context current, and the driver fills the number.
+            unsafe { (driver.cuMemAllocAsync)(&raw mut address, bytes, stream.handle) }
+        } else {
+            // SAFETY: as above.
+            unsafe { (driver.cuMemAlloc_v2)(&raw mut address, bytes) }
+        };
+        check(allocated)?;
         Ok(Self { context, stream: stream.handle, address })
     }
 }
@@ -64,16 +63,17 @@ impl Drop for Memory {
     fn drop(&mut self) {
         let Ok(_current) = self.context.enter() else { return };
         let driver = self.context.driver;
-        // SAFETY: the memory is the driver's and of the current context, nobody uses it after what was asked of the
-        // stream, and the stream outlives its buffers. What went wrong earlier shows in the next call.
-        let _ = unsafe {
-            if self.context.has_pools {
-                (driver.cuMemFreeAsync)(self.address, self.stream)
-            } else {
-                (driver.cuStreamSynchronize)(self.stream);
-                (driver.cuMemFree_v2)(self.address)
-            }
-        };
+        // What went wrong earlier shows in the next call.
+        if self.context.has_pools {
+            // SAFETY: the memory is the driver's and of the current context, nobody uses it after what was asked of the
+            // stream, and the stream outlives its buffers.
+            let _ = unsafe { (driver.cuMemFreeAsync)(self.address, self.stream) };
+            return;
+        }
+        // SAFETY: the stream outlives its buffers.
+        let _ = unsafe { (driver.cuStreamSynchronize)(self.stream) };
+        // SAFETY: the memory is the driver's and of the current context, and what used it is done.
+        let _ = unsafe { (driver.cuMemFree_v2)(self.address) };
     }
 }
 

@@ -55,15 +55,15 @@ unsafe impl Send for Captured {}
 impl Drop for Captured {
     fn drop(&mut self) {
         let Ok(_current) = self.context.enter() else { return };
-        // SAFETY: the handles are live and of the current context, and nobody uses them any more: drivers do not promise
-        // that a graph may go while it runs, so it is waited for. What went wrong earlier shows in the next call.
-        unsafe {
-            (self.context.driver.cuStreamSynchronize)(self.stream);
-            if !self.instance.is_null() {
-                (self.functions.cuGraphExecDestroy)(self.instance);
-            }
-            (self.functions.cuGraphDestroy)(self.graph);
+        // Drivers do not promise that a graph may go while it runs. What went wrong shows in the next call.
+        // SAFETY: the stream outlives what is launched on it.
+        let _ = unsafe { (self.context.driver.cuStreamSynchronize)(self.stream) };
+        if !self.instance.is_null() {
+            // SAFETY: the instance is live and of the current context, and nobody uses it any more.
+            let _ = unsafe { (self.functions.cuGraphExecDestroy)(self.instance) };
         }
+        // SAFETY: the same holds for the graph.
+        let _ = unsafe { (self.functions.cuGraphDestroy)(self.graph) };
     }
 }
 
