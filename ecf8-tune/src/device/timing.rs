@@ -19,7 +19,7 @@ pub(super) struct Clocks {
 const IDLE: Duration = Duration::from_millis(300);
 
 /// How long the clocks are waited for at most.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Copies of a burst of work, long enough for the clock that tells its time.
 const BURST: usize = 16;

@@ -71,10 +71,12 @@ impl Nvrtc {
         let older = self.archs.iter().filter(|known| known.number() < request.arch.number());
         let youngest = older.max_by_key(|known| known.number()).copied();
         let arch = youngest.ok_or_else(|| self.unsupported(request.arch))?;
+        let asked = request.arch;
         let request = CompileRequest { arch, ..*request };
         let report = self.compile(&request)?.report;
         let (program, _) = self.run(&request, &format!("compute_{}", arch.number()))?;
-        let image = program.ptx().map_err(|code| self.failed("nvrtcGetPTX", request.name, code))?;
+        let image = program.ptx().ok_or_else(|| self.unsupported(asked))?;
+        let image = image.map_err(|code| self.failed("nvrtcGetPTX", request.name, code))?;
         Ok(Compiled { image, report })
     }
 
