@@ -32,7 +32,7 @@ pub(in super::super) fn look_up_turn(
     #[host]
     let mut outputs: Vec<V<u32>> = Vec::new();
     #[host]
-    let words = holds_words(kind, decoder).then(|| TwoWords::nothing(["word", "next_word"]));
+    let words = holds_words(kind).then(|| TwoWords::nothing(["word", "next_word"]));
     #[host]
     let mut before: Option<V<u32>> = None;
     for first in (0..symbols).step_by(decoder.per_window()) {
@@ -52,13 +52,10 @@ pub(in super::super) fn look_up_turn(
     outputs
 }
 
-/// Windows of a turn from which on their words are held from one to the next. That saves a pass over the banks of shared memory
-/// for a window, and takes two instructions more: passes are what limits strategies with as many look-ups.
-const MANY_WINDOWS: usize = 6;
-
-/// Whether the words of a window are held for the next one.
-fn holds_words(kind: &SymbolKind, decoder: &LanesTable) -> bool {
-    (symbols(kind) as usize).div_ceil(decoder.per_window()) >= MANY_WINDOWS
+/// Whether the words of a window are held for the next one. That saves a pass over the banks of shared memory for a window, and
+/// takes two instructions more and two registers. Where every byte takes a look-up, passes are what a kernel waits for.
+fn holds_words(kind: &SymbolKind) -> bool {
+    kind.elements == 1
 }
 
 /// The 32 bits from `here` on. The window `before` began at most 32 bits earlier.
@@ -70,7 +67,7 @@ fn window(columns: &Columns, here: V<u32>, before: Option<V<u32>>, words: Option
         Some(before) => columns.hold_next(here, before, held),
     }
     let [word, next] = held.words();
-    funnel_left(next, word, here)
+    funnel_left(word, next, here)
 }
 
 /// The entries of the symbols that a window begins with.
