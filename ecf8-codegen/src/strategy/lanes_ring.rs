@@ -37,7 +37,7 @@ pub(super) struct LanesRing {
     pub(super) batches_ahead: u32,
     /// How many warps the GPU is thought to run at once: the chunks that are left for a last, unfilled round of them are shared
     /// by several warps each. 1: no chunk is shared.
-    #[tunable(values = [1, 4096], default = 4096)]
+    #[tunable(values = [1, 4096, 16384], default = 4096)]
     pub(super) warps_at_once: u32,
 }
 

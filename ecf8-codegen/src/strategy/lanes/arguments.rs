@@ -79,6 +79,13 @@ pub(in super::super) fn launch<'a>(
         // Kernels count vectors of numbers in 32 bits.
         let vectors = encoded.elements.div_ceil(VECTOR.into());
         u32::try_from(vectors).map_err(|_| too_large("the number of vectors of 16 numbers", vectors))?;
+        if shares.units() >= blocks::UNITS {
+            return Err(StrategyError::TooLarge {
+                what: "the number of chunks",
+                needed: shares.units(),
+                limit: blocks::UNITS,
+            });
+        }
         blocks.extend(shares.blocks(checked_grid(jobs.len() as u64)?, per_block));
         jobs.push(job);
     }

@@ -8,7 +8,7 @@
 
 use super::jobs::{Job, POSITIONS, vectors_per_chunk};
 use super::units::{BATCH, WORD};
-use crate::lang::{Global, V, Var, WARP, block_idx, device, lane_idx, shuffle_xor, warp_idx};
+use crate::lang::{Global, V, Var, WARP, block_idx, device, lane_idx, shuffle, shuffle_xor, warp_idx};
 
 /// The most sections of a chunk.
 const MOST_SECTIONS: u32 = 8;
@@ -23,7 +23,11 @@ const START: f64 = 1.0 / 40.0;
 const LEAST_BLOCKS: u64 = 160;
 
 /// Bits of a block's record that tell its job; those above, up to [`UNIT_SHIFT`], tell the logarithm of the sections of a chunk.
+/// Units have as many bits.
 const JOB_BITS: u32 = 28;
+
+/// More units than a tensor may have.
+pub(super) const UNITS: u64 = 1 << JOB_BITS;
 
 /// The lowest bit of the block's first unit in its record. A unit is a section of a chunk, or a whole chunk.
 const UNIT_SHIFT: u32 = 32;
@@ -45,9 +49,12 @@ pub(in super::super) struct Section {
     pub(in super::super) first: V<u32>,
     /// Its vectors, as if the chunk were whole; none, if the chunk has fewer sections.
     pub(in super::super) vectors: V<u32>,
-    /// Its positions among those of the tensor's sections, from 1 on; 0 for the first section of a chunk.
+    /// Which section of the chunk it is.
     number: V<u32>,
     sections_log2: V<u32>,
+    /// What all this follows from: the unit, and above it the logarithm.
+    word: V<u32>,
+    round: u32,
 }
 
 /// Reads what this block is to do.
@@ -63,19 +70,32 @@ impl Unit {
     /// This warp's section. All lanes take a turn in `round` vectors.
     #[device]
     pub(in super::super) fn of_warp(&self, job: &Job, round: u32) -> Section {
-        let unit = self.first + warp_idx();
-        let chunk = unit >> self.sections_log2;
-        let last_section = (1u32 << self.sections_log2) - 1;
-        let number = unit & last_section;
-        let per_chunk = vectors_per_chunk(job);
-        let per_section = ((per_chunk / round + last_section) >> self.sections_log2) * round;
-        let first = number * per_section;
-        let vectors = per_section.min(per_chunk - first.min(per_chunk));
-        Section { chunk, first, vectors, number, sections_log2: self.sections_log2 }
+        Section::of((self.sections_log2 << JOB_BITS) | (self.first + warp_idx()), job, round)
     }
 }
 
 impl Section {
+    #[device]
+    fn of(word: V<u32>, job: &Job, round: u32) -> Self {
+        let sections_log2 = word >> JOB_BITS;
+        let unit = word & ((1u32 << JOB_BITS) - 1);
+        let chunk = unit >> sections_log2;
+        let last_section = (1u32 << sections_log2) - 1;
+        let number = unit & last_section;
+        let per_chunk = vectors_per_chunk(job);
+        let per_section = ((per_chunk / round + last_section) >> sections_log2) * round;
+        let first = number * per_section;
+        let vectors = per_section.min(per_chunk - first.min(per_chunk));
+        Self { chunk, first, vectors, number, sections_log2, word, round }
+    }
+
+    /// The same, worked out once more: the compiler would keep it all through the warp's main loop, in registers that it does not
+    /// have. It does not see that the word is the same for all lanes, so it keeps that.
+    #[device]
+    pub(super) fn again(&self, job: &Job) -> Self {
+        Self::of(shuffle(self.word, 0), job, self.round)
+    }
+
     /// Finds where the lane stands, and the row from which words are to be staged.
     #[device]
     pub(in super::super) fn find(
@@ -122,8 +142,13 @@ pub(super) struct Chunks {
 /// Decides which chunks of a launch are cut, for a GPU that runs `at_once` warps at once; none for 1.
 pub(super) fn share(tensors: &[Chunks], at_once: u32) -> Vec<Shares> {
     let all = tensors.iter().fold(0, |sum: u64, tensor| sum.saturating_add(tensor.count));
-    let last = all % u64::from(at_once.max(1));
-    let sections = sections_for(last, at_once);
+    let at_once_chunks = u64::from(at_once.max(1));
+    let last = match all % at_once_chunks {
+        // Half as many warps as fit keep the memory busy, and to cut chunks costs more copies of the decode table.
+        last if all > at_once_chunks && last > at_once_chunks / 2 => 0,
+        last => last,
+    };
+    let sections = if last == 0 { 1 } else { sections_for(last, at_once) };
     let mut left = all;
     let shares = tensors.iter().map(|tensor| {
         let own = own_sections(sections, tensor.turns);
@@ -156,12 +181,22 @@ fn own_sections(sections: u32, turns: u64) -> u32 {
 
 /// How many units a block decodes: one for each of its warps, unless that leaves multiprocessors without a block.
 pub(super) fn units_per_block(warps: u32, shares: &[Shares]) -> u32 {
-    let units = |share: &Shares| share.cut.saturating_mul(share.sections.into()).saturating_add(share.whole);
-    let all = shares.iter().map(units).fold(0, u64::saturating_add);
+    let all =
+        shares.iter().map(|share| share.cut_units().saturating_add(share.whole)).fold(0, u64::saturating_add);
     u32::try_from(all.div_ceil(LEAST_BLOCKS)).unwrap_or(u32::MAX).clamp(1, warps)
 }
 
 impl Shares {
+    /// Sections of the chunks that are cut.
+    fn cut_units(&self) -> u64 {
+        self.cut.saturating_mul(self.sections.into())
+    }
+
+    /// One more than the highest number of a unit.
+    pub(super) fn units(&self) -> u64 {
+        self.whole.saturating_add(self.cut).saturating_mul(self.sections.into())
+    }
+
     /// The same, where blocks have this many units each: whole chunks fill whole blocks, so that none of their warps comes
     /// to a chunk that is cut.
     pub(super) fn in_blocks(self, per_block: u32) -> Self {
@@ -231,8 +266,10 @@ mod tests {
         };
         assert_eq!(of(&[256], 4096), [(0, 256, 8)]);
         assert_eq!(of(&[2048], 4096), [(0, 2048, 2)]);
-        assert_eq!(of(&[6976], 4096), [(4096, 2880, 4)]);
-        assert_eq!(of(&[4000, 2976], 4096), [(4000, 0, 4), (96, 2880, 4)]);
+        assert_eq!(of(&[6976], 4096), [(6976, 0, 1)]);
+        assert_eq!(of(&[5000], 4096), [(4096, 904, 8)]);
+        assert_eq!(of(&[4000, 1000], 4096), [(4000, 0, 8), (96, 904, 8)]);
+        assert_eq!(of(&[6976], 16384), [(0, 6976, 2)]);
         assert_eq!(of(&[8192], 4096), [(8192, 0, 1)]);
         assert_eq!(of(&[256], 1), [(256, 0, 1)]);
         let short = [Chunks { count: 3, turns: 7 }, Chunks { count: 3, turns: 9 }];

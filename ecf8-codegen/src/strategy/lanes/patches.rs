@@ -24,6 +24,7 @@ pub(in super::super) fn put_right(
 ) {
     // What is overwritten has been written by then.
     sync_warp();
+    let section = section.again(job);
     for i in (lane_idx()..tail.patch_count).step_by(WARP) {
         let patch = model[tail.short_rows + ((tail.patches + i) as u64)];
         let in_chunk = (patch >> BYTES) * 2;
