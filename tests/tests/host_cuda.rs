@@ -33,7 +33,7 @@ fn trials(cases: &[Case]) -> Vec<Trial<'_>> {
     for strategy in strategies() {
         let default = strategy.params(&[]).unwrap();
         let takes = |case: &Case| strategy.schemes().contains(&case.encoded.scheme.name());
-        for params in strategy.variants() {
+        for params in strategy.kernels() {
             let gets_all = params == default || ecf8_tests::is_required("ECF8_TEST_FULL");
             let share = trials.len() % SHARES;
             let taken = cases.iter().filter(|case| takes(case)).enumerate();

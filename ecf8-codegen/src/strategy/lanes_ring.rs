@@ -65,6 +65,14 @@ pub(super) static PAIR: LanesRingStrategy =
 pub(super) static BYTE: LanesRingStrategy =
     LanesRingStrategy { name: "lanes-byte", scheme: &["byte-lanes"], kind: &BYTES };
 
+impl LanesRingStrategy {
+    /// What a symbol is.
+    #[cfg(test)]
+    pub(super) fn kind(&self) -> &'static SymbolKind {
+        self.kind
+    }
+}
+
 impl Describe for LanesRingStrategy {
     fn name(&self) -> &'static str {
         self.name
@@ -80,6 +88,10 @@ impl Describe for LanesRingStrategy {
 
     fn takes_several(&self) -> bool {
         true
+    }
+
+    fn launch_tunables(&self) -> &'static [&'static str] {
+        &["warps_at_once"]
     }
 }
 

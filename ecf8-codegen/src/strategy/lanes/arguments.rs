@@ -193,8 +193,9 @@ mod tests {
     use super::*;
     use crate::emulator::{self, Checks};
     use crate::strategy::Coding;
+    use crate::strategy::Describe;
     use crate::strategy::Strategy;
-    use crate::strategy::lanes_ring::BYTE;
+    use crate::strategy::lanes_ring::{BYTE, PAIR, QUAD, TRIPLE};
     use ecf8_core::Codebook;
     use ecf8_core::element::Numbers;
     use ecf8_core::layout::Scheme;
@@ -207,6 +208,33 @@ mod tests {
         ecf8_core::layout::lanes::Lanes::<ecf8_core::symbols::Byte>::new(Some(1024))
             .encode(Numbers::e4m3(&data), codebook)
             .unwrap()
+    }
+
+    #[test]
+    fn chunks_are_decoded_by_one_warp_or_by_several_to_the_same_bytes() {
+        for strategy in [&QUAD, &TRIPLE, &PAIR, &BYTE] {
+            let scheme = ecf8_core::scheme(strategy.schemes()[0]).unwrap();
+            // Some 20 chunks of the least size, the last one short, with symbols that are patched.
+            let bytes =
+                ecf8_core::synthetic::stored_as("F8_E4M3", &ecf8_core::synthetic::gaussian(3, 90_001, 0.1));
+            let bytes = bytes.unwrap();
+            let numbers = Numbers::e4m3(&bytes);
+            let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&bytes[..4000])));
+            let encoded = scheme.encode(numbers, &codebook).unwrap();
+            let params = Strategy::params(strategy, &[]).unwrap();
+            let kernel = Strategy::kernel(strategy, &params, &Coding::of(&encoded)).unwrap();
+            let mut grids = Vec::new();
+            for at_once in [1, 3, 16, 4096] {
+                let block = Block { warps: 16, table: Placement::Argument, at_once };
+                let launch = launch(block, strategy.kind(), &[&encoded]).unwrap();
+                assert!(
+                    emulator::run(&kernel, &launch, Checks::Full).unwrap() == [bytes.clone()],
+                    "{at_once}"
+                );
+                grids.push(launch.grid);
+            }
+            assert!(grids[3] > grids[0], "{grids:?}");
+        }
     }
 
     #[test]

@@ -82,9 +82,14 @@ impl Compile {
         }
         let nvrtc = Nvrtc::find().map_err(Failure::request)?;
         let disassembler = Disassembler::find();
-        let jobs: Vec<CompileJob> = self.data.with_encoded(strategy, |encoded| {
-            variants.into_iter().map(|params| job(strategy, params, encoded, disassembler.is_ok())).collect()
-        })?;
+        let jobs: Vec<CompileJob> =
+            self.data.with_batch(strategy, self.data.usual(), |encoded, copies| {
+                let batch = vec![encoded; copies];
+                variants
+                    .into_iter()
+                    .map(|params| job(strategy, params, &batch, disassembler.is_ok()))
+                    .collect()
+            })?;
         let tasks: Vec<(usize, Arch)> =
             (0..jobs.len()).flat_map(|job| self.arch.iter().map(move |&arch| (job, arch))).collect();
         let compiled: Vec<Result<CompileRow, Refused>> = tasks
@@ -153,11 +158,13 @@ impl Compile {
 fn job(
     strategy: &dyn Strategy,
     params: Params,
-    encoded: &Encoded<'_>,
+    batch: &[&Encoded<'_>],
     traced: bool,
 ) -> Result<CompileJob, Failure> {
-    let kernel = strategy.kernel(&params, &Coding::of(encoded)).map_err(Failure::request)?;
-    let launch = strategy.launch(&params, &[encoded]).map_err(Failure::request)?;
+    let coding = batch.first().map(|encoded| Coding::of(encoded));
+    let Some(coding) = coding else { return Err(Failure::request("there is nothing to decode")) };
+    let kernel = strategy.kernel(&params, &coding).map_err(Failure::request)?;
+    let launch = strategy.launch(&params, batch).map_err(Failure::request)?;
     let profile =
         if traced { Some(profile(&kernel, &launch, Some(SAMPLE)).map_err(Failure::data)?) } else { None };
     let (source, map) = cuda::source_with_map(&kernel);

@@ -28,6 +28,9 @@ impl Amount {
     /// One tensor of the usual size.
     const USUAL: Self = Self { bytes: None, tensors: 1 };
 
+    /// So much that a GPU is busy from beginning to end, and what a warp does once does not count.
+    const LARGE: Self = Self { bytes: Some(512 << 20), tensors: 1 };
+
     /// In how many pieces typical weights are encoded, and bytes of each.
     fn pieces(self, strategy: &dyn Strategy) -> (usize, Option<u64>) {
         let of_each = self.bytes.map(|bytes| (bytes / u64::from(self.tensors)).max(1));
@@ -68,6 +71,11 @@ impl DataArgs {
     /// How numbers are split and the codebook, of a scheme that the strategy decodes.
     pub(super) fn coding(&self, strategy: &dyn Strategy) -> Result<(Split, Codebook), Failure> {
         self.with_encoded(strategy, |encoded| Ok((encoded.split.clone(), encoded.codebook.clone())))
+    }
+
+    /// What a launch decodes if nothing is said: the tensor that was named, or much of the typical weights.
+    pub(super) fn usual(&self) -> Amount {
+        if self.from.is_some() { Amount::USUAL } else { Amount::LARGE }
     }
 
     /// Calls `f` with the encoded tensor, of a scheme that the strategy decodes.

@@ -34,7 +34,7 @@ pub(in super::super) struct ProfileCommand {
     #[arg(long, value_name = "GPU", default_value = "h200", value_parser = gpu)]
     gpu: &'static Gpu,
     /// Predict for launches that decode this many bytes, K, M and G being powers of 1024; several sizes are separated
-    /// by commas (default: 16M, or the tensor)
+    /// by commas (default: 512M, or the tensor)
     #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = size)]
     bytes: Vec<u64>,
     /// Decode this many tensors of equal size by one launch, as a layer is
@@ -82,7 +82,7 @@ impl ProfileCommand {
         let mut sizes: Vec<Option<u64>> = self.bytes.iter().copied().map(Some).collect();
         sizes.sort_unstable();
         if sizes.is_empty() {
-            sizes.push(None);
+            sizes.push(self.data.usual().bytes);
         }
         let nvrtc = Nvrtc::find().ok();
         let bars = Bars::default();
