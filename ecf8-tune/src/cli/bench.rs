@@ -107,7 +107,10 @@ impl Bench {
                     Failure::request(format!("{error}; `--device emulator` predicts without a GPU"))
                 };
                 let mut target = CudaExecutor::open(ordinal).map_err(|error| without(&error))?;
-                target.cache().compiler_version().map_err(|error| without(&error))?;
+                target
+                    .cache()
+                    .compiler_version(target.device().info().arch)
+                    .map_err(|error| without(&error))?;
                 // Several times any L2, and little of any memory.
                 let copy = target.device().copy_bandwidth(512 << 20, 20).map_err(Failure::request)?;
                 let answer = self.bench(&mut target, Some(copy));

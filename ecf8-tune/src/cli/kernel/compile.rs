@@ -177,7 +177,7 @@ fn compile(
     let sass = match (disassembler, &job.profile) {
         (Some(disassembler), Some(profile)) => {
             let request = CompileRequest { options: &["-lineinfo"], ..request };
-            let cubin = nvrtc.compile(&request)?.cubin;
+            let cubin = nvrtc.compile(&request)?.image;
             // A disassembler older than the architecture is no reason to withhold the rest.
             let listing = disassembler.list(&cubin, &job.kernel.name).ok();
             listing.map(|listing| Sass {
@@ -190,7 +190,7 @@ fn compile(
     let report = compiled.report;
     let shared = report.shared_bytes.saturating_add(job.dynamic_shared_bytes);
     let occupancy = occupancy(arch, job.kernel.threads, report.registers, shared);
-    Ok(CompileRow { job: n, arch, report, cubin: compiled.cubin, occupancy, sass })
+    Ok(CompileRow { job: n, arch, report, cubin: compiled.image, occupancy, sass })
 }
 
 const HEAD: [&str; 9] = [
