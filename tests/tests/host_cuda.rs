@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Variants that share a program: what the compiler takes for the shim is then paid once for all of them.
 const VARIANTS_PER_PROGRAM: usize = 8;
 
-/// Every variant decodes every so many cases, the next variant the cases after those, so that neighbouring variants
+/// A variant decodes one of this many cases, the next variant the cases after those, so that neighbouring variants
 /// cover the corpus together; a strategy's default variant decodes all. `ECF8_TEST_FULL=1` gives all to all.
 const SHARES: usize = 12;
 

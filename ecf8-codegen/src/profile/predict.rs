@@ -2,7 +2,7 @@
 //!
 //! The blocks that the emulator has run stand for all blocks of the launch. Each needs its chain of dependent instructions,
 //! issue slots, integer lanes, passes over shared memory and L1, and bytes of memory; registers, shared memory and warps say
-//! how many fit on a multiprocessor; and the launch is played through ([`super::schedule`]). What is not in it: the time to
+//! how many fit on a multiprocessor; and the launch is played through (`schedule`). What is not in it: the time to
 //! launch a kernel (some microseconds, which overlap with the launch before), what blocks find in the L2, clocks that fall
 //! under load, and, but for the test's GPU, code that must be fetched.
 

@@ -2,8 +2,8 @@
 //!
 //! Blocks go to the multiprocessors in order, to the emptiest first, as many to each as fit; where one ends, the next starts.
 //! A block alone takes its chain of dependent instructions. Warps of a multiprocessor wait for each other where they ask for
-//! the same thing: the longer, the busier it is; and all are slowed down alike where memory gives less than they ask. So waves, their tails, multiprocessors with few warps, and blocks of different sizes need
-//! no formula of their own.
+//! the same thing: the longer, the busier it is; and all are slowed down alike where memory gives less than they ask. So
+//! waves, their tails, multiprocessors with few warps, and blocks of different sizes need no formula of their own.
 
 /// What a multiprocessor has of its own, in the order of [`Work::busy`], then what all share, then what nobody else has.
 pub(super) const LIMITS: usize = PIPES + 2;

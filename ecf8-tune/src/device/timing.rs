@@ -24,6 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Copies of a burst of work, long enough for the clock that tells its time.
 const BURST: usize = 16;
 
+/// The time in the middle, or the later of two; `None` of no times.
+fn median(times: &[f32]) -> Option<f32> {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
+}
+
 /// Whether bursts of work, by their times in milliseconds, in order, show clocks that rise no more.
 fn is_steady(times: &[f32]) -> bool {
     /// Clocks may stay low for some time before they rise, which would look steady.
@@ -31,11 +38,7 @@ fn is_steady(times: &[f32]) -> bool {
     /// Bursts whose middle is compared with that of as many before.
     const WINDOW: usize = 8;
     const TOLERANCE: f32 = 0.01;
-    let middle = |times: &[f32]| {
-        let mut sorted = times.to_vec();
-        sorted.sort_by(f32::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
-    };
+    let middle = |times: &[f32]| median(times).unwrap_or(0.0);
     let (earlier, last) = times.split_at(times.len().saturating_sub(WINDOW));
     let before = &earlier[earlier.len().saturating_sub(WINDOW)..];
     before.len() == WINDOW
@@ -170,9 +173,7 @@ pub struct CopyBandwidth {
 impl CopyBandwidth {
     /// Bytes read and written per second in units of 10⁹, at the median time; `None` without samples.
     pub fn gb_per_s(&self) -> Option<f64> {
-        let mut sorted = self.samples_ms.clone();
-        sorted.sort_by(f32::total_cmp);
-        let middle = f64::from(*sorted.get(sorted.len() / 2)?);
+        let middle = f64::from(median(&self.samples_ms)?);
         let moved = 2.0 * self.bytes as f64;
         (middle > 0.0).then(|| moved / (middle * 1e6))
     }

@@ -3,7 +3,6 @@
 use super::super::answer::table;
 use super::super::size::in_words;
 use crate::nvrtc::{Arch, CompileRequest, Nvrtc};
-use ecf8_codegen::cuda;
 use ecf8_codegen::ir::Kernel;
 use ecf8_codegen::profile::gpus::{GPUS, Gpu};
 use ecf8_codegen::profile::predict::{Prediction, predictions};
@@ -16,19 +15,18 @@ use std::collections::BTreeMap;
 pub(super) struct Compiled(BTreeMap<u32, u32>);
 
 impl Compiled {
-    /// Asks NVRTC, if there is one, for the architectures of `gpus`.
-    pub(super) fn new(nvrtc: Option<&Nvrtc>, kernel: &Kernel, gpus: &[Gpu]) -> Self {
+    /// Asks NVRTC, if there is one, for the architectures of `gpus`; `source` is the kernel's.
+    pub(super) fn new(nvrtc: Option<&Nvrtc>, kernel: &Kernel, source: &str, gpus: &[Gpu]) -> Self {
         let Some(nvrtc) = nvrtc else { return Self::default() };
         let mut registers = BTreeMap::new();
         let name = format!("{}.cu", kernel.name);
-        let source = cuda::source(kernel);
         for gpu in gpus {
             if registers.contains_key(&gpu.arch) {
                 continue;
             }
             let Ok(arch) = Arch::from_capability(gpu.arch / 10, gpu.arch % 10) else { continue };
             // An architecture that this NVRTC does not know is predicted for with the estimate.
-            let request = CompileRequest { name: &name, source: &source, arch, options: &[] };
+            let request = CompileRequest { name: &name, source, arch, options: &[] };
             if let Ok(compiled) = nvrtc.compile(&request) {
                 registers.insert(gpu.arch, compiled.report.registers);
             }

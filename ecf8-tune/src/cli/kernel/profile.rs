@@ -8,6 +8,7 @@ use super::predicted::{Compiled, LaunchRow, predictions_table};
 use super::{Answer, DataArgs, Failure, VariantArgs};
 use crate::nvrtc::Nvrtc;
 use clap::Args;
+use ecf8_codegen::cuda;
 use ecf8_codegen::emulator::AccessTrace;
 use ecf8_codegen::profile::gpus::{GPUS, Gpu};
 use ecf8_codegen::profile::{Class, Profile, profile};
@@ -15,6 +16,8 @@ use ecf8_codegen::strategy::{Coding, Params, Strategy};
 use ecf8_core::Encoded;
 use ecf8_core::container::Progress;
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Count what a kernel would do on a GPU, in the emulator, and predict its speed
 #[derive(Debug, Args)]
@@ -85,6 +88,7 @@ impl ProfileCommand {
             sizes.push(self.data.usual().bytes);
         }
         let nvrtc = Nvrtc::find().ok();
+        let mut compiled = HashMap::new();
         let bars = Bars::default();
         bars.start("emulating variants", (sizes.len() * rows.len()) as u64);
         let mut scheme = "";
@@ -94,7 +98,13 @@ impl ProfileCommand {
                 scheme = encoded.scheme.name();
                 let batch = vec![encoded; copies];
                 for row in &mut rows {
-                    row.launches.push(self.launch(strategy, &row.params, &batch, nvrtc.as_ref())?);
+                    row.launches.push(self.launch(
+                        strategy,
+                        &row.params,
+                        &batch,
+                        nvrtc.as_ref(),
+                        &mut compiled,
+                    )?);
                     bars.advance(1);
                 }
                 Ok(())
@@ -123,13 +133,15 @@ impl ProfileCommand {
         Ok(Answer { text, json, failure: None })
     }
 
-    /// Profiles a variant on a launch of these tensors.
+    /// Profiles a variant on a launch of these tensors. `compiled` has what is known of kernels by their sources: launches of
+    /// several sizes mostly have the same.
     fn launch(
         &self,
         strategy: &dyn Strategy,
         params: &Params,
         batch: &[&Encoded<'_>],
         nvrtc: Option<&Nvrtc>,
+        compiled: &mut HashMap<String, Compiled>,
     ) -> Result<LaunchRow, Failure> {
         let coding = batch.first().map(|encoded| Coding::of(encoded));
         let Some(coding) = coding else { return Err(Failure::request("there is nothing to decode")) };
@@ -139,7 +151,15 @@ impl ProfileCommand {
         let profile = profile(&kernel, &launch, sample).map_err(Failure::data)?;
         // Of many variants only what they are ranked by is worth the compiler's time.
         let gpus = if self.all { std::slice::from_ref(self.gpu) } else { &GPUS[..] };
-        Ok(LaunchRow::new(profile, &Compiled::new(nvrtc, &kernel, gpus)))
+        let source = cuda::source(&kernel);
+        let compiled = match compiled.entry(source) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let made = Compiled::new(nvrtc, &kernel, new.key(), gpus);
+                new.insert(made)
+            }
+        };
+        Ok(LaunchRow::new(profile, compiled))
     }
 
     /// One variant in full.

@@ -26,7 +26,7 @@ impl Made {
         self.repeat_with(key, into.unwrap_or(&self.c), 32, replay)
     }
 
-    /// The same with so many threads in the second launch.
+    /// The same, with `threads` threads in the second launch.
     fn repeat_with(
         &self,
         key: u32,
