@@ -5,7 +5,7 @@
 use super::lanes::arguments::{self, Block};
 use super::lanes::blocks::{Section, Unit, open_block};
 use super::lanes::columns::{Columns, Waiting, open_rows};
-use super::lanes::jobs::{Job, open_job, table_of, vectors_per_chunk};
+use super::lanes::jobs::{Job, open_job, table_of};
 use super::lanes::join::Join;
 use super::lanes::patches::put_right;
 use super::lanes::raw::Raw;
@@ -201,16 +201,17 @@ impl Warp<'_> {
     /// Decodes a chunk or a section of one, if the tensor has it.
     #[device]
     fn decode(&self, unit: &Unit) {
-        let section = unit.of_warp(&self.job, WARP * vectors(self.kind));
+        let round = WARP * vectors(self.kind);
+        let section = unit.of_warp(&self.job, round);
         /// Vectors of the tensor, the first one to decode, and how many.
         let vectors = (self.job.elements + ((VECTOR - 1) as u64)) / (VECTOR as u64);
-        let first = (section.chunk as u64) * (vectors_per_chunk(&self.job) as u64) + (section.first as u64);
+        let first = (section.chunk as u64) * (section.per_chunk as u64) + (section.first as u64);
         if section.vectors > 0 && first < vectors {
             let number = (vectors - first).min(section.vectors as u64) as u32;
             let is_last = first + (number as u64) == vectors;
             let last_is_part = is_last && (self.job.elements & ((VECTOR - 1) as u64)) != 0;
             let entries = entries_of(self.model, &self.job, section.chunk);
-            let tail = open_tail(self.model, &self.job, entries);
+            let tail = open_tail(self.model, &self.job, entries, &section);
             let columns = open_rows(
                 self.model,
                 &self.job,
@@ -222,7 +223,7 @@ impl Warp<'_> {
                 self.ring_rows,
             );
             self.vectors(&columns, &section, first, number, last_is_part);
-            put_right(self.join, self.model, &tail, &self.job, &section, self.sink);
+            put_right(self.join, self.model, &tail, &self.job, round, self.sink);
         }
     }
 

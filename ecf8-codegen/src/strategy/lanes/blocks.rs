@@ -8,7 +8,7 @@
 
 use super::jobs::{Job, POSITIONS, vectors_per_chunk};
 use super::units::{BATCH, WORD};
-use crate::lang::{Global, V, Var, WARP, block_idx, device, lane_idx, shuffle, shuffle_xor, warp_idx};
+use crate::lang::{Global, V, Var, WARP, block_idx, device, lane_idx, shuffle_xor, warp_idx};
 
 /// The most sections of a chunk.
 const MOST_SECTIONS: u32 = 8;
@@ -45,6 +45,8 @@ pub(in super::super) struct Unit {
 pub(in super::super) struct Section {
     /// The chunk.
     pub(in super::super) chunk: V<u32>,
+    /// The vectors of a whole chunk.
+    pub(in super::super) per_chunk: V<u32>,
     /// Where the section begins, in vectors from the chunk's beginning.
     pub(in super::super) first: V<u32>,
     /// Its vectors, as if the chunk were whole; none, if the chunk has fewer sections.
@@ -52,9 +54,8 @@ pub(in super::super) struct Section {
     /// Which section of the chunk it is.
     number: V<u32>,
     sections_log2: V<u32>,
-    /// What all this follows from: the unit, and above it the logarithm.
-    word: V<u32>,
-    round: u32,
+    /// What all this follows from, with the vectors of a chunk: the unit, and above it the logarithm.
+    pub(super) word: V<u32>,
 }
 
 /// Reads what this block is to do.
@@ -70,30 +71,23 @@ impl Unit {
     /// This warp's section. All lanes take a turn in `round` vectors.
     #[device]
     pub(in super::super) fn of_warp(&self, job: &Job, round: u32) -> Section {
-        Section::of((self.sections_log2 << JOB_BITS) | (self.first + warp_idx()), job, round)
+        Section::of((self.sections_log2 << JOB_BITS) | (self.first + warp_idx()), vectors_per_chunk(job), round)
     }
 }
 
 impl Section {
+    /// The section that a word tells of. All lanes take a turn in `round` vectors.
     #[device]
-    fn of(word: V<u32>, job: &Job, round: u32) -> Self {
+    pub(super) fn of(word: V<u32>, per_chunk: V<u32>, round: u32) -> Self {
         let sections_log2 = word >> JOB_BITS;
         let unit = word & ((1u32 << JOB_BITS) - 1);
         let chunk = unit >> sections_log2;
         let last_section = (1u32 << sections_log2) - 1;
         let number = unit & last_section;
-        let per_chunk = vectors_per_chunk(job);
         let per_section = ((per_chunk / round + last_section) >> sections_log2) * round;
         let first = number * per_section;
         let vectors = per_section.min(per_chunk - first.min(per_chunk));
-        Self { chunk, first, vectors, number, sections_log2, word, round }
-    }
-
-    /// The same, worked out once more: the compiler would keep it all through the warp's main loop, in registers that it does not
-    /// have. It does not see that the word is the same for all lanes, so it keeps that.
-    #[device]
-    pub(super) fn again(&self, job: &Job) -> Self {
-        Self::of(shuffle(self.word, 0), job, self.round)
+        Self { chunk, per_chunk, first, vectors, number, sections_log2, word }
     }
 
     /// Finds where the lane stands, and the row from which words are to be staged.

@@ -130,14 +130,15 @@ impl Columns {
                 [self.first * (BATCH as u64) - ((lane_idx() * (BATCH - 1)) as u64) + ((row * WARP) as u64)]
         } else {
             let bit = (row - self.count) * WORD;
+            let short_rows = self.tail.short_rows();
             let has_word = self.tail.extra >= bit + WORD;
             let lanes = ballot(has_word);
             let before = taken + (lanes & ((1u32 << lane_idx()) - 1)).count_ones();
             taken += lanes.count_ones();
             if has_word {
-                self.model[self.tail.short_rows + (before as u64)]
+                self.model[short_rows + (before as u64)]
             } else if self.tail.extra > bit {
-                bits_at(self.model, self.tail.short_rows, self.tail.rest)
+                bits_at(self.model, short_rows, self.tail.rest)
             } else {
                 0
             }

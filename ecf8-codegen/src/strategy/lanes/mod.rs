@@ -10,6 +10,7 @@
 //! - `join`: whole numbers from fields and what is stored beside, one file for each way in which numbers are split.
 //! - `patches`: what has no codeword, put right at the end.
 //! - `blocks`: which chunks, or sections of chunks, a block decodes.
+//! - `uniform`: what all lanes of a warp agree on, kept for later in one register.
 //! - `jobs`: the tensors of a launch, as the kernel finds them.
 //! - `arguments`: what a launch passes.
 
@@ -23,5 +24,6 @@ pub(super) mod patches;
 pub(super) mod raw;
 pub(super) mod table;
 pub(super) mod tail;
+mod uniform;
 pub(super) mod units;
 pub(super) mod vector;

@@ -1,7 +1,6 @@
 //! What has no codeword: the right fields, two neighbours to a patch, written over what was decoded.
 
-use super::blocks::Section;
-use super::jobs::{Job, vectors_per_chunk};
+use super::jobs::Job;
 use super::join::{Join, entry};
 use super::tail::Tail;
 use super::units::VECTOR;
@@ -19,19 +18,20 @@ pub(in super::super) fn put_right(
     model: Global<u32>,
     tail: &Tail,
     job: &Job,
-    section: &Section,
+    round: u32,
     sink: &dyn OpenSink,
 ) {
     // What is overwritten has been written by then.
     sync_warp();
-    let section = section.again(job);
-    for i in (lane_idx()..tail.patch_count).step_by(WARP) {
-        let patch = model[tail.short_rows + ((tail.patches + i) as u64)];
+    let section = tail.section(round);
+    let first = tail.patches();
+    for i in (lane_idx()..tail.patch_count()).step_by(WARP) {
+        let patch = model[first + (i as u64)];
         let in_chunk = (patch >> BYTES) * 2;
         // The patches of a chunk are for all its sections.
         if in_chunk / VECTOR - section.first < section.vectors {
             let element =
-                (section.chunk as u64) * ((vectors_per_chunk(job) * VECTOR) as u64) + (in_chunk as u64);
+                (section.chunk as u64) * ((section.per_chunk * VECTOR) as u64) + (in_chunk as u64);
             if join.bytes() == 1 {
                 let place = job.output * (VECTOR as u64) + element;
                 sink.byte(place, patch as u8);

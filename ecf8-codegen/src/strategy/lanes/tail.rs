@@ -1,7 +1,9 @@
 //! What a chunk has beyond its rows, in part `tails`: how many bits each lane has, short rows, the bits that fill no word,
 //! and patches.
 
-use super::jobs::Job;
+use super::blocks::Section;
+use super::jobs::{Job, vectors_per_chunk};
+use super::uniform::Uniform;
 use super::units::WORD;
 use crate::lang::{Global, V, WARP, device, funnel_left, lane_idx, shuffle, shuffle_up};
 use ecf8_core::layout::lanes::ChunkEntry;
@@ -17,13 +19,45 @@ const TAIL_BITS: u32 = ChunkEntry::TAIL_BITS;
 pub(in super::super) struct Tail {
     /// Bits that the lane has beyond the rows.
     pub(super) extra: V<u32>,
-    /// The first word of the short rows.
-    pub(super) short_rows: V<u64>,
     /// The first of the lane's bits that fill no word, counted from the short rows.
     pub(super) rest: V<u32>,
-    /// The first word of the patches, counted from the short rows, and how many there are.
-    pub(super) patches: V<u32>,
-    pub(super) patch_count: V<u32>,
+    /// What is needed at the end of the streams, and after them.
+    kept: Uniform,
+}
+
+/// Which of the kept numbers is what: the first word of the short rows, in two halves; that of the patches, counted from
+/// the short rows; how many patches there are; the section and the vectors of a chunk.
+const SHORT_ROWS: u32 = 0;
+const PATCHES: u32 = 2;
+const PATCH_COUNT: u32 = 3;
+const SECTION: u32 = 4;
+const PER_CHUNK: u32 = 5;
+
+impl Tail {
+    /// The first word of the short rows.
+    #[device]
+    pub(super) fn short_rows(&self) -> V<u64> {
+        self.kept.get_long(SHORT_ROWS)
+    }
+
+    /// The first word of the patches.
+    #[device]
+    pub(super) fn patches(&self) -> V<u64> {
+        self.short_rows() + (self.kept.get(PATCHES) as u64)
+    }
+
+    #[device]
+    pub(super) fn patch_count(&self) -> V<u32> {
+        self.kept.get(PATCH_COUNT)
+    }
+
+    /// The section that the warp decodes, worked out once more.
+    #[device]
+    pub(super) fn section(&self, round: u32) -> Section {
+        let word = self.kept.get(SECTION);
+        let per_chunk = self.kept.get(PER_CHUNK);
+        Section::of(word, per_chunk, round)
+    }
 }
 
 /// A chunk's entry in part `chunks`, and the next one's.
@@ -50,7 +84,7 @@ pub(super) fn bits_at(words: Global<u32>, word: V<u64>, at: V<u32>) -> V<u32> {
 
 /// Finds what is in a chunk's tail.
 #[device]
-pub(in super::super) fn open_tail(model: Global<u32>, job: &Job, entries: [V<u64>; 2]) -> Tail {
+pub(in super::super) fn open_tail(model: Global<u32>, job: &Job, entries: [V<u64>; 2], section: &Section) -> Tail {
     let [entry, next] = entries;
     let lengths = first_word(job, entry);
     let width = (entry >> (ROW_BITS + TAIL_BITS)) as u32;
@@ -73,5 +107,13 @@ pub(in super::super) fn open_tail(model: Global<u32>, job: &Job, entries: [V<u64
     /// What follows, up to the next chunk's tail, are patches.
     let patches = short_words + ((all & 0xffff) + (WORD - 1)) / WORD;
     let patch_count = ((first_word(job, next) - short_rows) as u32) - patches;
-    Tail { extra, short_rows, rest, patches, patch_count }
+    let kept = Uniform::keep(&[
+        short_rows as u32,
+        (short_rows >> 32) as u32,
+        patches,
+        patch_count,
+        section.word,
+        vectors_per_chunk(job),
+    ]);
+    Tail { extra, rest, kept }
 }
