@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    numbers of 2 bytes, byte 1 coded
 // codewords  of at most 11 bits
-// hash       7989336dbabbb362
+// hash       68c9e7b8eb714e10
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -46,19 +46,19 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     const u64 t_1 = word & 0x7fffffffffffffffull;
     const u32 t_2 = (u32)(word >> 63) ^ 1;
     const u32 word_1 = (t << 28) | (first + (threadIdx.x >> 5));
+    const u32 per_chunk = elements_per_lane * 2;
     const u32 sections_log2 = word_1 >> 28;
     const u32 unit = word_1 & 0xfffffff;
     const u32 chunk = unit >> sections_log2;
     const u32 last_section = (1u << sections_log2) - 1;
     const u32 number = unit & last_section;
-    const u32 per_chunk = elements_per_lane * 2;
     const u32 per_section = ((per_chunk / 32 + last_section) >> sections_log2) * 32;
     const u32 first_2 = number * per_section;
     const u32 vectors = min(per_section, per_chunk - min(first_2, per_chunk));
 
     // Vectors of the tensor, the first one to decode, and how many.
     const u64 vectors_1 = (geometry.y + 15) / 16;
-    const u64 first_3 = (u64)chunk * (elements_per_lane * 2) + first_2;
+    const u64 first_3 = (u64)chunk * per_chunk + first_2;
     if (vectors > 0 && first_3 < vectors_1) {
         const u32 number_1 = (u32)min(vectors_1 - first_3, (u64)vectors);
         const bool is_last = first_3 + number_1 == vectors_1;
@@ -110,12 +110,18 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 patches = short_words + ((all & 0xffff) + 31) / 32;
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
+        const u32 lane_1 = threadIdx.x & 31;
+        const u32 t_3 = lane_1 == 5 ? elements_per_lane * 2
+            : (lane_1 == 4 ? word_1
+            : (lane_1 == 3 ? patch_count
+            : (lane_1 == 2 ? patches
+            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0)))));
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
-        const u32 lane_1 = threadIdx.x & 31;
-        const u64 first_4 = streams.x + (u64)first_row * 8 + lane_1;
+        const u32 lane_2 = threadIdx.x & 31;
+        const u64 first_4 = streams.x + (u64)first_row * 8 + lane_2;
         const u32 ring_mask = (ring_rows - 1) * 512;
-        const u32 part = (lane_1 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_1 & 7);
+        const u32 part = (lane_2 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_2 & 7);
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
@@ -199,25 +205,28 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             word_2 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row * 32];
                         } else {
                             const u32 bit_1 = (row - count) * 32;
+                            const u32 low = __shfl_sync(0xffffffff, t_3, 0u);
+                            const u32 high = __shfl_sync(0xffffffff, t_3, 1u);
+                            const u64 short_rows_1 = low | ((u64)high << 32);
                             const bool has_word = extra >= bit_1 + 32;
                             const u32 lanes = __ballot_sync(0xffffffff, has_word);
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_3;
+                            u32 t_4;
                             if (has_word) {
-                                t_3 = model[short_rows + before];
+                                t_4 = model[short_rows_1 + before];
                             } else {
-                                u32 t_4;
+                                u32 t_5;
                                 if (extra > bit_1) {
-                                    const u64 first_6 = short_rows + rest / 32;
-                                    t_4 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    const u64 first_6 = short_rows_1 + rest / 32;
+                                    t_5 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_4 = 0;
+                                    t_5 = 0;
                                 }
-                                t_3 = t_4;
+                                t_4 = t_5;
                             }
-                            word_2 = t_3;
+                            word_2 = t_4;
                         }
                         const u32 place = slot + i * 512 + threadIdx.x + 2048;
                         memory[place] = word_2;
@@ -335,22 +344,22 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 lengths_8 = entry_15 + entry_16;
                 position += lengths_8;
                 const u32 outputs7 = __byte_perm(entry_15, entry_16, 0x7632);
-                const u32 t_3 = __byte_perm(outputs0, outputs1, 0x6420);
-                const u32 t_4 = __byte_perm(outputs2, outputs3, 0x6420);
-                const u32 t_5 = __byte_perm(outputs4, outputs5, 0x6420);
-                const u32 t_6 = __byte_perm(outputs6, outputs7, 0x6420);
-                const u32 t_7 = raw_0;
-                const u32 t_8 = raw_1;
-                const u32 t_9 = raw_2;
-                const u32 t_10 = raw_3;
-                const u32 t_11 = __byte_perm(t_7, t_3, 0x5140);
-                const u32 t_12 = __byte_perm(t_7, t_3, 0x7362);
-                const u32 t_13 = __byte_perm(t_8, t_4, 0x5140);
-                const u32 t_14 = __byte_perm(t_8, t_4, 0x7362);
-                const u32 t_15 = __byte_perm(t_9, t_5, 0x5140);
-                const u32 t_16 = __byte_perm(t_9, t_5, 0x7362);
-                const u32 t_17 = __byte_perm(t_10, t_6, 0x5140);
-                const u32 t_18 = __byte_perm(t_10, t_6, 0x7362);
+                const u32 t_4 = __byte_perm(outputs0, outputs1, 0x6420);
+                const u32 t_5 = __byte_perm(outputs2, outputs3, 0x6420);
+                const u32 t_6 = __byte_perm(outputs4, outputs5, 0x6420);
+                const u32 t_7 = __byte_perm(outputs6, outputs7, 0x6420);
+                const u32 t_8 = raw_0;
+                const u32 t_9 = raw_1;
+                const u32 t_10 = raw_2;
+                const u32 t_11 = raw_3;
+                const u32 t_12 = __byte_perm(t_8, t_4, 0x5140);
+                const u32 t_13 = __byte_perm(t_8, t_4, 0x7362);
+                const u32 t_14 = __byte_perm(t_9, t_5, 0x5140);
+                const u32 t_15 = __byte_perm(t_9, t_5, 0x7362);
+                const u32 t_16 = __byte_perm(t_10, t_6, 0x5140);
+                const u32 t_17 = __byte_perm(t_10, t_6, 0x7362);
+                const u32 t_18 = __byte_perm(t_11, t_7, 0x5140);
+                const u32 t_19 = __byte_perm(t_11, t_7, 0x7362);
                 if (left > 64) {
                     const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 32) * t_2];
                     raw_0 = v.x;
@@ -359,76 +368,76 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     raw_3 = v.w;
                 }
                 if (left_for_warp > 63) {
-                    const u64 lane_2 = output_1 - (threadIdx.x & 31);
-                    const u64 first_6 = lane_2 + at_1 * 2;
-                    ((uint4*)output)[first_6] = make_uint4(t_11, t_12, t_13, t_14);
+                    const u64 lane_3 = output_1 - (threadIdx.x & 31);
+                    const u64 first_6 = lane_3 + at_1 * 2;
+                    ((uint4*)output)[first_6] = make_uint4(t_12, t_13, t_14, t_15);
                     const u64 place_1 = first_6 + 32;
-                    ((uint4*)output)[place_1] = make_uint4(t_15, t_16, t_17, t_18);
+                    ((uint4*)output)[place_1] = make_uint4(t_16, t_17, t_18, t_19);
                 } else {
                     const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16;
-                        ((u16*)output)[place_1] = (u16)t_11;
+                        ((u16*)output)[place_1] = (u16)t_12;
                     }
                     if (at_2 * 16 + 1 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 1;
-                        ((u16*)output)[place_1] = (u16)(t_11 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_12 >> 16);
                     }
                     if (at_2 * 16 + 2 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 2;
-                        ((u16*)output)[place_1] = (u16)t_12;
+                        ((u16*)output)[place_1] = (u16)t_13;
                     }
                     if (at_2 * 16 + 3 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 3;
-                        ((u16*)output)[place_1] = (u16)(t_12 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_13 >> 16);
                     }
                     if (at_2 * 16 + 4 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 4;
-                        ((u16*)output)[place_1] = (u16)t_13;
+                        ((u16*)output)[place_1] = (u16)t_14;
                     }
                     if (at_2 * 16 + 5 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 5;
-                        ((u16*)output)[place_1] = (u16)(t_13 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_14 >> 16);
                     }
                     if (at_2 * 16 + 6 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 6;
-                        ((u16*)output)[place_1] = (u16)t_14;
+                        ((u16*)output)[place_1] = (u16)t_15;
                     }
                     if (at_2 * 16 + 7 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 7;
-                        ((u16*)output)[place_1] = (u16)(t_14 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_15 >> 16);
                     }
                     if (at_2 * 16 + 8 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 8;
-                        ((u16*)output)[place_1] = (u16)t_15;
+                        ((u16*)output)[place_1] = (u16)t_16;
                     }
                     if (at_2 * 16 + 9 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 9;
-                        ((u16*)output)[place_1] = (u16)(t_15 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_16 >> 16);
                     }
                     if (at_2 * 16 + 10 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 10;
-                        ((u16*)output)[place_1] = (u16)t_16;
+                        ((u16*)output)[place_1] = (u16)t_17;
                     }
                     if (at_2 * 16 + 11 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 11;
-                        ((u16*)output)[place_1] = (u16)(t_16 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_17 >> 16);
                     }
                     if (at_2 * 16 + 12 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 12;
-                        ((u16*)output)[place_1] = (u16)t_17;
+                        ((u16*)output)[place_1] = (u16)t_18;
                     }
                     if (at_2 * 16 + 13 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 13;
-                        ((u16*)output)[place_1] = (u16)(t_17 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_18 >> 16);
                     }
                     if (at_2 * 16 + 14 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 14;
-                        ((u16*)output)[place_1] = (u16)t_18;
+                        ((u16*)output)[place_1] = (u16)t_19;
                     }
                     if (at_2 * 16 + 15 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 15;
-                        ((u16*)output)[place_1] = (u16)(t_18 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_19 >> 16);
                     }
                 }
             }
@@ -437,40 +446,44 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             left_for_warp = (i32)((u32)left_for_warp - (u32)64);
         }
         __syncwarp();
-        const u32 word_2 = __shfl_sync(0xffffffff, word_1, 0u);
+        const u32 word_2 = __shfl_sync(0xffffffff, t_3, 4u);
+        const u32 per_chunk_1 = __shfl_sync(0xffffffff, t_3, 5u);
         const u32 sections_log2_1 = word_2 >> 28;
         const u32 unit_1 = word_2 & 0xfffffff;
         const u32 chunk_1 = unit_1 >> sections_log2_1;
         const u32 last_section_1 = (1u << sections_log2_1) - 1;
         const u32 number_2 = unit_1 & last_section_1;
-        const u32 per_chunk_1 = elements_per_lane * 2;
         const u32 per_section_1 = ((per_chunk_1 / 32 + last_section_1) >> sections_log2_1) * 32;
         const u32 first_6 = number_2 * per_section_1;
         const u32 vectors_2 = min(per_section_1, per_chunk_1 - min(first_6, per_chunk_1));
-        for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {
-            const u32 patch = model[short_rows + (patches + i)];
+        const u32 low = __shfl_sync(0xffffffff, t_3, 0u);
+        const u32 high = __shfl_sync(0xffffffff, t_3, 1u);
+        const u64 first_7 = (low | ((u64)high << 32)) + __shfl_sync(0xffffffff, t_3, 2u);
+        const u32 end = __shfl_sync(0xffffffff, t_3, 3u);
+        for (u32 i = threadIdx.x & 31; i < end; i += 32) {
+            const u32 patch = model[first_7 + i];
             const u32 in_chunk = (patch >> 16) * 2;
             if (in_chunk / 16 - first_6 < vectors_2) {
-                const u64 element = (u64)chunk_1 * (elements_per_lane * 2 * 16) + in_chunk;
-                const u64 first_7 = output_1 * 16;
+                const u64 element = (u64)chunk_1 * (per_chunk_1 * 16) + in_chunk;
+                const u64 first_8 = output_1 * 16;
                 const u32 within = (u32)element & 511;
-                const u32 lane_2 = within / 16;
+                const u32 lane_3 = within / 16;
                 const u32 vector = (within & 15) / 8;
-                const u32 number_3 = (vector * 32 + lane_2) * 8 + (within & 7);
+                const u32 number_3 = (vector * 32 + lane_3) * 8 + (within & 7);
                 const u64 block_1 = element - within;
                 const u64 number_4 = block_1 + 512 <= geometry.y ? block_1 + number_3 : element;
-                const u64 place = first_7 + number_4 * 2 + 1;
+                const u64 place = first_8 + number_4 * 2 + 1;
                 output[place] = (u8)(patch & 255);
                 if (element + 1 < geometry.y) {
                     const u64 slot = element + 1;
-                    const u64 first_8 = output_1 * 16;
+                    const u64 first_9 = output_1 * 16;
                     const u32 within_1 = (u32)slot & 511;
-                    const u32 lane_3 = within_1 / 16;
+                    const u32 lane_4 = within_1 / 16;
                     const u32 vector_1 = (within_1 & 15) / 8;
-                    const u32 number_5 = (vector_1 * 32 + lane_3) * 8 + (within_1 & 7);
+                    const u32 number_5 = (vector_1 * 32 + lane_4) * 8 + (within_1 & 7);
                     const u64 block_2 = slot - within_1;
                     const u64 number_6 = block_2 + 512 <= geometry.y ? block_2 + number_5 : slot;
-                    const u64 place_1 = first_8 + number_6 * 2 + 1;
+                    const u64 place_1 = first_9 + number_6 * 2 + 1;
                     output[place_1] = (u8)((patch >> 8) & 255);
                 }
             }

@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    floats of 2 bytes, exponents coded
 // codewords  of at most 9 bits
-// hash       9cac5ec5e687ab33
+// hash       4585394583341fbd
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -49,19 +49,19 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     const u64 t_1 = word & 0x7fffffffffffffffull;
     const u32 t_2 = (u32)(word >> 63) ^ 1;
     const u32 word_1 = (t << 28) | (first + (threadIdx.x >> 5));
+    const u32 per_chunk = elements_per_lane * 2;
     const u32 sections_log2 = word_1 >> 28;
     const u32 unit = word_1 & 0xfffffff;
     const u32 chunk = unit >> sections_log2;
     const u32 last_section = (1u << sections_log2) - 1;
     const u32 number = unit & last_section;
-    const u32 per_chunk = elements_per_lane * 2;
     const u32 per_section = ((per_chunk / 32 + last_section) >> sections_log2) * 32;
     const u32 first_2 = number * per_section;
     const u32 vectors = min(per_section, per_chunk - min(first_2, per_chunk));
 
     // Vectors of the tensor, the first one to decode, and how many.
     const u64 vectors_1 = (geometry.y + 15) / 16;
-    const u64 first_3 = (u64)chunk * (elements_per_lane * 2) + first_2;
+    const u64 first_3 = (u64)chunk * per_chunk + first_2;
     if (vectors > 0 && first_3 < vectors_1) {
         const u32 number_1 = (u32)min(vectors_1 - first_3, (u64)vectors);
         const bool is_last = first_3 + number_1 == vectors_1;
@@ -113,12 +113,18 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 patches = short_words + ((all & 0xffff) + 31) / 32;
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
+        const u32 lane_1 = threadIdx.x & 31;
+        const u32 t_3 = lane_1 == 5 ? elements_per_lane * 2
+            : (lane_1 == 4 ? word_1
+            : (lane_1 == 3 ? patch_count
+            : (lane_1 == 2 ? patches
+            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0)))));
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
-        const u32 lane_1 = threadIdx.x & 31;
-        const u64 first_4 = streams.x + (u64)first_row * 8 + lane_1;
+        const u32 lane_2 = threadIdx.x & 31;
+        const u64 first_4 = streams.x + (u64)first_row * 8 + lane_2;
         const u32 ring_mask = (ring_rows - 1) * 512;
-        const u32 part = (lane_1 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_1 & 7);
+        const u32 part = (lane_2 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_2 & 7);
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
@@ -202,25 +208,28 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             word_2 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row * 32];
                         } else {
                             const u32 bit_1 = (row - count) * 32;
+                            const u32 low = __shfl_sync(0xffffffff, t_3, 0u);
+                            const u32 high = __shfl_sync(0xffffffff, t_3, 1u);
+                            const u64 short_rows_1 = low | ((u64)high << 32);
                             const bool has_word = extra >= bit_1 + 32;
                             const u32 lanes = __ballot_sync(0xffffffff, has_word);
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_3;
+                            u32 t_4;
                             if (has_word) {
-                                t_3 = model[short_rows + before];
+                                t_4 = model[short_rows_1 + before];
                             } else {
-                                u32 t_4;
+                                u32 t_5;
                                 if (extra > bit_1) {
-                                    const u64 first_6 = short_rows + rest / 32;
-                                    t_4 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    const u64 first_6 = short_rows_1 + rest / 32;
+                                    t_5 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_4 = 0;
+                                    t_5 = 0;
                                 }
-                                t_3 = t_4;
+                                t_4 = t_5;
                             }
-                            word_2 = t_3;
+                            word_2 = t_4;
                         }
                         const u32 place = slot + i * 512 + threadIdx.x + 512;
                         memory[place] = word_2;
@@ -298,8 +307,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     raw_3 = v.w;
                 }
                 if (left_for_warp > 63) {
-                    const u64 lane_2 = output_1 - (threadIdx.x & 31);
-                    const u64 first_10 = lane_2 + at_1 * 2;
+                    const u64 lane_3 = output_1 - (threadIdx.x & 31);
+                    const u64 first_10 = lane_3 + at_1 * 2;
                     ((uint4*)output)[first_10] = make_uint4(first_6, second, first_7, second_1);
                     const u64 place_3 = first_10 + 32;
                     ((uint4*)output)[place_3] = make_uint4(first_8, second_2, first_9, second_3);
@@ -376,26 +385,30 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             left_for_warp = (i32)((u32)left_for_warp - (u32)64);
         }
         __syncwarp();
-        const u32 word_2 = __shfl_sync(0xffffffff, word_1, 0u);
+        const u32 word_2 = __shfl_sync(0xffffffff, t_3, 4u);
+        const u32 per_chunk_1 = __shfl_sync(0xffffffff, t_3, 5u);
         const u32 sections_log2_1 = word_2 >> 28;
         const u32 unit_1 = word_2 & 0xfffffff;
         const u32 chunk_1 = unit_1 >> sections_log2_1;
         const u32 last_section_1 = (1u << sections_log2_1) - 1;
         const u32 number_2 = unit_1 & last_section_1;
-        const u32 per_chunk_1 = elements_per_lane * 2;
         const u32 per_section_1 = ((per_chunk_1 / 32 + last_section_1) >> sections_log2_1) * 32;
         const u32 first_6 = number_2 * per_section_1;
         const u32 vectors_2 = min(per_section_1, per_chunk_1 - min(first_6, per_chunk_1));
-        for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {
-            const u32 patch = model[short_rows + (patches + i)];
+        const u32 low = __shfl_sync(0xffffffff, t_3, 0u);
+        const u32 high = __shfl_sync(0xffffffff, t_3, 1u);
+        const u64 first_7 = (low | ((u64)high << 32)) + __shfl_sync(0xffffffff, t_3, 2u);
+        const u32 end = __shfl_sync(0xffffffff, t_3, 3u);
+        for (u32 i = threadIdx.x & 31; i < end; i += 32) {
+            const u32 patch = model[first_7 + i];
             const u32 in_chunk = (patch >> 16) * 2;
             if (in_chunk / 16 - first_6 < vectors_2) {
-                const u64 element = (u64)chunk_1 * (elements_per_lane * 2 * 16) + in_chunk;
-                const u64 first_7 = output_1 * 16;
+                const u64 element = (u64)chunk_1 * (per_chunk_1 * 16) + in_chunk;
+                const u64 first_8 = output_1 * 16;
                 const u32 within = (u32)element & 511;
-                const u32 lane_2 = within / 16;
+                const u32 lane_3 = within / 16;
                 const u32 vector = (within & 15) / 8;
-                const u32 number_3 = (vector * 32 + lane_2) * 8 + (within & 7);
+                const u32 number_3 = (vector * 32 + lane_3) * 8 + (within & 7);
                 const u64 block_1 = element - within;
                 const u64 number_4 = block_1 + 512 <= geometry.y ? block_1 + number_3 : element;
 
@@ -407,15 +420,15 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u64 four = vector_1 + (within_1 & 12);
                 const u32 mantissa = (u32)((const u8*)model)[four + place] & 127;
                 const u32 sign = (u32)((const u8*)model)[four + ((place + 1) & 3)] & 128;
-                const u64 half = first_7 / 2 + number_4;
+                const u64 half = first_8 / 2 + number_4;
                 ((u16*)output)[half] = (u16)((sign << 8) | ((patch & 255) << 7) | mantissa);
                 if (element + 1 < geometry.y) {
                     const u64 slot = element + 1;
-                    const u64 first_8 = output_1 * 16;
+                    const u64 first_9 = output_1 * 16;
                     const u32 within_2 = (u32)slot & 511;
-                    const u32 lane_3 = within_2 / 16;
+                    const u32 lane_4 = within_2 / 16;
                     const u32 vector_2 = (within_2 & 15) / 8;
-                    const u32 number_5 = (vector_2 * 32 + lane_3) * 8 + (within_2 & 7);
+                    const u32 number_5 = (vector_2 * 32 + lane_4) * 8 + (within_2 & 7);
                     const u64 block_2 = slot - within_2;
                     const u64 number_6 = block_2 + 512 <= geometry.y ? block_2 + number_5 : slot;
 
@@ -427,7 +440,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     const u64 four_1 = vector_3 + (within_3 & 12);
                     const u32 mantissa_1 = (u32)((const u8*)model)[four_1 + place_1] & 127;
                     const u32 sign_1 = (u32)((const u8*)model)[four_1 + ((place_1 + 1) & 3)] & 128;
-                    const u64 half_1 = first_8 / 2 + number_6;
+                    const u64 half_1 = first_9 / 2 + number_6;
                     ((u16*)output)[half_1] = (u16)((sign_1 << 8) | (((patch >> 8) & 255) << 7)
                         | mantissa_1);
                 }

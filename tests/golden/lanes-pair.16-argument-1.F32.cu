@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    floats of 4 bytes, exponents coded
 // codewords  of at most 9 bits
-// hash       cb04677f854ae637
+// hash       e239d5425dcd7e64
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -55,19 +55,19 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     const u64 t_5 = word_2 & 0x7fffffffffffffffull;
     const u32 t_6 = (u32)(word_2 >> 63) ^ 1;
     const u32 word_3 = (t << 28) | (first + (threadIdx.x >> 5));
+    const u32 per_chunk = elements_per_lane * 2;
     const u32 sections_log2 = word_3 >> 28;
     const u32 unit = word_3 & 0xfffffff;
     const u32 chunk = unit >> sections_log2;
     const u32 last_section = (1u << sections_log2) - 1;
     const u32 number = unit & last_section;
-    const u32 per_chunk = elements_per_lane * 2;
     const u32 per_section = ((per_chunk / 32 + last_section) >> sections_log2) * 32;
     const u32 first_2 = number * per_section;
     const u32 vectors = min(per_section, per_chunk - min(first_2, per_chunk));
 
     // Vectors of the tensor, the first one to decode, and how many.
     const u64 vectors_1 = (geometry.y + 15) / 16;
-    const u64 first_3 = (u64)chunk * (elements_per_lane * 2) + first_2;
+    const u64 first_3 = (u64)chunk * per_chunk + first_2;
     if (vectors > 0 && first_3 < vectors_1) {
         const u32 number_1 = (u32)min(vectors_1 - first_3, (u64)vectors);
         const bool is_last = first_3 + number_1 == vectors_1;
@@ -119,12 +119,18 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 patches = short_words + ((all & 0xffff) + 31) / 32;
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
+        const u32 lane_1 = threadIdx.x & 31;
+        const u32 t_7 = lane_1 == 5 ? elements_per_lane * 2
+            : (lane_1 == 4 ? word_3
+            : (lane_1 == 3 ? patch_count
+            : (lane_1 == 2 ? patches
+            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0)))));
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
-        const u32 lane_1 = threadIdx.x & 31;
-        const u64 first_4 = streams.x + (u64)first_row * 8 + lane_1;
+        const u32 lane_2 = threadIdx.x & 31;
+        const u64 first_4 = streams.x + (u64)first_row * 8 + lane_2;
         const u32 ring_mask = (ring_rows - 1) * 512;
-        const u32 part = (lane_1 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_1 & 7);
+        const u32 part = (lane_2 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_2 & 7);
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
@@ -227,25 +233,28 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             word_4 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row * 32];
                         } else {
                             const u32 bit_1 = (row - count) * 32;
+                            const u32 low = __shfl_sync(0xffffffff, t_7, 0u);
+                            const u32 high = __shfl_sync(0xffffffff, t_7, 1u);
+                            const u64 short_rows_1 = low | ((u64)high << 32);
                             const bool has_word = extra >= bit_1 + 32;
                             const u32 lanes = __ballot_sync(0xffffffff, has_word);
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_7;
+                            u32 t_8;
                             if (has_word) {
-                                t_7 = model[short_rows + before];
+                                t_8 = model[short_rows_1 + before];
                             } else {
-                                u32 t_8;
+                                u32 t_9;
                                 if (extra > bit_1) {
-                                    const u64 first_6 = short_rows + rest / 32;
-                                    t_8 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    const u64 first_6 = short_rows_1 + rest / 32;
+                                    t_9 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_8 = 0;
+                                    t_9 = 0;
                                 }
-                                t_7 = t_8;
+                                t_8 = t_9;
                             }
-                            word_4 = t_7;
+                            word_4 = t_8;
                         }
                         const u32 place = slot + i * 512 + threadIdx.x + 512;
                         memory[place] = word_4;
@@ -316,37 +325,37 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 second = ((exponents_1 >> 1) & exponents) | (turned & ~exponents);
                 const u32 low = __byte_perm(lowest, second_lowest, 0x5140);
                 const u32 low_of_second = __byte_perm(lowest, second_lowest, 0x7362);
-                const u32 t_7 = __byte_perm(low, first_6, 0x5410);
-                const u32 t_8 = __byte_perm(low, first_6, 0x7632);
-                const u32 t_9 = __byte_perm(low_of_second, second, 0x5410);
-                const u32 t_10 = __byte_perm(low_of_second, second, 0x7632);
+                const u32 t_8 = __byte_perm(low, first_6, 0x5410);
+                const u32 t_9 = __byte_perm(low, first_6, 0x7632);
+                const u32 t_10 = __byte_perm(low_of_second, second, 0x5410);
+                const u32 t_11 = __byte_perm(low_of_second, second, 0x7632);
                 const u32 first_7 = ((exponents_2 << 7) & exponents) | (rest_7 & ~exponents);
                 const u32 turned_1 = __byte_perm(rest_7, rest_7, 0x0321);
                 const u32 second_1 = ((exponents_2 >> 1) & exponents) | (turned_1 & ~exponents);
                 const u32 low_1 = __byte_perm(lowest_1, second_lowest_1, 0x5140);
                 const u32 low_of_second_1 = __byte_perm(lowest_1, second_lowest_1, 0x7362);
-                const u32 t_11 = __byte_perm(low_1, first_7, 0x5410);
-                const u32 t_12 = __byte_perm(low_1, first_7, 0x7632);
-                const u32 t_13 = __byte_perm(low_of_second_1, second_1, 0x5410);
-                const u32 t_14 = __byte_perm(low_of_second_1, second_1, 0x7632);
+                const u32 t_12 = __byte_perm(low_1, first_7, 0x5410);
+                const u32 t_13 = __byte_perm(low_1, first_7, 0x7632);
+                const u32 t_14 = __byte_perm(low_of_second_1, second_1, 0x5410);
+                const u32 t_15 = __byte_perm(low_of_second_1, second_1, 0x7632);
                 const u32 first_8 = ((exponents_3 << 7) & exponents) | (rest_8 & ~exponents);
                 const u32 turned_2 = __byte_perm(rest_8, rest_8, 0x0321);
                 const u32 second_2 = ((exponents_3 >> 1) & exponents) | (turned_2 & ~exponents);
                 const u32 low_2 = __byte_perm(lowest_2, second_lowest_2, 0x5140);
                 const u32 low_of_second_2 = __byte_perm(lowest_2, second_lowest_2, 0x7362);
-                const u32 t_15 = __byte_perm(low_2, first_8, 0x5410);
-                const u32 t_16 = __byte_perm(low_2, first_8, 0x7632);
-                const u32 t_17 = __byte_perm(low_of_second_2, second_2, 0x5410);
-                const u32 t_18 = __byte_perm(low_of_second_2, second_2, 0x7632);
+                const u32 t_16 = __byte_perm(low_2, first_8, 0x5410);
+                const u32 t_17 = __byte_perm(low_2, first_8, 0x7632);
+                const u32 t_18 = __byte_perm(low_of_second_2, second_2, 0x5410);
+                const u32 t_19 = __byte_perm(low_of_second_2, second_2, 0x7632);
                 const u32 first_9 = ((exponents_4 << 7) & exponents) | (rest_9 & ~exponents);
                 const u32 turned_3 = __byte_perm(rest_9, rest_9, 0x0321);
                 const u32 second_3 = ((exponents_4 >> 1) & exponents) | (turned_3 & ~exponents);
                 const u32 low_3 = __byte_perm(lowest_3, second_lowest_3, 0x5140);
                 const u32 low_of_second_3 = __byte_perm(lowest_3, second_lowest_3, 0x7362);
-                const u32 t_19 = __byte_perm(low_3, first_9, 0x5410);
-                const u32 t_20 = __byte_perm(low_3, first_9, 0x7632);
-                const u32 t_21 = __byte_perm(low_of_second_3, second_3, 0x5410);
-                const u32 t_22 = __byte_perm(low_of_second_3, second_3, 0x7632);
+                const u32 t_20 = __byte_perm(low_3, first_9, 0x5410);
+                const u32 t_21 = __byte_perm(low_3, first_9, 0x7632);
+                const u32 t_22 = __byte_perm(low_of_second_3, second_3, 0x5410);
+                const u32 t_23 = __byte_perm(low_of_second_3, second_3, 0x7632);
                 const u64 at_3 = at_1;
                 if (left > 64) {
                     const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_3 + 32) * t_2];
@@ -366,80 +375,80 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     raw_11 = v_2.w;
                 }
                 if (left_for_warp > 63) {
-                    const u64 lane_2 = output_1 - (threadIdx.x & 31) * 3;
-                    const u64 first_10 = lane_2 + at_1 * 4;
-                    ((uint4*)output)[first_10] = make_uint4(t_7, t_8, t_9, t_10);
+                    const u64 lane_3 = output_1 - (threadIdx.x & 31) * 3;
+                    const u64 first_10 = lane_3 + at_1 * 4;
+                    ((uint4*)output)[first_10] = make_uint4(t_8, t_9, t_10, t_11);
                     const u64 place_3 = first_10 + 32;
-                    ((uint4*)output)[place_3] = make_uint4(t_11, t_12, t_13, t_14);
+                    ((uint4*)output)[place_3] = make_uint4(t_12, t_13, t_14, t_15);
                     const u64 place_4 = first_10 + 64;
-                    ((uint4*)output)[place_4] = make_uint4(t_15, t_16, t_17, t_18);
+                    ((uint4*)output)[place_4] = make_uint4(t_16, t_17, t_18, t_19);
                     const u64 place_5 = first_10 + 96;
-                    ((uint4*)output)[place_5] = make_uint4(t_19, t_20, t_21, t_22);
+                    ((uint4*)output)[place_5] = make_uint4(t_20, t_21, t_22, t_23);
                 } else {
                     const u64 at_4 = at_1;
                     if (at_4 * 16 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + at_4 * 16;
-                        ((u32*)output)[place_3] = t_7;
+                        ((u32*)output)[place_3] = t_8;
                     }
                     if (at_4 * 16 + 1 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 1);
-                        ((u32*)output)[place_3] = t_8;
+                        ((u32*)output)[place_3] = t_9;
                     }
                     if (at_4 * 16 + 2 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 2);
-                        ((u32*)output)[place_3] = t_9;
+                        ((u32*)output)[place_3] = t_10;
                     }
                     if (at_4 * 16 + 3 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 3);
-                        ((u32*)output)[place_3] = t_10;
+                        ((u32*)output)[place_3] = t_11;
                     }
                     if (at_4 * 16 + 4 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 4);
-                        ((u32*)output)[place_3] = t_11;
+                        ((u32*)output)[place_3] = t_12;
                     }
                     if (at_4 * 16 + 5 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 5);
-                        ((u32*)output)[place_3] = t_12;
+                        ((u32*)output)[place_3] = t_13;
                     }
                     if (at_4 * 16 + 6 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 6);
-                        ((u32*)output)[place_3] = t_13;
+                        ((u32*)output)[place_3] = t_14;
                     }
                     if (at_4 * 16 + 7 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 7);
-                        ((u32*)output)[place_3] = t_14;
+                        ((u32*)output)[place_3] = t_15;
                     }
                     if (at_4 * 16 + 8 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 8);
-                        ((u32*)output)[place_3] = t_15;
+                        ((u32*)output)[place_3] = t_16;
                     }
                     if (at_4 * 16 + 9 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 9);
-                        ((u32*)output)[place_3] = t_16;
+                        ((u32*)output)[place_3] = t_17;
                     }
                     if (at_4 * 16 + 10 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 10);
-                        ((u32*)output)[place_3] = t_17;
+                        ((u32*)output)[place_3] = t_18;
                     }
                     if (at_4 * 16 + 11 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 11);
-                        ((u32*)output)[place_3] = t_18;
+                        ((u32*)output)[place_3] = t_19;
                     }
                     if (at_4 * 16 + 12 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 12);
-                        ((u32*)output)[place_3] = t_19;
+                        ((u32*)output)[place_3] = t_20;
                     }
                     if (at_4 * 16 + 13 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 13);
-                        ((u32*)output)[place_3] = t_20;
+                        ((u32*)output)[place_3] = t_21;
                     }
                     if (at_4 * 16 + 14 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 14);
-                        ((u32*)output)[place_3] = t_21;
+                        ((u32*)output)[place_3] = t_22;
                     }
                     if (at_4 * 16 + 15 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 15);
-                        ((u32*)output)[place_3] = t_22;
+                        ((u32*)output)[place_3] = t_23;
                     }
                 }
             }
@@ -448,26 +457,30 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             left_for_warp = (i32)((u32)left_for_warp - (u32)64);
         }
         __syncwarp();
-        const u32 word_4 = __shfl_sync(0xffffffff, word_3, 0u);
+        const u32 word_4 = __shfl_sync(0xffffffff, t_7, 4u);
+        const u32 per_chunk_1 = __shfl_sync(0xffffffff, t_7, 5u);
         const u32 sections_log2_1 = word_4 >> 28;
         const u32 unit_1 = word_4 & 0xfffffff;
         const u32 chunk_1 = unit_1 >> sections_log2_1;
         const u32 last_section_1 = (1u << sections_log2_1) - 1;
         const u32 number_2 = unit_1 & last_section_1;
-        const u32 per_chunk_1 = elements_per_lane * 2;
         const u32 per_section_1 = ((per_chunk_1 / 32 + last_section_1) >> sections_log2_1) * 32;
         const u32 first_6 = number_2 * per_section_1;
         const u32 vectors_2 = min(per_section_1, per_chunk_1 - min(first_6, per_chunk_1));
-        for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {
-            const u32 patch = model[short_rows + (patches + i)];
+        const u32 low = __shfl_sync(0xffffffff, t_7, 0u);
+        const u32 high = __shfl_sync(0xffffffff, t_7, 1u);
+        const u64 first_7 = (low | ((u64)high << 32)) + __shfl_sync(0xffffffff, t_7, 2u);
+        const u32 end = __shfl_sync(0xffffffff, t_7, 3u);
+        for (u32 i = threadIdx.x & 31; i < end; i += 32) {
+            const u32 patch = model[first_7 + i];
             const u32 in_chunk = (patch >> 16) * 2;
             if (in_chunk / 16 - first_6 < vectors_2) {
-                const u64 element = (u64)chunk_1 * (elements_per_lane * 2 * 16) + in_chunk;
-                const u64 first_7 = output_1 * 16;
+                const u64 element = (u64)chunk_1 * (per_chunk_1 * 16) + in_chunk;
+                const u64 first_8 = output_1 * 16;
                 const u32 within = (u32)element & 511;
-                const u32 lane_2 = within / 16;
+                const u32 lane_3 = within / 16;
                 const u32 vector = (within & 15) / 4;
-                const u32 number_3 = (vector * 32 + lane_2) * 4 + (within & 3);
+                const u32 number_3 = (vector * 32 + lane_3) * 4 + (within & 3);
                 const u64 block_1 = element - within;
                 const u64 number_4 = block_1 + 512 <= geometry.y ? block_1 + number_3 : element;
 
@@ -479,15 +492,15 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u64 four = vector_1 + (within_1 & 12);
                 const u32 mantissa = (u32)((const u8*)model)[four + place] & 127;
                 const u32 sign = (u32)((const u8*)model)[four + ((place + 1) & 3)] & 128;
-                const u64 half = first_7 / 2 + number_4 * 2 + 1;
+                const u64 half = first_8 / 2 + number_4 * 2 + 1;
                 ((u16*)output)[half] = (u16)((sign << 8) | ((patch & 255) << 7) | mantissa);
                 if (element + 1 < geometry.y) {
                     const u64 slot = element + 1;
-                    const u64 first_8 = output_1 * 16;
+                    const u64 first_9 = output_1 * 16;
                     const u32 within_2 = (u32)slot & 511;
-                    const u32 lane_3 = within_2 / 16;
+                    const u32 lane_4 = within_2 / 16;
                     const u32 vector_2 = (within_2 & 15) / 4;
-                    const u32 number_5 = (vector_2 * 32 + lane_3) * 4 + (within_2 & 3);
+                    const u32 number_5 = (vector_2 * 32 + lane_4) * 4 + (within_2 & 3);
                     const u64 block_2 = slot - within_2;
                     const u64 number_6 = block_2 + 512 <= geometry.y ? block_2 + number_5 : slot;
 
@@ -499,7 +512,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     const u64 four_1 = vector_3 + (within_3 & 12);
                     const u32 mantissa_1 = (u32)((const u8*)model)[four_1 + place_1] & 127;
                     const u32 sign_1 = (u32)((const u8*)model)[four_1 + ((place_1 + 1) & 3)] & 128;
-                    const u64 half_1 = first_8 / 2 + number_6 * 2 + 1;
+                    const u64 half_1 = first_9 / 2 + number_6 * 2 + 1;
                     ((u16*)output)[half_1] = (u16)((sign_1 << 8) | (((patch >> 8) & 255) << 7)
                         | mantissa_1);
                 }

@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined batches_ahead=1
 // codebook  HYaJVaJV9JV8JV7JV7JV6JV6JV5JV70000000000000004JV4JV3JV40000000000000005UI4JG10000000000
 //           00000
-// hash      749143bab4315a77
+// hash      94cfe70e9fafa192
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -173,19 +173,19 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
     const u32 positions = (u32)geometry.x;
     const u32 elements_per_lane = (u32)(geometry.x >> 32);
     const u32 word = (t << 28) | (first + (threadIdx.x >> 5));
+    const u32 per_chunk = elements_per_lane * 2;
     const u32 sections_log2 = word >> 28;
     const u32 unit = word & 0xfffffff;
     const u32 chunk = unit >> sections_log2;
     const u32 last_section = (1u << sections_log2) - 1;
     const u32 number = unit & last_section;
-    const u32 per_chunk = elements_per_lane * 2;
     const u32 per_section = ((per_chunk / 96 + last_section) >> sections_log2) * 96;
     const u32 first_2 = number * per_section;
     const u32 vectors = min(per_section, per_chunk - min(first_2, per_chunk));
 
     // Vectors of the tensor, the first one to decode, and how many.
     const u64 vectors_1 = (geometry.y + 15) / 16;
-    const u64 first_3 = (u64)chunk * (elements_per_lane * 2) + first_2;
+    const u64 first_3 = (u64)chunk * per_chunk + first_2;
     if (vectors > 0 && first_3 < vectors_1) {
         const u32 number_1 = (u32)min(vectors_1 - first_3, (u64)vectors);
         const bool is_last = first_3 + number_1 == vectors_1;
@@ -237,12 +237,18 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         const u32 patches = short_words + ((all & 0xffff) + 31) / 32;
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
+        const u32 lane_1 = threadIdx.x & 31;
+        const u32 t_1 = lane_1 == 5 ? elements_per_lane * 2
+            : (lane_1 == 4 ? word
+            : (lane_1 == 3 ? patch_count
+            : (lane_1 == 2 ? patches
+            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0)))));
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
-        const u32 lane_1 = threadIdx.x & 31;
-        const u64 first_4 = streams.x + (u64)first_row * 8 + lane_1;
+        const u32 lane_2 = threadIdx.x & 31;
+        const u64 first_4 = streams.x + (u64)first_row * 8 + lane_2;
         const u32 ring_mask = (ring_rows - 1) * 128;
-        const u32 part = (lane_1 / 8 * 4 + (threadIdx.x >> 5)) * 8 + (lane_1 & 7);
+        const u32 part = (lane_2 / 8 * 4 + (threadIdx.x >> 5)) * 8 + (lane_2 & 7);
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
@@ -337,25 +343,28 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                             word_1 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row * 32];
                         } else {
                             const u32 bit_1 = (row - count) * 32;
+                            const u32 low = __shfl_sync(0xffffffff, t_1, 0u);
+                            const u32 high = __shfl_sync(0xffffffff, t_1, 1u);
+                            const u64 short_rows_1 = low | ((u64)high << 32);
                             const bool has_word = extra >= bit_1 + 32;
                             const u32 lanes = __ballot_sync(0xffffffff, has_word);
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_1;
+                            u32 t_2;
                             if (has_word) {
-                                t_1 = model[short_rows + before];
+                                t_2 = model[short_rows_1 + before];
                             } else {
-                                u32 t_2;
+                                u32 t_3;
                                 if (extra > bit_1) {
-                                    const u64 first_6 = short_rows + rest / 32;
-                                    t_2 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    const u64 first_6 = short_rows_1 + rest / 32;
+                                    t_3 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_2 = 0;
+                                    t_3 = 0;
                                 }
-                                t_1 = t_2;
+                                t_2 = t_3;
                             }
-                            word_1 = t_1;
+                            word_1 = t_2;
                         }
                         const u32 place = slot + i * 128 + threadIdx.x + 1024;
                         memory[place] = word_1;
@@ -442,35 +451,35 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                 const u32 entry_16 = memory[window_5 >> 22];
                 position += entry_16;
                 const u32 outputs7 = __byte_perm(entry_15, entry_16, 0x7632);
-                const u32 t_1 = nibbles_0;
-                const u32 t_2 = nibbles_1;
-                const u32 high = (t_1 & 0x80808080u) | ((t_1 >> 4) & 0x7070707)
+                const u32 t_2 = nibbles_0;
+                const u32 t_3 = nibbles_1;
+                const u32 high = (t_2 & 0x80808080u) | ((t_2 >> 4) & 0x7070707)
                     | __byte_perm(outputs0, outputs1, 0x7531);
-                const u32 low = ((t_1 << 4) & 0x80808080u) | (t_1 & 0x7070707)
+                const u32 low = ((t_2 << 4) & 0x80808080u) | (t_2 & 0x7070707)
                     | __byte_perm(outputs2, outputs3, 0x7531);
-                const u32 high_1 = (t_2 & 0x80808080u) | ((t_2 >> 4) & 0x7070707)
+                const u32 high_1 = (t_3 & 0x80808080u) | ((t_3 >> 4) & 0x7070707)
                     | __byte_perm(outputs4, outputs5, 0x7531);
-                const u32 low_1 = ((t_2 << 4) & 0x80808080u) | (t_2 & 0x7070707)
+                const u32 low_1 = ((t_3 << 4) & 0x80808080u) | (t_3 & 0x7070707)
                     | __byte_perm(outputs6, outputs7, 0x7531);
-                const u32 t_3 = nibbles_2;
-                const u32 t_4 = nibbles_3;
-                const u32 high_2 = (t_3 & 0x80808080u) | ((t_3 >> 4) & 0x7070707)
+                const u32 t_4 = nibbles_2;
+                const u32 t_5 = nibbles_3;
+                const u32 high_2 = (t_4 & 0x80808080u) | ((t_4 >> 4) & 0x7070707)
                     | ((__byte_perm(outputs0, outputs1, 0x6420) >> 1) & 0x78787878);
-                const u32 low_2 = ((t_3 << 4) & 0x80808080u) | (t_3 & 0x7070707)
+                const u32 low_2 = ((t_4 << 4) & 0x80808080u) | (t_4 & 0x7070707)
                     | ((__byte_perm(outputs2, outputs3, 0x6420) >> 1) & 0x78787878);
-                const u32 high_3 = (t_4 & 0x80808080u) | ((t_4 >> 4) & 0x7070707)
+                const u32 high_3 = (t_5 & 0x80808080u) | ((t_5 >> 4) & 0x7070707)
                     | ((__byte_perm(outputs4, outputs5, 0x6420) >> 1) & 0x78787878);
-                const u32 low_3 = ((t_4 << 4) & 0x80808080u) | (t_4 & 0x7070707)
+                const u32 low_3 = ((t_5 << 4) & 0x80808080u) | (t_5 & 0x7070707)
                     | ((__byte_perm(outputs6, outputs7, 0x6420) >> 1) & 0x78787878);
-                const u32 t_5 = nibbles_4;
-                const u32 t_6 = nibbles_5;
-                const u32 high_4 = (t_5 & 0x80808080u) | ((t_5 >> 4) & 0x7070707)
+                const u32 t_6 = nibbles_4;
+                const u32 t_7 = nibbles_5;
+                const u32 high_4 = (t_6 & 0x80808080u) | ((t_6 >> 4) & 0x7070707)
                     | ((__byte_perm(outputs0, outputs1, 0x6420) << 3) & 0x78787878);
-                const u32 low_4 = ((t_5 << 4) & 0x80808080u) | (t_5 & 0x7070707)
+                const u32 low_4 = ((t_6 << 4) & 0x80808080u) | (t_6 & 0x7070707)
                     | ((__byte_perm(outputs2, outputs3, 0x6420) << 3) & 0x78787878);
-                const u32 high_5 = (t_6 & 0x80808080u) | ((t_6 >> 4) & 0x7070707)
+                const u32 high_5 = (t_7 & 0x80808080u) | ((t_7 >> 4) & 0x7070707)
                     | ((__byte_perm(outputs4, outputs5, 0x6420) << 3) & 0x78787878);
-                const u32 low_5 = ((t_6 << 4) & 0x80808080u) | (t_6 & 0x7070707)
+                const u32 low_5 = ((t_7 << 4) & 0x80808080u) | (t_7 & 0x7070707)
                     | ((__byte_perm(outputs6, outputs7, 0x6420) << 3) & 0x78787878);
                 const u64 at_2 = at;
                 const i32 left_2 = left;
@@ -650,21 +659,25 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
             left = (i32)((u32)left - (u32)192);
         }
         __syncwarp();
-        const u32 word_1 = __shfl_sync(0xffffffff, word, 0u);
+        const u32 word_1 = __shfl_sync(0xffffffff, t_1, 4u);
+        const u32 per_chunk_1 = __shfl_sync(0xffffffff, t_1, 5u);
         const u32 sections_log2_1 = word_1 >> 28;
         const u32 unit_1 = word_1 & 0xfffffff;
         const u32 chunk_1 = unit_1 >> sections_log2_1;
         const u32 last_section_1 = (1u << sections_log2_1) - 1;
         const u32 number_2 = unit_1 & last_section_1;
-        const u32 per_chunk_1 = elements_per_lane * 2;
         const u32 per_section_1 = ((per_chunk_1 / 96 + last_section_1) >> sections_log2_1) * 96;
         const u32 first_6 = number_2 * per_section_1;
         const u32 vectors_2 = min(per_section_1, per_chunk_1 - min(first_6, per_chunk_1));
-        for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {
-            const u32 patch = model[short_rows + (patches + i)];
+        const u32 low = __shfl_sync(0xffffffff, t_1, 0u);
+        const u32 high = __shfl_sync(0xffffffff, t_1, 1u);
+        const u64 first_7 = (low | ((u64)high << 32)) + __shfl_sync(0xffffffff, t_1, 2u);
+        const u32 end = __shfl_sync(0xffffffff, t_1, 3u);
+        for (u32 i = threadIdx.x & 31; i < end; i += 32) {
+            const u32 patch = model[first_7 + i];
             const u32 in_chunk = (patch >> 16) * 2;
             if (in_chunk / 16 - first_6 < vectors_2) {
-                const u64 element = (u64)chunk_1 * (elements_per_lane * 2 * 16) + in_chunk;
+                const u64 element = (u64)chunk_1 * (per_chunk_1 * 16) + in_chunk;
                 const u64 place = output_1 * 16 + element;
                 output[place] = (u8)patch;
                 if (element + 1 < geometry.y) {
