@@ -12,7 +12,7 @@
 use super::held::Held;
 use super::jobs::Job;
 use super::tail::{Tail, bits_at};
-use super::units::{BATCH, WORD};
+use super::units::{ACCESS, BATCH, WORD, WORD_BYTES};
 use crate::lang::{
     Global, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, sync_warp, thread_idx,
     warp_idx,
@@ -79,9 +79,11 @@ pub(in super::super) struct Columns {
     /// Where the ring starts in `memory`, in words.
     ring: u32,
     warps: u32,
-    /// The bits of a place in the ring that tell the row.
+    /// The bits of a place in the ring that tell the row. Places are in bytes: so they are addresses as they are.
     ring_mask: V<u32>,
-    /// The lane's part of a batch, in vectors of 16 bytes: eight lanes have a row.
+    /// The lane's column: its place in row 0.
+    column: V<u32>,
+    /// The lane's part of a batch: eight lanes have a row.
     part: V<u32>,
 }
 
@@ -101,16 +103,17 @@ pub(in super::super) fn open_rows(
     let count = (entries[1] as u32) - first_row;
     let lane = lane_idx();
     let first = job.rows + (first_row as u64) * ((WARP / BATCH) as u64) + (lane as u64);
-    let ring_mask = (ring_rows - 1) * (warps * WARP);
+    let ring_mask = (ring_rows - 1) * (warps * WARP * WORD_BYTES);
+    let column = thread_idx() * WORD_BYTES;
     let lanes_per_row = WARP / BATCH;
     let part = (lane / lanes_per_row * warps + warp_idx()) * lanes_per_row + (lane & (lanes_per_row - 1));
-    Columns { model, first, count, tail, memory, ring, warps, ring_mask, part }
+    Columns { model, first, count, tail, memory, ring, warps, ring_mask, column, part: part * ACCESS }
 }
 
 impl Columns {
-    /// Words from a row to the next.
+    /// Bytes from a row to the next.
     fn stride(&self) -> u32 {
-        self.warps * WORD
+        self.warps * WARP * WORD_BYTES
     }
 
     /// The lane's words of four rows from `row` on, if the chunk has them.
@@ -164,21 +167,21 @@ impl Columns {
             let slot = (staged * self.stride()) & self.ring_mask;
             if staged + BATCH <= self.count {
                 /// Four rows, an eighth of one from each lane.
-                let part = ((slot / 4) | self.part) + self.ring / 4;
+                let part = (slot | self.part) / ACCESS + self.ring / (ACCESS / WORD_BYTES);
                 let words = waiting.words();
                 self.memory.store4(part, words);
                 if slot == 0 && lane_idx() < WARP / BATCH {
-                    self.memory.store4(part + (self.ring_mask + self.stride()) / 4, words);
+                    self.memory.store4(part + (self.ring_mask + self.stride()) / ACCESS, words);
                 }
                 waiting.advance(self, staged);
             } else {
                 #[unroll(1)]
                 for i in rolled(0..BATCH) {
                     let word = self.last_word(staged + i, &mut taken);
-                    let place = slot + i * self.stride() + thread_idx() + self.ring;
+                    let place = (slot + i * self.stride() + self.column) / WORD_BYTES + self.ring;
                     self.memory[place] = word;
                     if slot + i == 0 {
-                        self.memory[place + self.ring_mask + self.stride()] = word;
+                        self.memory[place + (self.ring_mask + self.stride()) / WORD_BYTES] = word;
                     }
                 }
             }
@@ -187,25 +190,30 @@ impl Columns {
         }
     }
 
-    /// The place in the ring of the lane's word in which a position is.
+    /// Where in `memory` the lane's word is in which a position is.
     #[device]
     fn place(&self, position: V<u32>) -> V<u32> {
-        let row = (position * self.warps) & self.ring_mask;
-        (row | thread_idx()) + self.ring
+        let row = (position * (self.stride() / WORD)) & self.ring_mask;
+        (row | self.column) / WORD_BYTES + self.ring
+    }
+
+    /// Words from a row to the next.
+    fn next_row(&self) -> u32 {
+        self.stride() / WORD_BYTES
     }
 
     /// The 32 bits from `position` on.
     #[device]
     pub(super) fn window(&self, position: V<u32>) -> V<u32> {
         let place = self.place(position);
-        funnel_left(self.memory[place], self.memory[place + self.stride()], position)
+        funnel_left(self.memory[place], self.memory[place + self.next_row()], position)
     }
 
     /// Holds the two words that the 32 bits from `position` on lie in, which take two passes over the banks.
     #[device]
     pub(super) fn hold(&self, position: V<u32>, held: TwoWords) {
         let place = self.place(position);
-        held.replace([self.memory[place], self.memory[place + self.stride()]]);
+        held.replace([self.memory[place], self.memory[place + self.next_row()]]);
     }
 
     /// Holds the words for `position`, where those for `before` are held, at most 32 bits less: one pass, for the lanes that
@@ -215,7 +223,7 @@ impl Columns {
         let rows = (1u32 << POSITION_BITS) - WORD;
         if (position ^ before) & rows != 0 {
             let [_, next] = held.words();
-            held.replace([next, self.memory[self.place(position) + self.stride()]]);
+            held.replace([next, self.memory[self.place(position) + self.next_row()]]);
         }
     }
 }

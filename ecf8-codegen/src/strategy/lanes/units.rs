@@ -12,6 +12,9 @@ pub(super) const ACCESS: u32 = 16;
 /// Bits of a word.
 pub(super) const WORD: u32 = 32;
 
+/// Bytes of a word.
+pub(super) const WORD_BYTES: u32 = WORD / 8;
+
 /// Rows of words that are staged at once.
 pub(super) const BATCH: u32 = 4;
 
