@@ -10,10 +10,13 @@
 
 use super::class::{Class, Counts};
 use super::each_statement;
-use crate::ir::{BinaryOp, Kernel, MemoryId, Op, Space, Stmt, StmtKind, Ty, UnaryOp, ValueId};
+use crate::ir::{BinaryOp, Block, Kernel, MemoryId, Op, Space, Stmt, StmtKind, Ty, UnaryOp, ValueId};
 
 /// A branch around a block, or a jump.
 const JUMP: Counts = Counts::of(Class::Branch, 1.0);
+
+/// Instructions of a block at most if there is to be no branch around it.
+const MOST_PREDICATED: f64 = 8.0;
 
 /// The instructions that each statement issues each time it is executed, and in each round of a loop, in the order of
 /// [`Trace::statements`](crate::emulator::Trace::statements).
@@ -40,12 +43,19 @@ struct Values<'k> {
     operations: Vec<Option<&'k Op>>,
     /// Per value: whether the instruction that uses it computes it on the side.
     is_free: Vec<bool>,
+    /// Per value: whether the instruction that computes it does another operation besides.
+    does_two: Vec<bool>,
 }
 
 impl<'k> Values<'k> {
     fn new(kernel: &'k Kernel) -> Self {
         let count = kernel.values.len();
-        let mut values = Self { kernel, operations: vec![None; count], is_free: vec![false; count] };
+        let mut values = Self {
+            kernel,
+            operations: vec![None; count],
+            is_free: vec![false; count],
+            does_two: vec![false; count],
+        };
         let mut uses = vec![0_u32; count];
         each_statement(kernel, |_, stmt| {
             if let StmtKind::Let(id, op) = &stmt.kind {
@@ -58,17 +68,26 @@ impl<'k> Values<'k> {
                 uses[value.index()] += 1;
             }
         });
-        let mut does_two = vec![false; count];
+        each_statement(kernel, |_, stmt| {
+            let Some((memory, index, bytes)) = values.accessed(&stmt.kind) else { return };
+            if values.is_near(memory) {
+                for id in values.in_address(index, bytes).0 {
+                    values.is_free[id.index()] = true;
+                }
+            }
+        });
         each_statement(kernel, |_, stmt| {
             let StmtKind::Let(id, op) = &stmt.kind else { return };
             let mut operands = Vec::new();
             op.for_each_operand(|operand| operands.push(values.source(operand)));
             let joined = operands.into_iter().find(|inner| {
                 // One instruction does two operations, not three.
-                uses[inner.index()] == 1 && !does_two[inner.index()] && values.one_does_both(*inner, *id)
+                uses[inner.index()] == 1
+                    && !values.does_two[inner.index()]
+                    && values.one_does_both(*inner, *id)
             });
             if let Some(inner) = joined {
-                (values.is_free[inner.index()], does_two[id.index()]) = (true, true);
+                (values.is_free[inner.index()], values.does_two[id.index()]) = (true, true);
             }
         });
         values
@@ -128,18 +147,62 @@ impl<'k> Values<'k> {
         }
     }
 
+    /// The memory that a statement loads from or stores to, the index, and the bytes that it counts in.
+    fn accessed(&self, kind: &StmtKind) -> Option<(MemoryId, ValueId, usize)> {
+        let bytes = |values: &[ValueId]| values.iter().map(|id| self.ty(*id).bytes()).sum();
+        Some(match kind {
+            StmtKind::Let(id, Op::Load(memory, index)) => (*memory, *index, self.ty(*id).bytes()),
+            StmtKind::Store(memory, index, value) => (*memory, *index, self.ty(*value).bytes()),
+            StmtKind::LoadVector { results, memory, index } => (*memory, *index, bytes(results)),
+            StmtKind::StoreVector { memory, index, values } => (*memory, *index, bytes(values)),
+            _ => return None,
+        })
+    }
+
+    fn is_near(&self, memory: MemoryId) -> bool {
+        matches!(self.kernel.memory(memory).space, Space::Shared { .. } | Space::DynamicShared)
+    }
+
+    /// What of an index takes no instruction, being part of the access: the sum with a constant; and where that leaves bytes
+    /// divided by how many an element has, the division, and then, which is also told, so is the address.
+    fn in_address(&self, mut index: ValueId, bytes: usize) -> (Vec<ValueId>, bool) {
+        let mut free = Vec::new();
+        while let Some(Op::Binary(BinaryOp::Add, left, right)) = self.operation(index)
+            && self.constant(*right).is_some()
+        {
+            free.push(index);
+            index = *left;
+        }
+        let is_in_bytes = matches!(self.operation(index),
+            Some(Op::Binary(BinaryOp::Div, _, by)) if self.constant(*by) == Some(bytes as u64));
+        if is_in_bytes {
+            free.push(index);
+        }
+        (free, is_in_bytes)
+    }
+
+    /// Whether compilers make no branch around a block, but have its instructions executed where a condition holds.
+    fn is_predicated(&self, block: &Block) -> bool {
+        let is_simple = |stmt: &Stmt| match &stmt.kind {
+            StmtKind::Let(_, op) => !matches!(op, Op::Ballot(_) | Op::Shuffle(..)),
+            StmtKind::LoadVector { .. } | StmtKind::Store(..) | StmtKind::StoreVector { .. } => true,
+            StmtKind::Assign(..) | StmtKind::Declare(..) | StmtKind::Comment(_) => true,
+            _ => false,
+        };
+        let costs = |stmt: &Stmt| self.statement(stmt).total();
+        block.iter().all(is_simple) && block.iter().map(costs).sum::<f64>() <= MOST_PREDICATED
+    }
+
     /// What a statement costs each time, without the blocks inside it.
     fn statement(&self, stmt: &Stmt) -> Counts {
-        let bytes = |values: &[ValueId]| values.iter().map(|id| self.ty(*id).bytes()).sum();
         match &stmt.kind {
             StmtKind::Let(id, _) if self.is_free[id.index()] => Counts::NONE,
+            StmtKind::Let(_, Op::Load(..)) => self.access(&stmt.kind, false),
             StmtKind::Let(id, op) => self.operation_costs(*id, op),
-            StmtKind::LoadVector { results, memory, index } => {
-                self.access(*memory, *index, bytes(results), false)
-            }
-            StmtKind::Store(memory, index, value) => self.access(*memory, *index, bytes(&[*value]), true),
-            StmtKind::StoreVector { memory, index, values } => {
-                self.access(*memory, *index, bytes(values), true)
+            StmtKind::LoadVector { .. } => self.access(&stmt.kind, false),
+            StmtKind::Store(..) | StmtKind::StoreVector { .. } => self.access(&stmt.kind, true),
+            StmtKind::If { then, otherwise, .. } if otherwise.is_empty() && self.is_predicated(then) => {
+                Counts::NONE
             }
             StmtKind::If { .. }
             | StmtKind::Choose { .. }
@@ -157,17 +220,17 @@ impl<'k> Values<'k> {
 
     /// The table.
     fn operation_costs(&self, id: ValueId, op: &Op) -> Counts {
-        use BinaryOp::{Add, And, Div, Max, Min, Mul, Or, Rem, Shl, Shr, Sub, Xor};
+        use BinaryOp::{Add, And, Div, Eq, Max, Min, Mul, Ne, Or, Rem, Shl, Shr, Sub, Xor};
         let halves = |id| if self.ty(id) == Ty::U64 { 2.0 } else { 1.0 };
         let width = halves(id);
         match *op {
-            Op::Const(_) | Op::Read(_) | Op::Special(_) => Counts::NONE,
+            // Of loads, see `access`.
+            Op::Const(_) | Op::Read(_) | Op::Special(_) | Op::Load(..) => Counts::NONE,
             Op::Cast(from) if self.is_free_cast(from, id) => Counts::NONE,
             // A comparison with 0; `SEL` of 1 and 0; `SHF` for the sign.
             Op::Cast(from) if self.ty(id) == Ty::Bool => Counts::of(Class::Compare, halves(from)),
             Op::Cast(from) if self.ty(from) == Ty::Bool => Counts::of(Class::Compare, 1.0),
             Op::Cast(_) => Counts::of(Class::Shift, 1.0),
-            Op::Load(memory, index) => self.access(memory, index, self.ty(id).bytes(), false),
             // Predicates are taken negated; and joined by `PLOP3`, or by a comparison.
             Op::Unary(UnaryOp::Not, _) if self.ty(id) == Ty::Bool => Counts::NONE,
             Op::Binary(And | Or | Xor, ..) if self.ty(id) == Ty::Bool => Counts::of(Class::Compare, 1.0),
@@ -175,9 +238,21 @@ impl<'k> Values<'k> {
             Op::Unary(UnaryOp::Not, _) => Counts::of(Class::Integer, width),
             Op::Unary(UnaryOp::CountOnes, a) => Counts::of(Class::Integer, 2.0 * halves(a) - 1.0),
             Op::Unary(UnaryOp::LeadingZeros, a) => Counts::of(Class::Integer, 2.0 * halves(a)),
+            // `IMAD`, which leaves the lanes for integers to others, as compilers do where they can.
+            Op::Binary(Add | Sub, ..) if width == 1.0 && !self.does_two[id.index()] => {
+                Counts::of(Class::Multiply, 1.0)
+            }
+            Op::Binary(Shl, _, amount) if width == 1.0 && self.constant(amount).is_some() => {
+                Counts::of(Class::Multiply, 1.0)
+            }
+            Op::Binary(Mul, _, b) if width == 1.0 && self.is_power_of_two(b) => {
+                Counts::of(Class::Multiply, 1.0)
+            }
             Op::Binary(Add | Sub | And | Or | Xor, ..) => Counts::of(Class::Integer, width),
             // A shift by 32 only renames registers.
             Op::Binary(Shl | Shr, _, amount) if self.constant(amount) == Some(32) => Counts::NONE,
+            // `LOP3` tells whether its result is 0 as well.
+            Op::Binary(Eq | Ne, a, b) if self.constant(b) == Some(0) && self.is_logic(a) => Counts::NONE,
             Op::Binary(Shl | Shr, ..) => Counts::of(Class::Shift, width),
             Op::Binary(Mul | Div, _, b) if self.is_power_of_two(b) => Counts::of(Class::Shift, width),
             Op::Binary(Rem, _, b) if self.is_power_of_two(b) => Counts::of(Class::Integer, width),
@@ -199,13 +274,22 @@ impl<'k> Values<'k> {
         }
     }
 
+    /// Whether a number of 32 bits is made by logic.
+    fn is_logic(&self, id: ValueId) -> bool {
+        use BinaryOp::{And, Or, Xor};
+        self.ty(id) != Ty::Bool
+            && self.ty(id) != Ty::U64
+            && matches!(self.operation(id), Some(Op::Binary(And | Or | Xor, ..)))
+    }
+
     fn is_power_of_two(&self, id: ValueId) -> bool {
         self.constant(id).is_some_and(u64::is_power_of_two)
     }
 
     /// An access of up to 16 bytes per lane, and its address: `IMAD.WIDE` of index and base in global memory, or two
     /// sums where the index has 64 bits or counts bytes; elsewhere `IMAD` or `LEA`.
-    fn access(&self, memory: MemoryId, index: ValueId, bytes: usize, stores: bool) -> Counts {
+    fn access(&self, kind: &StmtKind, stores: bool) -> Counts {
+        let Some((memory, index, bytes)) = self.accessed(kind) else { return Counts::NONE };
         let (class, is_far) = match (&self.kernel.memory(memory).space, stores) {
             (Space::Global { .. }, false) => (Class::GlobalLoad, true),
             (Space::Global { .. }, true) => (Class::GlobalStore, true),
@@ -215,6 +299,7 @@ impl<'k> Values<'k> {
         };
         let address = match (self.constant(index), is_far) {
             (Some(_), _) => Counts::NONE,
+            (None, false) if self.in_address(index, bytes).1 => Counts::NONE,
             (None, true) if bytes > 1 && self.ty(index) != Ty::U64 => Counts::of(Class::Multiply, 1.0),
             (None, true) => Counts::of(Class::Integer, 2.0),
             (None, false) => Counts::of(Class::Multiply, 1.0),

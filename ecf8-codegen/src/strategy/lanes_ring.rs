@@ -1,5 +1,5 @@
-//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-byte`: decode a scheme of layout `lanes` once, from front to
-//! back, a chunk per warp, one symbol per look-up. What a symbol is makes the difference, and how numbers are put
+//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-byte`, `lanes-two-bytes`: decode a scheme of layout `lanes` once, from
+//! front to back, a chunk per warp, one symbol per look-up, or two. What a symbol is makes the difference, and how numbers are put
 //! together from fields.
 
 use super::lanes::arguments::{self, Block};
@@ -9,7 +9,7 @@ use super::lanes::jobs::{Job, open_job, table_of};
 use super::lanes::join::Join;
 use super::lanes::patches::put_right;
 use super::lanes::raw::Raw;
-use super::lanes::table::{LanesTable, Placement, copy_table, entries, index_bits};
+use super::lanes::table::{LanesTable, PerEntry, Placement, copy_table, entries, index_bits};
 use super::lanes::tail::{entries_of, open_tail};
 use super::lanes::units::{VECTOR, vectors};
 use super::lanes::vector::{assemble, look_up_turn, reach};
@@ -21,6 +21,8 @@ use crate::lang::{
 use crate::sink::{OpenSink, Sink};
 use ecf8_core::symbols::{BYTE as BYTES, PAIR as PAIRS, QUAD as QUADS, SymbolKind, TRIPLE as TRIPLES};
 use ecf8_core::{Codebook, Encoded};
+use std::fmt::Debug;
+use std::marker::PhantomData;
 
 /// What a GPU may like differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
@@ -41,31 +43,58 @@ pub(super) struct LanesRing {
     pub(super) warps_at_once: u32,
 }
 
+/// What a GPU may like differently where entries are for two bytes. The tables are large, so there are many warps to share them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
+pub(super) struct TwoToAnEntry {
+    /// Warps in a block, which share the decode tables.
+    #[tunable(values = [8, 16, 32], default = 32)]
+    pub(super) warps_per_block: u32,
+    /// Where the decode tables come from.
+    #[tunable(values = [Placement::Inlined, Placement::Argument], default = Placement::Argument)]
+    pub(super) table: Placement,
+    /// How many warps the GPU is thought to run at once, as for the other strategies.
+    #[tunable(values = [1, 4096, 16384], default = 4096)]
+    pub(super) warps_at_once: u32,
+}
+
+/// Tunables that say all that the kernel has to know.
+pub(super) trait Ring: Tunables + Debug {
+    fn ring(&self) -> LanesRing;
+}
+
+impl Ring for LanesRing {
+    fn ring(&self) -> LanesRing {
+        *self
+    }
+}
+
+impl Ring for TwoToAnEntry {
+    fn ring(&self) -> LanesRing {
+        let Self { warps_per_block, table, warps_at_once } = *self;
+        LanesRing { warps_per_block, table, batches_ahead: 1, warps_at_once }
+    }
+}
+
 /// The strategy for one kind of symbol.
 #[derive(Debug)]
-pub(super) struct LanesRingStrategy {
+pub(super) struct LanesRingStrategy<T = LanesRing> {
     name: &'static str,
     scheme: &'static [&'static str],
     kind: &'static SymbolKind,
+    per_entry: PerEntry,
+    tunables: PhantomData<fn() -> T>,
 }
 
-/// Scheme `quad-lanes`.
-pub(super) static QUAD: LanesRingStrategy =
-    LanesRingStrategy { name: "lanes-quad", scheme: &["quad-lanes"], kind: &QUADS };
+impl<T> LanesRingStrategy<T> {
+    const fn new(
+        name: &'static str,
+        scheme: &'static [&'static str],
+        kind: &'static SymbolKind,
+        per_entry: PerEntry,
+    ) -> Self {
+        Self { name, scheme, kind, per_entry, tunables: PhantomData }
+    }
 
-/// Scheme `triple-lanes`.
-pub(super) static TRIPLE: LanesRingStrategy =
-    LanesRingStrategy { name: "lanes-triple", scheme: &["triple-lanes"], kind: &TRIPLES };
-
-/// Scheme `pair-lanes`.
-pub(super) static PAIR: LanesRingStrategy =
-    LanesRingStrategy { name: "lanes-pair", scheme: &["pair-lanes"], kind: &PAIRS };
-
-/// Scheme `byte-lanes`.
-pub(super) static BYTE: LanesRingStrategy =
-    LanesRingStrategy { name: "lanes-byte", scheme: &["byte-lanes"], kind: &BYTES };
-
-impl LanesRingStrategy {
     /// What a symbol is.
     #[cfg(test)]
     pub(super) fn kind(&self) -> &'static SymbolKind {
@@ -73,13 +102,38 @@ impl LanesRingStrategy {
     }
 }
 
-impl Describe for LanesRingStrategy {
+/// Scheme `quad-lanes`.
+pub(super) static QUAD: LanesRingStrategy =
+    LanesRingStrategy::new("lanes-quad", &["quad-lanes"], &QUADS, PerEntry::One);
+
+/// Scheme `triple-lanes`.
+pub(super) static TRIPLE: LanesRingStrategy =
+    LanesRingStrategy::new("lanes-triple", &["triple-lanes"], &TRIPLES, PerEntry::One);
+
+/// Scheme `pair-lanes`.
+pub(super) static PAIR: LanesRingStrategy =
+    LanesRingStrategy::new("lanes-pair", &["pair-lanes"], &PAIRS, PerEntry::One);
+
+/// Scheme `byte-lanes`.
+pub(super) static BYTE: LanesRingStrategy =
+    LanesRingStrategy::new("lanes-byte", &["byte-lanes"], &BYTES, PerEntry::One);
+
+/// Scheme `byte-lanes`, for GPUs with much shared memory.
+pub(super) static TWO_BYTES: LanesRingStrategy<TwoToAnEntry> =
+    LanesRingStrategy::new("lanes-two-bytes", &["byte-lanes"], &BYTES, PerEntry::Two);
+
+impl<T: Ring> Describe for LanesRingStrategy<T> {
     fn name(&self) -> &'static str {
         self.name
     }
 
     fn about(&self) -> &'static str {
-        "one pass, a chunk per warp, words staged in shared memory, 16-byte stores"
+        match self.per_entry {
+            PerEntry::One => "one pass, a chunk per warp, words staged in shared memory, 16-byte stores",
+            PerEntry::Two => {
+                "the same, two bytes per look-up where their codewords are short: for much shared memory"
+            }
+        }
     }
 
     fn schemes(&self) -> &'static [&'static str] {
@@ -95,30 +149,30 @@ impl Describe for LanesRingStrategy {
     }
 }
 
-impl DecodeStrategy for LanesRingStrategy {
-    type Tunables = LanesRing;
+impl<T: Ring> DecodeStrategy for LanesRingStrategy<T> {
+    type Tunables = T;
 
-    fn kernel(
-        &self,
-        tunables: &LanesRing,
-        coding: &Coding<'_>,
-        sink: &dyn Sink,
-    ) -> Result<Kernel, StrategyError> {
+    fn kernel(&self, tunables: &T, coding: &Coding<'_>, sink: &dyn Sink) -> Result<Kernel, StrategyError> {
         let join = Join::of(coding.form(), self.kind);
-        Ok(lanes_ring(tunables, self.kind, join, coding.codebook, sink)?)
+        Ok(lanes_ring(&tunables.ring(), self.kind, self.per_entry, join, coding.codebook, sink)?)
     }
 
-    fn inlined(&self, tunables: &LanesRing) -> Inlined {
-        tunables.table.inlined()
+    fn inlined(&self, tunables: &T) -> Inlined {
+        tunables.ring().table.inlined()
     }
 
     fn launch<'a>(
         &self,
-        tunables: &LanesRing,
+        tunables: &T,
         batch: &[&'a Encoded<'a>],
     ) -> Result<Launch<Gather<'a>>, StrategyError> {
-        let block =
-            Block { warps: tunables.warps_per_block, table: tunables.table, at_once: tunables.warps_at_once };
+        let ring = tunables.ring();
+        let block = Block {
+            warps: ring.warps_per_block,
+            table: ring.table,
+            per_entry: self.per_entry,
+            at_once: ring.warps_at_once,
+        };
         arguments::launch(block, self.kind, batch)
     }
 }
@@ -128,6 +182,7 @@ impl DecodeStrategy for LanesRingStrategy {
 fn lanes_ring(
     t: &LanesRing,
     kind: &SymbolKind,
+    per_entry: PerEntry,
     join: Join,
     codebook: &Codebook,
     sink: &dyn Sink,
@@ -142,8 +197,16 @@ fn lanes_ring(
     let unit = open_block(blocks);
     let memory = dynamic_shared::<u32>();
     let bits = index_bits(codebook);
-    let inlined = (t.table == Placement::Inlined).then(|| entries(kind, join, codebook, bits));
-    let decoder = copy_table(inlined, bits, t.warps_per_block, model, table_of(join, jobs, unit.job), memory);
+    let inlined = (t.table == Placement::Inlined).then(|| entries(kind, per_entry, join, codebook, bits));
+    let decoder = copy_table(
+        per_entry,
+        inlined,
+        bits,
+        t.warps_per_block,
+        model,
+        table_of(join, jobs, unit.job),
+        memory,
+    );
     barrier();
     if warp_idx() >= units_per_block {
         return;

@@ -32,13 +32,14 @@ pub use params::{Params, ParamsError};
 pub use prove::{Disproof, LISTED_FAILURES, MakeSink, Proof, ProofFailure, ProofProgress, prove, prove_into};
 pub use tunables::{Requirement, TunableError, TunableSpec, Tunables, parse_tunable};
 
-static STRATEGIES: [&dyn Strategy; 6] = [
+static STRATEGIES: [&dyn Strategy; 7] = [
     &gap_wide::GapWideStrategy,
     &gap_cascade::GapCascadeStrategy,
     &lanes_ring::QUAD,
     &lanes_ring::TRIPLE,
     &lanes_ring::PAIR,
     &lanes_ring::BYTE,
+    &lanes_ring::TWO_BYTES,
 ];
 
 /// All strategies. The first that takes a scheme is that scheme's default: the one that is predicted to be fastest.

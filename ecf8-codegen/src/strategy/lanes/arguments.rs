@@ -3,7 +3,7 @@
 use super::blocks::{self, Chunks, Shares};
 use super::jobs::{DictionaryRecord, JobRecord, POSITIONS, PlaneRecord};
 use super::join::Join;
-use super::table::{self, Placement};
+use super::table::{self, PerEntry, Placement};
 use super::units::{ACCESS, BATCH, VECTOR, symbols};
 use crate::lang::WARP;
 use crate::launch::{ALIGNMENT, Arg, Gather, Launch};
@@ -25,6 +25,8 @@ pub(in super::super) struct Block {
     pub(in super::super) warps: u32,
     /// Where the decode table comes from.
     pub(in super::super) table: Placement,
+    /// How many symbols an entry of it is for.
+    pub(in super::super) per_entry: PerEntry,
     /// How many warps the GPU is thought to run at once.
     pub(in super::super) at_once: u32,
 }
@@ -51,7 +53,7 @@ pub(in super::super) fn launch<'a>(
         let table = match block.table {
             Placement::Inlined => 0,
             Placement::Argument => tables.place(&encoded.codebook, || {
-                let entries = table::entries(kind, join, &encoded.codebook, bits);
+                let entries = table::entries(kind, block.per_entry, join, &encoded.codebook, bits);
                 model.add(ALIGNMENT, numbers(entries, u32::to_le_bytes))
             }),
         };
@@ -90,7 +92,8 @@ pub(in super::super) fn launch<'a>(
         jobs.push(job);
     }
     let ring_rows = ring_rows(lead_rows)?;
-    let words = (1 << bits) + (u64::from(ring_rows) + 1) * u64::from(block.warps) * 32;
+    let words =
+        (u64::from(block.per_entry.words(bits))) + (u64::from(ring_rows) + 1) * u64::from(block.warps) * 32;
     Ok(Launch {
         grid: checked_grid(blocks.len() as u64)?,
         dynamic_shared_bytes: checked_shared(words * 4)?,
@@ -225,7 +228,8 @@ mod tests {
             let kernel = Strategy::kernel(strategy, &params, &Coding::of(&encoded)).unwrap();
             let mut grids = Vec::new();
             for at_once in [1, 3, 16, 4096] {
-                let block = Block { warps: 16, table: Placement::Argument, at_once };
+                let block =
+                    Block { warps: 16, table: Placement::Argument, per_entry: PerEntry::One, at_once };
                 let launch = launch(block, strategy.kind(), &[&encoded]).unwrap();
                 assert!(
                     emulator::run(&kernel, &launch, Checks::Full).unwrap() == [bytes.clone()],

@@ -3,6 +3,7 @@
 //! The lower half of an entry is the length of the codeword, the upper half what the symbol contributes to the output.
 //! So an entry can be added to a position, of which only the lower half counts.
 
+use super::columns::POSITION_BITS;
 use super::join::Join;
 use crate::lang::{Global, Shared, V, WARP, device, table, thread_idx};
 use crate::strategy::Inlined;
@@ -52,8 +53,14 @@ pub(in super::super) fn index_bits(codebook: &Codebook) -> u32 {
     u32::from(codebook.max_len()).max(LEAST_BITS)
 }
 
-/// The entries of a codebook's table that `bits` index.
-pub(in super::super) fn entries(kind: &SymbolKind, join: Join, codebook: &Codebook, bits: u32) -> Vec<u32> {
+/// The entries of a codebook's tables that `bits` index.
+pub(in super::super) fn entries(
+    kind: &SymbolKind,
+    per_entry: PerEntry,
+    join: Join,
+    codebook: &Codebook,
+    bits: u32,
+) -> Vec<u32> {
     let mut entries = vec![0; 1 << bits];
     for (symbol, code, length) in codebook.canonical() {
         let length = u32::from(length);
@@ -64,7 +71,51 @@ pub(in super::super) fn entries(kind: &SymbolKind, join: Join, codebook: &Codebo
             entries.fill(entry);
         }
     }
-    entries
+    match per_entry {
+        PerEntry::One => entries,
+        PerEntry::Two => {
+            let after = entries.iter().map(|entry| entry | AFTER);
+            two_to_an_entry(&entries, bits).chain(after).collect()
+        }
+    }
+}
+
+/// How many symbols an entry is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum PerEntry {
+    One,
+    /// Two bytes, where their codewords fit. Where they do not, the second is looked up in another table, of one byte to an entry,
+    /// which stands behind. So most look-ups are made once for two symbols; those made twice are made by few lanes, which meet in
+    /// few banks.
+    Two,
+}
+
+impl PerEntry {
+    /// Words of the tables that `bits` index.
+    pub(super) fn words(self, bits: u32) -> u32 {
+        match self {
+            Self::One => 1 << bits,
+            Self::Two => 2 << bits,
+        }
+    }
+}
+
+/// Set in the length of an entry for one symbol, where others are for two. The entry for the symbol after it has [`AFTER`]
+/// in its length. Together they are beyond the bits of a position that count.
+pub(super) const ALONE: u32 = 1 << (POSITION_BITS - 2);
+const AFTER: u32 = (1 << POSITION_BITS) - ALONE;
+
+/// The same, each entry for two symbols where their codewords fit.
+fn two_to_an_entry(entries: &[u32], bits: u32) -> impl Iterator<Item = u32> {
+    let length = |entry: u32| entry & 0xffff;
+    entries.iter().enumerate().map(move |(i, &first)| {
+        let second = entries[(i << length(first)) & (entries.len() - 1)];
+        if length(first) + length(second) <= bits {
+            first + length(second) + ((second >> 16) << 24)
+        } else {
+            first | ALONE
+        }
+    })
 }
 
 /// The table in a kernel.
@@ -72,6 +123,8 @@ pub(in super::super) fn entries(kind: &SymbolKind, join: Join, codebook: &Codebo
 pub(in super::super) struct LanesTable {
     memory: Shared<u32>,
     bits: u32,
+    /// How many symbols an entry is for.
+    pub(super) per_entry: PerEntry,
 }
 
 impl LanesTable {
@@ -79,6 +132,12 @@ impl LanesTable {
     #[device]
     pub(super) fn look_up(&self, window: V<u32>) -> V<u32> {
         self.memory[window >> (32 - self.bits)]
+    }
+
+    /// The entry for the one symbol that `window` begins with, where entries may be for two.
+    #[device]
+    pub(super) fn look_up_one(&self, window: V<u32>) -> V<u32> {
+        self.memory[(window >> (32 - self.bits)) + (1u32 << self.bits)]
     }
 
     /// Look-ups that a window of 32 bits suffices for.
@@ -93,7 +152,7 @@ impl LanesTable {
 
     /// Words of shared memory that the table takes.
     pub(in super::super) fn words(&self) -> u32 {
-        1 << self.bits
+        self.per_entry.words(self.bits)
     }
 }
 
@@ -101,6 +160,7 @@ impl LanesTable {
 /// vector `at` of `model`. A barrier must follow before it is used.
 #[device]
 pub(in super::super) fn copy_table(
+    per_entry: PerEntry,
     inlined: Option<Vec<u32>>,
     bits: u32,
     warps: u32,
@@ -108,7 +168,7 @@ pub(in super::super) fn copy_table(
     at: V<u64>,
     memory: Shared<u32>,
 ) -> LanesTable {
-    let vectors = (1 << bits) / 4;
+    let vectors = per_entry.words(bits) / 4;
     let step = warps * WARP;
     match inlined {
         Some(entries) => {
@@ -123,5 +183,5 @@ pub(in super::super) fn copy_table(
             }
         }
     }
-    LanesTable { memory, bits }
+    LanesTable { memory, bits, per_entry }
 }

@@ -2,8 +2,8 @@
 
 use super::columns::{Columns, TwoWords};
 use super::join::Join;
-use super::table::LanesTable;
-use super::units::symbols;
+use super::table::{ALONE, LanesTable, PerEntry};
+use super::units::{VECTOR, symbols};
 use crate::lang::{V, Var, byte_permute, device, funnel_left};
 use ecf8_core::symbols::SymbolKind;
 
@@ -16,8 +16,24 @@ pub(in super::super) fn reach(kind: &SymbolKind, max_len: u32) -> u32 {
 }
 
 /// What the symbols of one turn contribute, two to a word, and the position after them.
-#[device]
+#[track_caller]
 pub(in super::super) fn look_up_turn(
+    kind: &SymbolKind,
+    join: Join,
+    decoder: &LanesTable,
+    columns: &Columns,
+    position: &mut Var<u32>,
+) -> Vec<V<u32>> {
+    let look_up = match decoder.per_entry {
+        PerEntry::One => look_up_ones,
+        PerEntry::Two => look_up_twos,
+    };
+    look_up(kind, join, decoder, columns, position)
+}
+
+/// The same, a symbol to an entry.
+#[device]
+fn look_up_ones(
     kind: &SymbolKind,
     join: Join,
     decoder: &LanesTable,
@@ -50,6 +66,47 @@ pub(in super::super) fn look_up_turn(
         );
     }
     outputs
+}
+
+/// The same where an entry may be for two symbols.
+#[device]
+fn look_up_twos(
+    kind: &SymbolKind,
+    join: Join,
+    decoder: &LanesTable,
+    columns: &Columns,
+    position: &mut Var<u32>,
+) -> Vec<V<u32>> {
+    #[host]
+    let mut twos: Vec<V<u32>> = Vec::new();
+    #[host]
+    let words = holds_words(kind).then(|| TwoWords::nothing(["word", "next_word"]));
+    #[host]
+    let mut before: Option<V<u32>> = None;
+    for _ in 0..symbols(kind) / 2 {
+        #[host]
+        let here: V<u32> = position;
+        #[host]
+        let window = window(columns, here, before.replace(here), words);
+        twos.push(look_up_two(decoder, window, &mut position));
+    }
+    twos.chunks_exact(2)
+        .map(|two| byte_permute(two[0], two[1], if join.is_crossed() { 0x7362u32 } else { 0x7632u32 }))
+        .collect()
+}
+
+/// The two symbols that a window begins with, in the upper bytes.
+#[device]
+fn look_up_two(decoder: &LanesTable, window: V<u32>, position: &mut Var<u32>) -> V<u32> {
+    let entry = decoder.look_up(window);
+    let mut two = entry;
+    position += entry;
+    if entry & ALONE != 0 {
+        let next = decoder.look_up_one(funnel_left(window, 0, entry));
+        two = byte_permute(entry, next, 0x6210);
+        position += next;
+    }
+    two
 }
 
 /// Whether the words of a window are held for the next one. That saves a pass over the banks of shared memory for a window, and
@@ -104,6 +161,7 @@ pub(in super::super) fn assemble(
                 }
             })
             .collect(),
+        2 => outputs.to_vec(),
         3 => outputs
             .chunks_exact(2)
             .map(|two| {
@@ -115,7 +173,8 @@ pub(in super::super) fn assemble(
                 }
             })
             .collect(),
-        2 => outputs.to_vec(),
+        // Bytes of which two come together are as pairs.
+        _ if outputs.len() < VECTOR as usize / 2 => outputs.to_vec(),
         _ => outputs
             .chunks_exact(2)
             .map(|two| byte_permute(two[0], two[1], if is_crossed { 0x6240u32 } else { 0x6420u32 }))
