@@ -43,8 +43,8 @@ struct Values<'k> {
     operations: Vec<Option<&'k Op>>,
     /// Per value: whether the instruction that uses it computes it on the side.
     is_free: Vec<bool>,
-    /// Per value: whether the instruction that computes it does another operation besides.
-    does_two: Vec<bool>,
+    /// Per value: the other one that the instruction which computes it computes besides.
+    joined: Vec<Option<ValueId>>,
 }
 
 impl<'k> Values<'k> {
@@ -54,7 +54,7 @@ impl<'k> Values<'k> {
             kernel,
             operations: vec![None; count],
             is_free: vec![false; count],
-            does_two: vec![false; count],
+            joined: vec![None; count],
         };
         let mut uses = vec![0_u32; count];
         each_statement(kernel, |_, stmt| {
@@ -83,11 +83,11 @@ impl<'k> Values<'k> {
             let joined = operands.into_iter().find(|inner| {
                 // One instruction does two operations, not three.
                 uses[inner.index()] == 1
-                    && !values.does_two[inner.index()]
+                    && values.joined[inner.index()].is_none()
                     && values.one_does_both(*inner, *id)
             });
             if let Some(inner) = joined {
-                (values.is_free[inner.index()], values.does_two[id.index()]) = (true, true);
+                (values.is_free[inner.index()], values.joined[id.index()]) = (true, Some(inner));
             }
         });
         values
@@ -239,7 +239,7 @@ impl<'k> Values<'k> {
             Op::Unary(UnaryOp::CountOnes, a) => Counts::of(Class::Integer, 2.0 * halves(a) - 1.0),
             Op::Unary(UnaryOp::LeadingZeros, a) => Counts::of(Class::Integer, 2.0 * halves(a)),
             // `IMAD`, which leaves the lanes for integers to others, as compilers do where they can.
-            Op::Binary(Add | Sub, ..) if width == 1.0 && !self.does_two[id.index()] => {
+            Op::Binary(Add | Sub, ..) if width == 1.0 && self.is_multiply(id) => {
                 Counts::of(Class::Multiply, 1.0)
             }
             Op::Binary(Shl, _, amount) if width == 1.0 && self.constant(amount).is_some() => {
@@ -272,6 +272,12 @@ impl<'k> Values<'k> {
             Op::Ballot(_) => Counts::of(Class::Warp, 1.0),
             Op::Shuffle(..) => Counts::of(Class::Warp, width),
         }
+    }
+
+    /// Whether a sum of 32 bits is an `IMAD`: of two numbers, or of a product and a number.
+    fn is_multiply(&self, id: ValueId) -> bool {
+        let Some(inner) = self.joined[id.index()] else { return true };
+        matches!(self.operation(inner), Some(Op::Binary(BinaryOp::Mul, ..)))
     }
 
     /// Whether a number of 32 bits is made by logic.

@@ -140,8 +140,10 @@ fn add_narrow(input: Global<u32>, output: GlobalMut<u32>) {
 
 #[test]
 fn a_sum_of_64_bits_is_two_instructions() {
-    let integers = |profile: Profile| per_warp(&profile, Class::Integer);
-    assert_eq!(integers(run(add_wide())) - integers(run(add_narrow())), 1.0);
+    let sums = |profile: Profile| [Class::Integer, Class::Multiply].map(|class| per_warp(&profile, class));
+    let ([wide, _], [narrow, imad]) = (sums(run(add_wide())), sums(run(add_narrow())));
+    // That of 32 bits is an `IMAD`, as are the addresses.
+    assert_eq!((wide - narrow, imad), (2.0, 1.0 + 2.0));
 }
 
 #[kernel(threads = 64)]
@@ -154,9 +156,52 @@ fn fused(input: Global<u32>, output: GlobalMut<u32>) {
 #[test]
 fn logic_of_three_inputs_is_one_instruction_and_so_are_a_shift_and_a_sum() {
     let (plain, fused) = (run(add_narrow()), run(fused()));
-    // `(x & 0xff) | (x >> 8)` and `^ 3` take two instructions in all, and the sum takes the shift with it.
-    assert_eq!(per_warp(&fused, Class::Integer) - per_warp(&plain, Class::Integer), 2.0);
+    // `(x & 0xff) | (x >> 8)` and `^ 3` take two instructions in all, and the sum one, which takes the shift with it.
+    assert_eq!(per_warp(&fused, Class::Integer) - per_warp(&plain, Class::Integer), 3.0);
     assert_eq!(per_warp(&fused, Class::Shift), 1.0);
+}
+
+/// Reads shared memory where a number of bytes says, or an index.
+#[kernel(threads = 64)]
+fn at_bytes(bytes: bool, input: Global<u32>, output: GlobalMut<u32>) {
+    let staged = shared::<u32>(128);
+    let i = thread_idx();
+    staged[i] = 1;
+    let x = input[i] & 0x1c;
+    output[i] = if bytes { staged[x / 4 + 3] } else { staged[x + 3] };
+}
+
+#[test]
+fn an_index_in_bytes_is_an_address_and_constants_are_added_to_it_for_nothing() {
+    let all = |bytes| {
+        let profile = run(at_bytes(bytes));
+        [Class::Integer, Class::Shift, Class::Multiply].map(|class| per_warp(&profile, class))
+    };
+    let ([integer, shift, multiply], [same, none, one_more]) = (all(true), all(false));
+    assert_eq!((integer - same, shift - none, one_more - multiply), (0.0, 0.0, 1.0));
+}
+
+/// Adds under a condition, once or 16 times.
+#[kernel(threads = 64)]
+fn perhaps(times: u32, input: Global<u32>, output: GlobalMut<u32>) {
+    let i = thread_idx();
+    let x = input[i];
+    let mut sum = x;
+    if x & 1 != 0 {
+        for _ in 0..times {
+            sum += x;
+        }
+    }
+    output[i] = sum;
+}
+
+#[test]
+fn a_short_block_has_no_branch_around_it_and_a_bit_is_tested_by_one_instruction() {
+    let count = |times| {
+        let profile = run(perhaps(times));
+        [Class::Branch, Class::Compare].map(|class| per_warp(&profile, class))
+    };
+    assert_eq!((count(1), count(16)), ([0.0, 0.0], [1.0, 0.0]));
 }
 
 #[kernel(threads = 64)]
@@ -181,8 +226,8 @@ fn a_loops_condition_and_body_are_counted_in_every_round_and_a_product_with_its_
     assert_eq!(rounds, 2000.0);
     let counted = [Class::Multiply, Class::Integer, Class::Compare, Class::Branch]
         .map(|class| (per_warp(&profile, class) / rounds).round());
-    // The condition masks, multiplies and compares; the body sums twice, once with a product; and a jump.
-    assert_eq!(counted, [1.0, 3.0, 1.0, 1.0]);
+    // The condition masks, multiplies and compares; the body sums twice by `IMAD`, once with a product; and a jump.
+    assert_eq!(counted, [3.0, 1.0, 1.0, 1.0]);
 }
 
 #[test]
