@@ -6,6 +6,7 @@
 //!
 //! It shares no code with the rest of the house: what it says about a kernel it has from NVIDIA's manuals.
 
+mod compiler;
 pub mod cubin;
 mod driver;
 mod exports;

@@ -1,144 +1,173 @@
-//! NVRTC under its own names: the real one, which `ECF8_SIM_NVRTC` names, whose cubins get their PTX.
+//! NVRTC under its own names, as far as ecf8 knows them. Programs are this library's: the real one compiles what is not
+//! in the [memory of compilations](crate::compiler).
 
-use std::ffi::{c_char, c_int, c_void};
-use std::sync::OnceLock;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr::null_mut;
 
-use libloading::Library;
-
-use crate::cubin::with_ptx;
+use super::text;
+use crate::compiler::{Compiled, FAILED, Real, Source};
 
 type Handle = *mut c_void;
-type Size = unsafe extern "C" fn(Handle, *mut usize) -> c_int;
-type Get = unsafe extern "C" fn(Handle, *mut c_char) -> c_int;
 
-/// `NVRTC_ERROR_INTERNAL_ERROR`.
-const BROKEN: c_int = 11;
-
-/// The real library, which is never unloaded.
-fn library() -> Option<&'static Library> {
-    static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
-    let load = || {
-        let path = std::env::var_os("ECF8_SIM_NVRTC");
-        // SAFETY: whoever sets the variable vouches for the library's initialisers.
-        let library = path.map(|path| unsafe { Library::new(path) });
-        match library {
-            Some(Ok(library)) => return Some(library),
-            Some(Err(error)) => crate::driver::Driver::complain(&format!("ECF8_SIM_NVRTC: {error}")),
-            None => crate::driver::Driver::complain("ECF8_SIM_NVRTC should name the real libnvrtc.so"),
-        }
-        None
-    };
-    LIBRARY.get_or_init(load).as_ref()
+/// A source, and what became of it.
+struct Program {
+    source: Source,
+    compiled: Option<Compiled>,
 }
 
-/// A function of the real library.
+/// Puts a number where the caller wants it.
 ///
 /// # Safety
-/// The type is what `nvrtc.h` gives the function of this name.
-unsafe fn real<T: Copy>(name: &str) -> Option<T> {
-    // SAFETY: the caller promises the type; the library is never unloaded.
-    let found = unsafe { library()?.get::<T>(name) };
-    found.ok().map(|function| *function)
+/// As [`super::put`].
+unsafe fn put<T>(to: *mut T, value: T) -> c_int {
+    // SAFETY: the caller promises what this asks for.
+    unsafe { super::put(to, value) }.map_or(FAILED, |()| 0)
 }
 
-macro_rules! forward {
-    ($($(#[$doc:meta])* $name:ident($($argument:ident: $kind:ty),*);)*) => {$(
-        $(#[$doc])*
-        #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name($($argument: $kind),*) -> c_int {
-            // SAFETY: this is the function's type in nvrtc.h.
-            let real = unsafe { real::<unsafe extern "C" fn($($kind),*) -> c_int>(stringify!($name)) };
-            // SAFETY: the caller keeps to what nvrtc.h asks for.
-            real.map_or(BROKEN, |real| unsafe { real($($argument),*) })
-        }
-    )*};
+/// A program by its handle.
+///
+/// # Safety
+/// The handle is null, or of a program that is there and that no other thread uses.
+unsafe fn program<'a>(handle: Handle) -> Option<&'a mut Program> {
+    // SAFETY: the caller promises it.
+    unsafe { handle.cast::<Program>().as_mut() }
 }
 
-forward! {
-    /// The version.
-    nvrtcVersion(major: *mut c_int, minor: *mut c_int);
-    /// How many architectures it knows.
-    nvrtcGetNumSupportedArchs(count: *mut c_int);
-    /// Which they are.
-    nvrtcGetSupportedArchs(archs: *mut c_int);
-    /// A program of a source.
-    nvrtcCreateProgram(
-        program: *mut Handle, source: *const c_char, name: *const c_char, headers: c_int,
-        contents: *const *const c_char, names: *const *const c_char
-    );
-    /// Lets it go.
-    nvrtcDestroyProgram(program: *mut Handle);
-    /// Compiles it.
-    nvrtcCompileProgram(program: Handle, count: c_int, options: *const *const c_char);
-    /// How long the log is.
-    nvrtcGetProgramLogSize(program: Handle, size: *mut usize);
-    /// The log.
-    nvrtcGetProgramLog(program: Handle, log: *mut c_char);
-    /// How long the PTX is.
-    nvrtcGetPTXSize(program: Handle, size: *mut usize);
-    /// The PTX.
-    nvrtcGetPTX(program: Handle, ptx: *mut c_char);
+/// The version.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvrtcVersion(major: *mut c_int, minor: *mut c_int) -> c_int {
+    let Some((known_major, known_minor)) = Real::get().and_then(Real::version) else { return FAILED };
+    // SAFETY: the caller gives the address of a number.
+    let first = unsafe { put(major, known_major) };
+    // SAFETY: as above.
+    first | unsafe { put(minor, known_minor) }
 }
 
 /// Words for a result code.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nvrtcGetErrorString(code: c_int) -> *const c_char {
-    // SAFETY: this is the function's type in nvrtc.h.
-    let real = unsafe { real::<unsafe extern "C" fn(c_int) -> *const c_char>("nvrtcGetErrorString") };
-    // SAFETY: it takes any number.
-    real.map_or(c"there is no real NVRTC".as_ptr(), |real| unsafe { real(code) })
+extern "C" fn nvrtcGetErrorString(code: c_int) -> *const c_char {
+    let words = Real::get().and_then(|real| real.words(code));
+    words.unwrap_or(c"ECF8_SIM_NVRTC should name the real libnvrtc.so").as_ptr()
 }
 
-/// How long the cubin with its PTX is.
+/// How many architectures it knows.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nvrtcGetCUBINSize(program: Handle, size: *mut usize) -> c_int {
-    // SAFETY: the caller gives a live program.
-    match unsafe { whole(program) } {
-        // SAFETY: the caller gives the address of a number.
-        Ok(cubin) => unsafe { super::put(size, cubin.len()) }.map_or(BROKEN, |()| 0),
-        Err(code) => code,
+unsafe extern "C" fn nvrtcGetNumSupportedArchs(count: *mut c_int) -> c_int {
+    let Some(archs) = Real::get().and_then(Real::archs) else { return FAILED };
+    // SAFETY: the caller gives the address of a number.
+    unsafe { put(count, c_int::try_from(archs.len()).unwrap_or(0)) }
+}
+
+/// Which they are.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvrtcGetSupportedArchs(numbers: *mut c_int) -> c_int {
+    match Real::get().and_then(Real::archs) {
+        Some(archs) if !numbers.is_null() => {
+            // SAFETY: the caller gives as much room as there are.
+            unsafe { numbers.copy_from_nonoverlapping(archs.as_ptr(), archs.len()) };
+            0
+        }
+        _ => FAILED,
     }
+}
+
+/// A program of a source, without headers.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvrtcCreateProgram(
+    handle: *mut Handle,
+    source: *const c_char,
+    name: *const c_char,
+    headers: c_int,
+    _contents: *const *const c_char,
+    _names: *const *const c_char,
+) -> c_int {
+    // SAFETY: the caller gives strings, or null.
+    let (source, name) = unsafe { (text(source), text(name)) };
+    let (Ok(source), Ok(name), 0) = (source, name, headers) else { return FAILED };
+    let source = Source { text: source.to_owned(), name: name.to_owned(), options: Vec::new() };
+    let made = Box::into_raw(Box::new(Program { source, compiled: None }));
+    // SAFETY: the caller gives the address of a handle.
+    unsafe { put(handle, made.cast()) }
+}
+
+/// Lets it go.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvrtcDestroyProgram(handle: *mut Handle) -> c_int {
+    // SAFETY: the caller gives the address of a handle.
+    let Some(place) = (unsafe { handle.as_mut() }) else { return FAILED };
+    let program = std::mem::replace(place, null_mut());
+    if program.is_null() {
+        return FAILED;
+    }
+    // SAFETY: it was made by `Box::into_raw`, and the caller uses it no longer.
+    drop(unsafe { Box::from_raw(program.cast::<Program>()) });
+    0
+}
+
+/// Compiles it.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvrtcCompileProgram(handle: Handle, count: c_int, options: *const *const c_char) -> c_int {
+    // SAFETY: the caller gives a live program that is its own.
+    let Some(program) = (unsafe { program(handle) }) else { return FAILED };
+    for index in 0..usize::try_from(count).unwrap_or(0) {
+        // SAFETY: the caller gives so many options.
+        let option = unsafe { options.add(index).read() };
+        // SAFETY: each is a string.
+        program.source.options.push(unsafe { CStr::from_ptr(option) }.to_owned());
+    }
+    let Some(real) = Real::get() else { return FAILED };
+    let compiled = program.compiled.insert(real.compile(&program.source));
+    compiled.code
+}
+
+/// How long the log is.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvrtcGetProgramLogSize(handle: Handle, size: *mut usize) -> c_int {
+    // SAFETY: the caller gives a live program of its own and the address of a number.
+    unsafe { tell_size(handle, |compiled| &compiled.log, size) }
+}
+
+/// The log.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvrtcGetProgramLog(handle: Handle, log: *mut c_char) -> c_int {
+    // SAFETY: the caller gives a live program of its own, and as much room as was asked for.
+    unsafe { tell(handle, |compiled| &compiled.log, log) }
+}
+
+/// How long the cubin is.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvrtcGetCUBINSize(handle: Handle, size: *mut usize) -> c_int {
+    // SAFETY: the caller gives a live program of its own and the address of a number.
+    unsafe { tell_size(handle, |compiled| &compiled.cubin, size) }
 }
 
 /// The cubin with its PTX.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nvrtcGetCUBIN(program: Handle, cubin: *mut c_char) -> c_int {
-    // SAFETY: the caller gives a live program.
-    match unsafe { whole(program) } {
-        Ok(whole) if !cubin.is_null() => {
-            // SAFETY: the caller promises as much room as `nvrtcGetCUBINSize` asks for.
-            unsafe { cubin.copy_from_nonoverlapping(whole.as_ptr().cast(), whole.len()) };
+unsafe extern "C" fn nvrtcGetCUBIN(handle: Handle, cubin: *mut c_char) -> c_int {
+    // SAFETY: the caller gives a live program of its own, and as much room as was asked for.
+    unsafe { tell(handle, |compiled| &compiled.cubin, cubin) }
+}
+
+/// # Safety
+/// The handle is of a live program of the caller's, and the address that of a number.
+unsafe fn tell_size(handle: Handle, of: fn(&Compiled) -> &Vec<u8>, size: *mut usize) -> c_int {
+    // SAFETY: the caller promises it.
+    let Some(compiled) = unsafe { program(handle) }.and_then(|program| program.compiled.as_ref()) else { return FAILED };
+    // SAFETY: as above.
+    unsafe { put(size, of(compiled).len()) }
+}
+
+/// # Safety
+/// The handle is of a live program of the caller's, and there is as much room as [`tell_size`] said.
+unsafe fn tell(handle: Handle, of: fn(&Compiled) -> &Vec<u8>, to: *mut c_char) -> c_int {
+    // SAFETY: the caller promises it.
+    let compiled = unsafe { program(handle) }.and_then(|program| program.compiled.as_ref());
+    match compiled.map(of) {
+        Some(bytes) if !to.is_null() => {
+            // SAFETY: the caller promises the room.
+            unsafe { to.copy_from_nonoverlapping(bytes.as_ptr().cast(), bytes.len()) };
             0
         }
-        Ok(_) => BROKEN,
-        Err(code) => code,
+        _ => FAILED,
     }
-}
-
-/// # Safety
-/// The program is live and compiled.
-unsafe fn whole(program: Handle) -> Result<Vec<u8>, c_int> {
-    // SAFETY: the caller promises what this asks for.
-    let cubin = unsafe { read(program, "nvrtcGetCUBINSize", "nvrtcGetCUBIN") }?;
-    // SAFETY: as above.
-    let ptx = unsafe { read(program, "nvrtcGetPTXSize", "nvrtcGetPTX") }?;
-    let ptx = String::from_utf8_lossy(&ptx);
-    Ok(with_ptx(&cubin, ptx.trim_end_matches('\0')))
-}
-
-/// # Safety
-/// The program is live and compiled, and the names are those of a function that tells a size and one that writes as much.
-unsafe fn read(program: Handle, size: &str, content: &str) -> Result<Vec<u8>, c_int> {
-    // SAFETY: the caller promises such a function.
-    let size: Size = unsafe { real(size) }.ok_or(BROKEN)?;
-    // SAFETY: as above.
-    let content: Get = unsafe { real(content) }.ok_or(BROKEN)?;
-    let check = |code: c_int| if code == 0 { Ok(()) } else { Err(code) };
-    let mut length = 0;
-    // SAFETY: the program is live, and the pointer is to a live number.
-    check(unsafe { size(program, &raw mut length) })?;
-    let mut bytes = vec![0_u8; length];
-    // SAFETY: there is as much room as was asked for.
-    check(unsafe { content(program, bytes.as_mut_ptr().cast()) })?;
-    Ok(bytes)
 }
