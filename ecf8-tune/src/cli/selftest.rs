@@ -39,9 +39,31 @@ pub(super) struct Selftest {
     /// All of the corpus, tensors up to millions of elements
     #[arg(long)]
     full: bool,
+    /// Only the default variant of each strategy: what decodes where nothing was tuned
+    #[arg(long)]
+    defaults: bool,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Strategies to be tried.
+struct Chosen {
+    strategies: Vec<&'static dyn Strategy>,
+    /// Not in all their variants.
+    only_defaults: bool,
+}
+
+impl Chosen {
+    /// The variants of a strategy that are to be tried, none if it is not chosen.
+    fn variants(&self, strategy: &dyn Strategy) -> Vec<Params> {
+        let is_chosen = self.strategies.iter().any(|one| one.name() == strategy.name());
+        match strategy.params(&[]) {
+            _ if !is_chosen => Vec::new(),
+            Ok(default) if self.only_defaults => vec![default],
+            _ => strategy.variants(),
+        }
+    }
 }
 
 /// What was tried of one strategy.
@@ -72,19 +94,23 @@ impl Report {
 
 impl Selftest {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
-        let chosen: Vec<&'static dyn Strategy> = match &self.strategy {
+        let strategies = match &self.strategy {
             Some(name) => vec![super::kernel::find_strategy(name)?],
             None => strategies().to_vec(),
         };
+        let chosen = Chosen { strategies, only_defaults: self.defaults };
         let (device, tier, report) = match self.device {
             Device::Cpu => {
                 return Err(Failure::request(
                     "the cpu runs no kernels: test with `--device cuda:0` or `--device emulator`",
                 ));
             }
+            Device::Emulator if self.defaults => {
+                return Err(Failure::request("the emulator takes a minute for all variants: leave out --defaults"));
+            }
             Device::Emulator => {
                 let tier = if self.full { Tier::Full } else { Tier::Quick };
-                ("emulator".to_owned(), tier, on_emulator(&chosen, tier))
+                ("emulator".to_owned(), tier, on_emulator(&chosen.strategies, tier))
             }
             Device::Cuda(ordinal) => {
                 let tier = if self.quick { Tier::Quick } else { Tier::Full };
@@ -125,7 +151,7 @@ fn on_emulator(chosen: &[&'static dyn Strategy], tier: Tier) -> Report {
     report
 }
 
-fn on_gpu(ordinal: u32, chosen: &[&'static dyn Strategy], tier: Tier) -> Result<(String, Report), Failure> {
+fn on_gpu(ordinal: u32, chosen: &Chosen, tier: Tier) -> Result<(String, Report), Failure> {
     let without = |error: &dyn std::fmt::Display| {
         Failure::request(format!("{error}; `selftest --device emulator` needs no GPU"))
     };
@@ -140,8 +166,8 @@ fn on_gpu(ordinal: u32, chosen: &[&'static dyn Strategy], tier: Tier) -> Result<
         CudaExecutor::with_cache(ordinal, Arc::new(cache))
     };
     let mut report = Report::default();
-    for strategy in chosen {
-        let tally = Tally { variants: strategy.variants().len(), ..Tally::default() };
+    for strategy in &chosen.strategies {
+        let tally = Tally { variants: chosen.variants(*strategy).len(), ..Tally::default() };
         report.strategies.insert(strategy.name(), tally);
     }
     let cases = corpus(tier);
@@ -150,8 +176,7 @@ fn on_gpu(ordinal: u32, chosen: &[&'static dyn Strategy], tier: Tier) -> Result<
     for case in &cases {
         for &scheme in schemes() {
             let variants: Vec<(&'static dyn Strategy, Params)> = strategies_for(scheme.name())
-                .filter(|strategy| chosen.iter().any(|one| one.name() == strategy.name()))
-                .flat_map(|strategy| strategy.variants().into_iter().map(move |params| (strategy, params)))
+                .flat_map(|strategy| chosen.variants(strategy).into_iter().map(move |params| (strategy, params)))
                 .collect();
             if case.suits(scheme) && !variants.is_empty() {
                 let mut executor = open().map_err(|error| without(&error))?;
@@ -177,7 +202,7 @@ fn try_together<T: Target>(
     target: &mut T,
     cases: &[Case],
     scheme: &'static dyn Scheme,
-    chosen: &[&'static dyn Strategy],
+    chosen: &Chosen,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let encode = |case: &Case| {
@@ -187,9 +212,8 @@ fn try_together<T: Target>(
     };
     let cases: Vec<&Case> = cases.iter().filter(|case| case.suits(scheme)).collect();
     let encoded = cases.iter().map(|case| encode(case)).collect::<Result<Vec<_>, _>>()?;
-    let is_chosen = |strategy: &dyn Strategy| chosen.iter().any(|one| one.name() == strategy.name());
     let mut variants = tuner::candidates(scheme.name());
-    variants.retain(|one| one.strategy.takes_several() && is_chosen(one.strategy));
+    variants.retain(|one| one.strategy.takes_several() && chosen.variants(one.strategy).contains(&one.params));
     for inlined in [Inlined::Codebook, Inlined::MaxLen] {
         let mut together: BTreeMap<_, Vec<(&Case, &Encoded<'_>)>> = BTreeMap::new();
         for (&case, encoded) in cases.iter().zip(&encoded) {
@@ -344,10 +368,11 @@ mod tests {
     fn tensors_with_several_codebooks_are_tried_together() {
         let cases: Vec<Case> =
             corpus(Tier::Quick).into_iter().filter(|case| case.bytes.len() < 5000).collect();
-        let chosen: Vec<&'static dyn Strategy> =
+        let strategies =
             strategies().iter().copied().filter(|strategy| strategy.name().starts_with("lanes-")).collect();
+        let chosen = Chosen { strategies, only_defaults: false };
         let mut report = Report::default();
-        chosen.iter().for_each(|strategy| {
+        chosen.strategies.iter().for_each(|strategy| {
             report.strategies.insert(strategy.name(), Tally::default());
         });
         let mut target = EmulatorExecutor { checks: Checks::Basic };

@@ -53,7 +53,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    fn new(handle: u64, ordinal: u32, settings: &Settings) -> Self {
+    pub(super) fn new(handle: u64, ordinal: u32, settings: &Settings) -> Self {
         // Addresses of one GPU mean nothing to another.
         let memory = Memory::from((u64::from(ordinal) + 1) << 40);
         Self {

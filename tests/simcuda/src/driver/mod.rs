@@ -15,6 +15,8 @@ mod module;
 mod pinned;
 mod queue;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use capture::Mode;
 pub(crate) use code::Code;

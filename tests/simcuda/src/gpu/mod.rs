@@ -12,6 +12,8 @@ mod lane;
 mod memory;
 mod random;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod touch;
 mod warp;
 

@@ -21,7 +21,7 @@ impl Block<'_> {
         for lane in lanes.clone() {
             let Lane { at: other, state } = self.lanes[lane];
             match state {
-                Stop::Done => return Err(self.place(Fault::undefined("the mask names a lane that has exited"), thread)),
+                Stop::Done => return Err(self.place(Fault::undefined("a wait for lanes that do not come: one has exited"), thread)),
                 Stop::AtWarp if other != at => {
                     return Err(self.place(Fault::undefined("lanes meet at different .sync instructions"), lane));
                 }
