@@ -106,7 +106,9 @@ impl Selftest {
                 ));
             }
             Device::Emulator if self.defaults => {
-                return Err(Failure::request("the emulator takes a minute for all variants: leave out --defaults"));
+                return Err(Failure::request(
+                    "the emulator takes a minute for all variants: leave out --defaults",
+                ));
             }
             Device::Emulator => {
                 let tier = if self.full { Tier::Full } else { Tier::Quick };
@@ -176,7 +178,9 @@ fn on_gpu(ordinal: u32, chosen: &Chosen, tier: Tier) -> Result<(String, Report),
     for case in &cases {
         for &scheme in schemes() {
             let variants: Vec<(&'static dyn Strategy, Params)> = strategies_for(scheme.name())
-                .flat_map(|strategy| chosen.variants(strategy).into_iter().map(move |params| (strategy, params)))
+                .flat_map(|strategy| {
+                    chosen.variants(strategy).into_iter().map(move |params| (strategy, params))
+                })
                 .collect();
             if case.suits(scheme) && !variants.is_empty() {
                 let mut executor = open().map_err(|error| without(&error))?;
@@ -213,7 +217,8 @@ fn try_together<T: Target>(
     let cases: Vec<&Case> = cases.iter().filter(|case| case.suits(scheme)).collect();
     let encoded = cases.iter().map(|case| encode(case)).collect::<Result<Vec<_>, _>>()?;
     let mut variants = tuner::candidates(scheme.name());
-    variants.retain(|one| one.strategy.takes_several() && chosen.variants(one.strategy).contains(&one.params));
+    variants
+        .retain(|one| one.strategy.takes_several() && chosen.variants(one.strategy).contains(&one.params));
     for inlined in [Inlined::Codebook, Inlined::MaxLen] {
         let mut together: BTreeMap<_, Vec<(&Case, &Encoded<'_>)>> = BTreeMap::new();
         for (&case, encoded) in cases.iter().zip(&encoded) {

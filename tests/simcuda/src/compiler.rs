@@ -85,7 +85,8 @@ impl Real {
 
     pub(crate) fn words(&self, code: c_int) -> Option<&'static CStr> {
         // SAFETY: this is its type.
-        let words: unsafe extern "C" fn(c_int) -> *const c_char = unsafe { self.function("nvrtcGetErrorString") }?;
+        let words: unsafe extern "C" fn(c_int) -> *const c_char =
+            unsafe { self.function("nvrtcGetErrorString") }?;
         // SAFETY: it takes any number.
         let text = unsafe { words(code) };
         // SAFETY: NVRTC's words are constants with a zero at their end, of a library that is never unloaded.
@@ -120,7 +121,8 @@ impl Real {
             Some(Compiled { code: 0, log: fs::read(log).ok()?, cubin: fs::read(cubin).ok()? })
         });
         let compiled = kept.unwrap_or_else(|| {
-            let compiled = self.compile_anew(source).unwrap_or(Compiled { code: FAILED, ..Compiled::default() });
+            let compiled =
+                self.compile_anew(source).unwrap_or(Compiled { code: FAILED, ..Compiled::default() });
             if let (0, Some(log), Some(cubin)) = (compiled.code, file("log"), file("cubin")) {
                 // The log last, since both are wanted. What cannot be kept is compiled again.
                 let _ = write(&cubin, &compiled.cubin).and_then(|()| write(&log, &compiled.log));
@@ -146,7 +148,8 @@ impl Real {
         // SAFETY: this is its type.
         let compile: Compile = unsafe { self.function("nvrtcCompileProgram") }?;
         // SAFETY: this is its type.
-        let destroy: unsafe extern "C" fn(*mut Handle) -> c_int = unsafe { self.function("nvrtcDestroyProgram") }?;
+        let destroy: unsafe extern "C" fn(*mut Handle) -> c_int =
+            unsafe { self.function("nvrtcDestroyProgram") }?;
         let (text, name) = (CString::new(&*source.text).ok()?, CString::new(&*source.name).ok()?);
         let options: Vec<*const c_char> = source.options.iter().map(|option| option.as_ptr()).collect();
         let mut program = null_mut();

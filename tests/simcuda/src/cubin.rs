@@ -40,13 +40,15 @@ impl<'a> Cubin<'a> {
         }
         let (abi, flags) = (*image.get(8)?, word(image, 48)?);
         // The number moved when the format changed.
-        let (arch, is_exact) = if abi >= 8 { (flags >> 8 & 0xff, flags & 8 != 0) } else { (flags & 0xff, flags & 0x800 != 0) };
+        let (arch, is_exact) =
+            if abi >= 8 { (flags >> 8 & 0xff, flags & 8 != 0) } else { (flags & 0xff, flags & 0x800 != 0) };
         let content = |section: &&[u8]| {
             let (start, size) = (wide(section, 24)?, wide(section, 32)?);
             image.get(start..start.checked_add(size)?)
         };
         let of_type = |wanted: u32| sections(image).filter(move |section| word(section, 4) == Some(wanted));
-        let ptx = of_type(PTX_SECTION).next().and_then(|section| std::str::from_utf8(content(&section)?).ok());
+        let ptx =
+            of_type(PTX_SECTION).next().and_then(|section| std::str::from_utf8(content(&section)?).ok());
         let registers = of_type(NOTES).filter_map(|section| registers(content(&section)?)).max();
         Some(Self { arch, is_exact, abi, registers, ptx })
     }
@@ -157,7 +159,10 @@ mod tests {
     fn a_cubin_carries_its_ptx_and_knows_its_length() {
         let cubin = with_ptx(&bare(8, 90 << 8), ".version 9.0");
         let read = Cubin::read(&cubin).unwrap();
-        assert_eq!(read, Cubin { arch: 90, is_exact: false, abi: 8, registers: None, ptx: Some(".version 9.0") });
+        assert_eq!(
+            read,
+            Cubin { arch: 90, is_exact: false, abi: 8, registers: None, ptx: Some(".version 9.0") }
+        );
         assert_eq!((length(&cubin[..HEADER]), length(&cubin)), (cubin.len(), cubin.len()));
         let again = with_ptx(&cubin, "other");
         assert_eq!(Cubin::read(&again).unwrap().ptx, Some(".version 9.0"), "the first stays the first");

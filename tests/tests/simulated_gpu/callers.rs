@@ -54,9 +54,12 @@ impl Caller {
             end(stream, &raw mut graph)
         });
         // SAFETY: the graph is live, and the address of a live handle.
-        self.call("cuGraphInstantiateWithFlags", |make: unsafe extern "C" fn(*mut Handle, Handle, u64) -> c_int| unsafe {
-            make(&raw mut instance, graph, 0)
-        });
+        self.call(
+            "cuGraphInstantiateWithFlags",
+            |make: unsafe extern "C" fn(*mut Handle, Handle, u64) -> c_int| unsafe {
+                make(&raw mut instance, graph, 0)
+            },
+        );
         instance
     }
 

@@ -78,7 +78,8 @@ impl Simulated {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", test, "--nocapture"]).env("ECF8_TEST_CHILD", "1");
         let output = self.prepare(&mut command).envs(variables.iter().copied()).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && text.contains("1 passed"), "{test}: {}\n{text}", output.status);
         text
     }

@@ -47,7 +47,11 @@ fn a_layer_that_is_decoded_again_is_a_graph_that_is_replayed_exactly() {
         let Some(simulated) = Simulated::find() else { return };
         let text = simulated.run(TEST, &[("ECF8_SIM_LOG", "1")]);
         let count = |call: &str| text.matches(&format!("simulated GPU: {call}: Ok")).count();
-        assert_eq!((count("cuGraphLaunch"), count("cuGraphExecDestroy"), count("cuGraphDestroy")), (3, 1, 1), "{text}");
+        assert_eq!(
+            (count("cuGraphLaunch"), count("cuGraphExecDestroy"), count("cuGraphDestroy")),
+            (3, 1, 1),
+            "{text}"
+        );
         return;
     }
     let (_folder, model) = of_two_schemes();
@@ -75,10 +79,12 @@ fn threads_and_gpus_decode_at_once() {
             scope.spawn(move || {
                 let mut loaded = model.load(CudaExecutor::open(gpu).unwrap()).unwrap();
                 for _ in 0..2 {
-                    loaded.walk(|loaded, layer, buffer| {
-                        loaded.check_layer(layer, buffer)?;
-                        Ok::<(), ModelError>(())
-                    }).unwrap();
+                    loaded
+                        .walk(|loaded, layer, buffer| {
+                            loaded.check_layer(layer, buffer)?;
+                            Ok::<(), ModelError>(())
+                        })
+                        .unwrap();
                 }
             });
         }

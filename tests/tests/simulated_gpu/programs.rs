@@ -2,7 +2,7 @@
 
 use super::Simulated;
 use ecf8_codegen::strategy::strategies;
-use ecf8_core::synthetic::{SyntheticTensor, bf16, gaussian};
+use ecf8_core::synthetic::{SyntheticTensor, gaussian, stored_as};
 use ecf8_tests::cli::{Said, Scratch, file, sample, weights};
 use safetensors::Dtype;
 use serde_json::Value;
@@ -48,7 +48,10 @@ fn tensors_of_several_dtypes_and_schemes_are_verified() {
         assert_eq!(verified["exact"], true, "{scheme}: {verified}");
     }
     let values = gaussian(7, 9000, 0.02);
-    scratch.write("wide.safetensors", file(&[SyntheticTensor::new("w", Dtype::BF16, &[9000], bf16(&values))]));
+    scratch.write(
+        "wide.safetensors",
+        file(&[SyntheticTensor::new("w", Dtype::BF16, &[9000], stored_as("BF16", &values).unwrap())]),
+    );
     let _ = scratch.ecf8("compress wide.safetensors -o wide").answer();
     assert_eq!(json(&simulated, &scratch, "verify wide --device cuda:0 --json")["exact"], true);
 }
@@ -60,7 +63,9 @@ fn the_benchmark_measures_every_strategy() {
     let told = json(&simulated, &Scratch::new(), line);
     let rows = told["rows"].as_array().unwrap();
     for strategy in strategies() {
-        let is_timed = |row: &&Value| row["strategy"] == strategy.name() && row["gb_per_s"]["median"].as_f64() > Some(0.0);
+        let is_timed = |row: &&Value| {
+            row["strategy"] == strategy.name() && row["gb_per_s"]["median"].as_f64() > Some(0.0)
+        };
         assert!(rows.iter().any(|row| is_timed(&row)), "{}: {told}", strategy.name());
     }
     assert!(told["copy_gb_per_s"].is_number() || told["copy_gb_per_s"].is_object(), "{told}");

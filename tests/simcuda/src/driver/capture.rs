@@ -46,8 +46,7 @@ impl Context {
         if stream.capture.is_some() {
             return Err(Code::ILLEGAL_STATE);
         }
-        stream.capture =
-            Some(Capture { mode, thread: current().id(), works: Vec::new(), is_broken: false });
+        stream.capture = Some(Capture { mode, thread: current().id(), works: Vec::new(), is_broken: false });
         Ok(())
     }
 
@@ -85,8 +84,13 @@ impl Context {
     /// Breaks the captures of streams for which `is` holds; whether there was one.
     fn break_captures(&mut self, why: &str, is: impl Fn(u64, &Capture) -> bool) -> bool {
         let all = self.streams.iter_mut();
-        let captures = all.filter_map(|(handle, stream)| stream.capture.as_mut().map(|capture| (*handle, capture)));
-        captures.filter(|(handle, capture)| is(*handle, capture)).map(|(_, capture)| capture.breaks(why)).count() > 0
+        let captures =
+            all.filter_map(|(handle, stream)| stream.capture.as_mut().map(|capture| (*handle, capture)));
+        captures
+            .filter(|(handle, capture)| is(*handle, capture))
+            .map(|(_, capture)| capture.breaks(why))
+            .count()
+            > 0
     }
 
     /// What cannot be recorded, on this stream or at all.

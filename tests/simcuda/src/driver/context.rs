@@ -93,7 +93,8 @@ impl Driver {
     /// The calling thread's context, if nothing went wrong in it.
     pub(crate) fn current(&mut self) -> Result<&mut Context, Code> {
         let handle = current();
-        let context = self.gpus.iter_mut().filter_map(|gpu| gpu.context.as_mut()).find(|one| one.handle == handle);
+        let context =
+            self.gpus.iter_mut().filter_map(|gpu| gpu.context.as_mut()).find(|one| one.handle == handle);
         let context = context.ok_or(Code::INVALID_CONTEXT)?;
         context.fault.map_or(Ok(context), Err)
     }
@@ -124,7 +125,10 @@ impl Driver {
             let _ = context.complete_all();
             let left = context.streams.len() + context.instances.len() + context.modules.len();
             if self.settings.is_logged && (context.gpu.memory.used() > 0 || left > 0) {
-                Self::complain(&format!("a context goes with {} bytes and {left} handles", context.gpu.memory.used()));
+                Self::complain(&format!(
+                    "a context goes with {} bytes and {left} handles",
+                    context.gpu.memory.used()
+                ));
             }
         }
         Ok(())

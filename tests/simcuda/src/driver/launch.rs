@@ -54,7 +54,8 @@ fn shared_of(kernel: &Kernel) -> i32 {
 
 impl Context {
     pub(crate) fn function_attribute(&self, function: u64, attribute: i32) -> Result<i32, Code> {
-        let Function { kernel, registers, dynamic } = self.functions.get(&function).ok_or(Code::INVALID_HANDLE)?;
+        let Function { kernel, registers, dynamic } =
+            self.functions.get(&function).ok_or(Code::INVALID_HANDLE)?;
         let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
         match attribute {
             attribute::MAX_THREADS => Ok(number(kernel.max_threads)),
@@ -66,7 +67,12 @@ impl Context {
         }
     }
 
-    pub(crate) fn set_function_attribute(&mut self, function: u64, attribute: i32, value: i32) -> Result<(), Code> {
+    pub(crate) fn set_function_attribute(
+        &mut self,
+        function: u64,
+        attribute: i32,
+        value: i32,
+    ) -> Result<(), Code> {
         let (most, _) = self.settings.shared();
         let function = self.functions.get_mut(&function).ok_or(Code::INVALID_HANDLE)?;
         match attribute {
@@ -99,7 +105,11 @@ impl Context {
             Err(Code::INVALID_VALUE)
         };
         let Function { kernel, dynamic, .. } = self.functions.get(&function).ok_or(Code::INVALID_HANDLE)?;
-        if grid == 0 || grid > i32::MAX.cast_unsigned() || threads == 0 || threads > kernel.max_threads.min(1024) {
+        if grid == 0
+            || grid > i32::MAX.cast_unsigned()
+            || threads == 0
+            || threads > kernel.max_threads.min(1024)
+        {
             return refused(format!("{}: {grid} blocks of {threads} threads", kernel.name));
         }
         if parameters.len() != kernel.parameter_bytes() {
@@ -108,7 +118,9 @@ impl Context {
         }
         if i32::try_from(dynamic_shared).is_ok_and(|asked| asked > *dynamic) {
             let name = &kernel.name;
-            return refused(format!("{name}: {dynamic_shared} bytes of dynamic shared memory, {dynamic} are allowed"));
+            return refused(format!(
+                "{name}: {dynamic_shared} bytes of dynamic shared memory, {dynamic} are allowed"
+            ));
         }
         let dynamic_shared = usize::try_from(dynamic_shared).unwrap_or(usize::MAX);
         let kernel = kernel.clone();
@@ -124,7 +136,8 @@ impl Context {
         }
         let (grid, threads, dynamic_shared) = (*grid, *threads, *dynamic_shared);
         let before = self.gpu.instructions;
-        let ran = self.gpu.run(&Launch { kernel, grid, threads, dynamic_shared, parameters }, &mut self.random);
+        let ran =
+            self.gpu.run(&Launch { kernel, grid, threads, dynamic_shared, parameters }, &mut self.random);
         // As an H100 would take, about, if it were kept busy.
         self.clock_ms += 0.002 + (self.gpu.instructions - before) as f64 / 2e10;
         ran.map_err(|fault| {

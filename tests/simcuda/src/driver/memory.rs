@@ -71,7 +71,9 @@ impl Context {
         match self.gpu.memory.start_of(address, count) {
             Some(start) if !self.leaving.contains(&start) => Ok(()),
             _ => {
-                Driver::complain(&format!("{count} bytes at {address:#x} are asked for, where no allocation has them"));
+                Driver::complain(&format!(
+                    "{count} bytes at {address:#x} are asked for, where no allocation has them"
+                ));
                 Err(Code::INVALID_VALUE)
             }
         }
@@ -109,7 +111,13 @@ impl Context {
         Ok(())
     }
 
-    pub(crate) fn copy_out_pinned(&mut self, stream: u64, to: u64, from: u64, count: usize) -> Result<(), Code> {
+    pub(crate) fn copy_out_pinned(
+        &mut self,
+        stream: u64,
+        to: u64,
+        from: u64,
+        count: usize,
+    ) -> Result<(), Code> {
         self.check(from, count)?;
         self.ask(stream, Work::OutPinned { to, from, count })
     }

@@ -76,7 +76,8 @@ impl Context {
         let loaded = self.modules.remove(&module).ok_or(Code::INVALID_HANDLE)?;
         let functions: Vec<u64> = loaded.functions.into_values().collect();
         functions.iter().for_each(|function| drop(self.functions.remove(function)));
-        if self.is_queued(|work| matches!(work, Work::Launch(launch) if functions.contains(&launch.function))) {
+        if self.is_queued(|work| matches!(work, Work::Launch(launch) if functions.contains(&launch.function)))
+        {
             Driver::complain("a module is unloaded before its kernels are done");
             self.fault = Some(Code::LAUNCH_FAILED);
         }

@@ -18,18 +18,43 @@ const MOST: usize = 1024;
 pub(crate) enum Work {
     Launch(Arc<Launched>),
     /// From bytes of the host's, which the call has taken.
-    In { to: u64, bytes: Arc<Vec<u8>> },
+    In {
+        to: u64,
+        bytes: Arc<Vec<u8>>,
+    },
     /// From pinned memory of the host's, which is read when it is time.
-    InPinned { to: u64, from: u64, count: usize },
+    InPinned {
+        to: u64,
+        from: u64,
+        count: usize,
+    },
     /// To pinned memory of the host's.
-    OutPinned { to: u64, from: u64, count: usize },
-    Copy { to: u64, from: u64, count: usize },
-    Fill { to: u64, value: u8, count: usize },
+    OutPinned {
+        to: u64,
+        from: u64,
+        count: usize,
+    },
+    Copy {
+        to: u64,
+        from: u64,
+        count: usize,
+    },
+    Fill {
+        to: u64,
+        value: u8,
+        count: usize,
+    },
     Free(u64),
     /// Says that an event has come, if it was not recorded again.
-    Record { event: u64, time: u64 },
+    Record {
+        event: u64,
+        time: u64,
+    },
     /// Goes on only after that.
-    Wait { event: u64, time: u64 },
+    Wait {
+        event: u64,
+        time: u64,
+    },
     /// The end of what a graph was launched for.
     Replayed(u64),
 }
@@ -54,7 +79,8 @@ impl Queue {
         let mut found = Vec::new();
         for (at, queued) in self.0.iter().enumerate().take(count).rev() {
             let is_legacy = queued.stream == LEGACY;
-            let is_awaited = matches!(queued.work, Work::Record { event, time } if events.contains(&(event, time)));
+            let is_awaited =
+                matches!(queued.work, Work::Record { event, time } if events.contains(&(event, time)));
             let is_before = streams.contains(&queued.stream)
                 || is_awaited
                 || is_legacy && has_blocking
@@ -161,8 +187,10 @@ impl Context {
                 self.takes_a_copy(*count);
             }
             Work::Copy { to, from, count } => {
-                let read = self.gpu.memory.get(*from, *count).map(|(bytes, set)| (bytes.to_vec(), set.to_vec()));
-                let Some(((bytes, set), (into, into_set))) = read.zip(self.gpu.memory.get_mut(*to, *count)) else {
+                let read =
+                    self.gpu.memory.get(*from, *count).map(|(bytes, set)| (bytes.to_vec(), set.to_vec()));
+                let Some(((bytes, set), (into, into_set))) = read.zip(self.gpu.memory.get_mut(*to, *count))
+                else {
                     return lost("a copy between memory that is not there any more");
                 };
                 into.copy_from_slice(&bytes);

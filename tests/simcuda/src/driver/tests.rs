@@ -124,9 +124,17 @@ fn memory_is_bounded_checked_and_not_used_after_it_is_freed() {
 fn launches_keep_to_the_limits_of_their_kernel() {
     let mut place = Place::new();
     let (add, block) = (place.add, place.buffer.to_le_bytes().to_vec());
-    let mut launch = |grid, threads, shared, block: &[u8]| place.context.launch(add, grid, threads, shared, 0, block.to_vec());
-    for (grid, threads, shared) in [(0, 64, 0), (1, 65, 0), (1, 0, 0), (1 << 31, 64, 0), (1, 64, (48 << 10) + 1)] {
-        assert_eq!(launch(grid, threads, shared, &block), Err(Code::INVALID_VALUE), "{grid} {threads} {shared}");
+    let mut launch = |grid, threads, shared, block: &[u8]| {
+        place.context.launch(add, grid, threads, shared, 0, block.to_vec())
+    };
+    for (grid, threads, shared) in
+        [(0, 64, 0), (1, 65, 0), (1, 0, 0), (1 << 31, 64, 0), (1, 64, (48 << 10) + 1)]
+    {
+        assert_eq!(
+            launch(grid, threads, shared, &block),
+            Err(Code::INVALID_VALUE),
+            "{grid} {threads} {shared}"
+        );
     }
     assert_eq!(launch(1, 64, 0, &block[..7]), Err(Code::INVALID_VALUE));
     launch(1, 64, 48 << 10, &block).unwrap();
@@ -170,7 +178,9 @@ fn what_cannot_be_recorded_breaks_a_capture() {
             p.context.copy_in(s, p.buffer, Host::Bytes(&[1]))
         }),
         ("downloading", Mode::Relaxed, Code::STREAM_CAPTURE_UNSUPPORTED, |p, s| p.download(s).map(drop)),
-        ("allocating", Mode::Global, Code::STREAM_CAPTURE_UNSUPPORTED, |p, _| p.context.allocate(1).map(drop)),
+        ("allocating", Mode::Global, Code::STREAM_CAPTURE_UNSUPPORTED, |p, _| {
+            p.context.allocate(1).map(drop)
+        }),
         ("the default stream", Mode::Global, Code::STREAM_CAPTURE_IMPLICIT, |p, _| p.launch(0)),
         ("waiting for its event", Mode::Global, Code::CAPTURED_EVENT, |p, s| {
             let event = p.context.create_event(0)?;
@@ -248,6 +258,9 @@ fn contexts_are_of_one_gpu_and_one_thread() {
     assert_eq!(driver.current().unwrap().free(buffer), Err(Code::INVALID_VALUE), "another GPU");
     assert_eq!(driver.release(1), Ok(()));
     assert_eq!(driver.current().map(drop), Err(Code::INVALID_CONTEXT), "it is gone");
-    assert_eq!((driver.release(1), driver.retain(2)), (Err(Code::INVALID_CONTEXT), Err(Code::INVALID_DEVICE)));
+    assert_eq!(
+        (driver.release(1), driver.retain(2)),
+        (Err(Code::INVALID_CONTEXT), Err(Code::INVALID_DEVICE))
+    );
     set_current(0);
 }

@@ -44,7 +44,11 @@ extern "C" fn cuModuleUnload(module: Handle) -> c_int {
 
 /// A kernel of a module.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn cuModuleGetFunction(function: *mut Handle, module: Handle, name: *const c_char) -> c_int {
+unsafe extern "C" fn cuModuleGetFunction(
+    function: *mut Handle,
+    module: Handle,
+    name: *const c_char,
+) -> c_int {
     with_context("cuModuleGetFunction", |context| {
         // SAFETY: the caller gives a string.
         let name = unsafe { text(name) }?;

@@ -75,7 +75,12 @@ extern "C" fn cuMemFreeHost(address: *mut c_void) -> c_int {
 
 /// Copies from the host.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: Handle) -> c_int {
+unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
+    to: u64,
+    from: *const c_void,
+    bytes: usize,
+    stream: Handle,
+) -> c_int {
     with_context("cuMemcpyHtoDAsync", |context| {
         let stream = context.stream(number(stream))?;
         let place = from.addr() as u64;

@@ -106,7 +106,11 @@ unsafe extern "C" fn nvrtcDestroyProgram(handle: *mut Handle) -> c_int {
 
 /// Compiles it.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nvrtcCompileProgram(handle: Handle, count: c_int, options: *const *const c_char) -> c_int {
+unsafe extern "C" fn nvrtcCompileProgram(
+    handle: Handle,
+    count: c_int,
+    options: *const *const c_char,
+) -> c_int {
     // SAFETY: the caller gives a live program that is its own.
     let Some(program) = (unsafe { program(handle) }) else { return FAILED };
     for index in 0..usize::try_from(count).unwrap_or(0) {
@@ -152,7 +156,9 @@ unsafe extern "C" fn nvrtcGetCUBIN(handle: Handle, cubin: *mut c_char) -> c_int 
 /// The handle is of a live program of the caller's, and the address that of a number.
 unsafe fn tell_size(handle: Handle, of: fn(&Compiled) -> &Vec<u8>, size: *mut usize) -> c_int {
     // SAFETY: the caller promises it.
-    let Some(compiled) = unsafe { program(handle) }.and_then(|program| program.compiled.as_ref()) else { return FAILED };
+    let Some(compiled) = unsafe { program(handle) }.and_then(|program| program.compiled.as_ref()) else {
+        return FAILED;
+    };
     // SAFETY: as above.
     unsafe { put(size, of(compiled).len()) }
 }

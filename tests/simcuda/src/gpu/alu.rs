@@ -22,17 +22,43 @@ pub(super) fn binary(op: Binary, of: Type, a: u64, b: u64) -> u64 {
         Binary::MultiplyLow => a.wrapping_mul(b),
         Binary::MultiplyHigh => high(of, a, b),
         // Of 32 bits, the only ones that have a type of twice as many, this is exact.
-        Binary::MultiplyWide => return Type { bits: 2 * of.bits, ..of }.cut(of.wide(a).wrapping_mul(of.wide(b))),
+        Binary::MultiplyWide => {
+            return Type { bits: 2 * of.bits, ..of }.cut(of.wide(a).wrapping_mul(of.wide(b)));
+        }
         Binary::Divide | Binary::Remainder => divide(op, of, a, b),
         Binary::And => a & b,
         Binary::Or => a | b,
         Binary::Xor => a ^ b,
         // PTX stops shifting where nothing is left.
-        Binary::ShiftLeft => if b < u64::from(of.bits) { a << b } else { 0 },
+        Binary::ShiftLeft => {
+            if b < u64::from(of.bits) {
+                a << b
+            } else {
+                0
+            }
+        }
         Binary::ShiftRight if of.is_signed => (of.wide(a).cast_signed() >> b.min(63)).cast_unsigned(),
-        Binary::ShiftRight => if b < u64::from(of.bits) { a >> b } else { 0 },
-        Binary::Least => if less(of, a, b) { a } else { b },
-        Binary::Greatest => if less(of, a, b) { b } else { a },
+        Binary::ShiftRight => {
+            if b < u64::from(of.bits) {
+                a >> b
+            } else {
+                0
+            }
+        }
+        Binary::Least => {
+            if less(of, a, b) {
+                a
+            } else {
+                b
+            }
+        }
+        Binary::Greatest => {
+            if less(of, a, b) {
+                b
+            } else {
+                a
+            }
+        }
     };
     of.cut(result)
 }
@@ -81,7 +107,13 @@ pub(super) fn permute(low: u64, high: u64, by: u64) -> u64 {
     let byte = |digit: u32| {
         let chosen = by >> (4 * digit) & 15;
         let byte = all[usize::try_from(chosen & 7).unwrap_or(0)];
-        if chosen & 8 == 0 { byte } else if byte & 128 == 0 { 0 } else { 255 }
+        if chosen & 8 == 0 {
+            byte
+        } else if byte & 128 == 0 {
+            0
+        } else {
+            255
+        }
     };
     u64::from(u32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]))
 }
@@ -117,7 +149,11 @@ pub(super) fn extract(of: Type, from: u64, start: u64, count: u64) -> u64 {
     let last = (start + count - 1).min(u64::from(of.bits) - 1);
     let is_negative = from >> last & 1 == 1;
     let length = last.saturating_sub(start) + u64::from(last >= start);
-    if is_negative { of.cut(bits | u64::MAX.checked_shl(u32::try_from(length).unwrap_or(64)).unwrap_or(0)) } else { bits }
+    if is_negative {
+        of.cut(bits | u64::MAX.checked_shl(u32::try_from(length).unwrap_or(64)).unwrap_or(0))
+    } else {
+        bits
+    }
 }
 
 /// For each bit, the place in `table` that the bits of `a`, `b` and `c` make.
@@ -165,7 +201,10 @@ mod tests {
     #[test]
     fn signs_count_where_types_have_them() {
         assert!(compare(Comparison::Less, S32, MINUS_2, 1) && !compare(Comparison::Less, U32, MINUS_2, 1));
-        assert_eq!((binary(Binary::Least, S32, MINUS_2, 1), binary(Binary::Least, U32, MINUS_2, 1)), (MINUS_2, 1));
+        assert_eq!(
+            (binary(Binary::Least, S32, MINUS_2, 1), binary(Binary::Least, U32, MINUS_2, 1)),
+            (MINUS_2, 1)
+        );
         assert_eq!(binary(Binary::Divide, S32, MINUS_2, 2), 0xffff_ffff);
         assert_eq!(binary(Binary::Remainder, U32, 7, 4), 3);
     }

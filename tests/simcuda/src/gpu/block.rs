@@ -124,13 +124,17 @@ impl<'a> Block<'a> {
         let at = self.lanes[first].at;
         let mut others = (0..).zip(&self.lanes).filter(|(_, lane)| lane.state == Stop::AtBarrier);
         if let Some((thread, _)) = others.find(|(_, lane)| lane.at != at) {
-            return Err(self.place(Fault::undefined("threads of the block wait at different barriers"), thread));
+            return Err(
+                self.place(Fault::undefined("threads of the block wait at different barriers"), thread)
+            );
         }
         self.clock.barrier();
         for phase in &mut self.phases {
             *phase = self.clock.phase()?;
         }
-        for (thread, lane) in self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.state == Stop::AtBarrier) {
+        for (thread, lane) in
+            self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.state == Stop::AtBarrier)
+        {
             *lane = Lane { at: at + 1, state: Stop::Interrupted };
             self.ready.push(thread);
         }

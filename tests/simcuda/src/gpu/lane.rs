@@ -121,7 +121,12 @@ impl Block<'_> {
                 let address = value(base).wrapping_add_signed(offset.into());
                 return self.store(thread, &from[..usize::from(count)], of, space, address);
             }
-            Op::Branch { .. } | Op::Return | Op::Barrier | Op::WarpSync { .. } | Op::Shuffle { .. } | Op::Vote { .. } => {
+            Op::Branch { .. }
+            | Op::Return
+            | Op::Barrier
+            | Op::WarpSync { .. }
+            | Op::Shuffle { .. }
+            | Op::Vote { .. } => {
                 return Ok(());
             }
         };
@@ -129,7 +134,14 @@ impl Block<'_> {
         Ok(())
     }
 
-    fn load(&mut self, thread: usize, to: &[Register], of: Type, space: Space, address: u64) -> Result<(), Fault> {
+    fn load(
+        &mut self,
+        thread: usize,
+        to: &[Register],
+        of: Type,
+        space: Space,
+        address: u64,
+    ) -> Result<(), Fault> {
         let (width, now) = (of.bytes(), self.touch(thread));
         let size = width * to.len();
         aligned(address, size)?;
@@ -145,7 +157,14 @@ impl Block<'_> {
         Ok(())
     }
 
-    fn store(&mut self, thread: usize, from: &[Source], of: Type, space: Space, address: u64) -> Result<(), Fault> {
+    fn store(
+        &mut self,
+        thread: usize,
+        from: &[Source],
+        of: Type,
+        space: Space,
+        address: u64,
+    ) -> Result<(), Fault> {
         let (width, now) = (of.bytes(), self.touch(thread));
         let size = width * from.len();
         aligned(address, size)?;
@@ -178,5 +197,8 @@ fn aligned(address: u64, size: usize) -> Result<(), Fault> {
     if address.is_multiple_of(size as u64) {
         return Ok(());
     }
-    Err(Fault::new(Kind::Alignment, format!("an access of {size} bytes at {address:#x}, which is no multiple of them")))
+    Err(Fault::new(
+        Kind::Alignment,
+        format!("an access of {size} bytes at {address:#x}, which is no multiple of them"),
+    ))
 }

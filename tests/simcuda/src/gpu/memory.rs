@@ -147,7 +147,13 @@ impl Memory {
     }
 
     /// Where to write what a kernel writes.
-    pub(super) fn write(&mut self, address: u64, count: usize, now: Touch, clock: &Clock) -> Result<&mut [u8], Fault> {
+    pub(super) fn write(
+        &mut self,
+        address: u64,
+        count: usize,
+        now: Touch,
+        clock: &Clock,
+    ) -> Result<&mut [u8], Fault> {
         let (at, range) = self.find(address, count).ok_or_else(|| nothing("write", address, count))?;
         self.last = at;
         let one = &mut self.allocations[at];
@@ -156,10 +162,16 @@ impl Memory {
         }
         one.touches.writes.resize(one.bytes.len(), Touch::default());
         let is_of_others = |touches: &[Touch]| {
-            touches.get(range.clone()).unwrap_or_default().iter().any(|touch| clock.is_of_launch(*touch) && !clock.is_of_block(*touch))
+            touches
+                .get(range.clone())
+                .unwrap_or_default()
+                .iter()
+                .any(|touch| clock.is_of_launch(*touch) && !clock.is_of_block(*touch))
         };
         if is_of_others(&one.touches.writes) || is_of_others(&one.touches.reads) {
-            return Err(Fault::undefined("a race: a write to what another block of the launch reads or writes"));
+            return Err(Fault::undefined(
+                "a race: a write to what another block of the launch reads or writes",
+            ));
         }
         one.touches.write(range.start, count, now, clock)?;
         one.set[range.clone()].fill(true);
@@ -176,5 +188,8 @@ impl Allocation {
 }
 
 fn nothing(doing: &str, address: u64, count: usize) -> Fault {
-    Fault::new(Kind::Address, format!("a {doing} of {count} bytes at {address:#x}, where no allocation has them"))
+    Fault::new(
+        Kind::Address,
+        format!("a {doing} of {count} bytes at {address:#x}, where no allocation has them"),
+    )
 }

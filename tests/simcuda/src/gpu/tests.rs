@@ -78,8 +78,12 @@ fn races_in_global_memory_are_seen_in_a_block_and_between_blocks() {
     faults(&one.replace("bar.sync 0;", ""), Kind::Undefined, "a race");
     let between = run("st.global.u32 [%rd2], %r1;", 2, 64).unwrap_err();
     assert!(between.to_string().contains("another block of the launch reads or writes"), "{between}");
-    let read = run("mov.u32 %r3, %ctaid.x;\nsetp.ne.s32 %p1, %r3, 0;\n@%p1 ld.global.u32 %r4, [%rd2];\n\
-                    @!%p1 st.global.u32 [%rd2], %r1;", 2, 64);
+    let read = run(
+        "mov.u32 %r3, %ctaid.x;\nsetp.ne.s32 %p1, %r3, 0;\n@%p1 ld.global.u32 %r4, [%rd2];\n\
+                    @!%p1 st.global.u32 [%rd2], %r1;",
+        2,
+        64,
+    );
     assert!(read.unwrap_err().to_string().contains("another block"));
 }
 
@@ -96,7 +100,8 @@ fn accesses_are_inside_aligned_and_of_what_was_set() {
     faults("ld.global.v2.u32 {%r3, %r4}, [%rd1+4];", Kind::Alignment, "8 bytes");
     faults("ld.shared.u32 %r3, [s+512];", Kind::Address, "of 512 bytes of shared memory");
     faults("mov.u64 %rd4, table;\nst.global.u8 [%rd4], %r1;", Kind::Address, "a write to a table");
-    let words = run("mov.u64 %rd4, table;\nld.global.nc.u32 %r3, [%rd4+4];\nst.global.u32 [%rd2], %r3;", 1, 32);
+    let words =
+        run("mov.u64 %rd4, table;\nld.global.nc.u32 %r3, [%rd4+4];\nst.global.u32 [%rd2], %r3;", 1, 32);
     assert_eq!(words.unwrap()[31], 5);
     // What is behind is another allocation, or none.
     faults("ld.global.u8 %rs1, [%rd1+-1];", Kind::Address, "where no allocation has them");
@@ -106,10 +111,22 @@ fn accesses_are_inside_aligned_and_of_what_was_set() {
 fn lanes_that_do_not_come_are_missed() {
     let half = "setp.lt.u32 %p1, %r1, 16;\n";
     faults(&format!("{half}@%p1 bar.warp.sync -1;"), Kind::Undefined, "do not come");
-    faults(&format!("{half}@%p1 bra $A;\nbar.sync 0;\n$A:\nbar.warp.sync -1;"), Kind::Undefined, "do not come");
-    faults(&format!("{half}@%p1 bra $A;\nbar.sync 0;\nbra $B;\n$A:\nbar.sync 0;\n$B:"), Kind::Undefined, "different barriers");
+    faults(
+        &format!("{half}@%p1 bra $A;\nbar.sync 0;\n$A:\nbar.warp.sync -1;"),
+        Kind::Undefined,
+        "do not come",
+    );
+    faults(
+        &format!("{half}@%p1 bra $A;\nbar.sync 0;\nbra $B;\n$A:\nbar.sync 0;\n$B:"),
+        Kind::Undefined,
+        "different barriers",
+    );
     faults("bar.warp.sync 65535;", Kind::Undefined, "a mask without all lanes");
-    faults(&format!("{half}@%p1 bra $A;\nbar.warp.sync -1;\n$A:\nbar.warp.sync -1;"), Kind::Undefined, "different .sync");
+    faults(
+        &format!("{half}@%p1 bra $A;\nbar.warp.sync -1;\n$A:\nbar.warp.sync -1;"),
+        Kind::Undefined,
+        "different .sync",
+    );
 }
 
 #[test]

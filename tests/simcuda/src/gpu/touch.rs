@@ -19,7 +19,8 @@ pub(super) struct Clock {
 impl Clock {
     /// A phase that is later than all others.
     pub(super) fn phase(&mut self) -> Result<u32, Fault> {
-        self.last = self.last.checked_add(1).ok_or_else(|| Fault::undefined("the simulation ran for too long"))?;
+        self.last =
+            self.last.checked_add(1).ok_or_else(|| Fault::undefined("the simulation ran for too long"))?;
         Ok(self.last)
     }
 
@@ -122,7 +123,13 @@ pub(super) struct Touches {
 
 impl Touches {
     /// Notes a read by `now` of bytes from `start` on; what is wrong with it otherwise.
-    pub(super) fn read(&mut self, start: usize, count: usize, now: Touch, clock: &Clock) -> Result<(), Fault> {
+    pub(super) fn read(
+        &mut self,
+        start: usize,
+        count: usize,
+        now: Touch,
+        clock: &Clock,
+    ) -> Result<(), Fault> {
         for at in start..start + count {
             if let Some(write) = self.writes.get(at)
                 && clock.races(*write, now)
@@ -135,7 +142,13 @@ impl Touches {
     }
 
     /// As [`Touches::read`], for a write.
-    pub(super) fn write(&mut self, start: usize, count: usize, now: Touch, clock: &Clock) -> Result<(), Fault> {
+    pub(super) fn write(
+        &mut self,
+        start: usize,
+        count: usize,
+        now: Touch,
+        clock: &Clock,
+    ) -> Result<(), Fault> {
         for at in start..start + count {
             if clock.races(self.writes[at], now) {
                 return Err(race("write", "write", self.writes[at]));

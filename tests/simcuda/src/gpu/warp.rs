@@ -12,18 +12,29 @@ impl Block<'_> {
         let lanes = first..self.lanes.len().min(first + 32);
         let at = self.lanes[thread].at;
         let Some(op) = self.kernel.code.get(at).map(|instruction| instruction.op) else { return Ok(()) };
-        let (Op::WarpSync { mask } | Op::Shuffle { mask, .. } | Op::Vote { mask, .. }) = op else { return Ok(()) };
+        let (Op::WarpSync { mask } | Op::Shuffle { mask, .. } | Op::Vote { mask, .. }) = op else {
+            return Ok(());
+        };
         let mask = self.value(thread, mask);
         let named = |lane: usize| mask >> (lane - first) & 1 == 1;
         if !lanes.clone().all(named) {
-            return Err(self.place(Fault::undefined("a mask without all lanes, which is not simulated"), thread));
+            return Err(
+                self.place(Fault::undefined("a mask without all lanes, which is not simulated"), thread)
+            );
         }
         for lane in lanes.clone() {
             let Lane { at: other, state } = self.lanes[lane];
             match state {
-                Stop::Done => return Err(self.place(Fault::undefined("a wait for lanes that do not come: one has exited"), thread)),
+                Stop::Done => {
+                    return Err(self.place(
+                        Fault::undefined("a wait for lanes that do not come: one has exited"),
+                        thread,
+                    ));
+                }
                 Stop::AtWarp if other != at => {
-                    return Err(self.place(Fault::undefined("lanes meet at different .sync instructions"), lane));
+                    return Err(
+                        self.place(Fault::undefined("lanes meet at different .sync instructions"), lane)
+                    );
                 }
                 Stop::AtWarp => {}
                 Stop::Interrupted | Stop::AtBarrier => return Ok(()),
@@ -35,7 +46,8 @@ impl Block<'_> {
             }
             Op::Vote { how, to, value, is_negated, .. } => {
                 let yes = |lane: &usize| (self.register(*lane, value) != 0) != is_negated;
-                let ballot = lanes.clone().filter(yes).fold(0, |ballot, lane| ballot | 1_u64 << (lane - first));
+                let ballot =
+                    lanes.clone().filter(yes).fold(0, |ballot, lane| ballot | 1_u64 << (lane - first));
                 let all = (1 << lanes.len()) - 1;
                 let result = match how {
                     Vote::Ballot => ballot,

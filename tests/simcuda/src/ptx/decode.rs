@@ -63,7 +63,11 @@ impl<'a> Decoder<'a> {
             registers: specials.map(|(name, special)| (name, special.register())).into(),
             variables,
             parameters: HashMap::new(),
-            labels: entry.labels.iter().map(|(name, at)| (*name, u32::try_from(*at).unwrap_or(u32::MAX))).collect(),
+            labels: entry
+                .labels
+                .iter()
+                .map(|(name, at)| (*name, u32::try_from(*at).unwrap_or(u32::MAX)))
+                .collect(),
             constants: Vec::new(),
             static_shared,
         }
@@ -144,7 +148,14 @@ impl<'a> Decoder<'a> {
                 if w.modifiers.len() != 2 {
                     return Err(w.unknown());
                 }
-                Op::MultiplyAdd { op, to: self.to(w)?, of, a: self.from(w)?, b: self.from(w)?, c: self.from(w)? }
+                Op::MultiplyAdd {
+                    op,
+                    to: self.to(w)?,
+                    of,
+                    a: self.from(w)?,
+                    b: self.from(w)?,
+                    c: self.from(w)?,
+                }
             }
             "div" => self.binary(w, Binary::Divide)?,
             "rem" => self.binary(w, Binary::Remainder)?,
@@ -185,7 +196,9 @@ impl<'a> Decoder<'a> {
             }
             "ret" | "exit" => Op::Return,
             // A barrier for all threads of the block, and not for some of them.
-            "bar" | "barrier" if w.has("sync") && !w.has("warp") && w.statement.operands == [Operand::Number(0)] => {
+            "bar" | "barrier"
+                if w.has("sync") && !w.has("warp") && w.statement.operands == [Operand::Number(0)] =>
+            {
                 w.used = 1;
                 Op::Barrier
             }
@@ -450,7 +463,13 @@ impl<'a, 's> Words<'a, 's> {
 
     /// How many values they are, which the opcode also tells.
     fn count(&self, values: &[Operand<'a>]) -> Result<u8, PtxError> {
-        let told = if self.has("v4") { 4 } else if self.has("v2") { 2 } else { 1 };
+        let told = if self.has("v4") {
+            4
+        } else if self.has("v2") {
+            2
+        } else {
+            1
+        };
         if usize::from(told) == values.len() { Ok(told) } else { Err(self.unknown()) }
     }
 

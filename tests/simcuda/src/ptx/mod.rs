@@ -9,7 +9,9 @@ mod op;
 mod parse;
 mod token;
 
-pub(crate) use op::{Binary, Comparison, Instruction, Logic, Op, Register, Shuffle, Source, Space, Special, Type, Unary, Vote};
+pub(crate) use op::{
+    Binary, Comparison, Instruction, Logic, Op, Register, Shuffle, Source, Space, Special, Type, Unary, Vote,
+};
 pub use parse::{Global, Module};
 
 use std::fmt;

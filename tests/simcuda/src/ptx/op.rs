@@ -51,7 +51,11 @@ impl Type {
     /// The value of a register of this type, with its sign if it has one.
     pub(crate) fn wide(self, value: u64) -> u64 {
         let above = 64 - self.bits;
-        if self.is_signed { ((value << above).cast_signed() >> above).cast_unsigned() } else { self.cut(value) }
+        if self.is_signed {
+            ((value << above).cast_signed() >> above).cast_unsigned()
+        } else {
+            self.cut(value)
+        }
     }
 }
 
@@ -136,34 +140,146 @@ pub(crate) struct Instruction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     /// Copies a value, with its sign if `from` has one.
-    Convert { to: Register, from: Type, value: Source, as_type: Type },
-    Unary { op: Unary, to: Register, of: Type, value: Source },
-    Binary { op: Binary, to: Register, of: Type, a: Source, b: Source },
+    Convert {
+        to: Register,
+        from: Type,
+        value: Source,
+        as_type: Type,
+    },
+    Unary {
+        op: Unary,
+        to: Register,
+        of: Type,
+        value: Source,
+    },
+    Binary {
+        op: Binary,
+        to: Register,
+        of: Type,
+        a: Source,
+        b: Source,
+    },
     /// `op(a, b) + c`, where `op` multiplies.
-    MultiplyAdd { op: Binary, to: Register, of: Type, a: Source, b: Source, c: Source },
-    Compare { how: Comparison, to: Register, of: Type, a: Source, b: Source, and: Option<(Logic, Register, bool)> },
-    Select { to: Register, yes: Source, no: Source, by: Register },
+    MultiplyAdd {
+        op: Binary,
+        to: Register,
+        of: Type,
+        a: Source,
+        b: Source,
+        c: Source,
+    },
+    Compare {
+        how: Comparison,
+        to: Register,
+        of: Type,
+        a: Source,
+        b: Source,
+        and: Option<(Logic, Register, bool)>,
+    },
+    Select {
+        to: Register,
+        yes: Source,
+        no: Source,
+        by: Register,
+    },
     /// The bytes of two words that the digits of a third name.
-    Permute { to: Register, low: Source, high: Source, by: Source },
+    Permute {
+        to: Register,
+        low: Source,
+        high: Source,
+        by: Source,
+    },
     /// 32 of 64 bits, those `by` places from the upper end, or the lower if not `is_left`.
-    Funnel { to: Register, low: Source, high: Source, by: Source, is_left: bool, is_clamped: bool },
+    Funnel {
+        to: Register,
+        low: Source,
+        high: Source,
+        by: Source,
+        is_left: bool,
+        is_clamped: bool,
+    },
     /// Bits of `from` over those of `into`.
-    Insert { to: Register, of: Type, from: Source, into: Source, start: Source, count: Source },
-    Extract { to: Register, of: Type, from: Source, start: Source, count: Source },
+    Insert {
+        to: Register,
+        of: Type,
+        from: Source,
+        into: Source,
+        start: Source,
+        count: Source,
+    },
+    Extract {
+        to: Register,
+        of: Type,
+        from: Source,
+        start: Source,
+        count: Source,
+    },
     /// Any function of three bits, given as its table.
-    Logic3 { to: Register, a: Source, b: Source, c: Source, table: u8 },
+    Logic3 {
+        to: Register,
+        a: Source,
+        b: Source,
+        c: Source,
+        table: u8,
+    },
     /// A wide register from halves, and the other way round.
-    Join { to: Register, low: Source, high: Source, half: u32 },
-    Part { low: Register, high: Register, value: Source, half: u32 },
-    LoadParameter { to: Register, start: u16, of: Type },
-    Load { to: [Register; 4], count: u8, of: Type, space: Space, base: Source, offset: i32 },
-    Store { from: [Source; 4], count: u8, of: Type, space: Space, base: Source, offset: i32 },
-    Branch { to: u32 },
+    Join {
+        to: Register,
+        low: Source,
+        high: Source,
+        half: u32,
+    },
+    Part {
+        low: Register,
+        high: Register,
+        value: Source,
+        half: u32,
+    },
+    LoadParameter {
+        to: Register,
+        start: u16,
+        of: Type,
+    },
+    Load {
+        to: [Register; 4],
+        count: u8,
+        of: Type,
+        space: Space,
+        base: Source,
+        offset: i32,
+    },
+    Store {
+        from: [Source; 4],
+        count: u8,
+        of: Type,
+        space: Space,
+        base: Source,
+        offset: i32,
+    },
+    Branch {
+        to: u32,
+    },
     Return,
     /// Waits for all threads of the block.
     Barrier,
     /// Waits for the lanes of the mask.
-    WarpSync { mask: Source },
-    Shuffle { how: Shuffle, to: Register, is_inside: Register, value: Source, by: Source, limit: Source, mask: Source },
-    Vote { how: Vote, to: Register, value: Register, is_negated: bool, mask: Source },
+    WarpSync {
+        mask: Source,
+    },
+    Shuffle {
+        how: Shuffle,
+        to: Register,
+        is_inside: Register,
+        value: Source,
+        by: Source,
+        limit: Source,
+        mask: Source,
+    },
+    Vote {
+        how: Vote,
+        to: Register,
+        value: Register,
+        is_negated: bool,
+        mask: Source,
+    },
 }

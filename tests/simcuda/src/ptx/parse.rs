@@ -280,7 +280,9 @@ impl<'a> Parser<'a> {
                     let Variable { name, size, align, .. } = self.variable()?;
                     entry.shared.push((name, size, align));
                 }
-                Some(Kind::Word(name)) if self.tokens.get(self.at + 1).is_some_and(|t| t.kind == Kind::Sign(':')) => {
+                Some(Kind::Word(name))
+                    if self.tokens.get(self.at + 1).is_some_and(|t| t.kind == Kind::Sign(':')) =>
+                {
                     entry.labels.push((name, entry.statements.len()));
                     self.at += 2;
                 }

@@ -86,9 +86,24 @@ mod tests {
         assert_eq!(
             kinds,
             [
-                Word("$L"), sign(':'), sign('@'), sign('!'), Word("%p1"), Word("ld.global.L2::128B.u8"),
-                Word("%rs1"), sign(','), sign('['), Word("%rd2"), sign('+'), sign('-'), Number(16), sign(']'),
-                sign(';'), Word(".pragma"), Quoted, sign(';')
+                Word("$L"),
+                sign(':'),
+                sign('@'),
+                sign('!'),
+                Word("%p1"),
+                Word("ld.global.L2::128B.u8"),
+                Word("%rs1"),
+                sign(','),
+                sign('['),
+                Word("%rd2"),
+                sign('+'),
+                sign('-'),
+                Number(16),
+                sign(']'),
+                sign(';'),
+                Word(".pragma"),
+                Quoted,
+                sign(';')
             ]
         );
         assert_eq!(found.last().map(|token| token.line), Some(3));
