@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::slice;
 
-use super::{Handle, handle, number, put, text, with_context};
+use super::{Handle, handle, nth, number, put, text, with_context};
 use crate::cubin;
 use crate::driver::{Code, Mode};
 
@@ -119,7 +119,7 @@ unsafe fn gathered(parameters: *mut *mut c_void, places: &[(usize, usize)]) -> V
     for (index, (start, size)) in places.iter().enumerate() {
         block.resize(*start, 0);
         // SAFETY: there is an address for each place.
-        let from = unsafe { parameters.add(index).read() };
+        let from = unsafe { nth(parameters, index) };
         // SAFETY: so many bytes are there.
         block.extend_from_slice(unsafe { slice::from_raw_parts(from.cast(), *size) });
     }
@@ -137,12 +137,12 @@ unsafe fn packed(extra: *mut *mut c_void) -> Result<Vec<u8>, Code> {
     let (mut block, mut size) = (None, None);
     for pair in 0.. {
         // SAFETY: the end has not come yet.
-        let what = unsafe { extra.add(2 * pair).read() };
+        let what = unsafe { nth(extra, 2 * pair) };
         if what.addr() == END {
             break;
         }
         // SAFETY: what is not the end has an address after it.
-        let value = unsafe { extra.add(2 * pair + 1).read() };
+        let value = unsafe { nth(extra, 2 * pair + 1) };
         match what.addr() {
             BLOCK => block = Some(value.cast::<u8>()),
             // SAFETY: it is the address of the block's size.

@@ -30,6 +30,17 @@ unsafe fn put<T>(to: *mut T, value: T) -> Result<(), Code> {
     Ok(())
 }
 
+/// One of the elements of a list that C gives.
+///
+/// # Safety
+/// The list has so many elements and one more.
+unsafe fn nth<T: Copy>(list: *const T, index: usize) -> T {
+    // SAFETY: the element is in the list.
+    let place = unsafe { list.add(index) };
+    // SAFETY: as above.
+    unsafe { place.read() }
+}
+
 /// A text that C gives.
 ///
 /// # Safety

@@ -4,7 +4,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::null_mut;
 
-use super::text;
+use super::{nth, text};
 use crate::compiler::{Compiled, FAILED, Real, Source};
 
 type Handle = *mut c_void;
@@ -81,8 +81,10 @@ unsafe extern "C" fn nvrtcCreateProgram(
     _contents: *const *const c_char,
     _names: *const *const c_char,
 ) -> c_int {
-    // SAFETY: the caller gives strings, or null.
-    let (source, name) = unsafe { (text(source), text(name)) };
+    // SAFETY: the caller gives a string, or null.
+    let source = unsafe { text(source) };
+    // SAFETY: as above.
+    let name = unsafe { text(name) };
     let (Ok(source), Ok(name), 0) = (source, name, headers) else { return FAILED };
     let source = Source { text: source.to_owned(), name: name.to_owned(), options: Vec::new() };
     let made = Box::into_raw(Box::new(Program { source, compiled: None }));
@@ -115,7 +117,7 @@ unsafe extern "C" fn nvrtcCompileProgram(
     let Some(program) = (unsafe { program(handle) }) else { return FAILED };
     for index in 0..usize::try_from(count).unwrap_or(0) {
         // SAFETY: the caller gives so many options.
-        let option = unsafe { options.add(index).read() };
+        let option = unsafe { nth(options, index) };
         // SAFETY: each is a string.
         program.source.options.push(unsafe { CStr::from_ptr(option) }.to_owned());
     }

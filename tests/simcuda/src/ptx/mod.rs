@@ -1,8 +1,8 @@
 //! PTX, the assembly language that NVRTC makes of CUDA C++ on the way to machine code: as much of it as kernels of whole
 //! numbers need. What is not known is an error that names it, never ignored.
 //!
-//! Text becomes [statements](parse), and these, once it is known where their module lies in memory, become
-//! [instructions](decode) that the GPU runs.
+//! Text becomes statements (`parse`), and these, once it is known where their module lies in memory, become
+//! instructions (`decode`) that the GPU runs.
 
 mod decode;
 mod op;
