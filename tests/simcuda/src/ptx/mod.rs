@@ -8,6 +8,7 @@ mod decode;
 mod op;
 mod parse;
 mod token;
+mod words;
 
 pub(crate) use op::{
     Binary, Comparison, Instruction, Logic, Op, Register, Shuffle, Source, Space, Special, Type, Unary, Vote,
