@@ -187,14 +187,9 @@ impl Context {
                 self.takes_a_copy(*count);
             }
             Work::Copy { to, from, count } => {
-                let read =
-                    self.gpu.memory.get(*from, *count).map(|(bytes, set)| (bytes.to_vec(), set.to_vec()));
-                let Some(((bytes, set), (into, into_set))) = read.zip(self.gpu.memory.get_mut(*to, *count))
-                else {
+                if !self.gpu.memory.copy(*to, *from, *count) {
                     return lost("a copy between memory that is not there any more");
-                };
-                into.copy_from_slice(&bytes);
-                into_set.copy_from_slice(&set);
+                }
                 self.takes_a_copy(*count);
             }
             Work::Fill { to, value, count } => {

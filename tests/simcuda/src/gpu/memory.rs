@@ -106,6 +106,26 @@ impl Memory {
         Some((&mut one.bytes[range.clone()], &mut one.set[range]))
     }
 
+    /// Copies bytes, and what is known of whether they were set; whether all of them are there.
+    pub fn copy(&mut self, to: u64, from: u64, count: usize) -> bool {
+        let (Some((source, read)), Some((target, written))) = (self.find(from, count), self.find(to, count))
+        else {
+            return false;
+        };
+        match self.allocations.get_disjoint_mut([source, target]) {
+            Ok([source, target]) => {
+                target.bytes[written.clone()].copy_from_slice(&source.bytes[read.clone()]);
+                target.set[written].copy_from_slice(&source.set[read]);
+            }
+            Err(_) => {
+                let one = &mut self.allocations[source];
+                one.bytes.copy_within(read.clone(), written.start);
+                one.set.copy_within(read, written.start);
+            }
+        }
+        true
+    }
+
     fn find(&self, address: u64, count: usize) -> Option<(usize, Range<usize>)> {
         let hint = self.allocations.get(self.last).and_then(|one| one.place(address, count));
         if let Some(range) = hint {
