@@ -2,7 +2,7 @@
 // strategy   lanes-byte
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // codewords  of at most 1 bits
-// hash       6ba99f2c9c8068ab
+// hash       37645ef10c0598fc
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -14,38 +14,50 @@ typedef int i32;
 extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     const u32* __restrict__ model,
     const u64* __restrict__ jobs,
-    const u32* __restrict__ block_jobs,
+    const u64* __restrict__ blocks,
     u8* __restrict__ output,
     u32 ring_rows,
-    u32 chunks_per_block)
+    u32 units_per_block)
 {
     extern __shared__ __align__(16) u32 memory[];
-    const u32 job_number = block_jobs[blockIdx.x];
-    const u64 at = jobs[job_number * 8 + 7];
+    const u64 block = blocks[blockIdx.x];
+    const u32 what = (u32)block;
+    const u32 first = (u32)(block >> 32);
+    const u32 job = what & 0xfffffff;
+    const u32 t = what >> 28;
+    const u64 at = jobs[job * 8 + 7];
     for (u32 i = threadIdx.x; i < 1; i += 512) {
         const uint4 v = ((const uint4*)model)[at + i];
         ((uint4*)memory)[i] = make_uint4(v.x, v.y, v.z, v.w);
     }
     __syncthreads();
-    if (threadIdx.x >> 5 >= chunks_per_block) {
+    if (threadIdx.x >> 5 >= units_per_block) {
         return;
     }
-    const u32 first = job_number * 4;
-    const ulonglong2 geometry = ((const ulonglong2*)jobs)[first];
-    const ulonglong2 streams = ((const ulonglong2*)jobs)[first + 1];
-    const ulonglong2 places = ((const ulonglong2*)jobs)[first + 2];
-    const u64 output_1 = jobs[job_number * 8 + 6];
-    const u32 first_block = (u32)geometry.x;
+    const u32 first_1 = job * 4;
+    const ulonglong2 geometry = ((const ulonglong2*)jobs)[first_1];
+    const ulonglong2 streams = ((const ulonglong2*)jobs)[first_1 + 1];
+    const ulonglong2 places = ((const ulonglong2*)jobs)[first_1 + 2];
+    const u64 output_1 = jobs[job * 8 + 6];
+    const u32 positions = (u32)geometry.x;
     const u32 elements_per_lane = (u32)(geometry.x >> 32);
-    const u32 first_chunk = (blockIdx.x - first_block) * chunks_per_block;
-    const u32 chunk = first_chunk + (threadIdx.x >> 5);
+    const u32 word = (t << 28) | (first + (threadIdx.x >> 5));
+    const u32 sections_log2 = word >> 28;
+    const u32 unit = word & 0xfffffff;
+    const u32 chunk = unit >> sections_log2;
+    const u32 last_section = (1u << sections_log2) - 1;
+    const u32 number = unit & last_section;
+    const u32 per_chunk = elements_per_lane * 2;
+    const u32 per_section = ((per_chunk / 32 + last_section) >> sections_log2) * 32;
+    const u32 first_2 = number * per_section;
+    const u32 vectors = min(per_section, per_chunk - min(first_2, per_chunk));
 
-    // Vectors of the tensor, this chunk's first one, and those of the chunk.
-    const u64 vectors = (geometry.y + 15) / 16;
-    const u64 first_1 = (u64)chunk * (elements_per_lane * 2);
-    if (first_1 < vectors) {
-        const u32 number = (u32)min(vectors - first_1, (u64)(elements_per_lane * 2));
-        const bool is_last = first_1 + number == vectors;
+    // Vectors of the tensor, the first one to decode, and how many.
+    const u64 vectors_1 = (geometry.y + 15) / 16;
+    const u64 first_3 = (u64)chunk * (elements_per_lane * 2) + first_2;
+    if (vectors > 0 && first_3 < vectors_1) {
+        const u32 number_1 = (u32)min(vectors_1 - first_3, (u64)vectors);
+        const bool is_last = first_3 + number_1 == vectors_1;
         const bool last_is_part = is_last && (geometry.y & 15) != 0;
         const u64 entry = ((const u64*)model)[places.x + chunk];
         const u64 next = ((const u64*)model)[places.x + chunk + 1];
@@ -60,8 +72,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             extra = 0;
         } else {
             const u32 at_1 = lane * width;
-            const u64 first_2 = lengths + at_1 / 32;
-            extra = __funnelshift_l(model[first_2 + 1], model[first_2], at_1) >> (32 - width);
+            const u64 first_4 = lengths + at_1 / 32;
+            extra = __funnelshift_l(model[first_4 + 1], model[first_4], at_1) >> (32 - width);
         }
         const u32 own = ((extra / 32) << 16) | (extra & 31);
         u32 sum = own;
@@ -97,28 +109,42 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
         const u32 lane_1 = threadIdx.x & 31;
-        const u64 first_2 = streams.x + (u64)first_row * 8 + lane_1;
+        const u64 first_4 = streams.x + (u64)first_row * 8 + lane_1;
         const u32 ring_mask = (ring_rows - 1) * 512;
         const u32 part = (lane_1 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_1 & 7);
+        u32 position = 0;
+        u32 staged = 0;
+        if (number > 0) {
+            const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
+            const u32 first_5 = positions + before * 2;
+            const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
+            position = own_1;
+            staged = own_1 / 32;
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 1u));
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 2u));
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 4u));
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 8u));
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 16u));
+            staged &= 0xfffffffcu;
+        }
         u32 waiting_0 = 0;
         u32 waiting_1 = 0;
         u32 waiting_2 = 0;
         u32 waiting_3 = 0;
-        if (4 <= count) {
-            const uint4 v = ((const uint4*)model)[first_2];
+        const u32 first_5 = staged;
+        if (first_5 + 4 <= count) {
+            const uint4 v = ((const uint4*)model)[first_4 + first_5 * 8];
             waiting_0 = v.x;
             waiting_1 = v.y;
             waiting_2 = v.z;
             waiting_3 = v.w;
         }
-        u32 position = 0;
-        u32 staged = 0;
         u32 taken = 0;
-        u64 at_1 = first_1 + (threadIdx.x & 31);
+        u64 at_1 = first_3 + (threadIdx.x & 31);
 
         // Twice the vectors that the lane and those after it have left; one less if the last is
         // only part of one.
-        const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
+        const u32 left_in_chunk = 2 * number_1 - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
         while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
             const bool goes_on = left > 0;
@@ -140,7 +166,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     }
                     const u32 row = staged + 4;
                     if (row + 4 <= count) {
-                        const uint4 v = ((const uint4*)model)[first_2 + row * 8];
+                        const uint4 v = ((const uint4*)model)[first_4 + row * 8];
                         waiting_0 = v.x;
                         waiting_1 = v.y;
                         waiting_2 = v.z;
@@ -150,9 +176,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     #pragma unroll 1
                     for (u32 i = 0; i < 4; ++i) {
                         const u32 row = staged + i;
-                        u32 word;
+                        u32 word_1;
                         if (row < count) {
-                            word = model[first_2 * 4 - (threadIdx.x & 31) * 3 + row * 32];
+                            word_1 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row * 32];
                         } else {
                             const u32 bit_1 = (row - count) * 32;
                             const bool has_word = extra >= bit_1 + 32;
@@ -160,25 +186,25 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t;
+                            u32 t_1;
                             if (has_word) {
-                                t = model[short_rows + before];
+                                t_1 = model[short_rows + before];
                             } else {
-                                u32 t_1;
+                                u32 t_2;
                                 if (extra > bit_1) {
-                                    const u64 first_3 = short_rows + rest / 32;
-                                    t_1 = __funnelshift_l(model[first_3 + 1], model[first_3], rest);
+                                    const u64 first_6 = short_rows + rest / 32;
+                                    t_2 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_1 = 0;
+                                    t_2 = 0;
                                 }
-                                t = t_1;
+                                t_1 = t_2;
                             }
-                            word = t;
+                            word_1 = t_1;
                         }
                         const u32 place = slot + i * 512 + threadIdx.x + 4;
-                        memory[place] = word;
+                        memory[place] = word_1;
                         if (slot + i == 0) {
-                            memory[place + ring_mask + 512] = word;
+                            memory[place + ring_mask + 512] = word_1;
                         }
                     }
                 }
@@ -186,10 +212,14 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 __syncwarp();
             }
             if (goes_on) {
-                const u32 position_1 = position;
-                const u32 row = (position_1 * 16) & ring_mask;
+                u32 word_1 = 0;
+                u32 next_word = 0;
+                const u32 here = position;
+                const u32 row = (here * 16) & ring_mask;
                 const u32 place = (row | threadIdx.x) + 4;
-                const u32 window = __funnelshift_l(memory[place + 512], memory[place], position_1);
+                word_1 = memory[place];
+                next_word = memory[place + 512];
+                const u32 window = __funnelshift_l(next_word, word_1, here);
                 const u32 entry_1 = memory[window >> 30];
                 const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
                 const u32 entry_2 = memory[rest_1 >> 30];
@@ -233,62 +263,62 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs5 = __byte_perm(entry_11, entry_12, 0x7632);
                 const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x7632);
                 const u32 outputs7 = __byte_perm(entry_15, entry_16, 0x7632);
-                const u32 t = __byte_perm(outputs0, outputs1, 0x6420);
-                const u32 t_1 = __byte_perm(outputs2, outputs3, 0x6420);
-                const u32 t_2 = __byte_perm(outputs4, outputs5, 0x6420);
-                const u32 t_3 = __byte_perm(outputs6, outputs7, 0x6420);
+                const u32 t_1 = __byte_perm(outputs0, outputs1, 0x6420);
+                const u32 t_2 = __byte_perm(outputs2, outputs3, 0x6420);
+                const u32 t_3 = __byte_perm(outputs4, outputs5, 0x6420);
+                const u32 t_4 = __byte_perm(outputs6, outputs7, 0x6420);
                 if (left > 1) {
                     const u64 place_1 = output_1 + at_1;
-                    ((uint4*)output)[place_1] = make_uint4(t, t_1, t_2, t_3);
+                    ((uint4*)output)[place_1] = make_uint4(t_1, t_2, t_3, t_4);
                 } else {
                     const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
-                        output[(output_1 + at_2) * 16] = (u8)t;
+                        output[(output_1 + at_2) * 16] = (u8)t_1;
                     }
                     if (at_2 * 16 + 1 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 1] = (u8)(t >> 8);
+                        output[(output_1 + at_2) * 16 + 1] = (u8)(t_1 >> 8);
                     }
                     if (at_2 * 16 + 2 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 2] = (u8)(t >> 16);
+                        output[(output_1 + at_2) * 16 + 2] = (u8)(t_1 >> 16);
                     }
                     if (at_2 * 16 + 3 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 3] = (u8)(t >> 24);
+                        output[(output_1 + at_2) * 16 + 3] = (u8)(t_1 >> 24);
                     }
                     if (at_2 * 16 + 4 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 4] = (u8)t_1;
+                        output[(output_1 + at_2) * 16 + 4] = (u8)t_2;
                     }
                     if (at_2 * 16 + 5 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 5] = (u8)(t_1 >> 8);
+                        output[(output_1 + at_2) * 16 + 5] = (u8)(t_2 >> 8);
                     }
                     if (at_2 * 16 + 6 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 6] = (u8)(t_1 >> 16);
+                        output[(output_1 + at_2) * 16 + 6] = (u8)(t_2 >> 16);
                     }
                     if (at_2 * 16 + 7 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 7] = (u8)(t_1 >> 24);
+                        output[(output_1 + at_2) * 16 + 7] = (u8)(t_2 >> 24);
                     }
                     if (at_2 * 16 + 8 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 8] = (u8)t_2;
+                        output[(output_1 + at_2) * 16 + 8] = (u8)t_3;
                     }
                     if (at_2 * 16 + 9 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 9] = (u8)(t_2 >> 8);
+                        output[(output_1 + at_2) * 16 + 9] = (u8)(t_3 >> 8);
                     }
                     if (at_2 * 16 + 10 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 10] = (u8)(t_2 >> 16);
+                        output[(output_1 + at_2) * 16 + 10] = (u8)(t_3 >> 16);
                     }
                     if (at_2 * 16 + 11 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 11] = (u8)(t_2 >> 24);
+                        output[(output_1 + at_2) * 16 + 11] = (u8)(t_3 >> 24);
                     }
                     if (at_2 * 16 + 12 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 12] = (u8)t_3;
+                        output[(output_1 + at_2) * 16 + 12] = (u8)t_4;
                     }
                     if (at_2 * 16 + 13 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 13] = (u8)(t_3 >> 8);
+                        output[(output_1 + at_2) * 16 + 13] = (u8)(t_4 >> 8);
                     }
                     if (at_2 * 16 + 14 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 14] = (u8)(t_3 >> 16);
+                        output[(output_1 + at_2) * 16 + 14] = (u8)(t_4 >> 16);
                     }
                     if (at_2 * 16 + 15 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 15] = (u8)(t_3 >> 24);
+                        output[(output_1 + at_2) * 16 + 15] = (u8)(t_4 >> 24);
                     }
                 }
             }
@@ -296,13 +326,26 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             left = (i32)((u32)left - (u32)64);
         }
         __syncwarp();
+        const u32 word_1 = __shfl_sync(0xffffffff, word, 0u);
+        const u32 sections_log2_1 = word_1 >> 28;
+        const u32 unit_1 = word_1 & 0xfffffff;
+        const u32 chunk_1 = unit_1 >> sections_log2_1;
+        const u32 last_section_1 = (1u << sections_log2_1) - 1;
+        const u32 number_2 = unit_1 & last_section_1;
+        const u32 per_chunk_1 = elements_per_lane * 2;
+        const u32 per_section_1 = ((per_chunk_1 / 32 + last_section_1) >> sections_log2_1) * 32;
+        const u32 first_6 = number_2 * per_section_1;
+        const u32 vectors_2 = min(per_section_1, per_chunk_1 - min(first_6, per_chunk_1));
         for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {
             const u32 patch = model[short_rows + (patches + i)];
-            const u64 element = (u64)chunk * (elements_per_lane * 2 * 16) + (patch >> 16) * 2;
-            const u64 place = output_1 * 16 + element;
-            output[place] = (u8)patch;
-            if (element + 1 < geometry.y) {
-                output[place + 1] = (u8)(patch >> 8);
+            const u32 in_chunk = (patch >> 16) * 2;
+            if (in_chunk / 16 - first_6 < vectors_2) {
+                const u64 element = (u64)chunk_1 * (elements_per_lane * 2 * 16) + in_chunk;
+                const u64 place = output_1 * 16 + element;
+                output[place] = (u8)patch;
+                if (element + 1 < geometry.y) {
+                    output[place + 1] = (u8)(patch >> 8);
+                }
             }
         }
     }

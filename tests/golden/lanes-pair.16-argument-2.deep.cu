@@ -2,7 +2,7 @@
 // strategy   lanes-pair
 // variant    warps_per_block=16 table=argument batches_ahead=2
 // codewords  of at most 9 bits
-// hash       9fa6d8ac2bc1fd49
+// hash       72959e762e01695e
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -14,38 +14,50 @@ typedef int i32;
 extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     const u32* __restrict__ model,
     const u64* __restrict__ jobs,
-    const u32* __restrict__ block_jobs,
+    const u64* __restrict__ blocks,
     u8* __restrict__ output,
     u32 ring_rows,
-    u32 chunks_per_block)
+    u32 units_per_block)
 {
     extern __shared__ __align__(16) u32 memory[];
-    const u32 job_number = block_jobs[blockIdx.x];
-    const u64 at = jobs[job_number * 8 + 7];
+    const u64 block = blocks[blockIdx.x];
+    const u32 what = (u32)block;
+    const u32 first = (u32)(block >> 32);
+    const u32 job = what & 0xfffffff;
+    const u32 t = what >> 28;
+    const u64 at = jobs[job * 8 + 7];
     for (u32 i = threadIdx.x; i < 128; i += 512) {
         const uint4 v = ((const uint4*)model)[at + i];
         ((uint4*)memory)[i] = make_uint4(v.x, v.y, v.z, v.w);
     }
     __syncthreads();
-    if (threadIdx.x >> 5 >= chunks_per_block) {
+    if (threadIdx.x >> 5 >= units_per_block) {
         return;
     }
-    const u32 first = job_number * 4;
-    const ulonglong2 geometry = ((const ulonglong2*)jobs)[first];
-    const ulonglong2 streams = ((const ulonglong2*)jobs)[first + 1];
-    const ulonglong2 places = ((const ulonglong2*)jobs)[first + 2];
-    const u64 output_1 = jobs[job_number * 8 + 6];
-    const u32 first_block = (u32)geometry.x;
+    const u32 first_1 = job * 4;
+    const ulonglong2 geometry = ((const ulonglong2*)jobs)[first_1];
+    const ulonglong2 streams = ((const ulonglong2*)jobs)[first_1 + 1];
+    const ulonglong2 places = ((const ulonglong2*)jobs)[first_1 + 2];
+    const u64 output_1 = jobs[job * 8 + 6];
+    const u32 positions = (u32)geometry.x;
     const u32 elements_per_lane = (u32)(geometry.x >> 32);
-    const u32 first_chunk = (blockIdx.x - first_block) * chunks_per_block;
-    const u32 chunk = first_chunk + (threadIdx.x >> 5);
+    const u32 word = (t << 28) | (first + (threadIdx.x >> 5));
+    const u32 sections_log2 = word >> 28;
+    const u32 unit = word & 0xfffffff;
+    const u32 chunk = unit >> sections_log2;
+    const u32 last_section = (1u << sections_log2) - 1;
+    const u32 number = unit & last_section;
+    const u32 per_chunk = elements_per_lane * 2;
+    const u32 per_section = ((per_chunk / 32 + last_section) >> sections_log2) * 32;
+    const u32 first_2 = number * per_section;
+    const u32 vectors = min(per_section, per_chunk - min(first_2, per_chunk));
 
-    // Vectors of the tensor, this chunk's first one, and those of the chunk.
-    const u64 vectors = (geometry.y + 15) / 16;
-    const u64 first_1 = (u64)chunk * (elements_per_lane * 2);
-    if (first_1 < vectors) {
-        const u32 number = (u32)min(vectors - first_1, (u64)(elements_per_lane * 2));
-        const bool is_last = first_1 + number == vectors;
+    // Vectors of the tensor, the first one to decode, and how many.
+    const u64 vectors_1 = (geometry.y + 15) / 16;
+    const u64 first_3 = (u64)chunk * (elements_per_lane * 2) + first_2;
+    if (vectors > 0 && first_3 < vectors_1) {
+        const u32 number_1 = (u32)min(vectors_1 - first_3, (u64)vectors);
+        const bool is_last = first_3 + number_1 == vectors_1;
         const bool last_is_part = is_last && (geometry.y & 15) != 0;
         const u64 entry = ((const u64*)model)[places.x + chunk];
         const u64 next = ((const u64*)model)[places.x + chunk + 1];
@@ -60,8 +72,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             extra = 0;
         } else {
             const u32 at_1 = lane * width;
-            const u64 first_2 = lengths + at_1 / 32;
-            extra = __funnelshift_l(model[first_2 + 1], model[first_2], at_1) >> (32 - width);
+            const u64 first_4 = lengths + at_1 / 32;
+            extra = __funnelshift_l(model[first_4 + 1], model[first_4], at_1) >> (32 - width);
         }
         const u32 own = ((extra / 32) << 16) | (extra & 31);
         u32 sum = own;
@@ -97,9 +109,24 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
         const u32 lane_1 = threadIdx.x & 31;
-        const u64 first_2 = streams.x + (u64)first_row * 8 + lane_1;
+        const u64 first_4 = streams.x + (u64)first_row * 8 + lane_1;
         const u32 ring_mask = (ring_rows - 1) * 512;
         const u32 part = (lane_1 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_1 & 7);
+        u32 position = 0;
+        u32 staged = 0;
+        if (number > 0) {
+            const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
+            const u32 first_5 = positions + before * 2;
+            const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
+            position = own_1;
+            staged = own_1 / 32;
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 1u));
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 2u));
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 4u));
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 8u));
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 16u));
+            staged &= 0xfffffffcu;
+        }
         u32 waiting_0 = 0;
         u32 waiting_1 = 0;
         u32 waiting_2 = 0;
@@ -108,28 +135,28 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         u32 waiting_5 = 0;
         u32 waiting_6 = 0;
         u32 waiting_7 = 0;
-        if (4 <= count) {
-            const uint4 v = ((const uint4*)model)[first_2];
+        const u32 first_5 = staged;
+        if (first_5 + 4 <= count) {
+            const uint4 v = ((const uint4*)model)[first_4 + first_5 * 8];
             waiting_0 = v.x;
             waiting_1 = v.y;
             waiting_2 = v.z;
             waiting_3 = v.w;
         }
-        if (8 <= count) {
-            const uint4 v = ((const uint4*)model)[first_2 + 32];
+        const u32 row = first_5 + 4;
+        if (row + 4 <= count) {
+            const uint4 v = ((const uint4*)model)[first_4 + row * 8];
             waiting_4 = v.x;
             waiting_5 = v.y;
             waiting_6 = v.z;
             waiting_7 = v.w;
         }
-        u32 position = 0;
-        u32 staged = 0;
         u32 taken = 0;
-        u64 at_1 = first_1 + (threadIdx.x & 31);
+        u64 at_1 = first_3 + (threadIdx.x & 31);
 
         // Twice the vectors that the lane and those after it have left; one less if the last is
         // only part of one.
-        const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
+        const u32 left_in_chunk = 2 * number_1 - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
@@ -162,9 +189,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     waiting_1 = waiting_5;
                     waiting_2 = waiting_6;
                     waiting_3 = waiting_7;
-                    const u32 row = staged + 8;
-                    if (row + 4 <= count) {
-                        const uint4 v = ((const uint4*)model)[first_2 + row * 8];
+                    const u32 row_1 = staged + 8;
+                    if (row_1 + 4 <= count) {
+                        const uint4 v = ((const uint4*)model)[first_4 + row_1 * 8];
                         waiting_4 = v.x;
                         waiting_5 = v.y;
                         waiting_6 = v.z;
@@ -173,36 +200,36 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 } else {
                     #pragma unroll 1
                     for (u32 i = 0; i < 4; ++i) {
-                        const u32 row = staged + i;
-                        u32 word;
-                        if (row < count) {
-                            word = model[first_2 * 4 - (threadIdx.x & 31) * 3 + row * 32];
+                        const u32 row_1 = staged + i;
+                        u32 word_1;
+                        if (row_1 < count) {
+                            word_1 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row_1 * 32];
                         } else {
-                            const u32 bit_1 = (row - count) * 32;
+                            const u32 bit_1 = (row_1 - count) * 32;
                             const bool has_word = extra >= bit_1 + 32;
                             const u32 lanes = __ballot_sync(0xffffffff, has_word);
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t;
+                            u32 t_1;
                             if (has_word) {
-                                t = model[short_rows + before];
+                                t_1 = model[short_rows + before];
                             } else {
-                                u32 t_1;
+                                u32 t_2;
                                 if (extra > bit_1) {
-                                    const u64 first_3 = short_rows + rest / 32;
-                                    t_1 = __funnelshift_l(model[first_3 + 1], model[first_3], rest);
+                                    const u64 first_6 = short_rows + rest / 32;
+                                    t_2 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_1 = 0;
+                                    t_2 = 0;
                                 }
-                                t = t_1;
+                                t_1 = t_2;
                             }
-                            word = t;
+                            word_1 = t_1;
                         }
                         const u32 place = slot + i * 512 + threadIdx.x + 512;
-                        memory[place] = word;
+                        memory[place] = word_1;
                         if (slot + i == 0) {
-                            memory[place + ring_mask + 512] = word;
+                            memory[place + ring_mask + 512] = word_1;
                         }
                     }
                 }
@@ -210,10 +237,10 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 __syncwarp();
             }
             if (goes_on) {
-                const u32 position_1 = position;
-                const u32 row = (position_1 * 16) & ring_mask;
-                const u32 place = (row | threadIdx.x) + 512;
-                const u32 window = __funnelshift_l(memory[place + 512], memory[place], position_1);
+                const u32 here = position;
+                const u32 row_1 = (here * 16) & ring_mask;
+                const u32 place = (row_1 | threadIdx.x) + 512;
+                const u32 window = __funnelshift_l(memory[place + 512], memory[place], here);
                 const u32 entry_1 = memory[window >> 23];
                 const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
                 const u32 entry_2 = memory[rest_1 >> 23];
@@ -222,11 +249,11 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 lengths_1 = entry_1 + entry_2 + entry_3;
                 position += lengths_1;
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7632);
-                const u32 position_2 = position;
-                const u32 row_1 = (position_2 * 16) & ring_mask;
-                const u32 place_1 = (row_1 | threadIdx.x) + 512;
+                const u32 here_1 = position;
+                const u32 row_2 = (here_1 * 16) & ring_mask;
+                const u32 place_1 = (row_2 | threadIdx.x) + 512;
                 const u32 window_1 = __funnelshift_l(memory[place_1 + 512], memory[place_1],
-                    position_2);
+                    here_1);
                 const u32 entry_4 = memory[window_1 >> 23];
                 const u32 rest_3 = __funnelshift_l(0u, window_1, entry_4);
                 const u32 entry_5 = memory[rest_3 >> 23];
@@ -236,23 +263,23 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 position += lengths_2;
                 const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7632);
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7632);
-                const u32 position_3 = position;
-                const u32 row_2 = (position_3 * 16) & ring_mask;
-                const u32 place_2 = (row_2 | threadIdx.x) + 512;
+                const u32 here_2 = position;
+                const u32 row_3 = (here_2 * 16) & ring_mask;
+                const u32 place_2 = (row_3 | threadIdx.x) + 512;
                 const u32 window_2 = __funnelshift_l(memory[place_2 + 512], memory[place_2],
-                    position_3);
+                    here_2);
                 const u32 entry_7 = memory[window_2 >> 23];
                 const u32 rest_5 = __funnelshift_l(0u, window_2, entry_7);
                 const u32 entry_8 = memory[rest_5 >> 23];
                 const u32 lengths_3 = entry_7 + entry_8;
                 position += lengths_3;
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
-                const u32 t = nibbles_0;
-                const u32 t_1 = nibbles_1;
-                const u32 high = (t & 0x80808080u) | ((t >> 4) & 0x7070707) | outputs0;
-                const u32 low = ((t << 4) & 0x80808080u) | (t & 0x7070707) | outputs1;
-                const u32 high_1 = (t_1 & 0x80808080u) | ((t_1 >> 4) & 0x7070707) | outputs2;
-                const u32 low_1 = ((t_1 << 4) & 0x80808080u) | (t_1 & 0x7070707) | outputs3;
+                const u32 t_1 = nibbles_0;
+                const u32 t_2 = nibbles_1;
+                const u32 high = (t_1 & 0x80808080u) | ((t_1 >> 4) & 0x7070707) | outputs0;
+                const u32 low = ((t_1 << 4) & 0x80808080u) | (t_1 & 0x7070707) | outputs1;
+                const u32 high_1 = (t_2 & 0x80808080u) | ((t_2 >> 4) & 0x7070707) | outputs2;
+                const u32 low_1 = ((t_2 << 4) & 0x80808080u) | (t_2 & 0x7070707) | outputs3;
                 if (left > 64) {
                     const uint2 v = ((const uint2*)model)[places.y + at_1 + 32];
                     nibbles_0 = v.x;
@@ -317,13 +344,26 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             left = (i32)((u32)left - (u32)64);
         }
         __syncwarp();
+        const u32 word_1 = __shfl_sync(0xffffffff, word, 0u);
+        const u32 sections_log2_1 = word_1 >> 28;
+        const u32 unit_1 = word_1 & 0xfffffff;
+        const u32 chunk_1 = unit_1 >> sections_log2_1;
+        const u32 last_section_1 = (1u << sections_log2_1) - 1;
+        const u32 number_2 = unit_1 & last_section_1;
+        const u32 per_chunk_1 = elements_per_lane * 2;
+        const u32 per_section_1 = ((per_chunk_1 / 32 + last_section_1) >> sections_log2_1) * 32;
+        const u32 first_6 = number_2 * per_section_1;
+        const u32 vectors_2 = min(per_section_1, per_chunk_1 - min(first_6, per_chunk_1));
         for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {
             const u32 patch = model[short_rows + (patches + i)];
-            const u64 element = (u64)chunk * (elements_per_lane * 2 * 16) + (patch >> 16) * 2;
-            const u64 place = output_1 * 16 + element;
-            output[place] = (u8)patch;
-            if (element + 1 < geometry.y) {
-                output[place + 1] = (u8)(patch >> 8);
+            const u32 in_chunk = (patch >> 16) * 2;
+            if (in_chunk / 16 - first_6 < vectors_2) {
+                const u64 element = (u64)chunk_1 * (elements_per_lane * 2 * 16) + in_chunk;
+                const u64 place = output_1 * 16 + element;
+                output[place] = (u8)patch;
+                if (element + 1 < geometry.y) {
+                    output[place + 1] = (u8)(patch >> 8);
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    floats of 2 bytes, exponents coded
 // codewords  of at most 8 bits
-// hash       fd07d7e4019feb6d
+// hash       a4268619312d9da4
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -15,42 +15,56 @@ typedef int i32;
 extern "C" __global__ void __launch_bounds__(512) lanes_ring(
     const u32* __restrict__ model,
     const u64* __restrict__ jobs,
-    const u32* __restrict__ block_jobs,
+    const u64* __restrict__ blocks,
     u8* __restrict__ output,
     u32 ring_rows,
-    u32 chunks_per_block)
+    u32 units_per_block)
 {
     extern __shared__ __align__(16) u32 memory[];
-    const u32 job_number = block_jobs[blockIdx.x];
-    const u64 at = jobs[job_number * 10 + 7];
+    const u64 block = blocks[blockIdx.x];
+    const u32 what = (u32)block;
+    const u32 first = (u32)(block >> 32);
+    const u32 job = what & 0xfffffff;
+    const u32 t = what >> 28;
+    const u64 at = jobs[job * 10 + 7];
     for (u32 i = threadIdx.x; i < 64; i += 512) {
         const uint4 v = ((const uint4*)model)[at + i];
         ((uint4*)memory)[i] = make_uint4(v.x, v.y, v.z, v.w);
     }
     __syncthreads();
-    if (threadIdx.x >> 5 >= chunks_per_block) {
+    if (threadIdx.x >> 5 >= units_per_block) {
         return;
     }
-    const u32 first = job_number * 5;
-    const ulonglong2 geometry = ((const ulonglong2*)jobs)[first];
-    const ulonglong2 streams = ((const ulonglong2*)jobs)[first + 1];
-    const ulonglong2 places = ((const ulonglong2*)jobs)[first + 2];
-    const u64 output_1 = jobs[job_number * 10 + 6];
-    const u32 first_block = (u32)geometry.x;
+    const u32 first_1 = job * 5;
+    const ulonglong2 geometry = ((const ulonglong2*)jobs)[first_1];
+    const ulonglong2 streams = ((const ulonglong2*)jobs)[first_1 + 1];
+    const ulonglong2 places = ((const ulonglong2*)jobs)[first_1 + 2];
+    const u64 output_1 = jobs[job * 10 + 6];
+    const u32 positions = (u32)geometry.x;
     const u32 elements_per_lane = (u32)(geometry.x >> 32);
-    const u32 least = (u32)jobs[job_number * 10 + 8];
-    const u64 word = jobs[job_number * 10 + 8 + 1];
-    const u64 t = word & 0x7fffffffffffffffull;
-    const u32 t_1 = (u32)(word >> 63) ^ 1;
-    const u32 first_chunk = (blockIdx.x - first_block) * chunks_per_block;
-    const u32 chunk = first_chunk + (threadIdx.x >> 5);
+    const u64 of_exponents = jobs[job * 10 + 8];
+    const u32 least = (u32)of_exponents;
+    const u32 exponents = (u32)(of_exponents >> 32);
+    const u64 word = jobs[job * 10 + 8 + 1];
+    const u64 t_1 = word & 0x7fffffffffffffffull;
+    const u32 t_2 = (u32)(word >> 63) ^ 1;
+    const u32 word_1 = (t << 28) | (first + (threadIdx.x >> 5));
+    const u32 sections_log2 = word_1 >> 28;
+    const u32 unit = word_1 & 0xfffffff;
+    const u32 chunk = unit >> sections_log2;
+    const u32 last_section = (1u << sections_log2) - 1;
+    const u32 number = unit & last_section;
+    const u32 per_chunk = elements_per_lane * 2;
+    const u32 per_section = ((per_chunk / 32 + last_section) >> sections_log2) * 32;
+    const u32 first_2 = number * per_section;
+    const u32 vectors = min(per_section, per_chunk - min(first_2, per_chunk));
 
-    // Vectors of the tensor, this chunk's first one, and those of the chunk.
-    const u64 vectors = (geometry.y + 15) / 16;
-    const u64 first_1 = (u64)chunk * (elements_per_lane * 2);
-    if (first_1 < vectors) {
-        const u32 number = (u32)min(vectors - first_1, (u64)(elements_per_lane * 2));
-        const bool is_last = first_1 + number == vectors;
+    // Vectors of the tensor, the first one to decode, and how many.
+    const u64 vectors_1 = (geometry.y + 15) / 16;
+    const u64 first_3 = (u64)chunk * (elements_per_lane * 2) + first_2;
+    if (vectors > 0 && first_3 < vectors_1) {
+        const u32 number_1 = (u32)min(vectors_1 - first_3, (u64)vectors);
+        const bool is_last = first_3 + number_1 == vectors_1;
         const bool last_is_part = is_last && (geometry.y & 15) != 0;
         const u64 entry = ((const u64*)model)[places.x + chunk];
         const u64 next = ((const u64*)model)[places.x + chunk + 1];
@@ -65,8 +79,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             extra = 0;
         } else {
             const u32 at_1 = lane * width;
-            const u64 first_2 = lengths + at_1 / 32;
-            extra = __funnelshift_l(model[first_2 + 1], model[first_2], at_1) >> (32 - width);
+            const u64 first_4 = lengths + at_1 / 32;
+            extra = __funnelshift_l(model[first_4 + 1], model[first_4], at_1) >> (32 - width);
         }
         const u32 own = ((extra / 32) << 16) | (extra & 31);
         u32 sum = own;
@@ -102,29 +116,44 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
         const u32 lane_1 = threadIdx.x & 31;
-        const u64 first_2 = streams.x + (u64)first_row * 8 + lane_1;
+        const u64 first_4 = streams.x + (u64)first_row * 8 + lane_1;
         const u32 ring_mask = (ring_rows - 1) * 512;
         const u32 part = (lane_1 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_1 & 7);
+        u32 position = 0;
+        u32 staged = 0;
+        if (number > 0) {
+            const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
+            const u32 first_5 = positions + before * 2;
+            const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
+            position = own_1;
+            staged = own_1 / 32;
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 1u));
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 2u));
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 4u));
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 8u));
+            staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 16u));
+            staged &= 0xfffffffcu;
+        }
         u32 waiting_0 = 0;
         u32 waiting_1 = 0;
         u32 waiting_2 = 0;
         u32 waiting_3 = 0;
-        if (4 <= count) {
-            const uint4 v = ((const uint4*)model)[first_2];
+        const u32 first_5 = staged;
+        if (first_5 + 4 <= count) {
+            const uint4 v = ((const uint4*)model)[first_4 + first_5 * 8];
             waiting_0 = v.x;
             waiting_1 = v.y;
             waiting_2 = v.z;
             waiting_3 = v.w;
         }
-        u32 position = 0;
-        u32 staged = 0;
         u32 taken = 0;
-        u64 at_1 = first_1 + (threadIdx.x & 31);
+        u64 at_1 = first_3 + (threadIdx.x & 31);
 
         // Twice the vectors that the lane and those after it have left; one less if the last is
         // only part of one.
-        const u32 left_in_chunk = 2 * number - (last_is_part ? 1u : 0u);
+        const u32 left_in_chunk = 2 * number_1 - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
+        i32 left_for_warp = (i32)left_in_chunk;
 
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
         u32 raw_0 = 0;
@@ -132,13 +161,13 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         u32 raw_2 = 0;
         u32 raw_3 = 0;
         if (left > 0) {
-            const uint4 v = ((const uint4*)model)[t + (u32)at_1 * t_1];
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)at_1 * t_2];
             raw_0 = v.x;
             raw_1 = v.y;
             raw_2 = v.z;
             raw_3 = v.w;
         }
-        while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
+        while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 64 > staged * 32) != 0) {
@@ -158,7 +187,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     }
                     const u32 row = staged + 4;
                     if (row + 4 <= count) {
-                        const uint4 v = ((const uint4*)model)[first_2 + row * 8];
+                        const uint4 v = ((const uint4*)model)[first_4 + row * 8];
                         waiting_0 = v.x;
                         waiting_1 = v.y;
                         waiting_2 = v.z;
@@ -168,9 +197,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     #pragma unroll 1
                     for (u32 i = 0; i < 4; ++i) {
                         const u32 row = staged + i;
-                        u32 word_1;
+                        u32 word_2;
                         if (row < count) {
-                            word_1 = model[first_2 * 4 - (threadIdx.x & 31) * 3 + row * 32];
+                            word_2 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row * 32];
                         } else {
                             const u32 bit_1 = (row - count) * 32;
                             const bool has_word = extra >= bit_1 + 32;
@@ -178,25 +207,25 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_2;
+                            u32 t_3;
                             if (has_word) {
-                                t_2 = model[short_rows + before];
+                                t_3 = model[short_rows + before];
                             } else {
-                                u32 t_3;
+                                u32 t_4;
                                 if (extra > bit_1) {
-                                    const u64 first_3 = short_rows + rest / 32;
-                                    t_3 = __funnelshift_l(model[first_3 + 1], model[first_3], rest);
+                                    const u64 first_6 = short_rows + rest / 32;
+                                    t_4 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_3 = 0;
+                                    t_4 = 0;
                                 }
-                                t_2 = t_3;
+                                t_3 = t_4;
                             }
-                            word_1 = t_2;
+                            word_2 = t_3;
                         }
                         const u32 place = slot + i * 512 + threadIdx.x + 256;
-                        memory[place] = word_1;
+                        memory[place] = word_2;
                         if (slot + i == 0) {
-                            memory[place + ring_mask + 512] = word_1;
+                            memory[place + ring_mask + 512] = word_2;
                         }
                     }
                 }
@@ -204,10 +233,10 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 __syncwarp();
             }
             if (goes_on) {
-                const u32 position_1 = position;
-                const u32 row = (position_1 * 16) & ring_mask;
+                const u32 here = position;
+                const u32 row = (here * 16) & ring_mask;
                 const u32 place = (row | threadIdx.x) + 256;
-                const u32 window = __funnelshift_l(memory[place + 512], memory[place], position_1);
+                const u32 window = __funnelshift_l(memory[place + 512], memory[place], here);
                 const u32 entry_1 = memory[window >> 24];
                 const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
                 const u32 entry_2 = memory[rest_1 >> 24];
@@ -227,44 +256,44 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 rest_5 = raw_1;
                 const u32 rest_6 = raw_2;
                 const u32 rest_7 = raw_3;
-                const u32 exponents = __byte_perm(high, low, 0x5140) + least;
-                const u32 exponents_1 = __byte_perm(high, low, 0x7362) + least;
-                const u32 exponents_2 = __byte_perm(high_1, low_1, 0x5140) + least;
-                const u32 exponents_3 = __byte_perm(high_1, low_1, 0x7362) + least;
-                const u32 first_3 = ((exponents << 7) & 0x7f807f80) | (rest_4 & 0x807f807fu);
+                const u32 exponents_1 = __byte_perm(high, low, 0x5140) + least;
+                const u32 exponents_2 = __byte_perm(high, low, 0x7362) + least;
+                const u32 exponents_3 = __byte_perm(high_1, low_1, 0x5140) + least;
+                const u32 exponents_4 = __byte_perm(high_1, low_1, 0x7362) + least;
+                const u32 first_6 = ((exponents_1 << 7) & exponents) | (rest_4 & ~exponents);
                 const u32 turned = __byte_perm(rest_4, rest_4, 0x0321);
-                const u32 second = ((exponents >> 1) & 0x7f807f80) | (turned & 0x807f807fu);
-                const u32 first_4 = ((exponents_1 << 7) & 0x7f807f80) | (rest_5 & 0x807f807fu);
+                const u32 second = ((exponents_1 >> 1) & exponents) | (turned & ~exponents);
+                const u32 first_7 = ((exponents_2 << 7) & exponents) | (rest_5 & ~exponents);
                 const u32 turned_1 = __byte_perm(rest_5, rest_5, 0x0321);
-                const u32 second_1 = ((exponents_1 >> 1) & 0x7f807f80) | (turned_1 & 0x807f807fu);
-                const u32 first_5 = ((exponents_2 << 7) & 0x7f807f80) | (rest_6 & 0x807f807fu);
+                const u32 second_1 = ((exponents_2 >> 1) & exponents) | (turned_1 & ~exponents);
+                const u32 first_8 = ((exponents_3 << 7) & exponents) | (rest_6 & ~exponents);
                 const u32 turned_2 = __byte_perm(rest_6, rest_6, 0x0321);
-                const u32 second_2 = ((exponents_2 >> 1) & 0x7f807f80) | (turned_2 & 0x807f807fu);
-                const u32 first_6 = ((exponents_3 << 7) & 0x7f807f80) | (rest_7 & 0x807f807fu);
+                const u32 second_2 = ((exponents_3 >> 1) & exponents) | (turned_2 & ~exponents);
+                const u32 first_9 = ((exponents_4 << 7) & exponents) | (rest_7 & ~exponents);
                 const u32 turned_3 = __byte_perm(rest_7, rest_7, 0x0321);
-                const u32 second_3 = ((exponents_3 >> 1) & 0x7f807f80) | (turned_3 & 0x807f807fu);
+                const u32 second_3 = ((exponents_4 >> 1) & exponents) | (turned_3 & ~exponents);
                 if (left > 64) {
-                    const uint4 v = ((const uint4*)model)[t + (u32)(at_1 + 32) * t_1];
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 32) * t_2];
                     raw_0 = v.x;
                     raw_1 = v.y;
                     raw_2 = v.z;
                     raw_3 = v.w;
                 }
-                if (left > (i32)((u32)63 - (u32)(i32)(2 * (threadIdx.x & 31)))) {
+                if (left_for_warp > 63) {
                     const u64 lane_2 = output_1 - (threadIdx.x & 31);
-                    const u64 first_7 = lane_2 + at_1 * 2;
-                    ((uint4*)output)[first_7] = make_uint4(first_3, second, first_4, second_1);
-                    const u64 place_1 = first_7 + 32;
-                    ((uint4*)output)[place_1] = make_uint4(first_5, second_2, first_6, second_3);
+                    const u64 first_10 = lane_2 + at_1 * 2;
+                    ((uint4*)output)[first_10] = make_uint4(first_6, second, first_7, second_1);
+                    const u64 place_1 = first_10 + 32;
+                    ((uint4*)output)[place_1] = make_uint4(first_8, second_2, first_9, second_3);
                 } else {
                     const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16;
-                        ((u16*)output)[place_1] = (u16)first_3;
+                        ((u16*)output)[place_1] = (u16)first_6;
                     }
                     if (at_2 * 16 + 1 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 1;
-                        ((u16*)output)[place_1] = (u16)(first_3 >> 16);
+                        ((u16*)output)[place_1] = (u16)(first_6 >> 16);
                     }
                     if (at_2 * 16 + 2 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 2;
@@ -276,11 +305,11 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     }
                     if (at_2 * 16 + 4 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 4;
-                        ((u16*)output)[place_1] = (u16)first_4;
+                        ((u16*)output)[place_1] = (u16)first_7;
                     }
                     if (at_2 * 16 + 5 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 5;
-                        ((u16*)output)[place_1] = (u16)(first_4 >> 16);
+                        ((u16*)output)[place_1] = (u16)(first_7 >> 16);
                     }
                     if (at_2 * 16 + 6 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 6;
@@ -292,11 +321,11 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     }
                     if (at_2 * 16 + 8 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 8;
-                        ((u16*)output)[place_1] = (u16)first_5;
+                        ((u16*)output)[place_1] = (u16)first_8;
                     }
                     if (at_2 * 16 + 9 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 9;
-                        ((u16*)output)[place_1] = (u16)(first_5 >> 16);
+                        ((u16*)output)[place_1] = (u16)(first_8 >> 16);
                     }
                     if (at_2 * 16 + 10 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 10;
@@ -308,11 +337,11 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     }
                     if (at_2 * 16 + 12 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 12;
-                        ((u16*)output)[place_1] = (u16)first_6;
+                        ((u16*)output)[place_1] = (u16)first_9;
                     }
                     if (at_2 * 16 + 13 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 13;
-                        ((u16*)output)[place_1] = (u16)(first_6 >> 16);
+                        ((u16*)output)[place_1] = (u16)(first_9 >> 16);
                     }
                     if (at_2 * 16 + 14 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 14;
@@ -326,50 +355,64 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             }
             at_1 += 32;
             left = (i32)((u32)left - (u32)64);
+            left_for_warp = (i32)((u32)left_for_warp - (u32)64);
         }
         __syncwarp();
+        const u32 word_2 = __shfl_sync(0xffffffff, word_1, 0u);
+        const u32 sections_log2_1 = word_2 >> 28;
+        const u32 unit_1 = word_2 & 0xfffffff;
+        const u32 chunk_1 = unit_1 >> sections_log2_1;
+        const u32 last_section_1 = (1u << sections_log2_1) - 1;
+        const u32 number_2 = unit_1 & last_section_1;
+        const u32 per_chunk_1 = elements_per_lane * 2;
+        const u32 per_section_1 = ((per_chunk_1 / 32 + last_section_1) >> sections_log2_1) * 32;
+        const u32 first_6 = number_2 * per_section_1;
+        const u32 vectors_2 = min(per_section_1, per_chunk_1 - min(first_6, per_chunk_1));
         for (u32 i = threadIdx.x & 31; i < patch_count; i += 32) {
             const u32 patch = model[short_rows + (patches + i)];
-            const u64 element = (u64)chunk * (elements_per_lane * 2 * 16) + (patch >> 16) * 2;
-            const u64 first_3 = output_1 * 16;
-            const u32 within = (u32)element & 511;
-            const u32 lane_2 = within / 16;
-            const u32 vector = (within & 15) / 8;
-            const u32 number_1 = (vector * 32 + lane_2) * 8 + (within & 7);
-            const u64 block = element - within;
-            const u64 number_2 = block + 512 <= geometry.y ? block + number_1 : element;
-
-            // Sign and mantissa as they are stored: in the order 0, 2, 1, 3, each sign one byte
-            // further.
-            const u64 vector_1 = (t + (u32)(element / 16) * t_1) * 16;
-            const u32 within_1 = (u32)element & 15;
-            const u32 place = ((within_1 & 1) << 1) | ((within_1 & 2) >> 1);
-            const u64 four = vector_1 + (within_1 & 12);
-            const u32 mantissa = (u32)((const u8*)model)[four + place] & 127;
-            const u32 sign = (u32)((const u8*)model)[four + ((place + 1) & 3)] & 128;
-            const u64 half = first_3 / 2 + number_2;
-            ((u16*)output)[half] = (u16)((sign << 8) | ((patch & 255) << 7) | mantissa);
-            if (element + 1 < geometry.y) {
-                const u64 slot = element + 1;
-                const u64 first_4 = output_1 * 16;
-                const u32 within_2 = (u32)slot & 511;
-                const u32 lane_3 = within_2 / 16;
-                const u32 vector_2 = (within_2 & 15) / 8;
-                const u32 number_3 = (vector_2 * 32 + lane_3) * 8 + (within_2 & 7);
-                const u64 block_1 = slot - within_2;
-                const u64 number_4 = block_1 + 512 <= geometry.y ? block_1 + number_3 : slot;
+            const u32 in_chunk = (patch >> 16) * 2;
+            if (in_chunk / 16 - first_6 < vectors_2) {
+                const u64 element = (u64)chunk_1 * (elements_per_lane * 2 * 16) + in_chunk;
+                const u64 first_7 = output_1 * 16;
+                const u32 within = (u32)element & 511;
+                const u32 lane_2 = within / 16;
+                const u32 vector = (within & 15) / 8;
+                const u32 number_3 = (vector * 32 + lane_2) * 8 + (within & 7);
+                const u64 block_1 = element - within;
+                const u64 number_4 = block_1 + 512 <= geometry.y ? block_1 + number_3 : element;
 
                 // Sign and mantissa as they are stored: in the order 0, 2, 1, 3, each sign one byte
                 // further.
-                const u64 vector_3 = (t + (u32)(slot / 16) * t_1) * 16;
-                const u32 within_3 = (u32)slot & 15;
-                const u32 place_1 = ((within_3 & 1) << 1) | ((within_3 & 2) >> 1);
-                const u64 four_1 = vector_3 + (within_3 & 12);
-                const u32 mantissa_1 = (u32)((const u8*)model)[four_1 + place_1] & 127;
-                const u32 sign_1 = (u32)((const u8*)model)[four_1 + ((place_1 + 1) & 3)] & 128;
-                const u64 half_1 = first_4 / 2 + number_4;
-                ((u16*)output)[half_1] = (u16)((sign_1 << 8) | (((patch >> 8) & 255) << 7)
-                    | mantissa_1);
+                const u64 vector_1 = (t_1 + (u64)(u32)(element / 16) * t_2) * 16;
+                const u32 within_1 = (u32)element & 15;
+                const u32 place = ((within_1 & 1) << 1) | ((within_1 & 2) >> 1);
+                const u64 four = vector_1 + (within_1 & 12);
+                const u32 mantissa = (u32)((const u8*)model)[four + place] & 127;
+                const u32 sign = (u32)((const u8*)model)[four + ((place + 1) & 3)] & 128;
+                const u64 half = first_7 / 2 + number_4;
+                ((u16*)output)[half] = (u16)((sign << 8) | ((patch & 255) << 7) | mantissa);
+                if (element + 1 < geometry.y) {
+                    const u64 slot = element + 1;
+                    const u64 first_8 = output_1 * 16;
+                    const u32 within_2 = (u32)slot & 511;
+                    const u32 lane_3 = within_2 / 16;
+                    const u32 vector_2 = (within_2 & 15) / 8;
+                    const u32 number_5 = (vector_2 * 32 + lane_3) * 8 + (within_2 & 7);
+                    const u64 block_2 = slot - within_2;
+                    const u64 number_6 = block_2 + 512 <= geometry.y ? block_2 + number_5 : slot;
+
+                    // Sign and mantissa as they are stored: in the order 0, 2, 1, 3, each sign one
+                    // byte further.
+                    const u64 vector_3 = (t_1 + (u64)(u32)(slot / 16) * t_2) * 16;
+                    const u32 within_3 = (u32)slot & 15;
+                    const u32 place_1 = ((within_3 & 1) << 1) | ((within_3 & 2) >> 1);
+                    const u64 four_1 = vector_3 + (within_3 & 12);
+                    const u32 mantissa_1 = (u32)((const u8*)model)[four_1 + place_1] & 127;
+                    const u32 sign_1 = (u32)((const u8*)model)[four_1 + ((place_1 + 1) & 3)] & 128;
+                    const u64 half_1 = first_8 / 2 + number_6;
+                    ((u16*)output)[half_1] = (u16)((sign_1 << 8) | (((patch >> 8) & 255) << 7)
+                        | mantissa_1);
+                }
             }
         }
     }

@@ -59,7 +59,7 @@ fn sources(which: Which) -> Vec<(String, String)> {
     let mut sources = Vec::new();
     for strategy in strategies() {
         let default = strategy.params(&[]).unwrap();
-        let all = strategy.variants();
+        let all = strategy.kernels();
         let codebooks = CODEBOOKS.map(|(label, tensor)| (label, codebook(*strategy, tensor)));
         for (number, params) in all.iter().cloned().enumerate() {
             let is_end = params == all[0] || params == all[all.len() - 1];
@@ -80,7 +80,8 @@ fn sources(which: Which) -> Vec<(String, String)> {
 }
 
 fn name(strategy: &dyn Strategy, params: &Params, label: &str) -> String {
-    let values: Vec<&str> = params.iter().map(|(_, value)| value).collect();
+    let of_kernel = params.without(strategy.launch_tunables());
+    let values: Vec<&str> = of_kernel.iter().map(|(_, value)| value).collect();
     format!("{}.{}.{label}.cu", strategy.name(), values.join("-"))
 }
 
@@ -92,7 +93,7 @@ fn of_other_types(strategy: &dyn Strategy, codebook: &Codebook, which: Which) ->
     for (dtype, reviewed) in TYPES {
         let element = element(dtype).unwrap();
         let variants =
-            if which == Which::All && dtype == "BF16" { strategy.variants() } else { vec![default.clone()] };
+            if which == Which::All && dtype == "BF16" { strategy.kernels() } else { vec![default.clone()] };
         let is_wanted = which == Which::All || reviewed.contains(&strategy.name());
         for params in variants.iter().filter(|_| is_wanted && scheme.takes(element)) {
             let split = Split::usual(element);

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Variants that share a program: what the compiler takes for the shim is then paid once for all of them.
 const VARIANTS_PER_PROGRAM: usize = 8;
 
-/// Every variant decodes every so many cases, the next variant the cases after those, so that neighbouring variants
+/// A variant decodes one of this many cases, the next variant the cases after those, so that neighbouring variants
 /// cover the corpus together; a strategy's default variant decodes all. `ECF8_TEST_FULL=1` gives all to all.
 const SHARES: usize = 12;
 
@@ -33,7 +33,7 @@ fn trials(cases: &[Case]) -> Vec<Trial<'_>> {
     for strategy in strategies() {
         let default = strategy.params(&[]).unwrap();
         let takes = |case: &Case| strategy.schemes().contains(&case.encoded.scheme.name());
-        for params in strategy.variants() {
+        for params in strategy.kernels() {
             let gets_all = params == default || ecf8_tests::is_required("ECF8_TEST_FULL");
             let share = trials.len() % SHARES;
             let taken = cases.iter().filter(|case| takes(case)).enumerate();

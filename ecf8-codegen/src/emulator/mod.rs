@@ -5,11 +5,12 @@
 //! - `lanes`: arithmetic on the 32 lanes of a warp at once.
 //! - `memory`: global, shared and constant memory, with what is known about who wrote what.
 //! - `fault`: what a kernel did wrong, and where.
-//! - `observe`, `trace`, `coalesce`: what a launch did, statement by statement, and what its accesses cost, for the
-//!   [profiler](crate::profile).
+//! - `observe`, `trace`, `coalesce`, `clock`: what a launch did, statement by statement, what its accesses cost, and how
+//!   long a block takes alone, for the [profiler](crate::profile).
 //!
 //! Blocks run in parallel and in no particular order, as on a GPU.
 
+mod clock;
 mod coalesce;
 mod fault;
 mod lanes;
@@ -19,6 +20,7 @@ mod observe;
 mod program;
 mod trace;
 
+pub use clock::{BlockTrace, Cost, Costs};
 pub use coalesce::SECTOR_BYTES;
 pub use fault::{Fault, FaultKind};
 pub use trace::{AccessTrace, StatementTrace, Trace};
@@ -105,7 +107,8 @@ pub fn run(
     Ok(memory.outputs.into_iter().map(Output::into_bytes).collect())
 }
 
-/// Runs a launch of `kernel`, or `sample` of its blocks spread evenly, and returns what they did. The outputs are dropped.
+/// Runs a launch of `kernel`, or `sample` of its blocks spread evenly, and returns what they did if its statements cost
+/// `costs`. The outputs are dropped.
 ///
 /// # Errors
 /// As [`run`] with [`Checks::Basic`].
@@ -113,6 +116,7 @@ pub fn trace(
     kernel: &Kernel,
     launch: &Launch<Gather<'_>>,
     sample: Option<u32>,
+    costs: &Costs,
 ) -> Result<Trace, EmulatorError> {
     check_threads(kernel)?;
     let memory = Memory::new(launch, false);
@@ -127,7 +131,7 @@ pub fn trace(
         .into_par_iter()
         .try_fold(
             || {
-                let tracer = Tracer::new(kernel, program.statements);
+                let tracer = Tracer::new(kernel, program.statements, costs);
                 Machine::new(&program, &bindings, launch, Checks::Basic, tracer)
             },
             |mut machine, n| machine.run(number(n)).map(|()| machine),

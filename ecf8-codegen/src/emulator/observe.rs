@@ -7,6 +7,8 @@ use crate::ir::MemoryId;
 pub(super) struct Access<'a> {
     /// The statement's number.
     pub(super) statement: usize,
+    /// The warp's number in its block.
+    pub(super) warp: usize,
     pub(super) memory: MemoryId,
     /// Bytes per lane.
     pub(super) bytes: usize,
@@ -21,12 +23,12 @@ pub(super) struct Access<'a> {
 pub(super) trait Observer {
     /// A statement is executed by these threads.
     fn executes(&mut self, statement: usize, mask: &Mask);
-    /// These threads go for another round of the loop that a statement is.
-    fn goes_round(&mut self, statement: usize, mask: &Mask);
+    /// Of the threads that ask whether the loop that a statement is goes round again, these go.
+    fn goes_round(&mut self, statement: usize, asking: &Mask, going: &Mask);
     /// A warp goes to a memory.
     fn accesses(&mut self, access: &Access<'_>);
-    /// A block has ended.
-    fn block_ends(&mut self);
+    /// The block of this number has ended.
+    fn block_ends(&mut self, block: u32);
 }
 
 /// Nobody.
@@ -34,9 +36,9 @@ impl Observer for () {
     #[inline]
     fn executes(&mut self, _: usize, _: &Mask) {}
     #[inline]
-    fn goes_round(&mut self, _: usize, _: &Mask) {}
+    fn goes_round(&mut self, _: usize, _: &Mask, _: &Mask) {}
     #[inline]
     fn accesses(&mut self, _: &Access<'_>) {}
     #[inline]
-    fn block_ends(&mut self) {}
+    fn block_ends(&mut self, _: u32) {}
 }

@@ -1,5 +1,6 @@
 //! What a launch did, statement by statement: how often, by how many lanes, and how its accesses fell on memory.
 
+use super::clock::{BlockTrace, Clock, Costs};
 use super::coalesce::Addresses;
 use super::lanes::Mask;
 use super::observe::{Access, Observer};
@@ -48,7 +49,7 @@ pub struct StatementTrace {
 }
 
 /// What a launch, or a part of its blocks, did.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Trace {
     /// Blocks of the whole launch.
     pub grid: u32,
@@ -58,6 +59,8 @@ pub struct Trace {
     pub output_bytes: u64,
     /// Per statement, in the order of the text, those inside another after it; comments count too.
     pub statements: Vec<StatementTrace>,
+    /// Per block that was run, in ascending order.
+    pub each_block: Vec<BlockTrace>,
     /// Per memory of the kernel: different sectors loaded by the blocks that were run, all together.
     pub loaded_sectors: Vec<u64>,
     /// Per memory of the kernel: different sectors stored.
@@ -78,7 +81,9 @@ enum Way {
 
 /// Keeps a [`Trace`].
 #[derive(Debug)]
-pub(super) struct Tracer {
+pub(super) struct Tracer<'c> {
+    clock: Clock<'c>,
+    each_block: Vec<BlockTrace>,
     ways: Vec<Way>,
     statements: Vec<StatementTrace>,
     stored_bytes: u64,
@@ -89,8 +94,8 @@ pub(super) struct Tracer {
     block_sectors: Vec<u64>,
 }
 
-impl Tracer {
-    pub(super) fn new(kernel: &Kernel, statements: usize) -> Self {
+impl<'c> Tracer<'c> {
+    pub(super) fn new(kernel: &Kernel, statements: usize, costs: &'c Costs) -> Self {
         let ways: Vec<Way> = kernel
             .memories
             .iter()
@@ -103,6 +108,8 @@ impl Tracer {
             .collect();
         let memories = ways.len();
         Self {
+            clock: Clock::new(kernel, costs),
+            each_block: Vec::new(),
             ways,
             statements: vec![StatementTrace::default(); statements],
             stored_bytes: 0,
@@ -118,6 +125,7 @@ impl Tracer {
         let Some(mut all) = tracers.next() else { return Trace { grid, ..Trace::default() } };
         for tracer in tracers {
             all.stored_bytes += tracer.stored_bytes;
+            all.each_block.extend(tracer.each_block);
             for (to, from) in all.statements.iter_mut().zip(&tracer.statements) {
                 to.executions += from.executions;
                 to.lanes += from.lanes;
@@ -135,9 +143,11 @@ impl Tracer {
             let sectors = touched.iter_mut().map(|both| without_repetitions(&mut both[direction]));
             sectors.collect()
         };
+        all.each_block.sort_unstable_by_key(|block| block.block);
         Trace {
             grid,
             blocks,
+            each_block: all.each_block,
             output_bytes: all.stored_bytes,
             loaded_sectors: distinct(0, &mut all.touched),
             stored_sectors: distinct(1, &mut all.touched),
@@ -159,15 +169,17 @@ fn warps(mask: &Mask) -> u64 {
     mask.0.iter().map(|&word| u64::from(word != 0)).sum()
 }
 
-impl Observer for Tracer {
+impl Observer for Tracer<'_> {
     fn executes(&mut self, statement: usize, mask: &Mask) {
         let trace = &mut self.statements[statement];
         trace.executions += warps(mask);
         trace.lanes += u64::from(mask.count());
+        self.clock.executes(statement, mask);
     }
 
-    fn goes_round(&mut self, statement: usize, mask: &Mask) {
-        self.statements[statement].rounds += warps(mask);
+    fn goes_round(&mut self, statement: usize, asking: &Mask, going: &Mask) {
+        self.statements[statement].rounds += warps(going);
+        self.clock.asks(statement, asking);
     }
 
     fn accesses(&mut self, access: &Access<'_>) {
@@ -189,6 +201,7 @@ impl Observer for Tracer {
                 }
                 if access.stores {
                     self.stored_bytes += bytes;
+                    self.clock.works(access.warp);
                 }
             }
             Way::GlobalTable => {
@@ -201,15 +214,21 @@ impl Observer for Tracer {
                 trace.fewest_wavefronts = 1;
             }
         }
+        let is_load = matches!(self.ways[memory], Way::Global | Way::GlobalTable) && !access.stores;
+        self.clock.accesses(access, trace.wavefronts, is_load.then(|| addresses.each_sector()));
         self.statements[access.statement].memory.add(&trace);
     }
 
-    fn block_ends(&mut self) {
+    fn block_ends(&mut self, block: u32) {
+        let mut sectors_of_block = 0;
         for (memory, current) in self.current.iter_mut().enumerate() {
             for (direction, sectors) in current.iter_mut().enumerate() {
-                self.block_sectors[memory] += without_repetitions(sectors);
+                let different = without_repetitions(sectors);
+                self.block_sectors[memory] += different;
+                sectors_of_block += different;
                 self.touched[memory][direction].append(sectors);
             }
         }
+        self.each_block.push(self.clock.ends(block, sectors_of_block));
     }
 }

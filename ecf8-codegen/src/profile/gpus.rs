@@ -42,6 +42,9 @@ pub struct Gpu {
     pub blocks: u32,
     /// Shared memory of a multiprocessor in KiB.
     pub shared_kib: u32,
+    /// Cycles that a multiprocessor waits for each line of 128 bytes of code that it has not executed before; 0 where a
+    /// launch before is taken to have left the code there, as benchmarks and the layers of a model do.
+    pub code_line_cycles: f64,
     /// Where the figures are from.
     pub source: &'static str,
 }
@@ -54,6 +57,29 @@ impl Gpu {
     /// The part of the peak bandwidth that a copy reaches where none has been measured: what it does on the H200
     /// (4300 of 4800 GB/s).
     pub const REACHED: f64 = 0.9;
+
+    /// 32-bit registers of a multiprocessor, a quarter of them in each of its four parts (*Guide*).
+    pub const REGISTERS: u32 = 65_536;
+    /// Registers are handed out to warps in multiples of this (`cuda_occupancy.h` of CUDA 12).
+    pub const REGISTER_UNIT: u32 = 256;
+
+    /// Blocks of `warps` warps that a multiprocessor holds at once, each with `registers` per thread and `shared_bytes` of
+    /// shared memory; 0 if not even one fits.
+    #[must_use]
+    pub fn resident_blocks(&self, warps: u32, registers: u32, shared_bytes: u64) -> u32 {
+        const PARTS: u32 = 4;
+        let warps = warps.max(1);
+        let per_warp = registers.max(1).saturating_mul(32).next_multiple_of(Self::REGISTER_UNIT);
+        // A block is refused when it would not fit with its warps spread evenly over the parts; once it lives, each of its
+        // warps takes registers from one part only.
+        let is_refused = per_warp.saturating_mul(warps.next_multiple_of(PARTS)) > Self::REGISTERS;
+        let by_registers = if is_refused { 0 } else { Self::REGISTERS / PARTS / per_warp * PARTS / warps };
+        // From 8.0 on the driver keeps 1 KiB of each block's shared memory.
+        let shared_bytes = shared_bytes + if self.arch >= 80 { 1024 } else { 0 };
+        let by_shared = (u64::from(self.shared_kib) * 1024).checked_div(shared_bytes);
+        let by_shared = by_shared.map_or(u32::MAX, |blocks| u32::try_from(blocks).unwrap_or(u32::MAX));
+        self.blocks.min(self.threads / 32 / warps).min(by_registers).min(by_shared)
+    }
 
     /// Bandwidth that a kernel can hope for, in GB/s.
     #[must_use]
@@ -76,6 +102,7 @@ const BASE: Gpu = Gpu {
     threads: 2048,
     blocks: 32,
     shared_kib: 228,
+    code_line_cycles: 0.0,
     source: "",
 };
 

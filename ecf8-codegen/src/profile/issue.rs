@@ -10,22 +10,18 @@
 
 use super::class::{Class, Counts};
 use super::each_statement;
-use crate::emulator::Trace;
 use crate::ir::{BinaryOp, Kernel, MemoryId, Op, Space, Stmt, StmtKind, Ty, UnaryOp, ValueId};
 
 /// A branch around a block, or a jump.
 const JUMP: Counts = Counts::of(Class::Branch, 1.0);
 
-/// The instructions that each statement issues, in the order of [`Trace::statements`].
-pub(super) fn issued(kernel: &Kernel, trace: &Trace) -> Vec<Counts> {
+/// The instructions that each statement issues each time it is executed, and in each round of a loop, in the order of
+/// [`Trace::statements`](crate::emulator::Trace::statements).
+pub(super) fn table(kernel: &Kernel) -> Vec<[Counts; 2]> {
     let values = Values::new(kernel);
-    let mut statements = Vec::with_capacity(trace.statements.len());
-    each_statement(kernel, |n, stmt| {
-        let times = trace.statements.get(n).copied().unwrap_or_default();
-        let once = values.statement(stmt) * times.executions as f64;
-        statements.push(once + each_round(&stmt.kind) * times.rounds as f64);
-    });
-    statements
+    let mut table = Vec::new();
+    each_statement(kernel, |_, stmt| table.push([values.statement(stmt), each_round(&stmt.kind)]));
+    table
 }
 
 /// What a round of a loop costs beside its body.

@@ -5,7 +5,9 @@
 //! - `class`: the classes that instructions are counted by.
 //! - `issue`: which instructions each statement issues: the one table of operations, and what one instruction does for
 //!   two.
-//! - [`gpus`] and [`predict`]: what GPUs can do, and from all that a time, always labelled *predicted*.
+//! - `latency`, `registers`: how long they take, and how many registers the kernel does.
+//! - [`gpus`]: what GPUs can do.
+//! - `schedule`, [`predict`]: from all that a time, always labelled *predicted*: the launch played through, block by block.
 //!
 //! Instructions are counted as issued: once per warp that has an active lane. Per output byte they are
 //! *lane-instructions*: warp instructions × 32 / bytes of output.
@@ -13,15 +15,22 @@
 mod class;
 pub mod gpus;
 mod issue;
+mod latency;
 pub mod predict;
+mod registers;
+mod schedule;
 #[cfg(test)]
 mod tests;
 
 pub use class::{Class, Counts};
+pub use registers::Registers;
 
 use crate::emulator::{self, AccessTrace, EmulatorError, Trace};
 use crate::ir::{Kernel, Space, Stmt, StmtKind};
 use crate::launch::{Gather, Launch};
+
+/// Instructions in 128 bytes, since Volta.
+const INSTRUCTIONS_PER_LINE: f64 = 8.0;
 
 /// Lanes of a warp.
 const LANES: f64 = 32.0;
@@ -33,6 +42,12 @@ pub struct Profile {
     pub trace: Trace,
     /// Threads per block.
     pub threads: u32,
+    /// Registers per thread, estimated: no compiler has been asked.
+    pub registers: Registers,
+    /// Lines of 128 bytes of code that were executed at least once.
+    pub code_lines: f64,
+    /// Bytes that the whole launch writes.
+    pub launch_bytes: u64,
     /// Instructions issued, each by one warp.
     pub issued: Counts,
     /// The same per statement, in the order of [`Trace::statements`].
@@ -68,11 +83,25 @@ pub fn profile(
     launch: &Launch<Gather<'_>>,
     sample: Option<u32>,
 ) -> Result<Profile, EmulatorError> {
-    let trace = emulator::trace(kernel, launch, sample)?;
-    let statements = issue::issued(kernel, &trace);
+    let table = issue::table(kernel);
+    let trace = emulator::trace(kernel, launch, sample, &latency::costs(&table))?;
+    let statements: Vec<Counts> = std::iter::zip(&table, &trace.statements)
+        .map(|([once, round], times)| *once * times.executions as f64 + *round * times.rounds as f64)
+        .collect();
     let issued = statements.iter().fold(Counts::NONE, |sum, &counts| sum + counts);
     let mut profile = Profile {
         threads: kernel.threads,
+        registers: registers::estimate(kernel),
+        code_lines: std::iter::zip(&table, &trace.statements)
+            .filter(|(_, times)| times.executions > 0)
+            .map(|([once, round], _)| (once.total() + round.total()) / INSTRUCTIONS_PER_LINE)
+            .sum(),
+        launch_bytes: launch
+            .outputs
+            .iter()
+            .flat_map(|slot| &slot.written)
+            .map(|range| range.end - range.start)
+            .sum(),
         issued,
         statements,
         active_lanes: active_lanes(&trace),

@@ -1,8 +1,9 @@
 //! Small kernels whose counts are known beforehand.
 
 use super::gpus::GPUS;
-use super::predict::{Resource, predict};
-use super::{Class, Counts, Profile, profile};
+use super::predict::{Prediction, Resource, predict};
+use super::{Class, Counts, Profile, Registers, profile, registers};
+use crate::emulator::BlockTrace;
 use crate::ir::{BuildErrors, Kernel};
 use crate::lang::{Global, GlobalMut, barrier, kernel, shared, thread_idx};
 use crate::launch::{Arg, Launch, OutputSlot};
@@ -196,48 +197,160 @@ fn statements_add_up_to_the_whole() {
     );
 }
 
-/// A profile of given counts that makes a megabyte of output.
-fn made_up(issued: Counts, dram_bytes: u64, wavefronts: u64) -> Profile {
+#[kernel(threads = 64)]
+fn four_loads(input: Global<u32>, output: GlobalMut<u32>) {
+    let i = thread_idx();
+    let (a, b, c, d) = (input[i], input[i + 64], input[i + 128], input[i + 192]);
+    output[i] = a + b + c + d;
+}
+
+#[kernel(threads = 64)]
+fn four_loads_in_a_row(input: Global<u32>, output: GlobalMut<u32>) {
+    let i = thread_idx();
+    let a = input[i];
+    let b = input[i + 64 + (a & 1)];
+    let c = input[i + 128 + (b & 1)];
+    output[i] = input[i + 192 + (c & 1)];
+}
+
+/// The longest chain of a block.
+fn chain(profile: &Profile) -> f64 {
+    profile.trace.each_block.iter().map(|block| block.chain).fold(0.0, f64::max)
+}
+
+#[test]
+fn loads_that_depend_on_each_other_take_one_after_the_other_and_others_at_once() {
+    let (apart, chained) = (chain(&run(four_loads())), chain(&run(four_loads_in_a_row())));
+    assert!((480.0..700.0).contains(&apart), "{apart}");
+    assert!((4.0 * 480.0..4.0 * 480.0 + 200.0).contains(&chained), "{chained}");
+}
+
+/// A value is loaded before `rounds` rounds of a loop and stored after them.
+#[kernel(threads = 64)]
+fn loads_ahead(rounds: u32, input: Global<u32>, output: GlobalMut<u32>) {
+    let i = thread_idx();
+    let early = input[i];
+    let mut sum: u32 = 0;
+    let mut n: u32 = 0;
+    while n < rounds {
+        sum = (sum ^ i) * 77;
+        n += 1;
+    }
+    output[i] = early + sum;
+}
+
+#[test]
+fn what_is_loaded_ahead_costs_nothing_once_there_is_enough_to_do_meanwhile() {
+    let [none, some, many, more] = [0, 10, 100, 200].map(|rounds| chain(&run(loads_ahead(rounds))));
+    assert!(some - none < 20.0, "{none} {some}");
+    let per_round = (more - many) / 100.0;
+    assert!((10.0..40.0).contains(&per_round) && (many - 100.0 * per_round).abs() < 100.0, "{many} {more}");
+}
+
+#[kernel(threads = 64)]
+fn one_warp_stores(input: Global<u32>, output: GlobalMut<u32>) {
+    let i = thread_idx();
+    let x = input[i];
+    if i < 32 {
+        output[i] = x;
+    }
+}
+
+#[test]
+fn only_warps_that_store_work() {
+    assert!(run(one_warp_stores()).trace.each_block.iter().all(|block| block.working_warps == 1));
+    assert!(run(copy_strided(1)).trace.each_block.iter().all(|block| block.working_warps == 2));
+}
+
+#[kernel(threads = 64)]
+fn many_at_once(vectors: u32, input: Global<u32>, output: GlobalMut<u32>) {
+    let i = thread_idx();
+    let loaded: Vec<_> = (0..vectors).map(|_| input.load4(i)).collect();
+    for vector in loaded {
+        output.store4(i, vector);
+    }
+}
+
+#[test]
+fn registers_are_estimated_from_what_is_alive_at_once() {
+    let count = |vectors| registers::estimate(&many_at_once(vectors).unwrap()).count();
+    assert_eq!((count(8) - count(4), count(80)), (16, 255));
+}
+
+/// A launch of `grid` blocks of 8 working warps that each do `block`, of 2 MB of output and `dram_bytes` of traffic.
+fn made_up(grid: u32, block: BlockTrace, dram_bytes: u64) -> Profile {
     let mut profile = run(copy_strided(1));
-    profile.trace.output_bytes = 1_000_000;
-    profile.issued = issued;
-    profile.dram_bytes = dram_bytes;
-    profile.global_loads.wavefronts = 0;
-    profile.global_stores.wavefronts = 0;
-    profile.shared.wavefronts = wavefronts;
+    let block = BlockTrace { working_warps: 8, sectors: 10_000, ..block };
+    profile.trace.grid = grid;
+    profile.trace.each_block = vec![block];
+    profile.launch_bytes = 2_000_000;
+    // That of the one block that was run.
+    profile.dram_bytes = dram_bytes / u64::from(grid);
     profile.threads = 256;
+    profile.registers = Registers::Estimated(32);
     profile
 }
 
-#[test]
-fn the_busiest_resource_limits_the_prediction() {
-    let h200 = &GPUS[0];
-    assert_eq!(h200.name, "H200");
-    let memory = predict(&made_up(Counts::NONE, 1_830_000, 0), h200).unwrap();
-    assert_eq!(memory.limited_by, Resource::Memory);
-    assert!((memory.gb_per_s - 4300.0 / 1.83).abs() < 1e-6);
-    // A wavefront per multiprocessor and clock.
-    let shared = predict(&made_up(Counts::NONE, 0, 1_000_000), h200).unwrap();
-    assert_eq!(shared.limited_by, Resource::SharedMemory);
-    assert!((shared.gb_per_s - 132.0 * 1.98).abs() < 1e-6);
-    // Four instructions per clock, of which two may be for the integer lanes.
-    let issue = predict(&made_up(Counts::of(Class::Multiply, 1e6), 0, 0), h200).unwrap();
-    assert_eq!(issue.limited_by, Resource::Issue);
-    assert!((issue.gb_per_s - 4.0 * 132.0 * 1.98).abs() < 1e-6);
-    let integer = predict(&made_up(Counts::of(Class::Integer, 1e6), 0, 0), h200).unwrap();
-    assert_eq!(integer.limited_by, Resource::Integer);
-    assert!((integer.gb_per_s - 2.0 * 132.0 * 1.98).abs() < 1e-6);
+fn on_h200(profile: &Profile) -> Prediction {
+    assert_eq!(GPUS[0].name, "H200");
+    predict(profile, &GPUS[0], profile.registers).unwrap()
 }
 
 #[test]
-fn what_does_not_fit_has_no_prediction_and_few_warps_mean_latency() {
-    let h200 = &GPUS[0];
-    let mut profile = made_up(Counts::of(Class::SharedLoad, 1e6), 0, 0);
+fn the_busiest_resource_limits_the_prediction_from_below() {
+    // Eight blocks on each multiprocessor, eight times over.
+    let grid = 64 * 132;
+    let busy = BlockTrace { chain: 1000.0, ..BlockTrace::default() };
+    let cases = [
+        (BlockTrace { passes: 1000, ..busy }, Resource::SharedMemory, 64.0 * 1000.0),
+        (BlockTrace { issued: 4000.0, ..busy }, Resource::Issue, 64.0 * 1000.0),
+        (BlockTrace { issued: 1000.0, integer: 2000.0, ..busy }, Resource::Integer, 64.0 * 1000.0),
+        (busy, Resource::Latency, 8.0 * 1000.0),
+    ];
+    for (block, limit, least) in cases {
+        let prediction = on_h200(&made_up(grid, block, 0));
+        assert_eq!((prediction.limited_by, prediction.blocks_per_sm), (limit, 8));
+        let over = prediction.cycles / least;
+        assert!((1.0 - 1e-6..1.1).contains(&over), "{limit:?}: {over}");
+    }
+    let memory = on_h200(&made_up(grid, busy, 900_000_000));
+    assert_eq!(memory.limited_by, Resource::Memory);
+    assert!((memory.nanoseconds / (900_000_000.0 / 4300.0) - 1.0).abs() < 1e-2, "{}", memory.nanoseconds);
+}
+
+#[test]
+fn a_launch_has_the_warps_of_its_grid_and_a_tail() {
+    let block = BlockTrace { chain: 1000.0, ..BlockTrace::default() };
+    let small = on_h200(&made_up(66, block, 0));
+    assert_eq!((small.warps_per_sm, small.cycles.round()), (4.0, 1000.0));
+    let full = on_h200(&made_up(8 * 132, block, 0));
+    assert_eq!((full.warps_per_sm, full.waves, full.cycles.round()), (64.0, 1.0, 1000.0));
+    let one_more = on_h200(&made_up(8 * 132 + 1, block, 0));
+    assert_eq!(one_more.cycles.round(), 2000.0);
+}
+
+#[test]
+fn registers_and_shared_memory_say_how_many_blocks_fit() {
+    let mut profile = made_up(8 * 132, BlockTrace { chain: 1000.0, ..BlockTrace::default() }, 0);
+    profile.registers = Registers::Compiled(64);
+    let by_registers = on_h200(&profile);
+    assert_eq!(
+        (by_registers.blocks_per_sm, by_registers.waves, by_registers.cycles.round()),
+        (4, 2.0, 2000.0)
+    );
     profile.shared_bytes = 200 * 1024;
-    let one_block = predict(&profile, h200).unwrap();
-    assert_eq!((one_block.warps, one_block.limited_by), (8, Resource::Latency));
+    assert_eq!(on_h200(&profile).blocks_per_sm, 1);
     profile.shared_bytes = 300 * 1024;
-    assert!(predict(&profile, h200).is_none());
+    assert!(predict(&profile, &GPUS[0], profile.registers).is_none());
+}
+
+#[test]
+fn work_shared_by_more_warps_takes_a_small_launch_less_time_and_a_large_one_no_more() {
+    let whole = BlockTrace { chain: 64_000.0, issued: 72_000.0, passes: 24_000, ..BlockTrace::default() };
+    let half = BlockTrace { chain: 32_000.0, issued: 36_000.0, passes: 12_000, ..BlockTrace::default() };
+    let gain = |grid| on_h200(&made_up(grid, whole, 0)).cycles / on_h200(&made_up(2 * grid, half, 0)).cycles;
+    assert!(gain(66) > 1.9, "{}", gain(66));
+    assert!((0.95..1.3).contains(&gain(132 * 64)), "{}", gain(132 * 64));
 }
 
 #[test]

@@ -21,6 +21,11 @@ pub trait Describe: Sync + Debug {
     fn takes_several(&self) -> bool {
         false
     }
+
+    /// The tunables that change how a kernel is launched, and nothing of the kernel itself.
+    fn launch_tunables(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// What a strategy does, by its tunables. The rest of the world sees it as a [`Strategy`](super::Strategy).

@@ -32,6 +32,24 @@ pub trait Strategy: Describe {
     /// Every valid combination of parameters.
     fn variants(&self) -> Vec<Params>;
 
+    /// The variants whose kernels differ: what changes the launch only is at its default.
+    fn kernels(&self) -> Vec<Params> {
+        let default = self.params(&[]).unwrap_or_default();
+        let is_default = |params: &Params, name: &&str| params.get(name) == default.get(name);
+        let mut variants = self.variants();
+        variants.retain(|params| self.launch_tunables().iter().all(|name| is_default(params, name)));
+        variants
+    }
+
+    /// Variants with which every kernel is tried, and every way to launch the default one.
+    fn telling_variants(&self) -> Vec<Params> {
+        let default = self.params(&[]).unwrap_or_default().without(self.launch_tunables());
+        let (kernels, mut variants) = (self.kernels(), self.variants());
+        variants
+            .retain(|params| kernels.contains(params) || params.without(self.launch_tunables()) == default);
+        variants
+    }
+
     /// The kernel of a variant for a coding that stores what it decodes, its header filled in.
     ///
     /// # Errors
@@ -121,7 +139,7 @@ impl<S: DecodeStrategy> Strategy for S {
         let numbers = coding.form().describe().map(|numbers| ("numbers", numbers));
         let header = [
             Some(("strategy", self.name().to_owned())),
-            Some(("variant", params.to_string())),
+            Some(("variant", params.without(self.launch_tunables()).to_string())),
             numbers,
             (sink.name() != Store.name()).then(|| ("sink", sink.name().to_owned())),
             Some(codebook),

@@ -3,6 +3,7 @@
 //! together from fields.
 
 use super::lanes::arguments::{self, Block};
+use super::lanes::blocks::{Section, Unit, open_block};
 use super::lanes::columns::{Columns, Waiting, open_rows};
 use super::lanes::jobs::{Job, open_job, table_of, vectors_per_chunk};
 use super::lanes::join::Join;
@@ -15,8 +16,7 @@ use super::lanes::vector::{assemble, look_up_turn, reach};
 use super::{Coding, DecodeStrategy, Describe, Gather, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
-    Global, GlobalMut, Shared, V, WARP, barrier, block_idx, device, dynamic_shared, kernel, lane_idx,
-    warp_idx,
+    Global, GlobalMut, Shared, V, Var, WARP, barrier, device, dynamic_shared, kernel, lane_idx, rt, warp_idx,
 };
 use crate::sink::{OpenSink, Sink};
 use ecf8_core::symbols::{BYTE as BYTES, PAIR as PAIRS, QUAD as QUADS, SymbolKind, TRIPLE as TRIPLES};
@@ -35,6 +35,10 @@ pub(super) struct LanesRing {
     /// How many batches of four rows are kept in flight ahead of the decoder.
     #[tunable(values = [1, 2], default = 1)]
     pub(super) batches_ahead: u32,
+    /// How many warps the GPU is thought to run at once: the chunks that are left for a last, unfilled round of them are shared
+    /// by several warps each. 1: no chunk is shared.
+    #[tunable(values = [1, 4096, 16384], default = 4096)]
+    pub(super) warps_at_once: u32,
 }
 
 /// The strategy for one kind of symbol.
@@ -61,6 +65,14 @@ pub(super) static PAIR: LanesRingStrategy =
 pub(super) static BYTE: LanesRingStrategy =
     LanesRingStrategy { name: "lanes-byte", scheme: &["byte-lanes"], kind: &BYTES };
 
+impl LanesRingStrategy {
+    /// What a symbol is.
+    #[cfg(test)]
+    pub(super) fn kind(&self) -> &'static SymbolKind {
+        self.kind
+    }
+}
+
 impl Describe for LanesRingStrategy {
     fn name(&self) -> &'static str {
         self.name
@@ -76,6 +88,10 @@ impl Describe for LanesRingStrategy {
 
     fn takes_several(&self) -> bool {
         true
+    }
+
+    fn launch_tunables(&self) -> &'static [&'static str] {
+        &["warps_at_once"]
     }
 }
 
@@ -101,7 +117,8 @@ impl DecodeStrategy for LanesRingStrategy {
         tunables: &LanesRing,
         batch: &[&'a Encoded<'a>],
     ) -> Result<Launch<Gather<'a>>, StrategyError> {
-        let block = Block { warps: tunables.warps_per_block, table: tunables.table };
+        let block =
+            Block { warps: tunables.warps_per_block, table: tunables.table, at_once: tunables.warps_at_once };
         arguments::launch(block, self.kind, batch)
     }
 }
@@ -116,27 +133,54 @@ fn lanes_ring(
     sink: &dyn Sink,
     model: Global<u32>,
     jobs: Global<u64>,
-    block_jobs: Global<u32>,
+    blocks: Global<u64>,
     output: GlobalMut<u8>,
     ring_rows: V<u32>,
-    chunks_per_block: V<u32>,
+    units_per_block: V<u32>,
 ) {
     let sink = sink.open(output);
-    let job_number = block_jobs[block_idx()];
+    let unit = open_block(blocks);
     let memory = dynamic_shared::<u32>();
     let bits = index_bits(codebook);
     let inlined = (t.table == Placement::Inlined).then(|| entries(kind, join, codebook, bits));
-    let decoder =
-        copy_table(inlined, bits, t.warps_per_block, model, table_of(join, jobs, job_number), memory);
+    let decoder = copy_table(inlined, bits, t.warps_per_block, model, table_of(join, jobs, unit.job), memory);
     barrier();
-    if warp_idx() >= chunks_per_block {
+    if warp_idx() >= units_per_block {
         return;
     }
 
-    let job = open_job(join, jobs, job_number);
-    let first_chunk = (block_idx() - job.first_block) * chunks_per_block;
+    let job = open_job(join, jobs, unit.job);
     let warp = Warp { t, kind, join, decoder, model, job, sink: &*sink, memory, ring_rows };
-    warp.decode(first_chunk + warp_idx());
+    warp.decode(&unit);
+}
+
+/// What is left for the whole warp: twice the vectors, less one if the last is only part of one. A lane can work it out from what is
+/// left for itself, but then it does so in every turn, twice where numbers are of several bytes. So there it is kept; a
+/// kernel for single bytes would need a register too many (`lanes-triple` on sm_120).
+struct LeftForWarp(Option<Var<i32>>);
+
+impl LeftForWarp {
+    #[track_caller]
+    fn new(join: Join, left: V<u32>) -> Self {
+        Self((join.bytes() > 1).then(|| rt::declare("left_for_warp", left.cast::<i32>())))
+    }
+
+    /// What is left, where `left` is left for this lane.
+    #[device]
+    fn of(&self, left: V<i32>) -> V<i32> {
+        match self.0 {
+            Some(kept) => kept.get(),
+            None => ((left as u32) + 2 * lane_idx()) as i32,
+        }
+    }
+
+    /// Takes off what a turn decodes.
+    #[track_caller]
+    fn less(&self, decoded: i32) {
+        if let Some(kept) = self.0 {
+            kept.set(kept.get() - decoded);
+        }
+    }
 }
 
 /// What a warp needs to decode chunks.
@@ -154,17 +198,18 @@ struct Warp<'a> {
 }
 
 impl Warp<'_> {
-    /// Decodes chunk `chunk`, if the tensor has it.
+    /// Decodes a chunk or a section of one, if the tensor has it.
     #[device]
-    fn decode(&self, chunk: V<u32>) {
-        /// Vectors of the tensor, this chunk's first one, and those of the chunk.
+    fn decode(&self, unit: &Unit) {
+        let section = unit.of_warp(&self.job, WARP * vectors(self.kind));
+        /// Vectors of the tensor, the first one to decode, and how many.
         let vectors = (self.job.elements + ((VECTOR - 1) as u64)) / (VECTOR as u64);
-        let first = (chunk as u64) * (vectors_per_chunk(&self.job) as u64);
-        if first < vectors {
-            let number = (vectors - first).min(vectors_per_chunk(&self.job) as u64) as u32;
+        let first = (section.chunk as u64) * (vectors_per_chunk(&self.job) as u64) + (section.first as u64);
+        if section.vectors > 0 && first < vectors {
+            let number = (vectors - first).min(section.vectors as u64) as u32;
             let is_last = first + (number as u64) == vectors;
             let last_is_part = is_last && (self.job.elements & ((VECTOR - 1) as u64)) != 0;
-            let entries = entries_of(self.model, &self.job, chunk);
+            let entries = entries_of(self.model, &self.job, section.chunk);
             let tail = open_tail(self.model, &self.job, entries);
             let columns = open_rows(
                 self.model,
@@ -176,29 +221,37 @@ impl Warp<'_> {
                 self.t.warps_per_block,
                 self.ring_rows,
             );
-            self.vectors(&columns, first, number, last_is_part);
-            put_right(self.join, self.model, &tail, &self.job, chunk, self.sink);
+            self.vectors(&columns, &section, first, number, last_is_part);
+            put_right(self.join, self.model, &tail, &self.job, &section, self.sink);
         }
     }
 
-    /// Decodes the vectors of a chunk: `number` of them, from the `first` one on.
+    /// Decodes the vectors of a section: `number` of them, from the `first` one on.
     #[device]
-    fn vectors(&self, columns: &Columns, first: V<u64>, number: V<u32>, last_is_part: V<bool>) {
-        let waiting = Waiting::nothing(self.t.batches_ahead);
-        waiting.fetch(columns);
+    fn vectors(
+        &self,
+        columns: &Columns,
+        section: &Section,
+        first: V<u64>,
+        number: V<u32>,
+        last_is_part: V<bool>,
+    ) {
         let mut position: u32 = 0;
         let mut staged: u32 = 0;
+        section.find(self.model, &self.job, &mut position, &mut staged);
+        let waiting = Waiting::nothing(self.t.batches_ahead);
+        waiting.fetch(columns, staged);
         let mut taken: u32 = 0;
         let mut at = first + (lane_idx() as u64);
         /// Twice the vectors that the lane and those after it have left; one less if the last is only part of one.
         let left_in_chunk = 2 * number - (if last_is_part { 1u32 } else { 0u32 });
         let mut left = (left_in_chunk - 2 * lane_idx()) as i32;
-        /// The same for lane 0, which a lane could work out; but then it would in every turn.
-        let mut left_for_warp = left_in_chunk as i32;
+        #[host]
+        let left_for_warp = LeftForWarp::new(self.join, left_in_chunk);
         let raw = Raw::nothing(self.join, vectors(self.kind), self.model, &self.job);
         raw.fetch(at, 0, left);
         let round = WARP * vectors(self.kind);
-        while left_for_warp > 0 {
+        while left_for_warp.of(left) > 0 {
             let goes_on = left > 0;
             columns.stage(
                 goes_on,
@@ -235,7 +288,7 @@ impl Warp<'_> {
                 } else {
                     for (j, words) in (0u32..).zip(&words) {
                         // Where a whole block of the slots is left, from the first lane on, they are reordered.
-                        if left_for_warp > (2 * WARP * (j + 1) - 1) as i32 {
+                        if left_for_warp.of(left) > (2 * WARP * (j + 1) - 1) as i32 {
                             self.vectors_of_block(words, at + ((WARP * j) as u64));
                         } else {
                             self.part_of_vector(words, at + ((WARP * j) as u64));
@@ -245,7 +298,7 @@ impl Warp<'_> {
             }
             at += round as u64;
             left -= (2 * round) as i32;
-            left_for_warp -= (2 * round) as i32;
+            left_for_warp.less((2 * round) as i32);
         }
     }
 

@@ -173,7 +173,7 @@ pub fn prove_into(
 ) -> Result<Proof, Disproof> {
     let name = strategy.name();
     let schemes = schemes_of(strategy)?;
-    let variants = strategy.variants();
+    let variants = strategy.telling_variants();
     for (what, is_missing) in [("scheme", schemes.is_empty()), ("variant", variants.is_empty())] {
         if is_missing {
             return Err(Disproof::Nothing { strategy: name, what });
@@ -416,7 +416,7 @@ mod tests {
             let scheme = scheme(strategy.schemes()[0]).unwrap();
             let suited = cases.iter().filter(|case| case.suits(scheme));
             let tensors: Vec<Tensor<'_>> = suited.map(|case| encode(scheme, case).unwrap()).collect();
-            let variants = strategy.variants();
+            let variants = strategy.telling_variants();
             let runs = batches(strategy, &tensors, &variants);
             for variant in &variants {
                 assert!(runs.iter().any(|run| run.variant == variant), "{} {variant}", strategy.name());

@@ -1,6 +1,6 @@
 //! Where the tensors come from that are to be compressed: a file, or whatever else can say which tensors it has.
 //!
-//! - [`MappedSource`]: a safetensors file, read where it lies.
+//! - `mapped`: a safetensors file, read where it lies.
 //! - [`Assembled`]: tensors that are in memory.
 //!
 //! A further one, which reads another format for example, implements [`Source`];

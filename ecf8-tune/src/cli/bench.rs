@@ -47,7 +47,7 @@ pub(super) struct Bench {
     device: Device,
     /// Sizes of the tensors in bytes of output, K, M and G being powers of 1024 (default: 8M,64M,512M,1G; on
     /// the emulator 256K)
-    #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = size)]
+    #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = super::size::size)]
     sizes: Vec<u64>,
     /// Only these strategies
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = names())]
@@ -68,19 +68,6 @@ pub(super) struct Bench {
 
 fn names() -> clap::builder::PossibleValuesParser {
     strategies().iter().map(|strategy| strategy.name()).collect::<Vec<_>>().into()
-}
-
-/// Reads `512M`.
-fn size(text: &str) -> Result<u64, String> {
-    let wrong = || "a size is a number of bytes such as 8M or 1G".to_owned();
-    let (digits, factor) = match text.char_indices().next_back() {
-        Some((at, 'k' | 'K')) => (&text[..at], 1 << 10),
-        Some((at, 'm' | 'M')) => (&text[..at], 1 << 20),
-        Some((at, 'g' | 'G')) => (&text[..at], 1 << 30),
-        _ => (text, 1u64),
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(factor).filter(|size| (1..=64 << 30).contains(size)).ok_or_else(wrong)
 }
 
 /// Generated weights of one kind.
@@ -120,7 +107,10 @@ impl Bench {
                     Failure::request(format!("{error}; `--device emulator` predicts without a GPU"))
                 };
                 let mut target = CudaExecutor::open(ordinal).map_err(|error| without(&error))?;
-                target.cache().compiler_version().map_err(|error| without(&error))?;
+                target
+                    .cache()
+                    .compiler_version(target.device().info().arch)
+                    .map_err(|error| without(&error))?;
                 // Several times any L2, and little of any memory.
                 let copy = target.device().copy_bandwidth(512 << 20, 20).map_err(Failure::request)?;
                 let answer = self.bench(&mut target, Some(copy));
@@ -136,7 +126,7 @@ impl Bench {
             Timing::Predicted => &[EMULATED],
         };
         if self.sizes.is_empty() {
-            usual.iter().filter_map(|text| size(text).ok()).collect()
+            usual.iter().filter_map(|text| super::size::size(text).ok()).collect()
         } else {
             self.sizes.clone()
         }
@@ -338,14 +328,6 @@ mod tests {
     use super::*;
     use crate::executor::logged::Logged;
     use serde_json::Value;
-
-    #[test]
-    fn sizes_are_read_in_powers_of_1024() {
-        assert_eq!(["1", "8k", "64M", "2G"].map(|text| size(text).unwrap()), [1, 8 << 10, 64 << 20, 2 << 30]);
-        for wrong in ["", "M", "-1", "0", "1.5M", "65G", "99999999999999999999", "8MB", "8é"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
-    }
 
     fn bench(sizes: Vec<u64>) -> Bench {
         let strategies = vec!["lanes-pair".to_owned()];

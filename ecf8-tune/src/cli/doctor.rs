@@ -1,8 +1,8 @@
 //! `ecf8 doctor`: what was found on this machine, and what to do about what was not.
 
 use super::answer::{Answer, Failure};
-use crate::device;
-use crate::nvrtc::{Nvrtc, NvrtcError};
+use crate::device::{self, DeviceError, DeviceInfo};
+use crate::nvrtc::{Machine, Nvrtc, NvrtcError};
 use clap::Args;
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
@@ -27,7 +27,9 @@ struct Finding {
 
 impl Doctor {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
-        let findings = [gpus(), nvrtc(), cxx()];
+        let devices = device::devices();
+        let nvrtc = nvrtc(devices.as_deref().unwrap_or_default());
+        let findings = [gpus(devices), nvrtc, cxx()];
         let mut text = String::new();
         for finding in &findings {
             match &finding.found {
@@ -52,8 +54,7 @@ impl Doctor {
     }
 }
 
-fn gpus() -> Finding {
-    let devices = device::devices();
+fn gpus(devices: Result<Vec<DeviceInfo>, DeviceError>) -> Finding {
     let found = match &devices {
         Ok(devices) => Ok(devices
             .iter()
@@ -76,22 +77,60 @@ fn gpus() -> Finding {
     }
 }
 
-fn nvrtc() -> Finding {
-    let nvrtc = Nvrtc::find();
-    let (attempts, details) = match &nvrtc {
-        Ok(nvrtc) => (nvrtc.passed_over(), json!({ "version": nvrtc.version(), "origin": nvrtc.origin() })),
-        Err(NvrtcError::NotFound { attempts }) => (attempts.as_slice(), Value::Null),
-        Err(_) => (&[][..], Value::Null),
-    };
-    let tried: Vec<String> = attempts.iter().map(ToString::to_string).collect();
+/// NVRTC for the GPUs that are here, which their driver decides about, or else any.
+fn nvrtc(gpus: &[DeviceInfo]) -> Finding {
+    let mut machines: Vec<Machine> = Vec::new();
+    for machine in gpus.iter().map(DeviceInfo::machine) {
+        if !machines.contains(&machine) {
+            machines.push(machine);
+        }
+    }
+    let mut searches: Vec<_> =
+        machines.iter().map(|machine| (Some(machine), Nvrtc::find_for(machine))).collect();
+    if searches.is_empty() {
+        searches.push((None, Nvrtc::find()));
+    }
+    let found = searches.iter().map(|(machine, found)| match found {
+        Ok(nvrtc) => Ok(told(nvrtc, *machine)),
+        Err(error) => Err(error.to_string()),
+    });
+    let details = searches.iter().map(|(machine, found)| {
+        let (nvrtc, attempts) = match found {
+            Ok(nvrtc) => (Some(nvrtc), nvrtc.passed_over()),
+            Err(NvrtcError::NotFound { attempts, .. }) => (None, attempts.as_slice()),
+            Err(_) => (None, &[][..]),
+        };
+        json!({
+            "arch": machine.map(|machine| machine.arch),
+            "driver_cuda": machine.map(|machine| machine.driver),
+            "package": machine.map(|machine| machine.nvrtc_package()),
+            "nvrtc": nvrtc.map(|nvrtc| json!({ "version": nvrtc.version(), "origin": nvrtc.origin() })),
+            "tried": attempts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })
+    });
+    let details = details.collect();
     Finding {
         what: "NVRTC",
-        found: match &nvrtc {
-            Ok(nvrtc) => Ok(format!("{} at {}", nvrtc.version(), nvrtc.origin())),
-            Err(error) => Err(error.to_string()),
-        },
+        found: found.collect::<Result<Vec<_>, _>>().map(|found| found.join("; ")),
         without: "`kernel emit` prints the source, `kernel compile` and GPUs do not work",
-        details: json!({ "nvrtc": details, "tried": tried }),
+        details,
+    }
+}
+
+/// An NVRTC, and what the driver makes of its output.
+fn told(nvrtc: &Nvrtc, machine: Option<&Machine>) -> String {
+    let place = format!("{} at {}", nvrtc.version(), nvrtc.origin());
+    match machine {
+        None => place,
+        Some(Machine { arch, driver }) if nvrtc.knows(*arch) => {
+            format!("{place}, whose code for {arch} the driver (CUDA {driver}) loads")
+        }
+        Some(machine) => format!(
+            "{place}, which is older than {}: the driver compiles its PTX, and statistics are another GPU's; \
+             `pip install -U {}` brings a newer one",
+            machine.arch,
+            machine.nvrtc_package()
+        ),
     }
 }
 
@@ -114,5 +153,43 @@ fn cxx() -> Finding {
             .ok_or_else(|| format!("`{compiler}` does not run: install g++ or clang++, or set CXX")),
         without: "only the tests that run emitted source on the CPU are skipped",
         details: json!({ "command": compiler }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::tests::{fake, is_child};
+    use crate::nvrtc::tests::choice;
+    use std::fs;
+
+    #[test]
+    fn nvrtc_is_compared_with_the_driver_and_the_package_that_fits_is_named() {
+        const TEST: &str =
+            "cli::doctor::tests::nvrtc_is_compared_with_the_driver_and_the_package_that_fits_is_named";
+        if !is_child() {
+            let (Some(new), Some(old)) = (choice::fake("13.5", 120), choice::fake("12.4", 90)) else {
+                return;
+            };
+            let run = |trouble: &str| fake::run_with(TEST, trouble, &[("ECF8_NVRTC", new.path())]);
+            run("cuda 12.4,only the new one");
+            fs::copy(old.path().join("libnvrtc.so.12"), new.path().join("libnvrtc.so.12")).unwrap();
+            run("cuda 12.4");
+            return run("");
+        }
+        let answer = Doctor { json: true }.run().map_err(|_| "no answer").unwrap();
+        let (nvrtc, message) = (&answer.json["NVRTC"], answer.json["NVRTC"]["message"].as_str().unwrap());
+        match std::env::var("FAKE_CUDA").unwrap().as_str() {
+            "" => assert!(message.starts_with("13.5 at"), "{message}"),
+            "cuda 12.4" => {
+                assert!(message.starts_with("12.4 at"), "{message}");
+                assert!(message.ends_with("whose code for sm_90 the driver (CUDA 12.4) loads"), "{message}");
+            }
+            _ => {
+                assert_eq!((&nvrtc["found"], &nvrtc["details"][0]["nvrtc"]), (&json!(false), &Value::Null));
+                assert!(message.contains("`pip install nvidia-cuda-nvrtc-cu12`"), "{message}");
+                assert_eq!(nvrtc["details"][0]["package"], "nvidia-cuda-nvrtc-cu12");
+            }
+        }
     }
 }

@@ -14,6 +14,7 @@ mod interrupt;
 mod kernel;
 mod progress;
 mod selftest;
+mod size;
 mod steps;
 mod tune;
 mod verify;

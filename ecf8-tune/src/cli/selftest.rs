@@ -3,6 +3,7 @@
 use super::answer::{Answer, Failure, table};
 use super::steps::Steps;
 use super::verify::Device;
+use crate::device::CudaDevice;
 use crate::executor::{CudaExecutor, Executor, ExecutorError, Target};
 use crate::kernel_cache::{Compiler, KernelCache};
 use crate::nvrtc::Nvrtc;
@@ -158,24 +159,31 @@ fn on_gpu(ordinal: u32, chosen: &Chosen, tier: Tier) -> Result<(String, Report),
         Failure::request(format!("{error}; `selftest --device emulator` needs no GPU"))
     };
     // Without a driver NVRTC would be of no use, so it is missed first.
-    let found = CudaExecutor::with_cache(ordinal, Arc::new(KernelCache::in_memory()));
-    let device = Executor::describe(&found.map_err(|error| without(&error))?);
-    let nvrtc: Arc<dyn Compiler> = Arc::new(Nvrtc::find().map_err(|error| without(&error))?);
-    // Thousands of kernels that nobody wants again: kept in memory, tensor by tensor.
-    let open = || {
-        let nvrtc = nvrtc.clone();
-        let cache = KernelCache::in_memory().with_compiler(move || Ok(nvrtc.clone()));
-        CudaExecutor::with_cache(ordinal, Arc::new(cache))
+    let device = CudaDevice::open(ordinal).map_err(|error| without(&error))?;
+    let nvrtc = Nvrtc::find_for(&device.info().machine()).map_err(|error| without(&error))?;
+    on_device(&device, &(Arc::new(nvrtc) as Arc<dyn Compiler>), chosen, &corpus(tier))
+}
+
+fn on_device(
+    device: &CudaDevice,
+    compiler: &Arc<dyn Compiler>,
+    chosen: &Chosen,
+    cases: &[Case],
+) -> Result<(String, Report), Failure> {
+    // Thousands of kernels that nobody wants again: kept in memory, and loaded, tensor by tensor.
+    let executor = || {
+        let compiler = compiler.clone();
+        let cache = KernelCache::in_memory().with_compiler(move || Ok(compiler.clone()));
+        CudaExecutor::on(device.clone(), Arc::new(cache))
     };
     let mut report = Report::default();
     for strategy in &chosen.strategies {
         let tally = Tally { variants: chosen.variants(*strategy).len(), ..Tally::default() };
         report.strategies.insert(strategy.name(), tally);
     }
-    let cases = corpus(tier);
     let steps = Steps::start("tensors of the corpus", ((cases.len() + 1) * schemes().len()) as u64);
     let mut done = 0;
-    for case in &cases {
+    for case in cases {
         for &scheme in schemes() {
             let variants: Vec<(&'static dyn Strategy, Params)> = strategies_for(scheme.name())
                 .flat_map(|strategy| {
@@ -183,21 +191,19 @@ fn on_gpu(ordinal: u32, chosen: &Chosen, tier: Tier) -> Result<(String, Report),
                 })
                 .collect();
             if case.suits(scheme) && !variants.is_empty() {
-                let mut executor = open().map_err(|error| without(&error))?;
-                try_tensor(&mut executor, case, scheme, &variants, &mut report)?;
+                try_tensor(&mut executor(), case, scheme, &variants, &mut report)?;
             }
             done += 1;
             steps.at(done);
         }
     }
     for &scheme in schemes() {
-        let mut executor = open().map_err(|error| without(&error))?;
-        try_together(&mut executor, &cases, scheme, chosen, &mut report)?;
+        try_together(&mut executor(), cases, scheme, chosen, &mut report)?;
         done += 1;
         steps.at(done);
     }
     steps.finish();
-    Ok((device, report))
+    Ok((Executor::describe(&executor()), report))
 }
 
 /// The tensors of the corpus under one scheme by one launch, all of them or those with the same codebook, by all
@@ -366,8 +372,32 @@ fn answer(device: &str, tier: Tier, report: &Report) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::tests::graph::count;
+    use crate::device::tests::{fake, is_child};
     use crate::executor::EmulatorExecutor;
+    use crate::kernel_cache::tests::Fake;
     use ecf8_codegen::emulator::Checks;
+
+    #[test]
+    fn all_tensors_are_decoded_in_one_context_and_leave_nothing_in_it() {
+        const TEST: &str =
+            "cli::selftest::tests::all_tensors_are_decoded_in_one_context_and_leave_nothing_in_it";
+        if !is_child() {
+            return fake::run(TEST, "any kernel");
+        }
+        let device = CudaDevice::open(0).unwrap();
+        let strategy = super::super::kernel::find_strategy("lanes-pair").map_err(|_| "no strategy").unwrap();
+        let chosen = Chosen { strategies: vec![strategy], only_defaults: false };
+        let compiler: Arc<dyn Compiler> = Arc::new(Fake("13.0"));
+        let before = ["fake_contexts", "fake_allocations"].map(count);
+        let cases: Vec<Case> =
+            corpus(Tier::Quick).into_iter().filter(|case| case.bytes.len() < 500).collect();
+        let (_, report) = on_device(&device, &compiler, &chosen, &cases).map_err(|_| "a fault").unwrap();
+        // The kernels of this driver write nothing.
+        assert!(report.strategies["lanes-pair"].tensors > 5 && report.failed > 5, "{report:?}");
+        assert_eq!(before, [1, 0]);
+        assert_eq!(["fake_contexts", "fake_modules"].map(count), [1, 0], "made in all, and still loaded");
+    }
 
     #[test]
     fn tensors_with_several_codebooks_are_tried_together() {

@@ -94,7 +94,10 @@ impl Tune {
                     ))
                 };
                 let mut target = CudaExecutor::open(ordinal).map_err(|error| without(&error))?;
-                target.cache().compiler_version().map_err(|error| without(&error))?;
+                target
+                    .cache()
+                    .compiler_version(target.device().info().arch)
+                    .map_err(|error| without(&error))?;
                 let answer = self.tune(&mut target, &mut decode);
                 super::warn(target.cache().take_warnings());
                 answer

@@ -1,30 +1,79 @@
 //! Memory on the GPU, and copies to and from it.
 
-use std::mem::ManuallyDrop;
 use std::ops::Range;
+use std::sync::Arc;
 
-use cudarc::driver::sys::{CUdeviceptr, CUresult};
-use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DriverError, result};
+use cudarc::driver::sys::{CUdeviceptr, CUstream};
 
+use super::context::{Context, Stream};
+use super::ffi::{Code, check};
 use super::{CudaDevice, DeviceError};
 
-/// Bytes in the memory of one GPU, freed when dropped unless they are somebody else's. Aligned to at least 256 bytes.
+/// Bytes in the memory of one GPU, freed when dropped, on whatever thread, unless they are somebody else's. Aligned to at
+/// least 256 bytes.
 #[derive(Debug)]
 pub struct DeviceBuffer {
-    /// One byte where `length` is 0, since the driver allocates no less.
-    slice: ManuallyDrop<CudaSlice<u8>>,
-    is_own: bool,
+    address: CUdeviceptr,
     length: usize,
     ordinal: u32,
+    /// What is to be freed, and on which stream; nothing if it is somebody else's.
+    memory: Option<(Memory, Arc<Stream>)>,
 }
 
 impl Drop for DeviceBuffer {
     fn drop(&mut self) {
-        // SAFETY: the buffer is going away, so nobody takes the slice again.
-        let slice = unsafe { ManuallyDrop::take(&mut self.slice) };
-        if !self.is_own {
-            slice.leak();
+        if let Some((memory, stream)) = self.memory.take() {
+            stream.dispose(memory);
         }
+    }
+}
+
+/// Memory from the driver, freed when dropped, after what was asked of the stream.
+#[derive(Debug)]
+struct Memory {
+    context: Arc<Context>,
+    stream: CUstream,
+    address: CUdeviceptr,
+}
+
+// SAFETY: memory may be freed from any thread, and streams used from any.
+unsafe impl Send for Memory {}
+// SAFETY: nothing can be done with a shared one.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// At least one byte, since the driver allocates no less.
+    fn new(stream: &Stream, bytes: usize) -> Result<Self, Code> {
+        let context = stream.context.clone();
+        let (driver, bytes) = (context.driver, bytes.max(1));
+        let mut address: CUdeviceptr = 0;
+        let allocated = if context.has_pools {
+            // SAFETY: the caller has made the stream's context current, and the driver fills the number.
+            unsafe { (driver.cuMemAllocAsync)(&raw mut address, bytes, stream.handle) }
+        } else {
+            // SAFETY: as above.
+            unsafe { (driver.cuMemAlloc_v2)(&raw mut address, bytes) }
+        };
+        check(allocated)?;
+        Ok(Self { context, stream: stream.handle, address })
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        let Ok(_current) = self.context.enter() else { return };
+        let driver = self.context.driver;
+        // What went wrong earlier shows in the next call.
+        if self.context.has_pools {
+            // SAFETY: the memory is the driver's and of the current context, nobody uses it after what was asked of the
+            // stream, and the stream outlives its buffers.
+            let _ = unsafe { (driver.cuMemFreeAsync)(self.address, self.stream) };
+            return;
+        }
+        // SAFETY: the stream outlives its buffers.
+        let _ = unsafe { (driver.cuStreamSynchronize)(self.stream) };
+        // SAFETY: the memory is the driver's and of the current context, and what used it is done.
+        let _ = unsafe { (driver.cuMemFree_v2)(self.address) };
     }
 }
 
@@ -41,21 +90,12 @@ impl DeviceBuffer {
 
     /// Its address on the GPU, for other libraries. Valid as long as `self`.
     pub fn device_address(&self) -> u64 {
-        self.address(self.slice.stream())
-    }
-
-    pub(super) fn slice_mut(&mut self) -> &mut CudaSlice<u8> {
-        &mut self.slice
+        self.address
     }
 
     /// The number of the GPU it is on.
     pub(super) fn ordinal(&self) -> u32 {
         self.ordinal
-    }
-
-    /// Its address on the GPU. Valid as long as `self`, for work on the device's only stream.
-    pub(super) fn address(&self, stream: &CudaStream) -> CUdeviceptr {
-        self.slice.device_ptr(stream).0
     }
 }
 
@@ -76,13 +116,12 @@ impl CudaDevice {
     /// A buffer of `bytes` bytes with whatever was there before.
     ///
     /// # Errors
-    /// [`DeviceError::OutOfMemory`], or what the driver says.
+    /// [`DeviceError::OutOfMemory`], [`DeviceError::Captured`], or what the driver says.
     pub fn alloc(&self, bytes: usize) -> Result<DeviceBuffer, DeviceError> {
-        // SAFETY: the memory is unset, but every bit pattern is a `u8`, and nothing on the host sees it but by
-        // a copy.
-        let slice = unsafe { self.stream.alloc::<u8>(bytes.max(1)) };
-        let slice = slice.map_err(|error| self.no_memory(bytes, error))?;
-        Ok(self.buffer(slice, bytes, true))
+        let _current = self.enter_uncaptured("allocating memory")?;
+        let memory = Memory::new(&self.stream, bytes).map_err(|code| self.no_memory(bytes, code))?;
+        let (address, ordinal) = (memory.address, self.info().ordinal);
+        Ok(DeviceBuffer { address, length: bytes, ordinal, memory: Some((memory, self.stream.clone())) })
     }
 
     /// A buffer of `bytes` bytes at an address on this GPU where somebody else's memory is, such as a PyTorch tensor's.
@@ -92,36 +131,31 @@ impl CudaDevice {
     /// They are this GPU's memory, start at a multiple of 256, and stay allocated and unused by others until all work on
     /// the buffer is done.
     pub unsafe fn borrow(&self, address: u64, bytes: usize) -> DeviceBuffer {
-        // SAFETY: the caller promises that the memory is there; every bit pattern is a `u8`.
-        let slice = unsafe { self.stream.upgrade_device_ptr::<u8>(address, bytes) };
-        self.buffer(slice, bytes, false)
-    }
-
-    fn buffer(&self, slice: CudaSlice<u8>, length: usize, is_own: bool) -> DeviceBuffer {
-        DeviceBuffer { slice: ManuallyDrop::new(slice), is_own, length, ordinal: self.info().ordinal }
+        DeviceBuffer { address, length: bytes, ordinal: self.info().ordinal, memory: None }
     }
 
     /// Copies the first `bytes.len()` bytes of `buffer` to `bytes` and waits until they are there.
     ///
     /// # Errors
-    /// [`DeviceError::SizeMismatch`] if the buffer is shorter, [`DeviceError::OtherDevice`], or what the driver
-    /// says; after an earlier kernel that failed, [`DeviceError::KernelFault`].
+    /// [`DeviceError::SizeMismatch`] if the buffer is shorter, [`DeviceError::OtherDevice`], [`DeviceError::Captured`], or
+    /// what the driver says; after an earlier kernel that failed, [`DeviceError::KernelFault`].
     pub fn download(&self, buffer: &DeviceBuffer, bytes: &mut [u8]) -> Result<(), DeviceError> {
+        const DOING: &str = "copying from it";
         self.own("a buffer", buffer.ordinal)?;
         fits("copying from the GPU", bytes.len(), buffer.length)?;
         if bytes.is_empty() {
             return Ok(());
         }
-        let Some(source) = buffer.slice.try_slice(..bytes.len()) else {
-            return Err(DeviceError::SizeMismatch {
-                doing: "copying from the GPU",
-                given: bytes.len(),
-                room: buffer.length,
-            });
-        };
-        let copied = self.stream.memcpy_dtoh(&source, bytes);
-        copied.map_err(|error| self.fail("copying from it", error))?;
-        self.synchronize()
+        let _current = self.enter_uncaptured(DOING)?;
+        let (to, driver) = (bytes.as_mut_ptr().cast(), self.context.driver);
+        // SAFETY: as many bytes are at either place, the context of the stream is current, and the host's are not used
+        // until the copy is waited for, below.
+        let copied = check(unsafe {
+            (driver.cuMemcpyDtoHAsync_v2)(to, buffer.address, bytes.len(), self.stream.handle)
+        });
+        let waited = self.synchronize();
+        copied.map_err(|code| self.fail(DOING, code))?;
+        waited
     }
 
     /// Sets every byte of `buffer` to `value`, in order with what else is asked of the GPU.
@@ -129,14 +163,16 @@ impl CudaDevice {
     /// # Errors
     /// [`DeviceError::OtherDevice`], or what the driver says.
     pub fn fill(&self, buffer: &mut DeviceBuffer, value: u8) -> Result<(), DeviceError> {
+        const DOING: &str = "filling a buffer";
         self.own("a buffer", buffer.ordinal)?;
-        self.bind("filling a buffer")?;
-        let length = buffer.length;
-        let (address, _order) = buffer.slice.device_ptr_mut(&self.stream);
-        // SAFETY: `length` bytes at `address` belong to `buffer`, which is borrowed mutably, and the context of
-        // the stream is current.
-        let filled = unsafe { result::memset_d8_async(address, value, length, self.stream.cu_stream()) };
-        filled.map_err(|error| self.fail("filling a buffer", error))
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        let _current = self.enter(DOING)?;
+        let (driver, stream) = (self.context.driver, self.stream.handle);
+        // SAFETY: the bytes belong to `buffer`, which is borrowed mutably, and the context of the stream is current.
+        check(unsafe { (driver.cuMemsetD8Async)(buffer.address, value, buffer.length, stream) })
+            .map_err(|code| self.fail(DOING, code))
     }
 
     /// Copies all of `source` to the start of `target`, both on this GPU, in order with what else is asked of it.
@@ -177,24 +213,21 @@ impl CudaDevice {
         if part.is_empty() {
             return Ok(());
         }
-        let from = source.address(&self.stream) + part.start as u64;
-        let to = target.address(&self.stream) + *start as u64;
-        self.bind(DOING)?;
+        let (from, to) = (source.address + part.start as u64, target.address + *start as u64);
+        let _current = self.enter(DOING)?;
+        let (driver, stream) = (self.context.driver, self.stream.handle);
         // SAFETY: the bytes at either address are in buffers that are borrowed, and the context of the stream is current.
-        let copied = unsafe { result::memcpy_dtod_async(to, from, part.len(), self.stream.cu_stream()) };
-        copied.map_err(|error| self.fail("copying on it", error))
+        check(unsafe { (driver.cuMemcpyDtoDAsync_v2)(to, from, part.len(), stream) })
+            .map_err(|code| self.fail("copying on it", code))
     }
 
-    /// Makes this GPU's context the calling thread's, as the driver wants before calls that cudarc leaves bare.
-    pub(super) fn bind(&self, doing: &str) -> Result<(), DeviceError> {
-        self.context.bind_to_thread().map_err(|error| self.fail(doing, error))
-    }
-
-    fn no_memory(&self, bytes: usize, error: DriverError) -> DeviceError {
-        if error.0 != CUresult::CUDA_ERROR_OUT_OF_MEMORY {
-            return self.fail("allocating memory", error);
+    fn no_memory(&self, bytes: usize, code: Code) -> DeviceError {
+        if code != Code::CUDA_ERROR_OUT_OF_MEMORY {
+            return self.fail("allocating memory", code);
         }
-        let (free, total) = self.context.mem_get_info().unwrap_or((0, 0));
+        let (mut free, mut total) = (0, 0);
+        // SAFETY: both pointers are to live numbers that the driver fills; they stay 0 if it does not.
+        let _ = unsafe { (self.context.driver.cuMemGetInfo_v2)(&raw mut free, &raw mut total) };
         DeviceError::OutOfMemory { ordinal: self.info().ordinal, bytes, free, total }
     }
 }

@@ -1,23 +1,39 @@
 //! An opened GPU.
 
 use std::ffi::c_void;
+use std::fmt;
+use std::ptr::null_mut;
 use std::sync::{Arc, Mutex};
 
-use cudarc::driver::{CudaContext, CudaStream, DriverError};
-
+use super::context::{Context, Entered, Stream};
+use super::ffi::Code;
+use super::timing::Clocks;
 use super::upload::Uploads;
 use super::{DeviceError, DeviceInfo, driver, info};
 
 /// An opened GPU, on which everything happens in order on one stream.
 ///
 /// May be cloned and used from several threads; all share the stream.
-#[derive(Clone, Debug)]
+///
+/// **Capture.** While somebody captures the stream, as within `torch.cuda.graph`, launches, fills and copies on the GPU are
+/// recorded like anybody else's. Whatever must not be recorded is refused by [`DeviceError::Captured`] before the driver is
+/// asked for it: allocating, uploading, downloading, waiting and timing. Buffers dropped meanwhile are freed afterwards.
+/// Kernels and buffers that were recorded must live as long as what was recorded is replayed.
+#[derive(Clone)]
 pub struct CudaDevice {
-    pub(super) context: Arc<CudaContext>,
-    pub(super) stream: Arc<CudaStream>,
+    pub(super) context: Arc<Context>,
+    pub(super) stream: Arc<Stream>,
     info: Arc<DeviceInfo>,
     /// Of this stream.
     pub(super) uploads: Arc<Mutex<Uploads>>,
+    /// Of this GPU.
+    pub(super) clocks: Arc<Mutex<Clocks>>,
+}
+
+impl fmt::Debug for CudaDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CudaDevice").field("info", &self.info).finish_non_exhaustive()
+    }
 }
 
 impl CudaDevice {
@@ -27,20 +43,18 @@ impl CudaDevice {
     /// [`DeviceError::NoDriver`], [`DeviceError::DriverTooOld`], [`DeviceError::DriverBroken`],
     /// [`DeviceError::NoGpu`], [`DeviceError::NoSuchDevice`], or what the driver says.
     pub fn open(ordinal: u32) -> Result<Self, DeviceError> {
-        driver::start()?;
-        let count = info::count()?;
+        let driver = driver::start()?;
+        let count = info::count(driver)?;
         if ordinal >= count {
             return Err(DeviceError::NoSuchDevice { ordinal, count });
         }
-        let info = Arc::new(info::read(ordinal)?);
-        let fail = |error| DeviceError::sort(ordinal, "opening it", error);
-        let context = CudaContext::new(usize::try_from(ordinal).unwrap_or(usize::MAX)).map_err(fail)?;
-        // SAFETY: tracking orders the use of buffers between streams. Here is one stream only, in every clone,
-        // and all buffers are made, used and freed on it; whoever makes another device by `on_stream` promises
-        // to order the two.
-        unsafe { context.disable_event_tracking() };
-        let stream = context.default_stream();
-        Ok(Self { context, stream, info, uploads: Arc::default() })
+        let fail = |code| DeviceError::sort(driver, ordinal, "opening it", code);
+        let device = info::device(driver, ordinal).map_err(fail)?;
+        let info = info::read(driver, ordinal)?;
+        let context = Context::of(driver, device).map_err(fail)?;
+        let stream = Stream::borrowed(context.clone(), null_mut());
+        let clocks = Arc::default();
+        Ok(Self { context, stream: Arc::new(stream), info: Arc::new(info), uploads: Arc::default(), clocks })
     }
 
     /// The same GPU with everything on a stream that somebody else made, such as PyTorch's current stream.
@@ -50,14 +64,12 @@ impl CudaDevice {
     /// buffers. Buffers of this device are used on that one, and the other way round, only after the one that used
     /// them last was waited for.
     pub unsafe fn on_stream(&self, stream: *mut c_void) -> Self {
-        // SAFETY: the caller promises just what this asks for.
-        let stream = unsafe { self.context.wrap_borrowed_stream(stream.cast()) };
-        self.on(stream)
+        self.on(Stream::borrowed(self.context.clone(), stream.cast()))
     }
 
     /// The same GPU with everything on another stream of its context.
-    pub(super) fn on(&self, stream: Arc<CudaStream>) -> Self {
-        Self { context: self.context.clone(), stream, info: self.info.clone(), uploads: Arc::default() }
+    pub(super) fn on(&self, stream: Stream) -> Self {
+        Self { stream: Arc::new(stream), uploads: Arc::default(), ..self.clone() }
     }
 
     /// What this GPU is.
@@ -68,14 +80,36 @@ impl CudaDevice {
     /// Waits until everything asked of the GPU is done.
     ///
     /// # Errors
-    /// Whatever went wrong since the last time, most notably [`DeviceError::KernelFault`].
+    /// Whatever went wrong since the last time, most notably [`DeviceError::KernelFault`]; [`DeviceError::Captured`].
     pub fn synchronize(&self) -> Result<(), DeviceError> {
-        self.stream.synchronize().map_err(|error| self.fail("waiting for it", error))
+        const DOING: &str = "waiting for it";
+        let _current = self.enter_uncaptured(DOING)?;
+        self.stream.synchronize().map_err(|code| self.fail(DOING, code))
+    }
+
+    /// Makes this GPU's context the calling thread's while the result is there.
+    pub(super) fn enter(&self, doing: &str) -> Result<Entered<'_>, DeviceError> {
+        self.context.enter().map_err(|code| self.fail(doing, code))
+    }
+
+    /// The same for what must not be recorded if somebody captures the stream.
+    pub(super) fn enter_uncaptured(&self, doing: &'static str) -> Result<Entered<'_>, DeviceError> {
+        let current = self.enter(doing)?;
+        if self.is_captured()? {
+            return Err(DeviceError::Captured { ordinal: self.info.ordinal, doing });
+        }
+        self.stream.release_dropped();
+        Ok(current)
+    }
+
+    /// Whether somebody captures the stream.
+    pub(super) fn is_captured(&self) -> Result<bool, DeviceError> {
+        self.stream.is_captured().map_err(|code| self.fail("asking whether its stream is captured", code))
     }
 
     /// Sorts a refusal by the driver on this GPU.
-    pub(super) fn fail(&self, doing: impl Into<String>, error: DriverError) -> DeviceError {
-        DeviceError::sort(self.info.ordinal, doing, error)
+    pub(super) fn fail(&self, doing: impl Into<String>, code: Code) -> DeviceError {
+        DeviceError::sort(self.context.driver, self.info.ordinal, doing, code)
     }
 
     /// Refuses what belongs to another GPU.

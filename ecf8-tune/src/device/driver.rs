@@ -1,147 +1,116 @@
-//! Is there a CUDA driver, whole and working? Asked before anything else, since cudarc panics when its library,
-//! or one function in it, is missing.
+//! The CUDA driver: looked for at run time, and started.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_uint};
 use std::path::Path;
+use std::sync::OnceLock;
 
-use cudarc::driver::sys::CUresult;
-use cudarc::driver::{DriverError, result, sys};
 use libloading::Library;
 
 use super::DeviceError;
-use super::error::describe;
-use crate::nvrtc::elf;
+use super::ffi::{CaptureFunctions, Code, Functions, GraphFunctions, PinningFunctions, check};
+use crate::nvrtc::{CudaVersion, elf};
 
-/// Every function of the driver that this folder reaches through cudarc, but for graphs and pinned memory.
-const FUNCTIONS: [&str; 33] = [
-    "cuCtxGetCurrent",
-    "cuCtxSetCurrent",
-    "cuDeviceGet",
-    "cuDeviceGetAttribute",
-    "cuDeviceGetCount",
-    "cuDeviceGetName",
-    "cuDevicePrimaryCtxRelease_v2",
-    "cuDevicePrimaryCtxRetain",
-    "cuDeviceTotalMem_v2",
-    "cuDriverGetVersion",
-    "cuEventCreate",
-    "cuEventDestroy_v2",
-    "cuEventElapsedTime",
-    "cuEventRecord",
-    "cuEventSynchronize",
-    "cuFuncGetAttribute",
-    "cuFuncSetAttribute",
-    "cuGetErrorString",
-    "cuInit",
-    "cuLaunchKernel",
-    "cuMemAllocAsync",
-    "cuMemAlloc_v2",
-    "cuMemFreeAsync",
-    "cuMemFree_v2",
-    "cuMemGetInfo_v2",
-    "cuMemcpyDtoDAsync_v2",
-    "cuMemcpyDtoHAsync_v2",
-    "cuMemcpyHtoDAsync_v2",
-    "cuMemsetD8Async",
-    "cuModuleGetFunction",
-    "cuModuleLoadData",
-    "cuModuleUnload",
-    "cuStreamSynchronize",
-];
+/// The driver, loaded for good.
+#[derive(Debug)]
+pub(super) struct Driver {
+    functions: Functions,
+    /// What graphs need, or the first function that is missing.
+    graphs: Result<GraphFunctions, &'static str>,
+    /// What tells whether a stream is captured.
+    pub(super) capture: Option<CaptureFunctions>,
+    /// What pinned memory needs, or the first function that is missing.
+    pinning: Result<PinningFunctions, &'static str>,
+    _library: Library,
+}
 
-/// What graphs need besides, which is done without where it is missing.
-const GRAPH_FUNCTIONS: [&str; 9] = [
-    "cuGraphDestroy",
-    "cuGraphExecDestroy",
-    "cuGraphInstantiateWithFlags",
-    "cuGraphLaunch",
-    "cuGraphUpload",
-    "cuStreamBeginCapture_v2",
-    "cuStreamCreate",
-    "cuStreamDestroy_v2",
-    "cuStreamEndCapture",
-];
+impl std::ops::Deref for Driver {
+    type Target = Functions;
 
-/// What host memory needs that the GPU reads by itself, which is done without where it is missing.
-const PINNING_FUNCTIONS: [&str; 2] = ["cuMemFreeHost", "cuMemHostAlloc"];
+    fn deref(&self) -> &Functions {
+        &self.functions
+    }
+}
+
+/// Names under which the dynamic loader may know it. A CUDA toolkit's stub has the second one only.
+const NAMES: &[&str] = if cfg!(windows) { &["nvcuda.dll"] } else { &["libcuda.so.1", "libcuda.so"] };
 
 /// Where containers, WSL and NixOS keep the driver without telling the dynamic loader.
 const FOLDERS: [&str; 4] =
     ["/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib", "/run/opengl-driver/lib"];
+
+/// The driver, found and loaded if it was not before, but not started.
+///
+/// # Errors
+/// [`DeviceError::NoDriver`] or [`DeviceError::DriverTooOld`].
+fn load() -> Result<&'static Driver, DeviceError> {
+    static DRIVER: OnceLock<Driver> = OnceLock::new();
+    if let Some(driver) = DRIVER.get() {
+        return Ok(driver);
+    }
+    let library = library().ok_or(DeviceError::NoDriver)?;
+    let too_old = |function| DeviceError::DriverTooOld { function };
+    let driver = Driver {
+        functions: Functions::of(&library).map_err(too_old)?,
+        graphs: GraphFunctions::of(&library),
+        capture: CaptureFunctions::of(&library).ok(),
+        pinning: PinningFunctions::of(&library),
+        _library: library,
+    };
+    Ok(DRIVER.get_or_init(|| driver))
+}
+
+fn library() -> Option<Library> {
+    // SAFETY: this runs the initialisers of the driver's library, as any program linked with it does.
+    let open = |file: &Path| unsafe { Library::new(file) }.ok();
+    // In a folder that the dynamic loader does not look into, a library that is cut short would kill the process.
+    let hidden = FOLDERS.iter().map(|folder| Path::new(folder).join("libcuda.so.1"));
+    let mut hidden = hidden.filter(|file| elf::check_library(file).is_ok());
+    NAMES.iter().find_map(|name| open(Path::new(name))).or_else(|| hidden.find_map(|file| open(&file)))
+}
 
 /// Finds the driver and starts it. Cheap to repeat.
 ///
 /// # Errors
 /// [`DeviceError::NoDriver`], [`DeviceError::DriverTooOld`], [`DeviceError::DriverBroken`] or
 /// [`DeviceError::NoGpu`].
-pub(super) fn start() -> Result<(), DeviceError> {
-    if !present() {
-        preload();
-        if !present() {
-            return Err(DeviceError::NoDriver);
-        }
-    }
-    if let Some(function) = missing(&FUNCTIONS) {
-        return Err(DeviceError::DriverTooOld { function });
-    }
-    result::init().map_err(|error| match error.0 {
-        CUresult::CUDA_ERROR_NO_DEVICE => DeviceError::NoGpu,
-        CUresult::CUDA_ERROR_STUB_LIBRARY => DeviceError::DriverBroken {
+pub(super) fn start() -> Result<&'static Driver, DeviceError> {
+    let driver = load()?;
+    // SAFETY: the function takes any number, and 0 is what it asks for.
+    check(unsafe { (driver.cuInit)(0) }).map_err(|code| match code {
+        Code::CUDA_ERROR_NO_DEVICE => DeviceError::NoGpu,
+        Code::CUDA_ERROR_STUB_LIBRARY => DeviceError::DriverBroken {
             reason: "libcuda.so is the CUDA toolkit's stub; take its folder off LD_LIBRARY_PATH".to_owned(),
         },
-        _ => DeviceError::DriverBroken { reason: describe(error) },
-    })
+        _ => DeviceError::DriverBroken { reason: driver.describe(code) },
+    })?;
+    Ok(driver)
 }
 
-/// The first function that graphs need and the driver lacks. The driver must have been started.
-pub(super) fn missing_for_graphs() -> Option<&'static str> {
-    missing(&GRAPH_FUNCTIONS)
+/// The newest CUDA that the driver on this machine supports, 13.0 for release 580; `None` without a driver. No GPU is
+/// needed.
+pub fn driver_version() -> Option<CudaVersion> {
+    load().ok()?.version().ok()
 }
 
-/// The first function that pinned memory needs and the driver lacks. The driver must have been started.
-pub(super) fn missing_for_pinning() -> Option<&'static str> {
-    missing(&PINNING_FUNCTIONS)
-}
-
-/// The first of these functions that the driver's library, which must be there, lacks.
-fn missing(functions: &[&'static str]) -> Option<&'static str> {
-    // SAFETY: the library is there, so this returns it and does not panic.
-    let library = unsafe { sys::culib() };
-    functions.iter().copied().find(|function| {
-        // SAFETY: the pointer is only asked for, never called or kept.
-        unsafe { library.get::<unsafe extern "C" fn()>(*function) }.is_err()
-    })
-}
-
-fn present() -> bool {
-    // SAFETY: this loads and unloads libcuda by name, as any program linked with it does.
-    unsafe { sys::is_culib_present() }
-}
-
-/// Loads the driver from a folder unknown to the dynamic loader; from then on its name alone finds it.
-fn preload() {
-    for folder in FOLDERS {
-        let file = Path::new(folder).join("libcuda.so.1");
-        if elf::check_library(&file).is_err() {
-            continue;
-        }
-        // SAFETY: it is the NVIDIA driver's library in a folder that only an administrator writes to, and its
-        // initialisers are made for any host.
-        if let Ok(library) = unsafe { Library::new(&file) } {
-            // Kept for good: unloading it would undo what this is for.
-            std::mem::forget(library);
-            return;
-        }
+impl Driver {
+    /// What graphs need.
+    pub(super) fn graphs(&self) -> Result<&GraphFunctions, DeviceError> {
+        self.graphs.as_ref().map_err(|function| DeviceError::DriverTooOld { function })
     }
-}
 
-/// The newest CUDA that the driver supports, `(13, 0)` for release 580. The driver must have been started.
-pub(super) fn cuda_version() -> Result<(u32, u32), DriverError> {
-    let mut version: c_int = 0;
-    // SAFETY: the pointer is to a live integer that the driver fills.
-    unsafe { sys::cuDriverGetVersion(&raw mut version) }.result()?;
-    let version = u32::try_from(version).unwrap_or(0);
-    Ok((version / 1000, version % 1000 / 10))
+    /// What pinned memory needs.
+    pub(super) fn pinning(&self) -> Result<&PinningFunctions, DeviceError> {
+        self.pinning.as_ref().map_err(|function| DeviceError::DriverTooOld { function })
+    }
+
+    /// The newest CUDA that it supports.
+    pub(super) fn version(&self) -> Result<CudaVersion, Code> {
+        let mut version: c_int = 0;
+        // SAFETY: the pointer is to a live integer that the driver fills.
+        check(unsafe { (self.cuDriverGetVersion)(&raw mut version) })?;
+        let version = c_uint::try_from(version).unwrap_or(0);
+        Ok(CudaVersion { major: version / 1000, minor: version % 1000 / 10 })
+    }
 }
 
 /// The driver's own release, such as `580.159.03`, where the kernel module tells it.
@@ -171,11 +140,5 @@ mod tests {
         assert_eq!(release_in(open), Some("580.159.03"));
         assert_eq!(release_in(closed), Some("535.104.05"));
         assert_eq!(release_in("nothing here"), None);
-    }
-
-    #[test]
-    fn the_lists_of_functions_are_sorted_and_without_repetition() {
-        assert!(FUNCTIONS.is_sorted_by(|a, b| a < b));
-        assert!(GRAPH_FUNCTIONS.is_sorted_by(|a, b| a < b));
     }
 }

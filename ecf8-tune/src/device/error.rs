@@ -1,10 +1,9 @@
 //! What can go wrong with a GPU.
 
-use cudarc::driver::DriverError;
-use cudarc::driver::sys::CUresult;
 use thiserror::Error;
 
-use crate::nvrtc::Arch;
+use super::ffi::{Code, Functions};
+use crate::nvrtc::{Arch, CudaVersion};
 
 /// Why the GPU did not do what it was asked. Every message is one line and ends with what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -99,7 +98,8 @@ pub enum DeviceError {
     /// The cubin is for another architecture, or for a newer driver.
     #[error(
         "the cubin of {entry} does not fit cuda:{ordinal} ({arch}, driver for CUDA {driver_cuda}; {reason}): compile it for \
-         {arch}, with an NVRTC no newer than the driver"
+         {arch}, with an NVRTC no newer than the driver (`pip install {}`)",
+        .driver_cuda.nvrtc_package()
     )]
     WrongCubin {
         /// The kernel that was wanted from it.
@@ -109,7 +109,7 @@ pub enum DeviceError {
         /// Its architecture.
         arch: Arch,
         /// The newest CUDA that the driver supports.
-        driver_cuda: String,
+        driver_cuda: CudaVersion,
         /// The driver's code and words.
         reason: String,
     },
@@ -173,6 +173,18 @@ pub enum DeviceError {
         ours: u32,
     },
 
+    /// Somebody captures the stream, and this is nothing that can be recorded.
+    #[error(
+        "the stream of cuda:{ordinal} is captured as a graph, which {doing} would break: do the same once before the \
+         capture begins, so that all it needs is there"
+    )]
+    Captured {
+        /// The GPU.
+        ordinal: u32,
+        /// What was to be done.
+        doing: &'static str,
+    },
+
     /// Any other refusal of the driver.
     #[error(
         "cuda:{ordinal} failed at {doing} ({reason}): look the code up in NVIDIA's documentation of CUresult"
@@ -189,34 +201,25 @@ pub enum DeviceError {
 
 impl DeviceError {
     /// Sorts a refusal by the driver while `doing` something with a GPU.
-    pub(super) fn sort(ordinal: u32, doing: impl Into<String>, error: DriverError) -> Self {
-        let (doing, reason) = (doing.into(), describe(error));
-        match error.0 {
-            CUresult::CUDA_ERROR_ILLEGAL_ADDRESS
-            | CUresult::CUDA_ERROR_ILLEGAL_INSTRUCTION
-            | CUresult::CUDA_ERROR_MISALIGNED_ADDRESS
-            | CUresult::CUDA_ERROR_INVALID_ADDRESS_SPACE
-            | CUresult::CUDA_ERROR_INVALID_PC
-            | CUresult::CUDA_ERROR_HARDWARE_STACK_ERROR
-            | CUresult::CUDA_ERROR_LAUNCH_FAILED
-            | CUresult::CUDA_ERROR_LAUNCH_TIMEOUT
-            | CUresult::CUDA_ERROR_ASSERT => Self::KernelFault { ordinal, doing, reason },
-            CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE
-            | CUresult::CUDA_ERROR_ECC_UNCORRECTABLE
-            | CUresult::CUDA_ERROR_NVLINK_UNCORRECTABLE
-            | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED
-            | CUresult::CUDA_ERROR_EXTERNAL_DEVICE
-            | CUresult::CUDA_ERROR_UNKNOWN => Self::Lost { ordinal, doing, reason },
+    pub(super) fn sort(driver: &Functions, ordinal: u32, doing: impl Into<String>, code: Code) -> Self {
+        let (doing, reason) = (doing.into(), driver.describe(code));
+        match code {
+            Code::CUDA_ERROR_ILLEGAL_ADDRESS
+            | Code::CUDA_ERROR_ILLEGAL_INSTRUCTION
+            | Code::CUDA_ERROR_MISALIGNED_ADDRESS
+            | Code::CUDA_ERROR_INVALID_ADDRESS_SPACE
+            | Code::CUDA_ERROR_INVALID_PC
+            | Code::CUDA_ERROR_HARDWARE_STACK_ERROR
+            | Code::CUDA_ERROR_LAUNCH_FAILED
+            | Code::CUDA_ERROR_LAUNCH_TIMEOUT
+            | Code::CUDA_ERROR_ASSERT => Self::KernelFault { ordinal, doing, reason },
+            Code::CUDA_ERROR_DEVICE_UNAVAILABLE
+            | Code::CUDA_ERROR_ECC_UNCORRECTABLE
+            | Code::CUDA_ERROR_NVLINK_UNCORRECTABLE
+            | Code::CUDA_ERROR_CONTEXT_IS_DESTROYED
+            | Code::CUDA_ERROR_EXTERNAL_DEVICE
+            | Code::CUDA_ERROR_UNKNOWN => Self::Lost { ordinal, doing, reason },
             _ => Self::Driver { ordinal, doing, reason },
         }
-    }
-}
-
-/// The driver's code by name and in words, on one line.
-pub(super) fn describe(error: DriverError) -> String {
-    let words = error.error_string().map(|text| text.to_string_lossy().into_owned());
-    match words {
-        Ok(words) => format!("{:?}, {words}", error.0),
-        Err(_) => format!("{:?}", error.0),
     }
 }

@@ -2,11 +2,14 @@
 //! host, which needs longer to launch one than it takes to run.
 
 use std::fmt;
+use std::ptr::null_mut;
+use std::sync::Arc;
 
-use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
-use cudarc::driver::{CudaGraph, DriverError, result};
+use cudarc::driver::sys::{CUgraph, CUgraphExec, CUstream, CUstreamCaptureMode};
 
-use super::{CudaDevice, DeviceArg, DeviceError, Function, driver};
+use super::context::{Context, Stream};
+use super::ffi::{Code, GraphFunctions, check};
+use super::{CudaDevice, DeviceArg, DeviceError, Function};
 
 /// One launch, as [`CudaDevice::launch`] takes it.
 #[derive(Clone, Copy, Debug)]
@@ -27,44 +30,87 @@ pub struct DeviceLaunch<'a> {
 /// replays it.
 pub(super) struct Graph {
     device: CudaDevice,
-    graph: CudaGraph,
+    /// There until it is dropped.
+    captured: Option<Captured>,
+}
+
+/// What was captured, and its instance that can be launched on a stream; destroyed when dropped, after what was asked of
+/// the stream.
+#[derive(Debug)]
+struct Captured {
+    context: Arc<Context>,
+    functions: &'static GraphFunctions,
+    stream: CUstream,
+    graph: CUgraph,
+    /// Null if there is none.
+    instance: CUgraphExec,
     /// So that no kernel is unloaded before it.
-    _functions: Vec<Function>,
+    _kernels: Vec<Function>,
 }
 
 // SAFETY: the driver's handles may be used from any thread as long as it is one at a time, which `&mut` and the lack of
-// `Sync` see to; the context is bound to the calling thread before every call.
-unsafe impl Send for Graph {}
+// `Sync` see to.
+unsafe impl Send for Captured {}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        let Ok(_current) = self.context.enter() else { return };
+        // Drivers do not promise that a graph may go while it runs. What went wrong shows in the next call.
+        // SAFETY: the stream outlives what is launched on it.
+        let _ = unsafe { (self.context.driver.cuStreamSynchronize)(self.stream) };
+        if !self.instance.is_null() {
+            // SAFETY: the instance is live and of the current context, and nobody uses it any more.
+            let _ = unsafe { (self.functions.cuGraphExecDestroy)(self.instance) };
+        }
+        // SAFETY: the same holds for the graph.
+        let _ = unsafe { (self.functions.cuGraphDestroy)(self.graph) };
+    }
+}
 
 impl CudaDevice {
     /// Records launches without making any.
     pub(super) fn capture(&self, launches: &[DeviceLaunch<'_>]) -> Result<Graph, DeviceError> {
         const DOING: &str = "recording a graph";
-        if let Some(function) = driver::missing_for_graphs() {
-            return Err(DeviceError::DriverTooOld { function });
-        }
-        let fail = |error: DriverError| self.fail(DOING, error);
+        // A kernel's first launch may load it, which allocates memory.
+        const RELAXED: CUstreamCaptureMode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
+        let functions = self.context.driver.graphs()?;
+        let _current = self.enter_uncaptured(DOING)?;
+        let fail = |code: Code| self.fail(DOING, code);
         // A stream of its own: the default one can't be captured, and what other threads ask of the device's meanwhile
         // does not belong here.
-        let stream = self.context.new_stream().map_err(fail)?;
-        let recorder = self.on(stream.clone());
-        // Relaxed, since a kernel's first launch may load it, which allocates memory.
-        stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED).map_err(fail)?;
+        let recorder = self.on(Stream::new(&self.context, functions).map_err(fail)?);
+        let stream = recorder.stream.handle;
+        // SAFETY: the stream is live and of the current context.
+        check(unsafe { (functions.cuStreamBeginCapture_v2)(stream, RELAXED) }).map_err(fail)?;
         let recorded = launches.iter().try_for_each(|launch| recorder.run(launch));
+        let mut graph = null_mut();
         // Ended even if a launch was refused, since a stream must not go while it is captured.
-        let ended = stream.end_capture(CUgraphInstantiate_flags(0));
+        // SAFETY: the stream is live and of the current context, and the driver fills the handle.
+        let ended = check(unsafe { (functions.cuStreamEndCapture)(stream, &raw mut graph) });
+        let kernels = launches.iter().map(|launch| launch.function.clone()).collect();
+        let mut captured = (!graph.is_null()).then(|| Captured {
+            context: self.context.clone(),
+            functions,
+            stream: self.stream.handle,
+            graph,
+            instance: null_mut(),
+            _kernels: kernels,
+        });
         recorded?;
-        let graph = ended.map_err(fail)?.ok_or_else(|| DeviceError::Driver {
-            ordinal: self.info().ordinal,
-            doing: DOING.to_owned(),
-            reason: "the driver gave none".to_owned(),
-        })?;
-        self.bind(DOING)?;
-        // SAFETY: the graph and the stream are live and of the current context.
-        let uploaded = unsafe { result::graph::upload(graph.cu_graph_exec(), self.stream.cu_stream()) };
-        uploaded.map_err(fail)?;
-        let functions = launches.iter().map(|launch| launch.function.clone());
-        Ok(Graph { device: self.clone(), graph, _functions: functions.collect() })
+        ended.map_err(fail)?;
+        let Some(made) = &mut captured else {
+            return Err(DeviceError::Driver {
+                ordinal: self.info().ordinal,
+                doing: DOING.to_owned(),
+                reason: "the driver gave none".to_owned(),
+            });
+        };
+        // SAFETY: the graph is live and of the current context, and the driver fills the handle.
+        check(unsafe { (functions.cuGraphInstantiateWithFlags)(&raw mut made.instance, graph, 0) })
+            .map_err(fail)?;
+        // SAFETY: the instance and the stream are live and of the current context.
+        check(unsafe { (functions.cuGraphUpload)(made.instance, self.stream.handle) }).map_err(fail)?;
+        Ok(Graph { device: self.clone(), captured })
     }
 
     /// Runs one launch.
@@ -78,24 +124,24 @@ impl CudaDevice {
 }
 
 impl Graph {
-    /// Does the work once. Its buffers must be there.
+    /// Does the work once. Its buffers must be there, and the stream must not be captured.
     pub(super) fn replay(&self) -> Result<(), DeviceError> {
         const DOING: &str = "replaying a graph";
-        self.device.bind(DOING)?;
+        let Some(made) = &self.captured else { return Ok(()) };
+        let _current = self.device.enter(DOING)?;
         // SAFETY: the graph and the stream are live and of the current context, and so are its kernels. The graph is
         // not shared among threads. That its buffers are there too is seen to by `Recording`, which borrows them, and
         // by `Replay`, which is shown them.
-        let launched =
-            unsafe { result::graph::launch(self.graph.cu_graph_exec(), self.device.stream.cu_stream()) };
-        launched.map_err(|error| self.device.fail(DOING, error))
+        check(unsafe { (made.functions.cuGraphLaunch)(made.instance, made.stream) })
+            .map_err(|code| self.device.fail(DOING, code))
     }
 }
 
 impl Drop for Graph {
     fn drop(&mut self) {
-        // The driver does not promise that a graph may go while it runs. What went wrong shows in the next call.
-        let _ = self.device.synchronize();
-        let _ = self.device.bind("dropping a graph");
+        if let Some(captured) = self.captured.take() {
+            self.device.stream.dispose(captured);
+        }
     }
 }
 
@@ -131,14 +177,15 @@ impl CudaDevice {
 }
 
 impl Recording<'_> {
-    /// Runs the launches once, in their order. Returns at once, as [`CudaDevice::launch`] does.
+    /// Runs the launches once, in their order. Returns at once, as [`CudaDevice::launch`] does. While somebody captures the
+    /// stream, they become part of that graph one by one.
     ///
     /// # Errors
     /// What the driver says.
     pub fn replay(&self) -> Result<(), DeviceError> {
         match &self.graph {
-            Ok(graph) => graph.replay(),
-            Err(_) => self.launches.iter().try_for_each(|launch| self.device.run(launch)),
+            Ok(graph) if !self.device.is_captured()? => graph.replay(),
+            _ => self.launches.iter().try_for_each(|launch| self.device.run(launch)),
         }
     }
 

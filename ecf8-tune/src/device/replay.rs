@@ -49,12 +49,14 @@ impl Replay {
 
 impl CudaDevice {
     /// Makes launches in their order: as a graph if they are the same as the last time. Returns at once, as
-    /// [`CudaDevice::launch`] does.
+    /// [`CudaDevice::launch`] does. While somebody captures the stream, they become part of that graph one by one, and
+    /// `replay` stays as it is.
     ///
     /// # Errors
     /// As that.
     pub fn repeat(&self, work: &[DeviceLaunch<'_>], replay: &mut Replay) -> Result<(), Undone> {
-        if self.is_repeated(work, replay) {
+        let is_captured = self.is_captured().map_err(|source| Undone { at: None, source })?;
+        if !is_captured && self.is_repeated(work, replay) {
             let graph = replay.graph.get_or_insert_with(|| self.capture(work));
             match graph {
                 Ok(graph) => return graph.replay().map_err(|source| Undone { at: None, source }),
@@ -78,7 +80,7 @@ impl CudaDevice {
         // What is wrong with one of them shows when they are done.
         let identities = all.iter().map(|launch| self.identify(launch)).collect::<Result<Vec<_>, _>>();
         let identities = identities.unwrap_or_default();
-        let on = (self.info().ordinal, self.stream.cu_stream().addr());
+        let on = (self.info().ordinal, self.stream.handle.addr());
         let is_repeated = !identities.is_empty() && on == replay.on && identities == replay.last;
         if !is_repeated {
             *replay = Replay { on, last: identities, graph: None };

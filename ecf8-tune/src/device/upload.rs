@@ -1,12 +1,14 @@
 //! Bytes on their way to the GPU: through a few buffers of the host's, in turn, so that the host writes to one while
 //! the GPU reads another, and waits for none but the one that it needs next.
 
+use std::ptr::{NonNull, null_mut};
 use std::sync::{Arc, PoisonError};
 
-use cudarc::driver::{CudaStream, DevicePtrMut, PinnedHostSlice, result};
 use rayon::prelude::*;
 
-use super::{CudaDevice, DeviceBuffer, DeviceError, Mark, driver};
+use super::context::{Context, Stream};
+use super::ffi::{PinningFunctions, check};
+use super::{CudaDevice, DeviceBuffer, DeviceError, Mark};
 
 /// Buffers of the host's. Two would do if writing and reading took equally long each time.
 const SLOTS: usize = 4;
@@ -31,7 +33,7 @@ pub(super) struct Uploads {
 
 #[derive(Debug)]
 struct Ring {
-    stream: Arc<CudaStream>,
+    stream: Arc<Stream>,
     /// Made one by one, as they are needed.
     slots: Vec<Slot>,
     /// The slot that is written to.
@@ -50,15 +52,47 @@ struct Slot {
 #[derive(Debug)]
 enum Memory {
     /// The GPU reads it by itself.
-    Pinned(PinnedHostSlice<u8>),
+    Pinned(Pinned),
     Pageable(Vec<u8>),
 }
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        if !self.slots.is_empty() {
-            // The GPU may still read them. What went wrong shows in the next call.
-            let _ = self.stream.synchronize();
+        if self.slots.is_empty() {
+            return;
+        }
+        // The GPU may still read them, for ever if it is lost; a stream that is captured can't be waited for.
+        let is_read = self.stream.is_captured() == Ok(false) && self.stream.synchronize().is_ok();
+        if !is_read {
+            std::mem::forget(std::mem::take(&mut self.slots));
+        }
+    }
+}
+
+/// [`SLOT_BYTES`] bytes of the host's memory that stay where they are, so that the GPU reads them by itself.
+#[derive(Debug)]
+struct Pinned {
+    context: Arc<Context>,
+    functions: &'static PinningFunctions,
+    start: NonNull<u8>,
+}
+
+// SAFETY: it is memory that it alone has.
+unsafe impl Send for Pinned {}
+
+impl Pinned {
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: as many bytes are there, set since it was made, and `self` alone has them. While the GPU reads some of
+        // them, `Ring` writes to none of those.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), SLOT_BYTES) }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        if let Ok(_current) = self.context.enter() {
+            // SAFETY: the driver gave it, and neither the GPU nor anybody else uses it any more: `Ring` sees to that.
+            let _ = unsafe { (self.functions.cuMemFreeHost)(self.start.as_ptr().cast()) };
         }
     }
 }
@@ -80,7 +114,8 @@ impl CudaDevice {
     /// As [`CudaDevice::alloc`], or what the driver says.
     pub fn upload_with(&self, bytes: usize, fill: &Fill<'_>) -> Result<DeviceBuffer, DeviceError> {
         const DOING: &str = "copying to it";
-        let mut buffer = self.alloc(bytes)?;
+        let buffer = self.alloc(bytes)?;
+        let _current = self.enter_uncaptured(DOING)?;
         let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
         let mut start = 0;
         while start < bytes {
@@ -88,13 +123,14 @@ impl CudaDevice {
             let count = room.len().min(bytes - start);
             let part = &mut room[..count];
             part.par_chunks_mut(PIECE).enumerate().for_each(|(n, piece)| fill(start + n * PIECE, piece));
-            self.bind(DOING)?;
-            let address = buffer.slice_mut().device_ptr_mut(&self.stream).0 + start as u64;
-            // SAFETY: `count` bytes at `address` belong to the buffer, and the context of the stream is current. The
+            let (to, from, stream) = (buffer.device_address() + start as u64, part.as_ptr(), &self.stream);
+            // SAFETY: `count` bytes at `to` belong to the buffer, and the context of the stream is current. The
             // host's bytes stay there, and are not written to, until the GPU is done: `Ring` waits before it uses a
             // slot again or goes.
-            let copied = unsafe { result::memcpy_htod_async(address, part, self.stream.cu_stream()) };
-            copied.map_err(|error| self.fail(DOING, error))?;
+            check(unsafe {
+                (self.context.driver.cuMemcpyHtoDAsync_v2)(to, from.cast(), count, stream.handle)
+            })
+            .map_err(|code| self.fail(DOING, code))?;
             if let Some(ring) = &mut uploads.ring {
                 ring.used += count;
             }
@@ -146,9 +182,7 @@ impl CudaDevice {
             ring.slots.push(Slot { memory, read: None });
         }
         let all = match &mut ring.slots[ring.turn].memory {
-            Memory::Pinned(pinned) => {
-                pinned.as_mut_slice().map_err(|error| self.fail("writing for it", error))?
-            }
+            Memory::Pinned(pinned) => pinned.bytes(),
             Memory::Pageable(bytes) => bytes,
         };
         Ok(&mut all[ring.used..])
@@ -156,15 +190,21 @@ impl CudaDevice {
 
     /// Memory of the host's that the GPU reads by itself.
     fn pinned(&self) -> Result<Memory, DeviceError> {
-        if let Some(function) = driver::missing_for_pinning() {
-            return Err(DeviceError::DriverTooOld { function });
-        }
-        // SAFETY: it is unset, and so set before anybody sees it.
-        let made = unsafe { self.context.alloc_pinned::<u8>(SLOT_BYTES) };
-        let mut pinned = made.map_err(|error| self.fail("pinning host memory", error))?;
-        let start = pinned.as_mut_ptr().map_err(|error| self.fail("pinning host memory", error))?;
+        const DOING: &str = "pinning host memory";
+        /// Faster for the GPU to read, and slow for the host, which only writes it.
+        const WRITE_COMBINED: u32 = 4;
+        let functions = self.context.driver.pinning()?;
+        let _current = self.enter(DOING)?;
+        let mut start = null_mut();
+        // SAFETY: the context is current, and the driver fills the pointer.
+        check(unsafe { (functions.cuMemHostAlloc)(&raw mut start, SLOT_BYTES, WRITE_COMBINED) })
+            .map_err(|code| self.fail(DOING, code))?;
+        let Some(start) = NonNull::new(start.cast::<u8>()) else {
+            let (doing, reason) = (DOING.to_owned(), "the driver gave none".to_owned());
+            return Err(DeviceError::Driver { ordinal: self.info().ordinal, doing, reason });
+        };
         // SAFETY: these are all bytes of it, and nobody else has it yet.
         unsafe { start.write_bytes(0, SLOT_BYTES) };
-        Ok(Memory::Pinned(pinned))
+        Ok(Memory::Pinned(Pinned { context: self.context.clone(), functions, start }))
     }
 }

@@ -97,7 +97,7 @@ impl Target for CudaExecutor {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        let nvrtc = self.cache.compiler_version().unwrap_or_default();
+        let nvrtc = self.cache.compiler_version(self.device.info().arch).unwrap_or_default();
         Fingerprint { nvrtc, ..self.device_fingerprint() }
     }
 
@@ -148,11 +148,11 @@ impl Target for CudaExecutor {
         let printed = Printed::new(kernel);
         let request = printed.request(self.device.info());
         let compiled = self.cache.get(&request)?;
-        let function = match self.device.load(&compiled.cubin, &kernel.name) {
+        let function = match self.device.load(&compiled.image, &kernel.name) {
             // What was compiled by a newer NVRTC than the driver takes, or is not what it says, is compiled here.
             Err(error @ (DeviceError::BadCubin { .. } | DeviceError::WrongCubin { .. })) => {
                 let renewed = self.cache.renew(&request, &error.to_string())?;
-                self.device.load(&renewed.cubin, &kernel.name)?
+                self.device.load(&renewed.image, &kernel.name)?
             }
             loaded => loaded?,
         };

@@ -19,9 +19,9 @@ pub(super) fn nanoseconds(
     sampled_blocks: u32,
 ) -> Result<Option<u64>, EmulatorError> {
     let profile = profile::profile(kernel, launch, Some(sampled_blocks))?;
-    let prediction = predict::predict(&profile, GPU);
-    // GB/s are bytes per nanosecond.
-    Ok(prediction.map(|prediction| whole(launch.output_bytes() as f64 / prediction.gb_per_s)))
+    // The estimate of registers also where NVRTC is at hand: what is recorded must not depend on that.
+    let prediction = predict::predict(&profile, GPU, profile.registers);
+    Ok(prediction.map(|prediction| whole(prediction.nanoseconds)))
 }
 
 /// Nanoseconds as records hold them.

@@ -1,8 +1,8 @@
-//! One compiled kernel as three files in a folder of its own: source, cubin, and a report with the checksums of both.
+//! One compiled kernel as three files in a folder of its own: source, cubin (or PTX), and a report with the checksums of both.
 
 use super::KernelRequest;
 use super::key::code;
-use crate::nvrtc::{Arch, CompileReport, Compiled, elf};
+use crate::nvrtc::{Arch, CompileReport, Compiled, image};
 use ecf8_core::checksum::{checksum, to_hex};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -10,12 +10,12 @@ use std::io::{self, Write};
 use std::path::Path;
 
 const SOURCE: &str = "kernel.cu";
-const CUBIN: &str = "kernel.cubin";
+const IMAGE: &str = "kernel.cubin";
 /// Also the file whose time tells when the entry was last used.
 pub(super) const REPORT: &str = "report.json";
 
 /// The version of the files' layout.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// The largest file that is read: far more than any kernel, little enough to read by mistake.
 const LARGEST: u64 = 64 << 20;
@@ -34,7 +34,7 @@ struct Entry {
     arch: Arch,
     options: Vec<String>,
     nvrtc: String,
-    cubin_checksum: String,
+    image_checksum: String,
     report: CompileReport,
 }
 
@@ -54,14 +54,14 @@ pub(super) fn write(
     let entry = Entry {
         layout: LAYOUT,
         arch: request.arch,
-        options: request.options.iter().map(|&option| option.to_owned()).collect(),
+        options: request.all_options().map(str::to_owned).collect(),
         nvrtc: nvrtc.to_owned(),
-        cubin_checksum: to_hex(checksum(&kernel.cubin)),
+        image_checksum: to_hex(checksum(&kernel.image)),
         report: kernel.report.clone(),
     };
     let envelope = Envelope { checksum: entry.checksum()?, entry };
     let report = serde_json::to_vec_pretty(&envelope)?;
-    for (name, bytes) in [(SOURCE, request.source.as_bytes()), (CUBIN, &kernel.cubin), (REPORT, &report)] {
+    for (name, bytes) in [(SOURCE, request.source.as_bytes()), (IMAGE, &kernel.image), (REPORT, &report)] {
         let mut file = File::create_new(folder.join(name))?;
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -91,7 +91,7 @@ pub(super) fn read(
     if entry.checksum().ok() != Some(envelope.checksum) {
         return wrong("report.json does not agree with its checksum");
     }
-    if entry.layout != LAYOUT || entry.nvrtc != nvrtc || entry.options != request.options {
+    if entry.layout != LAYOUT || entry.nvrtc != nvrtc || !request.all_options().eq(&entry.options) {
         return wrong("it is another kernel's entry");
     }
     if entry.arch != request.arch {
@@ -101,13 +101,13 @@ pub(super) fn read(
     if std::str::from_utf8(&source).map(code) != Ok(code(request.source)) {
         return wrong("kernel.cu is another kernel's source");
     }
-    let cubin = file(folder, CUBIN)?;
-    if to_hex(checksum(&cubin)) != entry.cubin_checksum {
+    let image = file(folder, IMAGE)?;
+    if to_hex(checksum(&image)) != entry.image_checksum {
         return wrong("kernel.cubin does not agree with its checksum");
     }
     // The driver believes the image's header.
-    elf::check_cubin(&cubin).map_err(|reason| Some(format!("kernel.cubin: {reason}")))?;
-    Ok(Compiled { cubin, report: entry.report })
+    image::check(&image).map_err(|reason| Some(format!("{IMAGE}: {reason}")))?;
+    Ok(Compiled { image, report: entry.report })
 }
 
 fn file(folder: &Path, name: &str) -> Result<Vec<u8>, Option<String>> {

@@ -2,7 +2,7 @@
 
 use super::key::Key;
 use super::{KernelRequest, entry, lock};
-use crate::nvrtc::Compiled;
+use crate::nvrtc::{Compiled, CudaVersion};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,11 +54,22 @@ impl Folder {
         (stored.len(), stored.iter().map(|entry| entry.bytes).sum())
     }
 
-    /// The kernel under `key` by this version of NVRTC, or by the newest there is.
-    pub(super) fn look_up(&self, key: &Key, request: &KernelRequest<'_>, version: Option<&str>) -> Lookup {
+    /// The kernel under `key` by this version of NVRTC, or by the newest there is whose code a driver loads.
+    pub(super) fn look_up(
+        &self,
+        key: &Key,
+        request: &KernelRequest<'_>,
+        version: Option<&str>,
+        driver: Option<CudaVersion>,
+    ) -> Lookup {
+        // Machines of a cluster may share the folder and have different drivers.
+        let is_loaded = |version: &String| match (driver, version.parse::<CudaVersion>()) {
+            (Some(driver), Ok(version)) => driver.loads_code_of(version),
+            _ => true,
+        };
         let versions = match version {
             Some(version) => vec![version.to_owned()],
-            None => self.versions(key),
+            None => self.versions(key).into_iter().filter(is_loaded).collect(),
         };
         let mut damaged = Vec::new();
         for version in versions {

@@ -4,7 +4,7 @@ use super::KernelRequest;
 use crate::nvrtc::Arch;
 use ecf8_core::checksum::{checksum, to_hex};
 
-/// A kernel's source, options and architecture, hashed. The version of NVRTC is kept beside it.
+/// A kernel's source, all its options and its architecture, hashed. The version of NVRTC is kept beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     arch: Arch,
@@ -16,7 +16,7 @@ impl Key {
         let arch = request.arch.to_string();
         let mut bytes = Vec::new();
         // Lengths in front, so that no two lists of strings give the same bytes.
-        for part in [code(request.source), &arch].into_iter().chain(request.options.iter().copied()) {
+        for part in [code(request.source), &arch].into_iter().chain(request.all_options()) {
             bytes.extend((part.len() as u64).to_le_bytes());
             bytes.extend(part.as_bytes());
         }

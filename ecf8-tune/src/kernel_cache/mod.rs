@@ -13,7 +13,7 @@
 //! let cache = KernelCache::open();
 //! let source = r#"extern "C" __global__ void fill(unsigned char* out) { out[threadIdx.x] = 7; }"#;
 //! let kernel = cache.get(&KernelRequest { name: "fill.cu", source, arch: "sm_90".parse()?, options: &[] })?;
-//! println!("{} registers, {} bytes", kernel.report.registers, kernel.cubin.len());
+//! println!("{} registers, {} bytes", kernel.report.registers, kernel.image.len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -26,7 +26,8 @@ pub(crate) mod tests;
 
 pub use crate::nvrtc::CompileRequest as KernelRequest;
 
-use crate::nvrtc::{Compiled, Nvrtc, NvrtcError};
+use crate::device;
+use crate::nvrtc::{Arch, Compiled, CudaVersion, Machine, Nvrtc, NvrtcError, SearchPath};
 use folder::{Folder, Lookup};
 use key::Key;
 use rayon::prelude::*;
@@ -34,7 +35,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bytes that a cache's folder may take unless something else is asked for.
 pub const DEFAULT_LIMIT: u64 = 1 << 30;
@@ -44,7 +45,7 @@ pub trait Compiler: Send + Sync {
     /// Its version, such as `13.0`. Kernels of different versions are different kernels.
     fn version(&self) -> String;
 
-    /// Compiles one kernel; may be called from several threads at once.
+    /// Compiles one kernel to what the driver loads; may be called from several threads at once.
     ///
     /// # Errors
     /// As [`Nvrtc::compile`].
@@ -53,16 +54,19 @@ pub trait Compiler: Send + Sync {
 
 impl Compiler for Nvrtc {
     fn version(&self) -> String {
-        Self::version(self)
+        Self::version(self).to_string()
     }
 
     fn compile(&self, request: &KernelRequest<'_>) -> Result<Compiled, NvrtcError> {
-        Self::compile(self, request)
+        if self.knows(request.arch) { Self::compile(self, request) } else { self.compile_to_ptx(request) }
     }
 }
 
-/// Finds the compiler when the first kernel has to be compiled.
-type Find = Box<dyn Fn() -> Result<Arc<dyn Compiler>, NvrtcError> + Send + Sync>;
+/// A compiler, or why there is none.
+type Found = Result<Arc<dyn Compiler>, NvrtcError>;
+
+/// Finds the compiler for an architecture when the first kernel has to be compiled for it.
+type Find = Box<dyn Fn(Arch, Option<CudaVersion>) -> Found + Send + Sync>;
 
 /// Compiled kernels by what they were compiled from.
 ///
@@ -71,8 +75,11 @@ type Find = Box<dyn Fn() -> Result<Arc<dyn Compiler>, NvrtcError> + Send + Sync>
 pub struct KernelCache {
     folder: Option<Folder>,
     memory: Mutex<HashMap<Key, Arc<Compiled>>>,
+    /// The newest CUDA that the driver supports: kernels by compilers whose code it does not load are left alone.
+    driver: Option<CudaVersion>,
     find: Find,
-    compiler: OnceLock<Result<Arc<dyn Compiler>, NvrtcError>>,
+    /// Those found so far.
+    compilers: Mutex<HashMap<Arch, Found>>,
     warnings: Mutex<Vec<String>>,
     compiled: AtomicUsize,
 }
@@ -107,8 +114,13 @@ impl KernelCache {
         Self {
             folder: None,
             memory: Mutex::default(),
-            find: Box::new(|| Nvrtc::find().map(|nvrtc| Arc::new(nvrtc) as Arc<dyn Compiler>)),
-            compiler: OnceLock::new(),
+            driver: device::driver_version(),
+            find: Box::new(|arch, driver| {
+                let machine = driver.map(|driver| Machine { arch, driver });
+                let nvrtc = Nvrtc::find_in(&SearchPath::from_environment(), machine.as_ref())?;
+                Ok(Arc::new(nvrtc))
+            }),
+            compilers: Mutex::default(),
             warnings: Mutex::default(),
             compiled: AtomicUsize::new(0),
         }
@@ -126,9 +138,16 @@ impl KernelCache {
         mut self,
         find: impl Fn() -> Result<Arc<dyn Compiler>, NvrtcError> + Send + Sync + 'static,
     ) -> Self {
-        self.find = Box::new(find);
-        self.compiler = OnceLock::new();
+        self.find = Box::new(move |_, _| find());
+        self.compilers = Mutex::default();
         self
+    }
+
+    /// The same cache for a driver that supports CUDA up to this version, instead of the one on this machine; for any
+    /// driver, if there is none.
+    #[must_use]
+    pub fn with_driver(self, driver: Option<CudaVersion>) -> Self {
+        Self { driver, compilers: Mutex::default(), ..self }
     }
 
     /// The folder, if there is one.
@@ -149,12 +168,12 @@ impl KernelCache {
         self.compiled.load(Ordering::Relaxed)
     }
 
-    /// The compiler's version; it is looked for if it was not needed before.
+    /// The version of the compiler for an architecture; it is looked for if it was not needed before.
     ///
     /// # Errors
     /// If there is none.
-    pub fn compiler_version(&self) -> Result<String, NvrtcError> {
-        self.compiler().map(|compiler| compiler.version())
+    pub fn compiler_version(&self, arch: Arch) -> Result<String, NvrtcError> {
+        self.compiler(arch).map(|compiler| compiler.version())
     }
 
     /// What went wrong with the folder since the last call, one line each.
@@ -165,7 +184,8 @@ impl KernelCache {
     /// The kernel, from memory, from the folder, or compiled.
     ///
     /// While no kernel had to be compiled and nobody asked for the compiler's version, a kernel by any version of NVRTC
-    /// will do, so that NVRTC need not be found; from then on only one by the version that was found.
+    /// will do whose code the driver loads, so that NVRTC need not be found; from then on only one by the version that
+    /// was found.
     ///
     /// # Errors
     /// If it has to be compiled and that fails.
@@ -174,7 +194,8 @@ impl KernelCache {
         if let Some(kernel) = lock(&self.memory).get(&key) {
             return Ok(kernel.clone());
         }
-        let version = self.compiler.get().and_then(|found| found.as_ref().ok()).map(|it| it.version());
+        let known = lock(&self.compilers).get(&request.arch).cloned();
+        let version = known.and_then(Result::ok).map(|compiler| compiler.version());
         if let Some(kernel) = self.look_up(request, &key, version.as_deref()) {
             return Ok(self.remember(key, kernel));
         }
@@ -208,12 +229,12 @@ impl KernelCache {
         self.compile(request, key)
     }
 
-    fn compiler(&self) -> Result<&Arc<dyn Compiler>, NvrtcError> {
-        self.compiler.get_or_init(|| (self.find)()).as_ref().map_err(Clone::clone)
+    fn compiler(&self, arch: Arch) -> Found {
+        lock(&self.compilers).entry(arch).or_insert_with(|| (self.find)(arch, self.driver)).clone()
     }
 
     fn compile(&self, request: &KernelRequest<'_>, key: Key) -> Result<Arc<Compiled>, NvrtcError> {
-        let compiler = self.compiler()?;
+        let compiler = self.compiler(request.arch)?;
         let version = compiler.version();
         let kernel = compiler.compile(request)?;
         self.compiled.fetch_add(1, Ordering::Relaxed);
@@ -231,7 +252,7 @@ impl KernelCache {
 
     fn look_up(&self, request: &KernelRequest<'_>, key: &Key, version: Option<&str>) -> Option<Compiled> {
         let folder = self.folder.as_ref()?;
-        let Lookup { kernel, damaged } = folder.look_up(key, request, version);
+        let Lookup { kernel, damaged } = folder.look_up(key, request, version, self.driver);
         let instead = if kernel.is_some() { "another version's is taken" } else { "it is compiled again" };
         for (place, reason) in damaged {
             self.warn(format!("{}: {reason}; {instead}", place.display()));

@@ -16,16 +16,22 @@ impl Compiler for Fake {
         cubin[18] = 190;
         cubin.extend(request.arch.to_string().bytes());
         let constant_bytes = request.source.len() as u64;
-        Ok(Compiled { cubin, report: CompileReport { constant_bytes, ..CompileReport::default() } })
+        Ok(Compiled { image: cubin, report: CompileReport { constant_bytes, ..CompileReport::default() } })
     }
 }
 
 fn cache(root: &Path, version: &'static str) -> KernelCache {
-    KernelCache::at(root, DEFAULT_LIMIT).with_compiler(move || Ok(Arc::new(Fake(version))))
+    on_any_driver(root, DEFAULT_LIMIT).with_compiler(move || Ok(Arc::new(Fake(version))))
+}
+
+/// A cache for which it does not matter what driver the machine has that the tests run on.
+fn on_any_driver(root: &Path, limit: u64) -> KernelCache {
+    KernelCache::at(root, limit).with_driver(None)
 }
 
 fn without_nvrtc(root: &Path) -> KernelCache {
-    KernelCache::at(root, DEFAULT_LIMIT).with_compiler(|| Err(NvrtcError::NotFound { attempts: Vec::new() }))
+    on_any_driver(root, DEFAULT_LIMIT)
+        .with_compiler(|| Err(NvrtcError::NotFound { attempts: Vec::new(), package: "" }))
 }
 
 fn request<'a>(source: &'a str, arch: &str) -> KernelRequest<'a> {
@@ -55,9 +61,42 @@ fn once_the_compiler_is_known_only_kernels_of_its_version_serve() {
     let root = tempfile::tempdir().unwrap();
     cache(root.path(), "12.9").get(&request("int a;", "sm_90")).unwrap();
     let later = cache(root.path(), "13.0");
-    assert_eq!(later.compiler_version().unwrap(), "13.0");
+    assert_eq!(later.compiler_version(Arch::SM_90).unwrap(), "13.0");
     later.get(&request("int a;", "sm_90")).unwrap();
     assert_eq!((later.compiled(), later.usage().0), (1, 2));
+}
+
+#[test]
+fn a_kernel_whose_code_the_driver_does_not_load_is_left_to_machines_that_do() {
+    let root = tempfile::tempdir().unwrap();
+    cache(root.path(), "13.5").get(&request("int a;", "sm_90")).unwrap();
+    let on = |driver: &str| cache(root.path(), "12.9").with_driver(Some(driver.parse().unwrap()));
+    let old = on("12.4");
+    old.get(&request("int a;", "sm_90")).unwrap();
+    assert_eq!((old.compiled(), old.usage().0, old.take_warnings()), (1, 2, vec![]));
+    for driver in ["12.4", "13.0"] {
+        let warm = on(driver);
+        warm.get(&request("int a;", "sm_90")).unwrap();
+        assert_eq!(warm.compiled(), 0, "{driver}");
+    }
+}
+
+#[test]
+fn an_entry_tells_all_options_that_it_was_compiled_with_and_serves_no_others() {
+    let root = tempfile::tempdir().unwrap();
+    let [request, other] = ["-a", "-b"].map(|option| {
+        let options: &'static [&'static str] = if option == "-a" { &["-a"] } else { &["-b"] };
+        KernelRequest { options, ..request("int a;", "sm_90") }
+    });
+    cache(root.path(), "13.0").get(&request).unwrap();
+    let path = only_entry(root.path());
+    let report: serde_json::Value =
+        serde_json::from_slice(&fs::read(path.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["entry"]["options"], serde_json::json!(["--std=c++17", "--ptxas-options=-v", "-a"]));
+    fs::rename(&path, root.path().join(format!("{}-13.0", Key::of(&other).name()))).unwrap();
+    let cache = cache(root.path(), "13.0");
+    cache.get(&other).unwrap();
+    assert_eq!((cache.compiled(), cache.take_warnings().len()), (1, 1));
 }
 
 #[test]
@@ -66,7 +105,7 @@ fn a_damaged_entry_is_told_of_though_another_version_serves() {
     cache(root.path(), "12.9").get(&request("int a;", "sm_90")).unwrap();
     let path = only_entry(root.path());
     let later = cache(root.path(), "13.0");
-    later.compiler_version().unwrap();
+    later.compiler_version(Arch::SM_90).unwrap();
     later.get(&request("int a;", "sm_90")).unwrap();
     let newest = path.with_file_name(path.file_name().unwrap().to_str().unwrap().replace("12.9", "13.0"));
     fs::write(newest.join("kernel.cubin"), "damaged").unwrap();
@@ -123,7 +162,7 @@ fn an_entry_for_another_architecture_is_never_taken() {
     fs::rename(only_entry(root.path()), root.path().join(format!("{}-13.0", key.name()))).unwrap();
     let cache = cache(root.path(), "13.0");
     let kernel = cache.get(&request("int a;", "sm_90")).unwrap();
-    assert!(kernel.cubin.ends_with(b"sm_90"));
+    assert!(kernel.image.ends_with(b"sm_90"));
     let warnings = cache.take_warnings();
     assert!(warnings.len() == 1 && warnings[0].contains("it is for sm_80, not sm_90"), "{warnings:?}");
 }
@@ -193,7 +232,7 @@ fn the_least_recently_used_are_removed_beyond_the_limit() {
         fs::File::open(path.join("report.json")).unwrap().set_modified(then).unwrap();
     };
     age(&only_entry(root.path()), 9);
-    let open = || KernelCache::at(root.path(), 2 * bytes + 10).with_compiler(|| Ok(Arc::new(Fake("13.0"))));
+    let open = || on_any_driver(root.path(), 2 * bytes + 10).with_compiler(|| Ok(Arc::new(Fake("13.0"))));
     open().get(&request("int b;", "sm_90")).unwrap();
     age(&root.path().join(format!("{}-13.0", Key::of(&request("int b;", "sm_90")).name())), 5);
     // Used again, the oldest becomes the youngest.
@@ -223,7 +262,7 @@ fn many_threads_and_caches_on_one_folder_get_the_same_kernels() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let cache = KernelCache::at(root.path(), 4000).with_compiler(|| Ok(Arc::new(Fake("13.0"))));
+                let cache = on_any_driver(root.path(), 4000).with_compiler(|| Ok(Arc::new(Fake("13.0"))));
                 for source in sources.iter().chain(&sources) {
                     let kernel = cache.get(&request(source, "sm_90")).unwrap();
                     assert_eq!(kernel.report.constant_bytes, source.len() as u64);

@@ -31,6 +31,8 @@ enum Suffix {
 pub struct ArchError(String);
 
 impl Arch {
+    /// Turing, the oldest that kernels are written for.
+    pub const SM_75: Self = Self { major: 7, minor: 5, suffix: None };
     /// Hopper: H100, H200.
     pub const SM_90: Self = Self { major: 9, minor: 0, suffix: None };
 

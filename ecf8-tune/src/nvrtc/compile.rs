@@ -3,7 +3,7 @@
 use std::ffi::CString;
 
 use super::ffi::{Code, Program};
-use super::{Arch, CompileReport, Nvrtc, NvrtcError};
+use super::{Arch, CompileReport, CudaVersion, Nvrtc, NvrtcError};
 
 /// What to compile.
 #[derive(Clone, Copy, Debug)]
@@ -21,14 +21,24 @@ pub struct CompileRequest<'a> {
 /// A compiled source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compiled {
-    /// Machine code for the requested architecture, an ELF file for the CUDA driver.
-    pub cubin: Vec<u8>,
+    /// What the CUDA driver loads: machine code for the requested architecture, an ELF file, unless PTX was asked for.
+    pub image: Vec<u8>,
     /// What it needs of the GPU.
     pub report: CompileReport,
 }
 
+/// What every source is compiled with, besides its architecture and its request's own options.
+const STANDARD_OPTIONS: [&str; 2] = ["--std=c++17", "--ptxas-options=-v"];
+
+impl CompileRequest<'_> {
+    /// All options that the machine code depends on, but for the architecture.
+    pub fn all_options(&self) -> impl Iterator<Item = &str> {
+        STANDARD_OPTIONS.into_iter().chain(self.options.iter().copied())
+    }
+}
+
 /// First version known to take `--no-cache`, and to need it: a cached cubin comes with no statistics.
-const CACHE_SINCE: (i32, i32) = (12, 9);
+const CACHE_SINCE: CudaVersion = CudaVersion { major: 12, minor: 9 };
 
 impl Nvrtc {
     /// Compiles a source to machine code, with the statistics of ptxas. No GPU is needed.
@@ -41,46 +51,58 @@ impl Nvrtc {
     /// [`NvrtcError::NoStatistics`] or [`NvrtcError::Call`].
     pub fn compile(&self, request: &CompileRequest<'_>) -> Result<Compiled, NvrtcError> {
         let name = request.name;
-        if !self.archs.iter().any(|known| known.number() == request.arch.number()) {
+        if !self.knows(request.arch) {
             return Err(self.unsupported(request.arch));
         }
+        let (program, log) = self.run(request, &request.arch.to_string())?;
+        let image = program.cubin().map_err(|code| self.failed("nvrtcGetCUBIN", name, code))?;
+        let report = CompileReport::read(&log, &image);
+        let report = report
+            .ok_or_else(|| NvrtcError::NoStatistics { name: name.to_owned(), version: self.version() })?;
+        Ok(Compiled { image, report })
+    }
+
+    /// Compiles a source for an architecture that is younger than this NVRTC: to PTX, from which the driver makes machine
+    /// code. The statistics are those of the youngest architecture that NVRTC knows, and are likely to be much the same.
+    ///
+    /// # Errors
+    /// As [`Nvrtc::compile`].
+    pub fn compile_to_ptx(&self, request: &CompileRequest<'_>) -> Result<Compiled, NvrtcError> {
+        let older = self.archs.iter().filter(|known| known.number() < request.arch.number());
+        let youngest = older.max_by_key(|known| known.number()).copied();
+        let arch = youngest.ok_or_else(|| self.unsupported(request.arch))?;
+        let asked = request.arch;
+        let request = CompileRequest { arch, ..*request };
+        let report = self.compile(&request)?.report;
+        let (program, _) = self.run(&request, &format!("compute_{}", arch.number()))?;
+        let image = program.ptx().ok_or_else(|| self.unsupported(asked))?;
+        let image = image.map_err(|code| self.failed("nvrtcGetPTX", request.name, code))?;
+        Ok(Compiled { image, report })
+    }
+
+    /// Compiles a source for an architecture, real or virtual; gives the log, too.
+    fn run(&self, request: &CompileRequest<'_>, arch: &str) -> Result<(Program<'_>, String), NvrtcError> {
+        let name = request.name;
         let c_string = |text: &str, what: &'static str| {
             CString::new(text).map_err(|_| NvrtcError::ZeroByte { name: name.replace('\0', ""), what })
         };
         let (source, c_name) = (c_string(request.source, "source")?, c_string(name, "name")?);
-        let own = self.standard_options(request.arch);
-        let options = own.iter().map(String::as_str).chain(request.options.iter().copied());
+        let arch = format!("--gpu-architecture={arch}");
+        let no_cache = (self.version >= CACHE_SINCE).then_some("--no-cache");
+        let options = [arch.as_str()].into_iter().chain(no_cache).chain(request.all_options());
         let options = options.map(|option| c_string(option, "options")).collect::<Result<Vec<_>, _>>()?;
 
-        let failed = |call: &'static str| {
-            move |code: Code| NvrtcError::Call {
-                call,
-                name: name.to_owned(),
-                message: self.api.describe(code),
-            }
-        };
-        let mut program = self.api.program(&source, &c_name).map_err(failed("nvrtcCreateProgram"))?;
+        let created = self.api.program(&source, &c_name);
+        let mut program = created.map_err(|code| self.failed("nvrtcCreateProgram", name, code))?;
         if let Err(code) = program.compile(&options) {
             return Err(self.explain(request, &program, code));
         }
-        let log = program.log().map_err(failed("nvrtcGetProgramLog"))?;
-        let cubin = program.cubin().map_err(failed("nvrtcGetCUBIN"))?;
-        let report = CompileReport::read(&log, &cubin);
-        let report = report
-            .ok_or_else(|| NvrtcError::NoStatistics { name: name.to_owned(), version: self.version() })?;
-        Ok(Compiled { cubin, report })
+        let log = program.log().map_err(|code| self.failed("nvrtcGetProgramLog", name, code))?;
+        Ok((program, log))
     }
 
-    fn standard_options(&self, arch: Arch) -> Vec<String> {
-        let mut options = vec![
-            format!("--gpu-architecture={arch}"),
-            "--std=c++17".to_owned(),
-            "--ptxas-options=-v".to_owned(),
-        ];
-        if self.version >= CACHE_SINCE {
-            options.push("--no-cache".to_owned());
-        }
-        options
+    fn failed(&self, call: &'static str, name: &str, code: Code) -> NvrtcError {
+        NvrtcError::Call { call, name: name.to_owned(), message: self.api.describe(code) }
     }
 
     fn unsupported(&self, arch: Arch) -> NvrtcError {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::Arch;
+use super::{Arch, CudaVersion};
 
 /// One place where NVRTC was looked for, and why it was not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +23,15 @@ pub enum Outcome {
     Absent,
     /// There is one, but it is broken in the way the text tells.
     Broken(String),
+    /// There is one, but the machine that it was looked for can't use it, as the text tells.
+    Unfit(String),
 }
 
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.outcome {
             Outcome::Absent => write!(f, "{}: not there", self.place),
-            Outcome::Broken(reason) => write!(f, "{}: {reason}", self.place),
+            Outcome::Broken(reason) | Outcome::Unfit(reason) => write!(f, "{}: {reason}", self.place),
         }
     }
 }
@@ -37,14 +39,16 @@ impl fmt::Display for Attempt {
 /// Why no cubin could be had. Every message is one line and ends with what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NvrtcError {
-    /// No place holds a working NVRTC.
+    /// No place holds an NVRTC that works, and works for the machine that it was looked for.
     #[error(
-        "NVRTC not found ({}): install it with `pip install nvidia-cuda-nvrtc` or set ECF8_NVRTC to libnvrtc.so",
+        "NVRTC not found ({}): install it with `pip install {package}` or set ECF8_NVRTC to libnvrtc.so",
         tried(.attempts)
     )]
     NotFound {
         /// Every place, in the order tried.
         attempts: Vec<Attempt>,
+        /// The package of the Python index that has one.
+        package: &'static str,
     },
 
     /// `ECF8_NVRTC` is set, and nothing else is searched, but what it names does not work.
@@ -60,12 +64,15 @@ pub enum NvrtcError {
     },
 
     /// This NVRTC does not know the architecture.
-    #[error("NVRTC {version} can't compile for {arch}: choose one of {}", list(.supported))]
+    #[error(
+        "NVRTC {version} can't compile for {arch}: choose one of {}, or install another NVRTC",
+        list(.supported)
+    )]
     UnsupportedArch {
         /// What was asked for.
         arch: Arch,
         /// Version of NVRTC.
-        version: String,
+        version: CudaVersion,
         /// What it offers.
         supported: Vec<Arch>,
     },
@@ -98,7 +105,7 @@ pub enum NvrtcError {
         /// Name of the source.
         name: String,
         /// Version of NVRTC.
-        version: String,
+        version: CudaVersion,
     },
 
     /// NVRTC refused a call for a reason that is no fault of the source.
@@ -119,7 +126,7 @@ fn tried(attempts: &[Attempt]) -> String {
     for attempt in attempts {
         match &attempt.outcome {
             Outcome::Absent => absent.push(attempt.place.as_str()),
-            Outcome::Broken(_) => broken.push(attempt.to_string()),
+            Outcome::Broken(_) | Outcome::Unfit(_) => broken.push(attempt.to_string()),
         }
     }
     let mut parts = broken;
@@ -154,7 +161,7 @@ mod tests {
         let attempts =
             vec![attempt("/a", Outcome::Absent), attempt("/b", broken), attempt("/c", Outcome::Absent)];
         assert_eq!(
-            NvrtcError::NotFound { attempts }.to_string(),
+            NvrtcError::NotFound { attempts, package: "nvidia-cuda-nvrtc" }.to_string(),
             "NVRTC not found (/b: it is cut short; tried /a, /c): install it with \
              `pip install nvidia-cuda-nvrtc` or set ECF8_NVRTC to libnvrtc.so"
         );

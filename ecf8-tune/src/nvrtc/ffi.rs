@@ -1,4 +1,4 @@
-//! The eleven functions of NVRTC that are used, as safe Rust.
+//! The thirteen functions of NVRTC that are used, as safe Rust.
 //!
 //! Foreign code can't be called without `unsafe`; in the NVRTC layer all of it is in this file. What the rest
 //! relies on: the function pointers are those of the library held beside them, with the types of NVIDIA's
@@ -13,6 +13,12 @@ use libloading::Library;
 
 /// `nvrtcProgram`, an opaque handle.
 type Handle = *mut std::ffi::c_void;
+
+/// Tells how many bytes there are of something.
+type Size = unsafe extern "C" fn(Handle, *mut usize) -> c_int;
+
+/// Writes them.
+type Content = unsafe extern "C" fn(Handle, *mut c_char) -> c_int;
 
 /// A result code other than success. Kept as a number, since later versions may send codes unknown here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +49,12 @@ pub(super) struct Api {
     ) -> c_int,
     destroy: unsafe extern "C" fn(*mut Handle) -> c_int,
     compile: unsafe extern "C" fn(Handle, c_int, *const *const c_char) -> c_int,
-    log_size: unsafe extern "C" fn(Handle, *mut usize) -> c_int,
-    log: unsafe extern "C" fn(Handle, *mut c_char) -> c_int,
-    cubin_size: unsafe extern "C" fn(Handle, *mut usize) -> c_int,
-    cubin: unsafe extern "C" fn(Handle, *mut c_char) -> c_int,
+    log_size: Size,
+    log: Content,
+    cubin_size: Size,
+    cubin: Content,
+    /// Size and content, which a library that stands in for NVRTC may lack.
+    ptx: Option<(Size, Content)>,
     /// Keeps the code behind the pointers above mapped.
     _library: Library,
 }
@@ -80,6 +88,7 @@ impl Api {
             log: function(&library, "nvrtcGetProgramLog")?,
             cubin_size: function(&library, "nvrtcGetCUBINSize")?,
             cubin: function(&library, "nvrtcGetCUBIN")?,
+            ptx: function(&library, "nvrtcGetPTXSize").ok().zip(function(&library, "nvrtcGetPTX").ok()),
             _library: library,
         })
     }
@@ -160,11 +169,13 @@ impl Program<'_> {
         self.read(self.api.cubin_size, self.api.cubin)
     }
 
-    fn read(
-        &self,
-        size: unsafe extern "C" fn(Handle, *mut usize) -> c_int,
-        content: unsafe extern "C" fn(Handle, *mut c_char) -> c_int,
-    ) -> Result<Vec<u8>, Code> {
+    /// The PTX with the zero byte that ends it, after a compilation for a virtual architecture (`compute_`); `None` if this
+    /// NVRTC gives none.
+    pub(super) fn ptx(&self) -> Option<Result<Vec<u8>, Code>> {
+        self.api.ptx.map(|(size, content)| self.read(size, content))
+    }
+
+    fn read(&self, size: Size, content: Content) -> Result<Vec<u8>, Code> {
         let mut length = 0;
         // SAFETY: the handle is live and the pointer is to a live integer that NVRTC fills.
         check(unsafe { size(self.handle, &raw mut length) })?;

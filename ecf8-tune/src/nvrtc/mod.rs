@@ -7,12 +7,12 @@
 //! let nvrtc = Nvrtc::find()?;
 //! let request = CompileRequest { name: "fill.cu", source, arch: "sm_90".parse()?, options: &[] };
 //! let compiled = nvrtc.compile(&request)?;
-//! println!("{} registers, {} bytes", compiled.report.registers, compiled.cubin.len());
+//! println!("{} registers, {} bytes", compiled.report.registers, compiled.image.len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The library is loaded by hand and not through cudarc, which panics when it is absent, wants the architecture
-//! at compile time and looks in fewer places.
+//! For a GPU at hand, [`Nvrtc::find_for`] takes one whose machine code the driver loads, since CUDA 13 changed its
+//! format; where NVRTC is older than the GPU, it makes PTX, which the driver compiles.
 
 mod arch;
 mod compile;
@@ -20,30 +20,38 @@ pub(crate) mod elf;
 mod error;
 mod ffi;
 mod find;
+pub(crate) mod image;
 mod report;
 mod search;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod version;
 
 pub use arch::{Arch, ArchError};
 pub use compile::{CompileRequest, Compiled};
 pub use error::{Attempt, NvrtcError, Outcome};
 pub use report::CompileReport;
 pub use search::SearchPath;
+pub use version::{CudaVersion, Machine};
 
 /// An NVRTC that was found, loaded and seen to compile an empty kernel.
 pub struct Nvrtc {
     api: ffi::Api,
-    version: (i32, i32),
+    version: CudaVersion,
     archs: Vec<Arch>,
     origin: String,
     passed_over: Vec<Attempt>,
 }
 
 impl Nvrtc {
-    /// Version, such as `13.0`.
-    pub fn version(&self) -> String {
-        format!("{}.{}", self.version.0, self.version.1)
+    /// Its version.
+    pub fn version(&self) -> CudaVersion {
+        self.version
+    }
+
+    /// Whether it makes machine code for this architecture.
+    pub fn knows(&self, arch: Arch) -> bool {
+        self.archs.iter().any(|known| known.number() == arch.number())
     }
 
     /// The architectures that it compiles for, without those with a suffix.

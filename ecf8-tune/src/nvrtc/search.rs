@@ -26,43 +26,64 @@ pub struct SearchPath {
 impl SearchPath {
     /// The places on this machine for this process.
     pub fn from_environment() -> Self {
-        Self::from_variables(&|name| std::env::var_os(name), std::env::current_dir().ok().as_deref())
+        let (current, root) = (std::env::current_dir().ok(), Path::new("/"));
+        Self::from_variables(&|name| std::env::var_os(name), current.as_deref(), root)
     }
 
-    /// The same for given environment variables and working directory.
-    fn from_variables(variable: &dyn Fn(&str) -> Option<OsString>, current: Option<&Path>) -> Self {
+    /// The same for given environment variables and working directory, on a system whose folders are in `root`.
+    fn from_variables(
+        variable: &dyn Fn(&str) -> Option<OsString>,
+        current: Option<&Path>,
+        root: &Path,
+    ) -> Self {
         let folder = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let environments = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(folder);
         let beside = current.into_iter().flat_map(Path::ancestors).map(|parent| parent.join(".venv"));
         let environments: Vec<PathBuf> = environments.chain(beside.filter(|venv| venv.is_dir())).collect();
-        let python = variable("PATH").and_then(|path| on_path(&path, "python3"));
+        let python = if cfg!(windows) { "python.exe" } else { "python3" };
+        let python = variable("PATH").and_then(|path| on_path(&path, python));
 
         let mut site_packages: Vec<PathBuf> =
             environments.iter().flat_map(|root| packages_under(root)).collect();
         for interpreter in python.iter().flat_map(|python| links(python)) {
-            let root = interpreter.parent().and_then(Path::parent);
-            site_packages.extend(root.into_iter().flat_map(packages_under));
+            // On Windows the interpreter itself is at the root, except in virtual environments.
+            let roots = interpreter.ancestors().skip(1).take(2);
+            site_packages.extend(roots.flat_map(packages_under));
         }
         site_packages.extend(folder("HOME").iter().flat_map(|home| packages_under(&home.join(".local"))));
 
         let toolkits = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CONDA_PREFIX"].into_iter().filter_map(folder);
-        let toolkits = toolkits.chain(usual_toolkits());
+        let toolkits = toolkits.chain(usual_toolkits(root));
+        // Where WSL shows what Windows brings.
+        let wsl = Some(root.join("usr/lib/wsl/lib")).filter(|folder| folder.is_dir());
         Self {
             explicit: folder("ECF8_NVRTC"),
             loader: true,
             loader_folders: variable("LD_LIBRARY_PATH").iter().flat_map(std::env::split_paths).collect(),
-            folders: unique(toolkits.flat_map(|root| toolkit_folders(&root)).collect()),
+            folders: unique(
+                toolkits.flat_map(|root| toolkit_folders(&root, cfg!(windows))).chain(wsl).collect(),
+            ),
             site_packages: unique(site_packages),
             python,
         }
     }
 }
 
-/// The libraries called `libnvrtc.so…` in `folder`, newest first.
+/// Names under which the dynamic loader may know NVRTC. From CUDA 12 on they have the major version only.
+pub(super) const LOADER_NAMES: &[&str] = if cfg!(windows) {
+    &["nvrtc64_130_0.dll", "nvrtc64_120_0.dll", "nvrtc64_112_0.dll"]
+} else {
+    &["libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2"]
+};
+
+/// The libraries called `libnvrtc.so…`, or `nvrtc64_….dll` as on Windows, in `folder`, newest first.
 pub(super) fn libraries_in(folder: &Path) -> Vec<PathBuf> {
     let named = |entry: &PathBuf| {
         let name = entry.file_name().unwrap_or_default().to_string_lossy();
-        name == "libnvrtc.so" || name.starts_with("libnvrtc.so.")
+        let rest = name.strip_prefix("nvrtc64_").and_then(|name| name.strip_suffix(".dll"));
+        // Beside it lies one that needs less memory to compile and more time, `….alt.dll`.
+        let is_dll = rest.is_some_and(|version| version.bytes().all(|b| b.is_ascii_digit() || b == b'_'));
+        is_dll || name == "libnvrtc.so" || name.starts_with("libnvrtc.so.")
     };
     newest_first(entries(folder).into_iter().filter(named).collect())
 }
@@ -70,11 +91,13 @@ pub(super) fn libraries_in(folder: &Path) -> Vec<PathBuf> {
 /// The folders of NVIDIA's wheels within a folder of Python packages.
 ///
 /// The wheel of CUDA 12 and earlier comes first: its cubins load on more drivers than those of CUDA 13.
-pub(super) fn wheel_folders(site_packages: &Path) -> Vec<PathBuf> {
+pub(super) fn wheel_folders(site_packages: &Path, is_windows: bool) -> Vec<PathBuf> {
     let nvidia = site_packages.join("nvidia");
+    let within: &[&str] = if is_windows { &["bin/x86_64", "bin"] } else { &["lib"] };
     let known = ["cuda_nvrtc", "cu13"].into_iter().map(|name| nvidia.join(name));
-    let folders = known.chain(newest_first(entries(&nvidia))).map(|package| package.join("lib"));
-    unique(folders.filter(|lib| lib.is_dir()).collect())
+    let packages = known.chain(newest_first(entries(&nvidia)));
+    let folders = packages.flat_map(|package| within.iter().map(move |name| package.join(name)));
+    unique(folders.filter(|folder| folder.is_dir()).collect())
 }
 
 /// Asks an interpreter where its packages are; nothing if it does not answer.
@@ -86,7 +109,8 @@ pub(super) fn packages_of(python: &Path) -> Vec<PathBuf> {
     text.lines().map(PathBuf::from).filter(|folder| folder.is_dir()).collect()
 }
 
-/// `lib/python3.*/site-packages` and its distribution-specific relatives under `root`, newest Python first.
+/// `lib/python3.*/site-packages` and its distribution-specific relatives under `root`, newest Python first, and
+/// `Lib/site-packages`, which Windows has instead.
 fn packages_under(root: &Path) -> Vec<PathBuf> {
     let python =
         |entry: &PathBuf| entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python3"));
@@ -94,20 +118,20 @@ fn packages_under(root: &Path) -> Vec<PathBuf> {
     let versions = libraries.flat_map(|lib| newest_first(entries(&lib).into_iter().filter(python).collect()));
     let folders =
         versions.flat_map(|version| ["site-packages", "dist-packages"].map(|name| version.join(name)));
+    let folders = folders.chain([root.join("Lib/site-packages")]);
     folders.filter(|folder| folder.is_dir()).collect()
 }
 
 /// `/usr/local/cuda`, then its versioned siblings, then Arch Linux's place.
-fn usual_toolkits() -> Vec<PathBuf> {
+fn usual_toolkits(root: &Path) -> Vec<PathBuf> {
     let versioned =
         |entry: &PathBuf| entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with("cuda-"));
-    let siblings = newest_first(entries(Path::new("/usr/local")).into_iter().filter(versioned).collect());
-    let first = ["/usr/local/cuda"].into_iter().map(PathBuf::from);
-    first.chain(siblings).chain([PathBuf::from("/opt/cuda")]).collect()
+    let siblings = newest_first(entries(&root.join("usr/local")).into_iter().filter(versioned).collect());
+    [root.join("usr/local/cuda")].into_iter().chain(siblings).chain([root.join("opt/cuda")]).collect()
 }
 
 /// Where a toolkit installed at `root` keeps its libraries; `root` itself if it is not there, for the record.
-fn toolkit_folders(root: &Path) -> Vec<PathBuf> {
+fn toolkit_folders(root: &Path, is_windows: bool) -> Vec<PathBuf> {
     let target = match std::env::consts::ARCH {
         "aarch64" => "targets/sbsa-linux/lib",
         _ => "targets/x86_64-linux/lib",
@@ -115,11 +139,8 @@ fn toolkit_folders(root: &Path) -> Vec<PathBuf> {
     if !root.is_dir() {
         return vec![root.to_owned()];
     }
-    ["lib64", "lib", target]
-        .into_iter()
-        .map(|name| root.join(name))
-        .filter(|folder| folder.is_dir())
-        .collect()
+    let within: &[&str] = if is_windows { &["bin/x64", "bin"] } else { &["lib64", "lib", target] };
+    within.iter().map(|name| root.join(name)).filter(|folder| folder.is_dir()).collect()
 }
 
 /// The first executable called `name` in the folders of a `PATH`.
@@ -196,10 +217,38 @@ mod tests {
     }
 
     #[test]
+    fn the_names_and_folders_of_windows_are_known() {
+        let root = tree(&[
+            "toolkit/bin/nvrtc64_120_0.dll",
+            "toolkit/bin/x64/nvrtc64_130_0.dll",
+            "toolkit/bin/x64/nvrtc64_130_0.alt.dll",
+            "toolkit/bin/x64/nvrtc-builtins64_135.dll",
+            "venv/Lib/site-packages/nvidia/cuda_nvrtc/bin/nvrtc64_120_0.dll",
+            "venv/Lib/site-packages/nvidia/cu13/bin/x86_64/nvrtc64_130_0.dll",
+        ]);
+        let packages = packages_under(&root.path().join("venv"));
+        assert_eq!(packages, [root.path().join("venv/Lib/site-packages")]);
+        let toolkit = toolkit_folders(&root.path().join("toolkit"), true);
+        let all = toolkit.into_iter().chain(wheel_folders(&packages[0], true));
+        let found: Vec<_> = all.flat_map(|folder| libraries_in(&folder)).collect();
+        let found: Vec<_> =
+            found.iter().map(|file| file.strip_prefix(root.path()).unwrap().to_str().unwrap()).collect();
+        assert_eq!(
+            found,
+            [
+                "toolkit/bin/x64/nvrtc64_130_0.dll",
+                "toolkit/bin/nvrtc64_120_0.dll",
+                "venv/Lib/site-packages/nvidia/cuda_nvrtc/bin/nvrtc64_120_0.dll",
+                "venv/Lib/site-packages/nvidia/cu13/bin/x86_64/nvrtc64_130_0.dll",
+            ]
+        );
+    }
+
+    #[test]
     fn wheels_of_cuda_12_come_before_13_and_others_last() {
         let root =
             tree(&["nvidia/cu13/lib/a", "nvidia/cu14/lib/a", "nvidia/cuda_nvrtc/lib/a", "nvidia/cudnn/x"]);
-        let found = wheel_folders(root.path());
+        let found = wheel_folders(root.path(), false);
         let expected =
             ["cuda_nvrtc", "cu13", "cu14"].map(|name| root.path().join("nvidia").join(name).join("lib"));
         assert_eq!(found, expected);
@@ -217,6 +266,8 @@ mod tests {
             "real/bin/python3.10",
             "other/lib/python3.10/site-packages/a",
             "home/.local/lib/python3.8/site-packages/a",
+            "usr/lib/wsl/lib/a",
+            "usr/local/cuda-12.4/lib64/a",
         ]);
         let at = |name: &str| root.path().join(name);
         fs::create_dir_all(at("other/bin")).unwrap();
@@ -229,7 +280,7 @@ mod tests {
             "ECF8_NVRTC" => Some("".into()),
             _ => None,
         };
-        let search = SearchPath::from_variables(&variable, Some(&at("project/deep")));
+        let search = SearchPath::from_variables(&variable, Some(&at("project/deep")), root.path());
         let strip = |path: &PathBuf| path.strip_prefix(root.path()).unwrap().to_str().unwrap().to_owned();
         let packages: Vec<_> =
             search.site_packages.iter().map(|path| strip(&path.canonicalize().unwrap())).collect();
@@ -244,7 +295,10 @@ mod tests {
                 "home/.local/lib/python3.8/site-packages",
             ]
         );
-        assert_eq!(strip(&search.folders[0]), "toolkit/lib64");
+        let folders: Vec<_> = search.folders.iter().map(&strip).collect();
+        let wanted =
+            ["toolkit/lib64", "usr/local/cuda", "usr/local/cuda-12.4/lib64", "opt/cuda", "usr/lib/wsl/lib"];
+        assert_eq!(folders, wanted, "toolkits, then where WSL shows what Windows brings");
         assert_eq!(search.python, Some(at("other/bin/python3")));
         assert_eq!((search.explicit, search.loader), (None, true), "an empty ECF8_NVRTC counts as unset");
     }

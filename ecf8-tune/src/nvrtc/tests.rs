@@ -5,6 +5,8 @@ use std::process::Command;
 
 use super::*;
 
+pub(crate) mod choice;
+
 const KERNEL: &str = r#"
 __constant__ unsigned char table[256] = {1, 2, 3};
 extern "C" __global__ void __launch_bounds__(256)
@@ -78,15 +80,15 @@ fn a_small_kernel_compiles_for_every_generation_without_spills() {
         assert!(report.registers > 0, "{arch}: {report:?}");
         assert_eq!((report.spill_stores, report.spill_loads, report.stack_bytes), (0, 0, 0), "{arch}");
         assert_eq!((report.shared_bytes, report.constant_bytes), (512, 256), "{arch}: {}", report.log);
-        assert_eq!(report.cubin_bytes, compiled.cubin.len() as u64);
-        assert_eq!(elf::check_cubin(&compiled.cubin), Ok(()), "{arch}");
+        assert_eq!(report.cubin_bytes, compiled.image.len() as u64);
+        assert_eq!(elf::check_cubin(&compiled.image), Ok(()), "{arch}");
         assert_eq!(
-            elf::parameter_bytes(&compiled.cubin, "copy"),
+            elf::parameter_bytes(&compiled.image, "copy"),
             Some(24),
             "{arch}: two pointers and a number"
         );
-        assert_eq!(elf::parameter_bytes(&compiled.cubin, "cop"), None, "{arch}");
-        assert!(elf::check_cubin(&compiled.cubin[..compiled.cubin.len() - 1]).is_err(), "{arch}");
+        assert_eq!(elf::parameter_bytes(&compiled.image, "cop"), None, "{arch}");
+        assert!(elf::check_cubin(&compiled.image[..compiled.image.len() - 1]).is_err(), "{arch}");
     }
 }
 
@@ -99,7 +101,7 @@ fn the_size_of_any_parameter_list_is_read_from_the_cubin() {
     extern "C" __global__ void gap(unsigned int a, unsigned long long* out, unsigned int b) { out[a] = b; }
     "#;
     for arch in ["sm_75", "sm_80", "sm_90", "sm_100", "sm_120"] {
-        let cubin = nvrtc.compile(&request(source, arch)).unwrap().cubin;
+        let cubin = nvrtc.compile(&request(source, arch)).unwrap().image;
         let bytes = ["none", "odd", "gap"].map(|entry| elf::parameter_bytes(&cubin, entry));
         assert_eq!(bytes[1..], [Some(12), Some(20)], "{arch}");
         assert!(matches!(bytes[0], None | Some(0)), "{arch}: {bytes:?}");
@@ -157,7 +159,7 @@ fn an_unknown_option_and_a_zero_byte_are_errors() {
 fn threads_compile_at_once_and_get_what_one_thread_gets() {
     let Some(nvrtc) = nvrtc() else { return };
     let archs = ["sm_75", "sm_80", "sm_90", "sm_120"];
-    let compile = |arch: &str| nvrtc.compile(&request(KERNEL, arch)).unwrap().cubin;
+    let compile = |arch: &str| nvrtc.compile(&request(KERNEL, arch)).unwrap().image;
     let alone = archs.map(compile);
     std::thread::scope(|scope| {
         for thread in 0..8 {
@@ -176,7 +178,7 @@ fn threads_compile_at_once_and_get_what_one_thread_gets() {
 fn the_folder_and_the_file_of_nvrtc_both_serve_as_ecf8_nvrtc() {
     let Some(library) = library() else { return };
     for path in [library.as_path(), library.parent().unwrap()] {
-        let nvrtc = Nvrtc::find_in(&explicit(path)).unwrap();
+        let nvrtc = Nvrtc::find_in(&explicit(path), None).unwrap();
         assert!(
             nvrtc.origin().starts_with(library.parent().unwrap().to_str().unwrap()),
             "{}",
@@ -200,7 +202,7 @@ fn a_python_environment_serves_and_what_was_passed_over_is_remembered() {
         site_packages: vec![root.path().to_owned()],
         ..SearchPath::default()
     };
-    let nvrtc = Nvrtc::find_in(&search).unwrap();
+    let nvrtc = Nvrtc::find_in(&search, None).unwrap();
     assert!(nvrtc.origin().starts_with(package.to_str().unwrap()), "{}", nvrtc.origin());
     let passed: Vec<String> = nvrtc.passed_over().iter().map(Attempt::to_string).collect();
     assert_eq!(passed.len(), 2, "{passed:?}");
@@ -211,7 +213,7 @@ fn a_python_environment_serves_and_what_was_passed_over_is_remembered() {
 #[test]
 fn nothing_anywhere_is_one_line_with_the_remedy() {
     let search = SearchPath { folders: vec!["/nowhere".into()], ..SearchPath::default() };
-    let text = Nvrtc::find_in(&search).unwrap_err().to_string();
+    let text = Nvrtc::find_in(&search, None).unwrap_err().to_string();
     assert!(text.contains("tried /nowhere") && text.contains("pip install nvidia-cuda-nvrtc"), "{text}");
     assert_eq!(text.lines().count(), 1);
 }
@@ -228,7 +230,7 @@ fn a_wrong_ecf8_nvrtc_is_an_error_that_says_so() {
         (std::env::current_exe().unwrap(), ""),
     ];
     for (path, reason) in cases {
-        let text = Nvrtc::find_in(&explicit(&path)).unwrap_err().to_string();
+        let text = Nvrtc::find_in(&explicit(&path), None).unwrap_err().to_string();
         assert!(text.starts_with(&format!("ECF8_NVRTC is {}, but", path.display())), "{text}");
         assert!(text.contains(reason) && text.ends_with("or unset it"), "{text}");
         assert_eq!(text.lines().count(), 1, "{text}");
@@ -238,7 +240,7 @@ fn a_wrong_ecf8_nvrtc_is_an_error_that_says_so() {
 #[test]
 fn a_truncated_library_is_an_error_and_no_crash() {
     if let Some(path) = child() {
-        eprintln!("child: {}", Nvrtc::find_in(&explicit(&path)).unwrap_err());
+        eprintln!("child: {}", Nvrtc::find_in(&explicit(&path), None).unwrap_err());
         return;
     }
     let Some(library) = library() else { return };
@@ -258,7 +260,7 @@ fn a_truncated_library_on_the_loaders_path_is_passed_over_too() {
         let search = SearchPath { loader: true, ..SearchPath::from_environment() };
         let nothing_else =
             SearchPath { folders: vec![], site_packages: vec![], python: None, explicit: None, ..search };
-        eprintln!("child: {:?}", Nvrtc::find_in(&nothing_else).map_err(|error| error.to_string()));
+        eprintln!("child: {:?}", Nvrtc::find_in(&nothing_else, None).map_err(|error| error.to_string()));
         return;
     }
     let Some(library) = library() else { return };
@@ -272,7 +274,7 @@ fn a_truncated_library_on_the_loaders_path_is_passed_over_too() {
 #[test]
 fn a_folder_without_builtins_is_an_error_that_names_them() {
     if let Some(path) = child() {
-        eprintln!("child: {}", Nvrtc::find_in(&explicit(&path)).unwrap_err());
+        eprintln!("child: {}", Nvrtc::find_in(&explicit(&path), None).unwrap_err());
         return;
     }
     let Some(library) = library() else { return };

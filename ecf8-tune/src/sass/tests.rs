@@ -49,7 +49,7 @@ fn counts(
     let (source, map) = cuda::source_with_map(&kernel);
     let arch = "sm_90".parse().unwrap();
     let request = CompileRequest { name: "k.cu", source: &source, arch, options: &["-lineinfo"] };
-    let cubin = nvrtc.compile(&request).unwrap().cubin;
+    let cubin = nvrtc.compile(&request).unwrap().image;
     let listing = disassembler.list(&cubin, &kernel.name).unwrap();
     let barriers = profile.class_per_byte(Class::Barrier);
     assert!(barriers < 2.0, "{}: {barriers} barriers per byte", strategy.name());

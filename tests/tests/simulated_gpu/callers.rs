@@ -91,7 +91,7 @@ fn a_caller_captures_a_launch_and_replays_it() {
     let (device, own, caller, stream) = on_own_stream();
     let source = "extern \"C\" __global__ void add(unsigned char* out) { out[threadIdx.x] += 1; }";
     let request = CompileRequest { name: "add.cu", source, arch: device.info().arch, options: &[] };
-    let kernel = own.load(&Nvrtc::find().unwrap().compile(&request).unwrap().cubin, "add").unwrap();
+    let kernel = own.load(&Nvrtc::find().unwrap().compile(&request).unwrap().image, "add").unwrap();
     let buffer = own.upload(&[5; 64]).unwrap();
     own.settle().unwrap();
     let graph = caller.capture(stream, || {

@@ -26,6 +26,7 @@ impl<O: Observer> Machine<'_, O> {
             let indices = *self.get(index, warp);
             self.observer.accesses(&Access {
                 statement,
+                warp,
                 memory,
                 bytes: width * to.len(),
                 indices: &indices,
@@ -82,6 +83,7 @@ impl<O: Observer> Machine<'_, O> {
             let indices = *self.get(index, warp);
             self.observer.accesses(&Access {
                 statement,
+                warp,
                 memory,
                 bytes: width * from.len(),
                 indices: &indices,

@@ -29,9 +29,9 @@ impl<'p, O: Observer> Machine<'p, O> {
         body: &'p Code,
     ) -> Outcome<Mask> {
         self.rounds(at, entered, |m, mask| {
-            let mask = m.code(&condition.code, mask)?;
-            let mask = m.truth(condition.result, mask);
-            m.observer.goes_round(statement, &mask);
+            let asking = m.code(&condition.code, mask)?;
+            let mask = m.truth(condition.result, asking);
+            m.observer.goes_round(statement, &asking, &mask);
             if mask.is_empty() { Ok(mask) } else { m.code(body, mask) }
         })
     }
@@ -67,8 +67,9 @@ impl<'p, O: Observer> Machine<'p, O> {
                     ));
                 }
             }
+            let asking = mask;
             let mask = Mask(words);
-            m.observer.goes_round(statement, &mask);
+            m.observer.goes_round(statement, &asking, &mask);
             if mask.is_empty() { Ok(mask) } else { m.code(body, mask) }
         })
     }

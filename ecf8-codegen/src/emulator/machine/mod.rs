@@ -122,7 +122,7 @@ impl<'p, O: Observer> Machine<'p, O> {
         }
         let everyone = Mask::first(self.program.kernel.threads as usize);
         self.code(&self.program.code, everyone)?;
-        self.observer.block_ends();
+        self.observer.block_ends(block);
         Ok(())
     }
 

@@ -1,9 +1,11 @@
 //! What launches of the `lanes` strategies pass to their kernel.
 
-use super::jobs::{DictionaryRecord, JobRecord, PlaneRecord};
+use super::blocks::{self, Chunks, Shares};
+use super::jobs::{DictionaryRecord, JobRecord, POSITIONS, PlaneRecord};
 use super::join::Join;
 use super::table::{self, Placement};
 use super::units::{ACCESS, BATCH, VECTOR, symbols};
+use crate::lang::WARP;
 use crate::launch::{ALIGNMENT, Arg, Gather, Launch};
 use crate::strategy::tables::{Tables, numbers};
 use crate::strategy::{
@@ -11,7 +13,9 @@ use crate::strategy::{
 };
 use ecf8_core::Encoded;
 use ecf8_core::element::Plane;
-use ecf8_core::layout::lanes::{CHUNKS, DICTIONARY, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, ROWS, TAILS};
+use ecf8_core::layout::lanes::{
+    CHUNKS, DICTIONARY, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, ROWS, TAILS, section_positions, section_turns,
+};
 use ecf8_core::symbols::SymbolKind;
 
 /// What a launch has to know of a variant.
@@ -21,9 +25,11 @@ pub(in super::super) struct Block {
     pub(in super::super) warps: u32,
     /// Where the decode table comes from.
     pub(in super::super) table: Placement,
+    /// How many warps the GPU is thought to run at once.
+    pub(in super::super) at_once: u32,
 }
 
-/// The launch that decodes tensors, a warp per chunk.
+/// The launch that decodes tensors, a warp per chunk or section of one.
 pub(in super::super) fn launch<'a>(
     block: Block,
     kind: &SymbolKind,
@@ -32,11 +38,11 @@ pub(in super::super) fn launch<'a>(
     let coding = widest_coding(batch);
     let bits = coding.map_or(0, |coding| table::index_bits(coding.codebook));
     let join = coding.map_or(Join::Whole, |coding| Join::of(coding.form(), kind));
-    let per_block = chunks_per_block(block.warps, batch)?;
+    let (shares, per_block) = shares(block, kind, batch)?;
     let offsets = batch_offsets(batch);
     let (mut model, mut tables) = (Gather::default(), Tables::default());
-    let (mut jobs, mut block_jobs, mut lead_rows) = (Vec::new(), Vec::new(), 1);
-    for (encoded, &output) in batch.iter().zip(&offsets) {
+    let (mut jobs, mut blocks, mut lead_rows) = (Vec::new(), Vec::new(), 1);
+    for ((encoded, &output), shares) in batch.iter().zip(&offsets).zip(shares) {
         // Kernels believe what the parts say.
         encoded.scheme.check(encoded)?;
         let chunk_entries = encoded.part(CHUNKS)?;
@@ -50,7 +56,7 @@ pub(in super::super) fn launch<'a>(
             }),
         };
         let mut job = JobRecord {
-            first_block: checked_grid(block_jobs.len() as u64)?,
+            positions: positions(kind, encoded, shares, &mut model)?,
             elements_per_lane: u32::try_from(per_lane)
                 .map_err(|_| too_large("the number of elements per lane", per_lane))?,
             elements: encoded.elements,
@@ -73,21 +79,26 @@ pub(in super::super) fn launch<'a>(
         // Kernels count vectors of numbers in 32 bits.
         let vectors = encoded.elements.div_ceil(VECTOR.into());
         u32::try_from(vectors).map_err(|_| too_large("the number of vectors of 16 numbers", vectors))?;
-        let number = checked_grid(jobs.len() as u64)?;
-        let blocks = checked_grid(chunks(encoded)?.div_ceil(per_block.into()))?;
-        block_jobs.resize(block_jobs.len() + blocks as usize, number);
+        if shares.units() >= blocks::UNITS {
+            return Err(StrategyError::TooLarge {
+                what: "the number of chunks",
+                needed: shares.units(),
+                limit: blocks::UNITS,
+            });
+        }
+        blocks.extend(shares.blocks(checked_grid(jobs.len() as u64)?, per_block));
         jobs.push(job);
     }
     let ring_rows = ring_rows(lead_rows)?;
     let words = (1 << bits) + (u64::from(ring_rows) + 1) * u64::from(block.warps) * 32;
     Ok(Launch {
-        grid: checked_grid(block_jobs.len() as u64)?,
+        grid: checked_grid(blocks.len() as u64)?,
         dynamic_shared_bytes: checked_shared(words * 4)?,
         outputs: vec![batch_output(batch)?],
         args: vec![
             Arg::Input(model),
             Arg::Input(numbers(jobs.iter().flat_map(|job| job.words(join)), u64::to_le_bytes).into()),
-            Arg::Input(numbers(block_jobs, u32::to_le_bytes).into()),
+            Arg::Input(numbers(blocks, u64::to_le_bytes).into()),
             Arg::Output(0),
             Arg::U32(ring_rows),
             Arg::U32(per_block),
@@ -118,15 +129,38 @@ fn planes<'a>(join: Join, encoded: &'a Encoded<'a>, packed: u64, model: &mut Gat
     records
 }
 
-/// Blocks that a launch has at least, if there are as many chunks: one for each multiprocessor of the largest GPUs.
-const LEAST_BLOCKS: u64 = 160;
+/// How the chunks of each tensor are shared among warps, and how many of them, or of their sections, a block decodes.
+fn shares(
+    block: Block,
+    kind: &SymbolKind,
+    batch: &[&Encoded<'_>],
+) -> Result<(Vec<Shares>, u32), StrategyError> {
+    let tensors = batch.iter().map(|encoded| {
+        let turns = section_turns(kind, encoded.param(ELEMENTS_PER_LANE)?, 1);
+        Ok(Chunks { count: chunks(encoded)?, turns })
+    });
+    let tensors = tensors.collect::<Result<Vec<_>, StrategyError>>()?;
+    let shares = blocks::share(&tensors, block.at_once);
+    let per_block = blocks::units_per_block(block.warps, &shares);
+    Ok((shares.into_iter().map(|share| share.in_blocks(per_block)).collect(), per_block))
+}
 
-/// Chunks that a block decodes: one for each of its warps, unless that leaves multiprocessors without a block.
-fn chunks_per_block(warps: u32, batch: &[&Encoded<'_>]) -> Result<u32, StrategyError> {
-    let counts = batch.iter().map(|encoded| chunks(encoded)).collect::<Result<Vec<_>, _>>()?;
-    let all = counts.into_iter().fold(0, u64::saturating_add);
-    let spread = u32::try_from(all.div_ceil(LEAST_BLOCKS)).unwrap_or(u32::MAX);
-    Ok(spread.clamp(1, warps))
+/// Adds where the lanes stand within the chunks that are cut; gives where the positions of chunk 0 would start.
+fn positions(
+    kind: &SymbolKind,
+    encoded: &Encoded<'_>,
+    shares: Shares,
+    model: &mut Gather<'_>,
+) -> Result<u32, StrategyError> {
+    if shares.cut == 0 {
+        return Ok(0);
+    }
+    let positions = section_positions(kind, encoded, shares.whole, shares.sections)?;
+    let at = model.add(ALIGNMENT, numbers(positions, u16::to_le_bytes)) / u64::from(POSITIONS);
+    let before = shares.whole * u64::from(shares.sections - 1) * u64::from(WARP * 2 / POSITIONS);
+    // The kernel adds it again, modulo 2^32.
+    let first = at.wrapping_sub(before) & u64::from(u32::MAX);
+    u32::try_from(first).map_err(|_| too_large("the place of positions", first))
 }
 
 fn chunks(encoded: &Encoded<'_>) -> Result<u64, StrategyError> {
@@ -159,8 +193,9 @@ mod tests {
     use super::*;
     use crate::emulator::{self, Checks};
     use crate::strategy::Coding;
+    use crate::strategy::Describe;
     use crate::strategy::Strategy;
-    use crate::strategy::lanes_ring::BYTE;
+    use crate::strategy::lanes_ring::{BYTE, PAIR, QUAD, TRIPLE};
     use ecf8_core::Codebook;
     use ecf8_core::element::Numbers;
     use ecf8_core::layout::Scheme;
@@ -173,6 +208,33 @@ mod tests {
         ecf8_core::layout::lanes::Lanes::<ecf8_core::symbols::Byte>::new(Some(1024))
             .encode(Numbers::e4m3(&data), codebook)
             .unwrap()
+    }
+
+    #[test]
+    fn chunks_are_decoded_by_one_warp_or_by_several_to_the_same_bytes() {
+        for strategy in [&QUAD, &TRIPLE, &PAIR, &BYTE] {
+            let scheme = ecf8_core::scheme(strategy.schemes()[0]).unwrap();
+            // Some 20 chunks of the least size, the last one short, with symbols that are patched.
+            let bytes =
+                ecf8_core::synthetic::stored_as("F8_E4M3", &ecf8_core::synthetic::gaussian(3, 90_001, 0.1));
+            let bytes = bytes.unwrap();
+            let numbers = Numbers::e4m3(&bytes);
+            let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&bytes[..4000])));
+            let encoded = scheme.encode(numbers, &codebook).unwrap();
+            let params = Strategy::params(strategy, &[]).unwrap();
+            let kernel = Strategy::kernel(strategy, &params, &Coding::of(&encoded)).unwrap();
+            let mut grids = Vec::new();
+            for at_once in [1, 3, 16, 4096] {
+                let block = Block { warps: 16, table: Placement::Argument, at_once };
+                let launch = launch(block, strategy.kind(), &[&encoded]).unwrap();
+                assert!(
+                    emulator::run(&kernel, &launch, Checks::Full).unwrap() == [bytes.clone()],
+                    "{at_once}"
+                );
+                grids.push(launch.grid);
+            }
+            assert!(grids[3] > grids[0], "{grids:?}");
+        }
     }
 
     #[test]

@@ -14,9 +14,12 @@ use super::jobs::Job;
 use super::tail::{Tail, bits_at};
 use super::units::{BATCH, WORD};
 use crate::lang::{
-    Global, IntoV, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, sync_warp,
-    thread_idx, warp_idx,
+    Global, Shared, V, Var, WARP, ballot, device, funnel_left, lane_idx, rolled, sync_warp, thread_idx,
+    warp_idx,
 };
+
+/// Two neighbouring words of a lane's stream, held.
+pub(super) type TwoWords = Held<2>;
 
 /// A lane's words of four rows, held.
 type Rows = Held<{ BATCH as usize }>;
@@ -35,11 +38,11 @@ impl Waiting {
         Self(names.into_iter().take(batches as usize).map(Held::nothing).collect())
     }
 
-    /// Loads a chunk's first batches.
+    /// Loads the first batches, from row `first` on.
     #[device]
-    pub(in super::super) fn fetch(&self, columns: &Columns) {
+    pub(in super::super) fn fetch(&self, columns: &Columns, first: V<u32>) {
         for (batch, rows) in (0u32..).zip(&self.0) {
-            columns.fetch((batch * BATCH).into_v(), *rows);
+            columns.fetch(first + batch * BATCH, *rows);
         }
     }
 
@@ -183,11 +186,35 @@ impl Columns {
         }
     }
 
+    /// The place in the ring of the lane's word in which a position is.
+    #[device]
+    fn place(&self, position: V<u32>) -> V<u32> {
+        let row = (position * self.warps) & self.ring_mask;
+        (row | thread_idx()) + self.ring
+    }
+
     /// The 32 bits from `position` on.
     #[device]
     pub(super) fn window(&self, position: V<u32>) -> V<u32> {
-        let row = (position * self.warps) & self.ring_mask;
-        let place = (row | thread_idx()) + self.ring;
+        let place = self.place(position);
         funnel_left(self.memory[place], self.memory[place + self.stride()], position)
+    }
+
+    /// Holds the two words that the 32 bits from `position` on lie in, which take two passes over the banks.
+    #[device]
+    pub(super) fn hold(&self, position: V<u32>, held: TwoWords) {
+        let place = self.place(position);
+        held.replace([self.memory[place], self.memory[place + self.stride()]]);
+    }
+
+    /// Holds the words for `position`, where those for `before` are held, at most 32 bits less: one pass, for the lanes that
+    /// have come to their next word.
+    #[device]
+    pub(super) fn hold_next(&self, position: V<u32>, before: V<u32>, held: TwoWords) {
+        let rows = (1u32 << POSITION_BITS) - WORD;
+        if (position ^ before) & rows != 0 {
+            let [_, next] = held.words();
+            held.replace([next, self.memory[self.place(position) + self.stride()]]);
+        }
     }
 }

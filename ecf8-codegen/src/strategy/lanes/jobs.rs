@@ -26,11 +26,14 @@ const CONSTANT: u64 = 1 << 63;
 /// makes two instructions of a selection of bits by it, and else one.
 const EXPONENTS: u32 = 0x7f80_7f80;
 
+/// Bytes that [`Job::positions`] counts in: those of 16 lanes.
+pub(super) const POSITIONS: u32 = 32;
+
 /// A tensor to decode, as a block sees it.
 #[derive(Clone)]
 pub(in super::super) struct Job {
-    /// The job's first block.
-    pub(in super::super) first_block: V<u32>,
+    /// Where the positions of chunk 0 would start, in units of 32 bytes, if it were cut; modulo 2^32.
+    pub(super) positions: V<u32>,
     /// Elements of one lane in a whole chunk.
     pub(super) elements_per_lane: V<u32>,
     /// Elements of the tensor.
@@ -86,17 +89,19 @@ pub(in super::super) fn open_job(join: Join, jobs: Global<u64>, job: V<u32>) -> 
     let streams = jobs.load2(first + 1);
     let places = jobs.load2(first + 2);
     let output = jobs[job * job_words(join) + 6];
-    let first_block = geometry[0] as u32;
+    let positions = geometry[0] as u32;
     let elements_per_lane = (geometry[0] >> 32) as u32;
     let of_exponents =
         if join.planes() > 0 { jobs[job * job_words(join) + JOB_WORDS] } else { 0u64.into_v() };
+    let least = of_exponents as u32;
+    let exponents = (of_exponents >> 32) as u32;
     let planes =
         (0..join.planes()).map(|plane| open_plane(jobs[job * job_words(join) + JOB_WORDS + 1 + plane]));
     let after_planes = job * job_words(join) + JOB_WORDS + 1 + join.planes();
     let dictionary = if join.has_dictionary() { jobs[after_planes] } else { 0u64.into_v() };
     let last_entry = if join.has_dictionary() { jobs[after_planes + 1] as u32 } else { 0u32.into_v() };
     Job {
-        first_block,
+        positions,
         elements_per_lane,
         elements: geometry[1],
         rows: streams[0],
@@ -104,8 +109,8 @@ pub(in super::super) fn open_job(join: Join, jobs: Global<u64>, job: V<u32>) -> 
         chunks: places[0],
         packed: places[1],
         output,
-        least: of_exponents as u32,
-        exponents: (of_exponents >> 32) as u32,
+        least,
+        exponents,
         dictionary,
         last_entry,
         planes: planes.collect(),
@@ -121,7 +126,8 @@ fn open_plane(word: V<u64>) -> PlaneOf {
 /// A job as a launch passes it. Offsets are in bytes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct JobRecord {
-    pub(super) first_block: u32,
+    /// As [`Job::positions`], but in its units.
+    pub(super) positions: u32,
     pub(super) elements_per_lane: u32,
     pub(super) elements: u64,
     pub(super) rows: u64,
@@ -157,7 +163,7 @@ impl JobRecord {
     /// In the units that the kernel counts in.
     pub(super) fn words(&self, join: Join) -> Vec<u64> {
         let mut words = vec![
-            u64::from(self.elements_per_lane) << 32 | u64::from(self.first_block),
+            u64::from(self.elements_per_lane) << 32 | u64::from(self.positions),
             self.elements,
             self.rows / (4 * u64::from(BATCH)),
             self.tails / 4,
@@ -181,7 +187,7 @@ impl JobRecord {
     }
 }
 
-/// Vectors of a lane, and those of a chunk.
+/// Vectors of a chunk.
 #[device]
 pub(in super::super) fn vectors_per_chunk(job: &Job) -> V<u32> {
     job.elements_per_lane * (WARP / VECTOR)

@@ -9,10 +9,12 @@
 //! - `raw`: what is stored beside codewords, loaded ahead.
 //! - `join`: whole numbers from fields and what is stored beside, one file for each way in which numbers are split.
 //! - `patches`: what has no codeword, put right at the end.
+//! - `blocks`: which chunks, or sections of chunks, a block decodes.
 //! - `jobs`: the tensors of a launch, as the kernel finds them.
 //! - `arguments`: what a launch passes.
 
 pub(super) mod arguments;
+pub(super) mod blocks;
 pub(super) mod columns;
 pub(super) mod held;
 pub(super) mod jobs;

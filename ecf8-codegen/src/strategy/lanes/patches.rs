@@ -1,5 +1,6 @@
 //! What has no codeword: the right fields, two neighbours to a patch, written over what was decoded.
 
+use super::blocks::Section;
 use super::jobs::{Job, vectors_per_chunk};
 use super::join::{Join, entry};
 use super::tail::Tail;
@@ -11,32 +12,37 @@ use ecf8_core::element::SLOTS;
 /// Bits of a patch that are bytes; the bits above say which two elements of the chunk they are for.
 const BYTES: u32 = 16;
 
-/// Puts a chunk right that the warp has decoded.
+/// Puts right what the warp has decoded.
 #[device]
 pub(in super::super) fn put_right(
     join: Join,
     model: Global<u32>,
     tail: &Tail,
     job: &Job,
-    chunk: V<u32>,
+    section: &Section,
     sink: &dyn OpenSink,
 ) {
     // What is overwritten has been written by then.
     sync_warp();
+    let section = section.again(job);
     for i in (lane_idx()..tail.patch_count).step_by(WARP) {
         let patch = model[tail.short_rows + ((tail.patches + i) as u64)];
-        let element =
-            (chunk as u64) * ((vectors_per_chunk(job) * VECTOR) as u64) + ((patch >> BYTES) * 2) as u64;
-        if join.bytes() == 1 {
-            let place = job.output * (VECTOR as u64) + element;
-            sink.byte(place, patch as u8);
-            if element + 1 < job.elements {
-                sink.byte(place + 1, (patch >> 8) as u8);
-            }
-        } else {
-            put_number(join, model, job, element, patch & 0xff, sink);
-            if element + 1 < job.elements {
-                put_number(join, model, job, element + 1, (patch >> 8) & 0xff, sink);
+        let in_chunk = (patch >> BYTES) * 2;
+        // The patches of a chunk are for all its sections.
+        if in_chunk / VECTOR - section.first < section.vectors {
+            let element =
+                (section.chunk as u64) * ((vectors_per_chunk(job) * VECTOR) as u64) + (in_chunk as u64);
+            if join.bytes() == 1 {
+                let place = job.output * (VECTOR as u64) + element;
+                sink.byte(place, patch as u8);
+                if element + 1 < job.elements {
+                    sink.byte(place + 1, (patch >> 8) as u8);
+                }
+            } else {
+                put_number(join, model, job, element, patch & 0xff, sink);
+                if element + 1 < job.elements {
+                    put_number(join, model, job, element + 1, (patch >> 8) & 0xff, sink);
+                }
             }
         }
     }

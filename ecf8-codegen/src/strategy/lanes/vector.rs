@@ -1,6 +1,6 @@
 //! A lane's turn: the symbols of one or more vectors of 16 numbers looked up, and put together to words of fields.
 
-use super::columns::Columns;
+use super::columns::{Columns, TwoWords};
 use super::join::Join;
 use super::table::LanesTable;
 use super::units::symbols;
@@ -31,9 +31,16 @@ pub(in super::super) fn look_up_turn(
     let mut entries: Vec<V<u32>> = Vec::new();
     #[host]
     let mut outputs: Vec<V<u32>> = Vec::new();
+    #[host]
+    let words = holds_words(kind).then(|| TwoWords::nothing(["word", "next_word"]));
+    #[host]
+    let mut before: Option<V<u32>> = None;
     for first in (0..symbols).step_by(decoder.per_window()) {
         let number = decoder.per_window().min(symbols - first);
-        let window = columns.window(position);
+        #[host]
+        let here: V<u32> = position;
+        #[host]
+        let window = window(columns, here, before.replace(here), words);
         entries.extend(look_up_window(decoder, window, number));
         let lengths = entries[first + 1..].iter().fold(entries[first], |sum, &entry| sum + entry);
         position += lengths;
@@ -43,6 +50,24 @@ pub(in super::super) fn look_up_turn(
         );
     }
     outputs
+}
+
+/// Whether the words of a window are held for the next one. That saves a pass over the banks of shared memory for a window, and
+/// takes two instructions more and two registers. Where every byte takes a look-up, passes are what a kernel waits for.
+fn holds_words(kind: &SymbolKind) -> bool {
+    kind.elements == 1
+}
+
+/// The 32 bits from `here` on. The window `before` began at most 32 bits earlier.
+#[track_caller]
+fn window(columns: &Columns, here: V<u32>, before: Option<V<u32>>, words: Option<TwoWords>) -> V<u32> {
+    let Some(held) = words else { return columns.window(here) };
+    match before {
+        None => columns.hold(here, held),
+        Some(before) => columns.hold_next(here, before, held),
+    }
+    let [word, next] = held.words();
+    funnel_left(word, next, here)
 }
 
 /// The entries of the symbols that a window begins with.

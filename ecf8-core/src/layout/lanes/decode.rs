@@ -163,7 +163,7 @@ fn decode_streams<S: LaneSymbols>(
 
 /// Writes the stream of each lane as bytes in a row; gives how many bytes there are from the start of one stream to the
 /// next.
-fn gather(chunk: &Chunk<'_>, streams: &mut Vec<u8>) -> usize {
+pub(super) fn gather(chunk: &Chunk<'_>, streams: &mut Vec<u8>) -> usize {
     let rows = chunk.rows.len() / LANES;
     let extra_words = chunk.extras.iter().map(|bits| bits.div_ceil(32)).max().unwrap_or(0);
     let stride = 4 * (rows + extra_words as usize) + SLACK;

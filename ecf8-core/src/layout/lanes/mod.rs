@@ -24,12 +24,14 @@ mod measure;
 mod parts;
 mod patch;
 mod reference;
+mod sections;
 mod tail;
 mod turn;
 mod words;
 
 pub use chunk::ChunkEntry;
 pub use geometry::{LANES, LaneLengths, VECTOR, elements_per_lane};
+pub use sections::{section_positions, section_turns};
 
 use super::{
     Aim, Counted, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, PartType, Scheme, TakePiece,

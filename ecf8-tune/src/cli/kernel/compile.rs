@@ -82,9 +82,14 @@ impl Compile {
         }
         let nvrtc = Nvrtc::find().map_err(Failure::request)?;
         let disassembler = Disassembler::find();
-        let jobs: Vec<CompileJob> = self.data.with_encoded(strategy, |encoded| {
-            variants.into_iter().map(|params| job(strategy, params, encoded, disassembler.is_ok())).collect()
-        })?;
+        let jobs: Vec<CompileJob> =
+            self.data.with_batch(strategy, self.data.usual(), |encoded, copies| {
+                let batch = vec![encoded; copies];
+                variants
+                    .into_iter()
+                    .map(|params| job(strategy, params, &batch, disassembler.is_ok()))
+                    .collect()
+            })?;
         let tasks: Vec<(usize, Arch)> =
             (0..jobs.len()).flat_map(|job| self.arch.iter().map(move |&arch| (job, arch))).collect();
         let compiled: Vec<Result<CompileRow, Refused>> = tasks
@@ -153,11 +158,13 @@ impl Compile {
 fn job(
     strategy: &dyn Strategy,
     params: Params,
-    encoded: &Encoded<'_>,
+    batch: &[&Encoded<'_>],
     traced: bool,
 ) -> Result<CompileJob, Failure> {
-    let kernel = strategy.kernel(&params, &Coding::of(encoded)).map_err(Failure::request)?;
-    let launch = strategy.launch(&params, &[encoded]).map_err(Failure::request)?;
+    let coding = batch.first().map(|encoded| Coding::of(encoded));
+    let Some(coding) = coding else { return Err(Failure::request("there is nothing to decode")) };
+    let kernel = strategy.kernel(&params, &coding).map_err(Failure::request)?;
+    let launch = strategy.launch(&params, batch).map_err(Failure::request)?;
     let profile =
         if traced { Some(profile(&kernel, &launch, Some(SAMPLE)).map_err(Failure::data)?) } else { None };
     let (source, map) = cuda::source_with_map(&kernel);
@@ -177,7 +184,7 @@ fn compile(
     let sass = match (disassembler, &job.profile) {
         (Some(disassembler), Some(profile)) => {
             let request = CompileRequest { options: &["-lineinfo"], ..request };
-            let cubin = nvrtc.compile(&request)?.cubin;
+            let cubin = nvrtc.compile(&request)?.image;
             // A disassembler older than the architecture is no reason to withhold the rest.
             let listing = disassembler.list(&cubin, &job.kernel.name).ok();
             listing.map(|listing| Sass {
@@ -190,7 +197,7 @@ fn compile(
     let report = compiled.report;
     let shared = report.shared_bytes.saturating_add(job.dynamic_shared_bytes);
     let occupancy = occupancy(arch, job.kernel.threads, report.registers, shared);
-    Ok(CompileRow { job: n, arch, report, cubin: compiled.cubin, occupancy, sass })
+    Ok(CompileRow { job: n, arch, report, cubin: compiled.image, occupancy, sass })
 }
 
 const HEAD: [&str; 9] = [

@@ -4,6 +4,7 @@ mod compile;
 mod data;
 mod emit;
 mod list;
+mod predicted;
 mod profile;
 
 use super::answer::{Answer, Failure};

@@ -2,20 +2,28 @@
 
 use super::super::answer::table;
 use super::super::progress::Bars;
+use super::super::size::size;
+use super::data::Amount;
+use super::predicted::{Compiled, LaunchRow, predictions_table};
 use super::{Answer, DataArgs, Failure, VariantArgs};
+use crate::nvrtc::Nvrtc;
 use clap::Args;
+use ecf8_codegen::cuda;
 use ecf8_codegen::emulator::AccessTrace;
 use ecf8_codegen::profile::gpus::{GPUS, Gpu};
-use ecf8_codegen::profile::predict::{Prediction, predictions};
 use ecf8_codegen::profile::{Class, Profile, profile};
 use ecf8_codegen::strategy::{Coding, Params, Strategy};
 use ecf8_core::Encoded;
 use ecf8_core::container::Progress;
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Count what a kernel would do on a GPU, in the emulator, and predict its speed
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecf8 kernel profile --strategy gap-wide\n  \
+    ecf8 kernel profile --strategy lanes-pair --bytes 8M,64M,512M\n  \
+    ecf8 kernel profile --strategy lanes-pair --bytes 218M --tensors 7\n  \
     ecf8 kernel profile --strategy gap-wide --all --set bytes_per_thread=16 --gpu a100_80gb")]
 pub(in super::super) struct ProfileCommand {
     #[command(flatten)]
@@ -28,7 +36,14 @@ pub(in super::super) struct ProfileCommand {
     /// The GPU that variants are ranked by
     #[arg(long, value_name = "GPU", default_value = "h200", value_parser = gpu)]
     gpu: &'static Gpu,
-    /// Emulate only this many thread blocks, spread evenly; 0 for all
+    /// Predict for launches that decode this many bytes, K, M and G being powers of 1024; several sizes are separated
+    /// by commas (default: 512M, or the tensor)
+    #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = size)]
+    bytes: Vec<u64>,
+    /// Decode this many tensors of equal size by one launch, as a layer is
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    tensors: u32,
+    /// Of each launch emulate only this many thread blocks, spread evenly; 0 for all
     #[arg(long, value_name = "N", default_value_t = 64)]
     blocks: u32,
     /// Print JSON
@@ -47,27 +62,55 @@ fn gpu(key: &str) -> Result<&'static Gpu, String> {
 /// One variant and what was found.
 struct ProfileRow {
     params: Params,
-    profile: Profile,
-    predictions: Vec<Prediction>,
+    /// By bytes, ascending; at least one.
+    launches: Vec<LaunchRow>,
 }
 
 impl ProfileRow {
-    /// The prediction for one GPU, if the variant fits it.
-    fn on(&self, gpu: &Gpu) -> Option<&Prediction> {
-        self.predictions.iter().find(|prediction| prediction.gpu.key == gpu.key)
+    /// The largest launch: what is counted is counted there.
+    fn largest(&self) -> Option<&LaunchRow> {
+        self.launches.last()
     }
 
     fn speed_on(&self, gpu: &Gpu) -> f64 {
-        self.on(gpu).map_or(0.0, |prediction| prediction.gb_per_s)
+        self.largest().map_or(0.0, |launch| launch.speed_on(gpu))
     }
 }
 
 impl ProfileCommand {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
         let (strategy, variants) = self.variant.variants(self.all)?;
-        let (scheme, mut rows) = self.data.with_encoded(strategy, |encoded| {
-            Ok((encoded.scheme.name(), self.rows(strategy, variants, encoded)?))
-        })?;
+        let mut rows: Vec<ProfileRow> =
+            variants.into_iter().map(|params| ProfileRow { params, launches: Vec::new() }).collect();
+        let mut sizes: Vec<Option<u64>> = self.bytes.iter().copied().map(Some).collect();
+        sizes.sort_unstable();
+        if sizes.is_empty() {
+            sizes.push(self.data.usual().bytes);
+        }
+        let nvrtc = Nvrtc::find().ok();
+        let mut compiled = HashMap::new();
+        let bars = Bars::default();
+        bars.start("emulating variants", (sizes.len() * rows.len()) as u64);
+        let mut scheme = "";
+        for bytes in sizes {
+            let amount = Amount { bytes, tensors: self.tensors };
+            self.data.with_batch(strategy, amount, |encoded, copies| {
+                scheme = encoded.scheme.name();
+                let batch = vec![encoded; copies];
+                for row in &mut rows {
+                    row.launches.push(self.launch(
+                        strategy,
+                        &row.params,
+                        &batch,
+                        nvrtc.as_ref(),
+                        &mut compiled,
+                    )?);
+                    bars.advance(1);
+                }
+                Ok(())
+            })?;
+        }
+        bars.finish();
         rows.sort_by(|a, b| b.speed_on(self.gpu).total_cmp(&a.speed_on(self.gpu)));
         let text = match &rows[..] {
             [row] => self.one(strategy, row),
@@ -82,6 +125,7 @@ impl ProfileCommand {
             "strategy": strategy.name(),
             "scheme": scheme,
             "data": self.data.describe(),
+            "tensors": self.tensors,
             "counted_by": "emulator",
             "gpus": GPUS.iter().map(gpu_json).collect::<Vec<_>>(),
             "variants": variants,
@@ -89,31 +133,38 @@ impl ProfileCommand {
         Ok(Answer { text, json, failure: None })
     }
 
-    fn rows(
+    /// Profiles a variant on a launch of these tensors. `compiled` has what is known of kernels by their sources: launches of
+    /// several sizes mostly have the same.
+    fn launch(
         &self,
         strategy: &dyn Strategy,
-        variants: Vec<Params>,
-        encoded: &Encoded<'_>,
-    ) -> Result<Vec<ProfileRow>, Failure> {
-        let bars = Bars::default();
-        bars.start("emulating variants", encoded.elements * variants.len() as u64);
+        params: &Params,
+        batch: &[&Encoded<'_>],
+        nvrtc: Option<&Nvrtc>,
+        compiled: &mut HashMap<String, Compiled>,
+    ) -> Result<LaunchRow, Failure> {
+        let coding = batch.first().map(|encoded| Coding::of(encoded));
+        let Some(coding) = coding else { return Err(Failure::request("there is nothing to decode")) };
+        let kernel = strategy.kernel(params, &coding).map_err(Failure::request)?;
+        let launch = strategy.launch(params, batch).map_err(Failure::request)?;
         let sample = (self.blocks > 0).then_some(self.blocks);
-        let mut rows = Vec::new();
-        for params in variants {
-            let kernel = strategy.kernel(&params, &Coding::of(encoded)).map_err(Failure::request)?;
-            let launch = strategy.launch(&params, &[encoded]).map_err(Failure::request)?;
-            let profile = profile(&kernel, &launch, sample).map_err(Failure::data)?;
-            let predictions = predictions(&profile);
-            rows.push(ProfileRow { params, profile, predictions });
-            bars.advance(encoded.elements);
-        }
-        bars.finish();
-        Ok(rows)
+        let profile = profile(&kernel, &launch, sample).map_err(Failure::data)?;
+        // Of many variants only what they are ranked by is worth the compiler's time.
+        let gpus = if self.all { std::slice::from_ref(self.gpu) } else { &GPUS[..] };
+        let source = cuda::source(&kernel);
+        let compiled = match compiled.entry(source) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let made = Compiled::new(nvrtc, &kernel, new.key(), gpus);
+                new.insert(made)
+            }
+        };
+        Ok(LaunchRow::new(profile, compiled))
     }
 
     /// One variant in full.
     fn one(&self, strategy: &dyn Strategy, row: &ProfileRow) -> String {
-        let profile = &row.profile;
+        let Some(LaunchRow { profile, .. }) = row.largest() else { return String::new() };
         let mut text = format!(
             "{} {}\n{}; {} of {} thread blocks emulated, {} bytes of output\n\n",
             strategy.name(),
@@ -150,34 +201,27 @@ impl ProfileCommand {
             "global memory moves {} bytes per output byte if each sector moves once\n\n",
             per_byte(profile.dram_bytes as f64, profile)
         );
-        let gpus = GPUS.iter().map(|gpu| match row.on(gpu) {
-            Some(prediction) => vec![
-                gpu.name.to_owned(),
-                format!("{:.0}", prediction.gb_per_s),
-                prediction.limited_by.name().to_owned(),
-                prediction.warps.to_string(),
-            ],
-            None => vec![gpu.name.to_owned(), "does not fit".to_owned(), String::new(), "0".to_owned()],
-        });
-        text += &table(&["GPU", "predicted GB/s", "limited by", "warps per SM"], gpus);
-        text + "Predictions are upper bounds from counts and data sheets, not measurements.\n"
+        text + &predictions_table(&row.launches)
     }
 
     /// One line per variant.
     fn many(&self, strategy: &dyn Strategy, rows: &[ProfileRow]) -> String {
-        let lines = rows.iter().map(|row| {
-            let profile = &row.profile;
-            let prediction = row.on(self.gpu);
-            vec![
+        let lines = rows.iter().filter_map(|row| {
+            let LaunchRow { profile, .. } = row.largest()?;
+            let speeds = row.launches.iter().map(|launch| match launch.on(self.gpu) {
+                Some(prediction) => format!("{:.0}", prediction.gb_per_s),
+                None => "does not fit".to_owned(),
+            });
+            Some(vec![
                 row.params.to_string(),
                 format!("{:.2}", profile.instructions_per_byte()),
                 format!("{:.0} %", 100.0 * profile.active_lanes),
                 format!("{:.2}", ratio(profile.global_loads.sectors, profile.global_loads.fewest_sectors)),
                 format!("{:.2}", ratio(profile.global_stores.sectors, profile.global_stores.fewest_sectors)),
                 format!("{:.2}", ratio(profile.shared.wavefronts, profile.shared.fewest_wavefronts)),
-                prediction.map_or_else(|| "does not fit".to_owned(), |p| format!("{:.0}", p.gb_per_s)),
-                prediction.map_or_else(String::new, |p| p.limited_by.name().to_owned()),
-            ]
+                speeds.collect::<Vec<_>>().join(", "),
+                row.largest()?.on(self.gpu).map_or_else(String::new, |p| p.limited_by.name().to_owned()),
+            ])
         });
         let head = [
             "variant",
@@ -190,7 +234,7 @@ impl ProfileCommand {
             "limited by",
         ];
         format!(
-            "{} on {}, {}\n{}Sectors and passes are those over the fewest possible. Predictions are upper bounds, not measurements.\n",
+            "{} on {}, {}\n{}Sectors and passes are those over the fewest possible. Predictions are no measurements.\n",
             strategy.name(),
             self.gpu.name,
             self.data.describe(),
@@ -233,14 +277,8 @@ fn per_byte(count: f64, profile: &Profile) -> String {
 }
 
 fn variant_json(strategy: &dyn Strategy, row: &ProfileRow, is_default: bool) -> Value {
-    let profile = &row.profile;
-    let by_gpu = |value: &dyn Fn(&Prediction) -> Value| -> Value {
-        row.predictions
-            .iter()
-            .map(|prediction| (prediction.gpu.key.to_owned(), value(prediction)))
-            .collect::<Map<_, _>>()
-            .into()
-    };
+    let Some(largest) = row.largest() else { return Value::Null };
+    let profile = &largest.profile;
     let classes: Map<String, Value> = Class::ALL
         .iter()
         .map(|&class| (class.name().replace(' ', "_"), profile.class_per_byte(class).into()))
@@ -274,8 +312,9 @@ fn variant_json(strategy: &dyn Strategy, row: &ProfileRow, is_default: bool) -> 
         "l2_bytes": profile.l2_bytes,
         "shared_bytes": profile.shared_bytes,
         "counters": counters,
-        "predicted_gb_per_s": by_gpu(&|prediction| prediction.gb_per_s.into()),
-        "limited_by": by_gpu(&|prediction| json!(prediction.limited_by)),
+        "predicted_gb_per_s": largest.by_gpu(|prediction| prediction.gb_per_s.into()),
+        "limited_by": largest.by_gpu(|prediction| json!(prediction.limited_by)),
+        "launches": row.launches.iter().map(LaunchRow::json).collect::<Vec<_>>(),
     })
 }
 

@@ -9,7 +9,7 @@ use ecf8_core::container::CompressedTensor;
 use ecf8_core::element::Numbers;
 use std::collections::BTreeMap;
 
-/// Elements that the emulator decodes of a tensor at most, from its start: it is slow, and its predictions are rates.
+/// Elements that the emulator decodes of a tensor at most, from its start: it is slow. Predictions are for launches as small.
 const EMULATED_ELEMENTS: u64 = 1 << 16;
 
 /// Elements that it decodes of a layer at most, as far as there are this many tensors with at least [`EMULATED_LEAST`].

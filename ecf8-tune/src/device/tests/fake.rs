@@ -1,16 +1,20 @@
 //! Every call of the device path, in a child process on `fake_driver.c`.
 
+use super::graph::count;
 use super::*;
 
-/// The folder of a `libcuda.so` compiled from `source`, or `None` after saying that there is no C compiler.
-pub(super) fn compile(source: &str) -> Option<tempfile::TempDir> {
+/// The name that the dynamic loader knows the driver by.
+pub(crate) const LIBRARY: &str = "libcuda.so.1";
+
+/// The folder of a library of this name compiled from `source`, or `None` after saying that there is no C compiler.
+pub(crate) fn compile(source: &str, name: &str) -> Option<tempfile::TempDir> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("fake.c");
     std::fs::write(&file, source).unwrap();
-    let library = folder.path().join("libcuda.so");
+    let library = folder.path().join(name);
     let output = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&file).output();
     let Ok(output) = output else {
-        eprintln!("skipped: no C compiler called cc to make a fake driver with");
+        eprintln!("skipped: no C compiler called cc to make a fake {name} with");
         return None;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -23,8 +27,13 @@ fn on_fake_driver(test: &str, trouble: &str) {
 
 /// Runs the test of this path in a process of its own, which has the fake driver with this trouble.
 pub(crate) fn run(test: &str, trouble: &str) {
-    if let Some(folder) = compile(include_str!("fake_driver.c")) {
-        in_child(test, folder.path(), trouble);
+    run_with(test, trouble, &[]);
+}
+
+/// The same with environment variables.
+pub(crate) fn run_with(test: &str, trouble: &str, variables: &[(&str, &Path)]) {
+    if let Some(folder) = compile(include_str!("fake_driver.c"), LIBRARY) {
+        in_child(test, folder.path(), trouble, variables);
     }
 }
 
@@ -36,8 +45,8 @@ pub(crate) fn run_without_graphs(test: &str) {
 /// Runs the test of this path in a process of its own, whose fake driver lacks all functions for this.
 fn run_without(what: &str, test: &str) {
     let source = format!("#define NO_{what}\n{}", include_str!("fake_driver.c"));
-    if let Some(folder) = compile(&source) {
-        in_child(test, folder.path(), "");
+    if let Some(folder) = compile(&source, LIBRARY) {
+        in_child(test, folder.path(), "", &[]);
     }
 }
 
@@ -61,7 +70,10 @@ fn a_round_trip_uploads_launches_times_and_downloads() {
         (info.name.as_str(), info.arch.to_string().as_str(), info.sm_count),
         ("Fake H1", "sm_90", 132)
     );
-    assert_eq!((info.clock_khz, info.memory_clock_khz, info.driver_cuda.as_str()), (None, None, "12.4"));
+    assert_eq!(
+        (info.clock_khz, info.memory_clock_khz, info.driver_cuda.to_string().as_str()),
+        (None, None, "13.0")
+    );
     assert_eq!(devices().unwrap(), std::slice::from_ref(info));
 
     let kernel = device.load(&cubin(), "flip").unwrap();
@@ -126,7 +138,7 @@ fn uploads_go_through_a_ring_of_pinned_memory_that_is_waited_for_only_where_it_i
     let fill = |from: usize, out: &mut [u8]| {
         (from..).zip(out).for_each(|(at, to)| *to = byte(at));
     };
-    let counts = || ["fake_waits", "fake_event_waits", "fake_pinned"].map(graph::count);
+    let counts = || ["fake_waits", "fake_event_waits", "fake_pinned"].map(count);
     // Without the trouble its memory is too small for more.
     let large = if is_pinned { (40 << 20) + 12_345 } else { 1 << 20 };
     let sizes = [3, 0, 5000, large, 17];
@@ -134,7 +146,7 @@ fn uploads_go_through_a_ring_of_pinned_memory_that_is_waited_for_only_where_it_i
     let (waits, slots) = if is_pinned { (2, 4) } else { (0, 0) };
     // Four slots of 8 MiB are 32 of the 40 and some.
     assert_eq!(counts(), [0, waits, slots]);
-    assert_eq!(usize::try_from(graph::count("fake_uploaded")), Ok(sizes.iter().sum()));
+    assert_eq!(usize::try_from(count("fake_uploaded")), Ok(sizes.iter().sum()));
     let reason = (!is_pinned).then_some(DeviceError::DriverTooOld { function: "cuMemFreeHost" });
     assert_eq!(device.pageable(), reason);
     device.settle().unwrap();
@@ -225,7 +237,7 @@ fn arguments_are_counted_against_the_parameters_in_the_cubin() {
         flip(const char* in, char* out, unsigned long long n, unsigned int key) { out[n] = in[n] ^ key; }"#;
     let request =
         crate::nvrtc::CompileRequest { name: "flip.cu", source, arch: device.info().arch, options: &[] };
-    let kernel = device.load(&nvrtc.compile(&request).unwrap().cubin, "flip").unwrap();
+    let kernel = device.load(&nvrtc.compile(&request).unwrap().image, "flip").unwrap();
     let buffer = device.alloc(8).unwrap();
     let args = [
         DeviceArg::Buffer(&buffer),
@@ -245,13 +257,59 @@ fn arguments_are_counted_against_the_parameters_in_the_cubin() {
 #[test]
 fn a_cubin_for_another_gpu_says_what_to_compile_for() {
     if !is_child() {
-        return on_fake_driver("a_cubin_for_another_gpu_says_what_to_compile_for", "other gpu");
+        // Not for this GPU, invalid PTX, PTX of an unsupported version, and not supported, which is what drivers say to
+        // machine code of a format that they do not know.
+        for code in [200, 209, 218, 221, 222, 223, 300, 801] {
+            let test = "a_cubin_for_another_gpu_says_what_to_compile_for";
+            on_fake_driver(test, &format!("cuda 12.4,load {code}"));
+        }
+        return;
     }
     let text = CudaDevice::open(0).unwrap().load(&cubin(), "flip").unwrap_err().to_string();
-    assert!(
-        text.contains("does not fit cuda:0 (sm_90, driver for CUDA 12.4; CUDA_ERROR_NO_BINARY_FOR_GPU"),
-        "{text}"
-    );
+    assert!(text.contains("does not fit cuda:0 (sm_90, driver for CUDA 12.4; CUDA"), "{text}");
+    assert!(text.contains("fake words") && text.contains("`pip install nvidia-cuda-nvrtc-cu12`"), "{text}");
+    assert_eq!(count("fake_modules"), 0);
+}
+
+#[test]
+fn a_result_code_that_nobody_has_heard_of_is_an_error_with_its_number() {
+    if !is_child() {
+        return on_fake_driver(
+            "a_result_code_that_nobody_has_heard_of_is_an_error_with_its_number",
+            "unheard of",
+        );
+    }
+    let error = CudaDevice::open(0).unwrap().synchronize().unwrap_err();
+    assert!(matches!(&error, DeviceError::Driver { reason, .. } if reason == "CUDA error 4242"), "{error}");
+}
+
+#[test]
+fn what_a_kernel_may_have_is_set_when_it_is_loaded_and_launches_only_ask_for_more_shared_memory() {
+    const TEST: &str =
+        "what_a_kernel_may_have_is_set_when_it_is_loaded_and_launches_only_ask_for_more_shared_memory";
+    if !is_child() {
+        return on_fake_driver(TEST, "any kernel");
+    }
+    let device = CudaDevice::open(0).unwrap();
+    let kernel = device.load(&cubin(), "flip").unwrap();
+    let counts = || ["fake_attributes", "fake_carve_out"].map(count);
+    assert_eq!(counts(), [1, 0]);
+    // Registers are enough for three blocks of 512 threads, and each has 1 KiB of its own and 1 KiB of the driver's. A
+    // multiprocessor of the fake GPU has 228 KiB.
+    for (dynamic, wanted) in
+        [(0, [2, 3]), (8 << 10, [3, 14]), (0, [3, 14]), (100 << 10, [4, 100]), (60 << 10, [4, 100])]
+    {
+        device.launch(&kernel, 1, 512, dynamic, &[]).unwrap();
+        assert_eq!(counts(), wanted, "{dynamic}");
+    }
+    std::thread::scope(|scope| {
+        for dynamic in [1 << 10, 226 << 10, 60 << 10, 226 << 10] {
+            let (device, kernel) = (&device, &kernel);
+            scope.spawn(move || {
+                (0..100).for_each(|_| device.launch(kernel, 1, 512, dynamic, &[]).unwrap());
+            });
+        }
+    });
 }
 
 #[test]

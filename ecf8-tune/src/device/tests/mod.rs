@@ -1,10 +1,13 @@
 //! The device path where there is no GPU (it must fail politely), on a fake driver (every call in its place), and
 //! on a real GPU where there is one.
 
+mod capture;
+mod clocks;
 pub(crate) mod fake;
 pub(crate) mod graph;
 mod real;
 mod replay;
+mod threads;
 
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
@@ -13,9 +16,10 @@ use std::process::Command;
 use super::*;
 
 /// Runs the test of this path in a process of its own, whose loader finds `libcuda.so.1` in `folder` first.
-fn in_child(test: &str, folder: &Path, trouble: &str) {
+fn in_child(test: &str, folder: &Path, trouble: &str, variables: &[(&str, &Path)]) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture"]).env("LD_LIBRARY_PATH", folder);
+    command.envs(variables.iter().copied());
     let output = command.env("ECF8_TEST_CHILD", "1").env("FAKE_CUDA", trouble).output().unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -56,8 +60,8 @@ fn a_driver_library_without_the_drivers_functions_is_refused_by_the_first_that_l
     }
     let test =
         "device::tests::a_driver_library_without_the_drivers_functions_is_refused_by_the_first_that_lacks";
-    let Some(folder) = fake::compile("int not_a_driver;") else { return };
-    in_child(test, folder.path(), "");
+    let Some(folder) = fake::compile("int not_a_driver;", fake::LIBRARY) else { return };
+    in_child(test, folder.path(), "", &[]);
 }
 
 #[test]
@@ -74,5 +78,5 @@ fn a_driver_library_that_is_no_library_counts_as_none() {
     for name in ["libcuda.so", "libcuda.so.1"] {
         std::fs::write(folder.path().join(name), "not a library").unwrap();
     }
-    in_child("device::tests::a_driver_library_that_is_no_library_counts_as_none", folder.path(), "");
+    in_child("device::tests::a_driver_library_that_is_no_library_counts_as_none", folder.path(), "", &[]);
 }

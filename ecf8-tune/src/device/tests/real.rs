@@ -36,7 +36,7 @@ fn load(device: &CudaDevice, entry: &str) -> Option<Function> {
         }
     };
     let request = CompileRequest { name: "test.cu", source: SOURCE, arch: device.info().arch, options: &[] };
-    Some(device.load(&nvrtc.compile(&request).unwrap().cubin, entry).unwrap())
+    Some(device.load(&nvrtc.compile(&request).unwrap().image, entry).unwrap())
 }
 
 #[test]
@@ -123,6 +123,7 @@ fn a_wild_kernel_is_a_fault_and_no_crash() {
                 "device::tests::real::a_wild_kernel_is_a_fault_and_no_crash",
                 Path::new(&library_path),
                 "",
+                &[],
             );
         }
         return;

@@ -4,7 +4,7 @@
 use super::large::five_hundred;
 use super::*;
 use crate::device::CudaDevice;
-use crate::device::tests::graph::count;
+use crate::device::tests::graph::{count, set};
 use crate::device::tests::{fake, is_child};
 use crate::executor::{CudaExecutor, Target};
 use crate::kernel_cache::tests::Fake;
@@ -163,7 +163,8 @@ fn a_cold_load_without_nvrtc_is_one_line_that_says_what_is_missing() {
         return on_fake_driver("a_cold_load_without_nvrtc_is_one_line_that_says_what_is_missing");
     }
     let made = model_of_layers(1, 2, 5000, "pair-lanes");
-    let cache = KernelCache::in_memory().with_compiler(|| Err(NvrtcError::NotFound { attempts: Vec::new() }));
+    let cache = KernelCache::in_memory()
+        .with_compiler(|| Err(NvrtcError::NotFound { attempts: Vec::new(), package: "" }));
     let model = made.open();
     let loaded = model.load(CudaExecutor::with_cache(0, Arc::new(cache)).unwrap());
     let error = loaded.map(|_| ()).unwrap_err().to_string();
@@ -213,6 +214,52 @@ fn a_model_is_decoded_on_the_stream_of_the_caller_into_its_memory() {
     let device = streams::on_the_stream_of_the_fake_driver(&device);
     let mut loaded = model.load(CudaExecutor::on(device, Arc::new(KernelCache::in_memory()))).unwrap();
     loaded.walk(|loaded, layer, buffer| loaded.check_layer(layer, buffer)).unwrap();
+}
+
+#[test]
+fn layers_are_decoded_into_a_graph_of_the_caller_and_what_was_not_prepared_is_refused() {
+    const TEST: &str = "layers_are_decoded_into_a_graph_of_the_caller_and_what_was_not_prepared_is_refused";
+    if !is_child() {
+        return fake::run(&format!("model::tests::fake_gpu::{TEST}"), "own stream,any kernel");
+    }
+    let (_folder, model) = of_two_schemes();
+    let device = streams::on_the_stream_of_the_fake_driver(&CudaDevice::open(0).unwrap());
+    let root = tempfile::tempdir().unwrap();
+    let mut loaded = model.load(CudaExecutor::on(device, cold(root.path()))).unwrap();
+    let mut scratch = loaded.scratch().unwrap();
+    let counts = || ["fake_calls", "fake_replays", "fake_recorded", "fake_broken"].map(count);
+    let launches = i32::try_from(loaded.launches(0)).unwrap();
+
+    // Nothing of a layer has to be decoded before: loading has prepared all.
+    set("fake_captured", 1);
+    for _ in 0..3 {
+        loaded.decode_layer(0, &mut scratch).unwrap();
+    }
+    assert_eq!(counts(), [0, 0, 3 * launches, 0]);
+    let error = loaded.check_layer(0, &scratch).unwrap_err().to_string();
+    assert!(error.contains("captured as a graph") && error.contains("once before"), "{error}");
+    assert!(loaded.scratch().is_err());
+    set("fake_captured", 0);
+    for _ in 0..2 {
+        loaded.decode_layer(0, &mut scratch).unwrap();
+    }
+    assert_eq!(counts(), [launches, 1, 3 * launches, 0]);
+
+    // A tensor that its layer decodes with others in one launch is prepared when it is first asked for.
+    let made = model_of_layers(1, 2, 5000, "pair-lanes");
+    let model = made.open();
+    let device = streams::on_the_stream_of_the_fake_driver(&CudaDevice::open(0).unwrap());
+    let mut loaded = model.load(CudaExecutor::on(device, cold(root.path()))).unwrap();
+    let mut scratch = loaded.scratch().unwrap();
+    let name = "model.layers.0.w0.weight";
+    set("fake_captured", 1);
+    let error = loaded.decode_tensor(name, &mut scratch).unwrap_err().to_string();
+    assert!(error.contains("once before the capture begins"), "{error}");
+    set("fake_captured", 0);
+    loaded.decode_tensor(name, &mut scratch).unwrap();
+    set("fake_captured", 1);
+    loaded.decode_tensor(name, &mut scratch).unwrap();
+    assert_eq!(["fake_recorded", "fake_broken"].map(count), [3 * launches + 1, 0]);
 }
 
 #[test]

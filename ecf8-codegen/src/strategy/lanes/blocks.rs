@@ -1,0 +1,279 @@
+//! Which chunks a thread block decodes, and into how many sections they are cut.
+//!
+//! A GPU runs so many warps at once that a small tensor has too few chunks for them, and the last chunks of a large one
+//! leave most of them idle. So chunks are cut there, and a warp decodes a section of one. Where lanes stand at the
+//! beginning of a section is worked out when a launch is made: see [`section_positions`].
+//!
+//! [`section_positions`]: ecf8_core::layout::lanes::section_positions
+
+use super::jobs::{Job, POSITIONS, vectors_per_chunk};
+use super::units::{BATCH, WORD};
+use crate::lang::{Global, V, Var, WARP, block_idx, device, lane_idx, shuffle, shuffle_xor, warp_idx};
+
+/// The most sections of a chunk.
+const MOST_SECTIONS: u32 = 8;
+
+/// The fewest turns of a section: starting a warp costs about as much as one.
+const LEAST_TURNS: u64 = 4;
+
+/// What a warp costs before its first turn, as a part of a chunk's time.
+const START: f64 = 1.0 / 40.0;
+
+/// Blocks that a launch has at least, if there is as much to do: one for each multiprocessor of the largest GPUs.
+const LEAST_BLOCKS: u64 = 160;
+
+/// Bits of a block's record that tell its job; those above, up to [`UNIT_SHIFT`], tell the logarithm of the sections of a chunk.
+/// Units have as many bits.
+const JOB_BITS: u32 = 28;
+
+/// More units than a tensor may have.
+pub(super) const UNITS: u64 = 1 << JOB_BITS;
+
+/// The lowest bit of the block's first unit in its record. A unit is a section of a chunk, or a whole chunk.
+const UNIT_SHIFT: u32 = 32;
+
+/// What a block decodes: units from the first on, one for each warp.
+pub(in super::super) struct Unit {
+    /// The tensor's number among the jobs.
+    pub(in super::super) job: V<u32>,
+    first: V<u32>,
+    /// The logarithm of how many sections a chunk has.
+    sections_log2: V<u32>,
+}
+
+/// What a warp decodes: a section of a chunk, or all of it.
+pub(in super::super) struct Section {
+    /// The chunk.
+    pub(in super::super) chunk: V<u32>,
+    /// Where the section begins, in vectors from the chunk's beginning.
+    pub(in super::super) first: V<u32>,
+    /// Its vectors, as if the chunk were whole; none, if the chunk has fewer sections.
+    pub(in super::super) vectors: V<u32>,
+    /// Which section of the chunk it is.
+    number: V<u32>,
+    sections_log2: V<u32>,
+    /// What all this follows from: the unit, and above it the logarithm.
+    word: V<u32>,
+    round: u32,
+}
+
+/// Reads what this block is to do.
+#[device]
+pub(in super::super) fn open_block(blocks: Global<u64>) -> Unit {
+    let block = blocks[block_idx()];
+    let what = block as u32;
+    let first = (block >> UNIT_SHIFT) as u32;
+    Unit { job: what & ((1u32 << JOB_BITS) - 1), first, sections_log2: what >> JOB_BITS }
+}
+
+impl Unit {
+    /// This warp's section. All lanes take a turn in `round` vectors.
+    #[device]
+    pub(in super::super) fn of_warp(&self, job: &Job, round: u32) -> Section {
+        Section::of((self.sections_log2 << JOB_BITS) | (self.first + warp_idx()), job, round)
+    }
+}
+
+impl Section {
+    #[device]
+    fn of(word: V<u32>, job: &Job, round: u32) -> Self {
+        let sections_log2 = word >> JOB_BITS;
+        let unit = word & ((1u32 << JOB_BITS) - 1);
+        let chunk = unit >> sections_log2;
+        let last_section = (1u32 << sections_log2) - 1;
+        let number = unit & last_section;
+        let per_chunk = vectors_per_chunk(job);
+        let per_section = ((per_chunk / round + last_section) >> sections_log2) * round;
+        let first = number * per_section;
+        let vectors = per_section.min(per_chunk - first.min(per_chunk));
+        Self { chunk, first, vectors, number, sections_log2, word, round }
+    }
+
+    /// The same, worked out once more: the compiler would keep it all through the warp's main loop, in registers that it does not
+    /// have. It does not see that the word is the same for all lanes, so it keeps that.
+    #[device]
+    pub(super) fn again(&self, job: &Job) -> Self {
+        Self::of(shuffle(self.word, 0), job, self.round)
+    }
+
+    /// Finds where the lane stands, and the row from which words are to be staged.
+    #[device]
+    pub(in super::super) fn find(
+        &self,
+        model: Global<u32>,
+        job: &Job,
+        position: &mut Var<u32>,
+        row: &mut Var<u32>,
+    ) {
+        if self.number > 0 {
+            let before = self.chunk * ((1u32 << self.sections_log2) - 1) + self.number - 1;
+            let first = job.positions + before * (WARP * 2 / POSITIONS);
+            let own =
+                model.view::<u16>()[(first as u64) * ((POSITIONS / 2) as u64) + (lane_idx() as u64)] as u32;
+            position = own;
+            row = own / WORD;
+            for step in 0..5 {
+                row = row.min(shuffle_xor(row, 1 << step));
+            }
+            // Whole batches of rows are staged.
+            row = row & !(BATCH - 1);
+        }
+    }
+}
+
+/// How the chunks of one tensor are shared among warps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shares {
+    /// The chunks that one warp decodes each. Those after them are cut.
+    pub(super) whole: u64,
+    /// The chunks that are cut.
+    pub(super) cut: u64,
+    /// The sections that these have, a power of two.
+    pub(super) sections: u32,
+}
+
+/// A tensor's chunks, and the turns of a whole one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunks {
+    pub(super) count: u64,
+    pub(super) turns: u64,
+}
+
+/// Decides which chunks of a launch are cut, for a GPU that runs `at_once` warps at once; none for 1.
+pub(super) fn share(tensors: &[Chunks], at_once: u32) -> Vec<Shares> {
+    let all = tensors.iter().fold(0, |sum: u64, tensor| sum.saturating_add(tensor.count));
+    let at_once_chunks = u64::from(at_once.max(1));
+    let last = match all % at_once_chunks {
+        // Half as many warps as fit keep the memory busy, and to cut chunks costs more copies of the decode table.
+        last if all > at_once_chunks && last > at_once_chunks / 2 => 0,
+        last => last,
+    };
+    let sections = if last == 0 { 1 } else { sections_for(last, at_once) };
+    let mut left = all;
+    let shares = tensors.iter().map(|tensor| {
+        let own = own_sections(sections, tensor.turns);
+        left = left.saturating_sub(tensor.count);
+        // The chunks of a launch are taken in order, so those of the last round are the last.
+        let cut = if own == 1 { 0 } else { last.saturating_sub(left).min(tensor.count) };
+        Shares { whole: tensor.count - cut, cut, sections: own }
+    });
+    shares.collect()
+}
+
+/// The sections of a chunk for which this many chunks are soonest done.
+fn sections_for(chunks: u64, at_once: u32) -> u32 {
+    let rounds = |sections: u32| (chunks.saturating_mul(sections.into())).div_ceil(at_once.max(1).into());
+    let time = |sections: u32| rounds(sections) as f64 * (1.0 / f64::from(sections) + START);
+    let mut best = 1;
+    for sections in [2, 4, MOST_SECTIONS] {
+        if time(sections) < time(best) {
+            best = sections;
+        }
+    }
+    best
+}
+
+/// No more sections than leave each some turns.
+fn own_sections(sections: u32, turns: u64) -> u32 {
+    let most = u32::try_from(turns / LEAST_TURNS).unwrap_or(u32::MAX).max(1);
+    sections.min(1 << most.ilog2())
+}
+
+/// How many units a block decodes: one for each of its warps, unless that leaves multiprocessors without a block.
+pub(super) fn units_per_block(warps: u32, shares: &[Shares]) -> u32 {
+    let all =
+        shares.iter().map(|share| share.cut_units().saturating_add(share.whole)).fold(0, u64::saturating_add);
+    u32::try_from(all.div_ceil(LEAST_BLOCKS)).unwrap_or(u32::MAX).clamp(1, warps)
+}
+
+impl Shares {
+    /// Sections of the chunks that are cut.
+    fn cut_units(&self) -> u64 {
+        self.cut.saturating_mul(self.sections.into())
+    }
+
+    /// One more than the highest number of a unit.
+    pub(super) fn units(&self) -> u64 {
+        self.whole.saturating_add(self.cut).saturating_mul(self.sections.into())
+    }
+
+    /// The same, where blocks have this many units each: whole chunks fill whole blocks, so that none of their warps comes
+    /// to a chunk that is cut.
+    pub(super) fn in_blocks(self, per_block: u32) -> Self {
+        if self.cut == 0 {
+            return self;
+        }
+        let beyond = self.whole % u64::from(per_block.max(1));
+        Self { whole: self.whole - beyond, cut: self.cut + beyond, ..self }
+    }
+
+    /// The records of the blocks that decode a tensor, `job` among the jobs.
+    pub(super) fn blocks(&self, job: u32, per_block: u32) -> impl Iterator<Item = u64> {
+        let log2 = self.sections.ilog2();
+        let step = per_block as usize;
+        let of_whole = (0..self.whole).step_by(step).map(move |unit| (unit, 0));
+        let (first, end) = (self.whole << log2, (self.whole + self.cut) << log2);
+        let of_cut = (first..end).step_by(step).map(move |unit| (unit, log2));
+        of_whole
+            .chain(of_cut)
+            .map(move |(unit, log2)| (unit << UNIT_SHIFT) | (u64::from(log2) << JOB_BITS) | u64::from(job))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunks(counts: &[u64]) -> Vec<Chunks> {
+        counts.iter().map(|&count| Chunks { count, turns: 64 }).collect()
+    }
+
+    #[test]
+    fn every_section_of_every_chunk_is_decoded_once() {
+        for counts in
+            [vec![1], vec![0, 7, 0], vec![256], vec![300, 5000, 1], vec![6976], vec![40, 4096, 4095]]
+        {
+            for (at_once, warps) in [(1, 16), (5, 4), (100, 16), (4096, 8), (4096, 16)] {
+                let shares = share(&chunks(&counts), at_once);
+                let per_block = units_per_block(warps, &shares);
+                for (job, (share, &count)) in (0u32..).zip(shares.iter().zip(&counts)) {
+                    let share = share.in_blocks(per_block);
+                    assert_eq!(share.whole + share.cut, count);
+                    let mut parts = vec![0; usize::try_from(count).unwrap()];
+                    for block in share.blocks(job, per_block) {
+                        assert_eq!(block & ((1 << JOB_BITS) - 1), u64::from(job));
+                        let log2 = (block >> JOB_BITS) & 0xf;
+                        for unit in (block >> UNIT_SHIFT)..(block >> UNIT_SHIFT) + u64::from(per_block) {
+                            // Warps that come to no chunk return.
+                            if let Some(part) = parts.get_mut(usize::try_from(unit >> log2).unwrap()) {
+                                *part += MOST_SECTIONS >> log2;
+                            }
+                        }
+                    }
+                    assert!(
+                        parts.iter().all(|part| *part == MOST_SECTIONS),
+                        "{counts:?} {at_once} {share:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_are_cut_where_a_round_of_warps_would_not_be_full() {
+        let of = |counts: &[u64], at_once| {
+            share(&chunks(counts), at_once).iter().map(|s| (s.whole, s.cut, s.sections)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[256], 4096), [(0, 256, 8)]);
+        assert_eq!(of(&[2048], 4096), [(0, 2048, 2)]);
+        assert_eq!(of(&[6976], 4096), [(6976, 0, 1)]);
+        assert_eq!(of(&[5000], 4096), [(4096, 904, 4)]);
+        assert_eq!(of(&[4000, 1000], 4096), [(4000, 0, 4), (96, 904, 4)]);
+        assert_eq!(of(&[6976], 16384), [(0, 6976, 2)]);
+        assert_eq!(of(&[8192], 4096), [(8192, 0, 1)]);
+        assert_eq!(of(&[256], 1), [(256, 0, 1)]);
+        let short = [Chunks { count: 3, turns: 7 }, Chunks { count: 3, turns: 9 }];
+        let sections: Vec<u32> = share(&short, 4096).iter().map(|share| share.sections).collect();
+        assert_eq!(sections, [1, 2]);
+    }
+}

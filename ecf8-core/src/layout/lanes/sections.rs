@@ -1,0 +1,192 @@
+//! Where lanes stand within a chunk, so that several warps can share it. This is derived data: it is made from the other
+//! parts when it is needed, and stored nowhere.
+//!
+//! A chunk is cut into sections of equally many turns, the last of which may have fewer. A warp that decodes a section has
+//! to know where each lane's codewords for it begin.
+
+use super::decode::gather;
+use super::geometry::LANES;
+use super::parts::{Chunk, Parts};
+use super::{LaneSymbols, MAX_LEN, turn};
+use crate::codebook::Codebook;
+use crate::layout::{DecodeError, Encoded};
+use crate::symbols::{Byte, Pair, Quad, SymbolKind, Triple};
+use crate::{bits, int};
+use rayon::prelude::*;
+
+/// Turns of a lane in one of `sections` sections of a whole chunk, for S elements per lane.
+#[must_use]
+pub fn section_turns(kind: &SymbolKind, elements_per_lane: u64, sections: u32) -> u64 {
+    let turn = (super::VECTOR * turn::vectors(kind)) as u64;
+    (elements_per_lane / turn).div_ceil(u64::from(sections).max(1))
+}
+
+/// Bit positions of the lanes in their streams where sections begin, of the chunks from `first` to the last: for each
+/// chunk, for each of its sections but the first, 32 positions. A lane that has ended by then stands at its end.
+///
+/// # Errors
+/// If parts are inconsistent, or codewords do not end where their stream does.
+pub fn section_positions(
+    kind: &SymbolKind,
+    encoded: &Encoded<'_>,
+    first: u64,
+    sections: u32,
+) -> Result<Vec<u16>, DecodeError> {
+    match kind.elements {
+        4 => positions::<Quad>(encoded, first, sections),
+        3 => positions::<Triple>(encoded, first, sections),
+        2 => positions::<Pair>(encoded, first, sections),
+        _ => positions::<Byte>(encoded, first, sections),
+    }
+}
+
+fn positions<S: LaneSymbols>(
+    encoded: &Encoded<'_>,
+    first: u64,
+    sections: u32,
+) -> Result<Vec<u16>, DecodeError> {
+    let parts = Parts::new::<S>(encoded)?;
+    let turns = int::index(section_turns(&S::KIND, encoded.param(super::ELEMENTS_PER_LANE)?, sections));
+    let each = LANES * (int::index(sections.into()).saturating_sub(1));
+    let chunks = parts.geometry.chunks.saturating_sub(int::index(first));
+    let mut positions = vec![0; chunks * each];
+    if positions.is_empty() {
+        return Ok(positions);
+    }
+    let lengths = lengths(&encoded.codebook);
+    positions.par_chunks_mut(each).enumerate().with_min_len(1).try_for_each_init(
+        Vec::new,
+        |streams, (number, positions)| {
+            let chunk = parts.chunk::<S>(int::index(first) + number)?;
+            of_chunk::<S>(&chunk, &lengths, turns, streams, positions)
+        },
+    )?;
+    Ok(positions)
+}
+
+/// The length of the codeword that begins with these bits; 0 if none does.
+fn lengths(codebook: &Codebook) -> Vec<u8> {
+    let mut lengths = vec![0; 1 << MAX_LEN];
+    for (_, code, len) in codebook.canonical() {
+        let spare = MAX_LEN - len;
+        lengths[(code as usize) << spare..][..1 << spare].fill(len);
+    }
+    lengths
+}
+
+fn of_chunk<S: LaneSymbols>(
+    chunk: &Chunk<'_>,
+    lengths: &[u8],
+    turns: usize,
+    streams: &mut Vec<u8>,
+    positions: &mut [u16],
+) -> Result<(), DecodeError> {
+    let stride = gather(chunk, streams);
+    for (lane, stream) in streams.chunks_exact(stride).enumerate() {
+        let (mut position, mut left) = (0, turn::turns::<S>(chunk.elements, lane));
+        for section in positions.chunks_exact_mut(LANES) {
+            for _ in 0..turns.min(left) {
+                position = after_turn::<S>(stream, lengths, position);
+            }
+            left = left.saturating_sub(turns);
+            let bits = chunk.bits(lane);
+            let wrong =
+                DecodeError::LaneEnd { chunk: chunk.index as u64, lane: lane as u64, end: position, bits };
+            section[lane] = u16::try_from(position).ok().filter(|_| position <= bits).ok_or(wrong)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a turn ends that begins at `position`.
+#[inline]
+fn after_turn<S: LaneSymbols>(stream: &[u8], lengths: &[u8], mut position: u64) -> u64 {
+    /// Codewords of a window: 4 of 13 bits out of at least 57.
+    const PER_WINDOW: usize = 4;
+    for _ in 0..turn::symbols::<S>() / PER_WINDOW {
+        let mut window = bits::window(stream, position);
+        for _ in 0..PER_WINDOW {
+            let length = lengths[int::index(window >> (64 - MAX_LEN))];
+            window <<= length;
+            position += u64::from(length);
+        }
+    }
+    position
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::element::Numbers;
+    use crate::layout::Scheme;
+    use crate::layout::lanes::Lanes;
+    use crate::{symbols, synthetic};
+
+    /// Sections of a chunk, decoded from where they are said to begin, are what the chunk has there.
+    fn sections_begin_where_they_say<S: LaneSymbols>(elements: usize, sections: u32) {
+        let bytes = synthetic::gaussian(elements as u64, elements, 0.05);
+        let bytes = synthetic::stored_as("F8_E4M3", &bytes).unwrap();
+        let numbers = Numbers::e4m3(&bytes);
+        let scheme = Lanes::<S>::new(Some(S::LENGTHS.least * 4));
+        let codebook = scheme.codebook(&scheme.symbol_histogram(numbers));
+        let encoded = scheme.encode(numbers, &codebook).unwrap();
+        let positions = section_positions(&S::KIND, &encoded, 0, sections).unwrap();
+        let parts = Parts::new::<S>(&encoded).unwrap();
+        let turns = int::index(section_turns(&S::KIND, S::LENGTHS.least * 4, sections));
+        let each = LANES * (sections as usize - 1);
+        assert_eq!(positions.len(), parts.geometry.chunks * each);
+        // Independently: lengths of codewords, symbol by symbol, of what was encoded.
+        for (number, of_chunk) in positions.chunks_exact(each).enumerate() {
+            let chunk = parts.chunk::<S>(number).unwrap();
+            let fields: Vec<u8> = bytes[number * parts.geometry.chunk..][..chunk.elements]
+                .iter()
+                .map(|byte| if S::KIND.bits == 8 { *byte } else { byte >> 3 & 15 })
+                .collect();
+            for section in 1..sections as usize {
+                for lane in 0..LANES {
+                    let (mut bits, mut is_known) = (0, true);
+                    for turn in 0..(section * turns).min(turn::turns::<S>(chunk.elements, lane)) {
+                        let start = turn * turn::round::<S>();
+                        let round = &fields[start..fields.len().min(start + turn::round::<S>())];
+                        is_known &= round.len() == turn::round::<S>();
+                        if is_known {
+                            let own = turn::of::<S>(round, lane);
+                            for symbol in 0..turn::symbols::<S>() {
+                                let fields = S::KIND.known(own, symbol);
+                                let length = codebook.length(S::KIND.symbol(&fields));
+                                is_known &= length > 0;
+                                bits += u64::from(length);
+                            }
+                        }
+                    }
+                    // Symbols without a codeword, or that lack elements, are stood in for by others.
+                    if is_known {
+                        assert_eq!(u64::from(of_chunk[(section - 1) * LANES + lane]), bits);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sections_begin_where_the_codewords_before_them_end() {
+        for elements in [1, 700, 32 * 512, 70_001] {
+            for sections in [2, 4, 8] {
+                sections_begin_where_they_say::<Byte>(elements, sections);
+                sections_begin_where_they_say::<Pair>(elements, sections);
+                sections_begin_where_they_say::<Triple>(elements, sections);
+                sections_begin_where_they_say::<Quad>(elements, sections);
+            }
+        }
+    }
+
+    #[test]
+    fn a_chunk_that_is_not_cut_has_no_positions() {
+        let scheme = Lanes::<Byte>::new(None);
+        let numbers = Numbers::e4m3(&[1; 5000]);
+        let codebook = scheme.codebook(&scheme.symbol_histogram(numbers));
+        let encoded = scheme.encode(numbers, &codebook).unwrap();
+        assert_eq!(section_positions(&symbols::BYTE, &encoded, 0, 1).unwrap(), Vec::<u16>::new());
+        assert_eq!(section_positions(&symbols::BYTE, &encoded, 9, 4).unwrap(), Vec::<u16>::new());
+    }
+}
