@@ -20,7 +20,18 @@ struct Caller(Library);
 impl Caller {
     fn new() -> Self {
         // SAFETY: it is the simulated driver, which has no initialisers.
-        Self(unsafe { Library::new("libcuda.so.1") }.unwrap())
+        let caller = Self(unsafe { Library::new("libcuda.so.1") }.unwrap());
+        let mut context = null_mut();
+        // SAFETY: the address is of a live handle.
+        caller.call(
+            "cuDevicePrimaryCtxRetain",
+            |retain: unsafe extern "C" fn(*mut Handle, c_int) -> c_int| unsafe {
+                retain(&raw mut context, 0)
+            },
+        );
+        // SAFETY: the context is retained, and nobody lets it go.
+        caller.call("cuCtxSetCurrent", |set: unsafe extern "C" fn(Handle) -> c_int| unsafe { set(context) });
+        caller
     }
 
     /// Calls a function that takes handles and returns 0.
@@ -74,8 +85,6 @@ impl Caller {
 /// `cuda:0`, and the same on a stream of the caller's.
 fn on_own_stream() -> (CudaDevice, CudaDevice, Caller, Handle) {
     let device = CudaDevice::open(0).unwrap();
-    // Makes the context current, too.
-    device.upload(&[0]).unwrap();
     let caller = Caller::new();
     let stream = caller.stream();
     // SAFETY: it is a stream of this GPU's context, which stays.

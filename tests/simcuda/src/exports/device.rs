@@ -110,7 +110,7 @@ unsafe extern "C" fn cuDeviceGetAttribute(value: *mut c_int, attribute: c_int, d
             13 => 1_980_000, // clock in kHz
             16 => 132,       // multiprocessors
             36 => 2_619_000, // the memory's clock in kHz
-            38 => 50 << 20,  // L2 cache
+            38 => 64 << 10,  // L2 cache: a small one, so that it takes little to fill it
             39 => 2048,      // threads per multiprocessor
             75 => arch / 10,
             76 => arch % 10,
