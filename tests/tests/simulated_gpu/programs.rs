@@ -57,7 +57,6 @@ fn tensors_of_several_dtypes_and_schemes_are_verified() {
 }
 
 #[test]
-#[ignore = "takes minutes: its plain copies are of a GPU's size, and each strategy has all its variants compiled"]
 fn the_benchmark_measures_every_strategy() {
     let Some(simulated) = Simulated::find() else { return };
     let line = "bench --device cuda:0 --sizes 64K --runs 2 --budget 1ms --json";
