@@ -11,7 +11,9 @@
 
 mod callers;
 mod models;
+mod parts;
 mod programs;
+mod removals;
 
 use ecf8_tests::cli::Scratch;
 use ecf8_tune::nvrtc::Nvrtc;
