@@ -5,8 +5,8 @@ use ecf8_codegen::emulator::FaultKind;
 use ecf8_codegen::ir::{BuildErrors, Kernel};
 use ecf8_codegen::lang::{GlobalMut, barrier, kernel, rolled, shared, sync_warp, thread_idx};
 
-/// Asserts a race at an element of `tile`, or of `output` if the name of the mark says so, of a thread and what it does at the line marked with the name, with another and
-/// what it did at the line of the other mark.
+/// Asserts a race at an element of `tile`, or of `output` if the name of the mark begins so, of a thread and what it does at
+/// the line marked with the name, with another and what it did at the line of the other mark.
 fn assert_race(
     kernel: Result<Kernel, BuildErrors>,
     index: u64,
