@@ -3,13 +3,15 @@
 use super::fault::FaultKind;
 use crate::ir::Location;
 use crate::launch::{ALIGNMENT, OutputSlot};
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// The output buffer, which all blocks write.
 pub(super) struct Output {
     bytes: Vec<AtomicU8>,
     /// Per byte the block that wrote it plus one, 0 while nobody has; empty if nobody asks.
     writers: Vec<AtomicU32>,
+    /// Per byte the last write by that block, which alone looks at it; empty if nobody asks.
+    written: Vec<Packed>,
 }
 
 impl Output {
@@ -18,6 +20,7 @@ impl Output {
         Self {
             bytes: std::iter::repeat_with(|| AtomicU8::new(0)).take(bytes).collect(),
             writers: std::iter::repeat_with(|| AtomicU32::new(0)).take(writers).collect(),
+            written: std::iter::repeat_with(Packed::default).take(writers).collect(),
         }
     }
 
@@ -120,32 +123,47 @@ impl Output {
         self.bytes.len()
     }
 
-    pub(super) fn load(&self, index: u64, width: usize) -> Result<u64, Wrong> {
+    /// Reads an element, which is to be set, and if by `block` itself, with a barrier since.
+    pub(super) fn load(&self, index: u64, width: usize, block: u32, now: Moment) -> Result<u64, Wrong> {
         let start = locate(index, width, self.bytes.len())?;
-        if self
-            .writers
-            .get(start..start + width)
-            .is_some_and(|of| of.iter().any(|w| w.load(Ordering::Relaxed) == 0))
-        {
-            return Err(Wrong::Uninitialised);
+        for byte in (start..start + width).take_while(|byte| *byte < self.writers.len()) {
+            match self.writers[byte].load(Ordering::Relaxed) {
+                0 => return Err(Wrong::Uninitialised),
+                by if by == block + 1 => {
+                    if let Some(other) = self.written[byte].get().conflict(now) {
+                        return Err(Wrong::Race { access: "reads", other_access: "wrote", other });
+                    }
+                }
+                _ => {}
+            }
         }
         let bytes = self.bytes[start..start + width].iter().rev();
         Ok(bytes.fold(0, |value, byte| value << 8 | u64::from(byte.load(Ordering::Relaxed))))
     }
 
     #[inline]
-    pub(super) fn store(&self, index: u64, width: usize, value: u64, block: u32) -> Result<(), Wrong> {
+    pub(super) fn store(
+        &self,
+        index: u64,
+        width: usize,
+        value: u64,
+        block: u32,
+        now: Moment,
+    ) -> Result<(), Wrong> {
         let start = locate(index, width, self.bytes.len())?;
         for (byte, value) in self.bytes[start..start + width].iter().zip(value.to_le_bytes()) {
             byte.store(value, Ordering::Relaxed);
         }
-        if let Some(writers) = self.writers.get(start..start + width) {
-            for writer in writers {
-                let before = writer.swap(block + 1, Ordering::Relaxed);
-                if before != 0 && before != block + 1 {
-                    return Err(Wrong::Overlap { other_block: before - 1 });
-                }
+        for byte in (start..start + width).take_while(|byte| *byte < self.writers.len()) {
+            let before = self.writers[byte].swap(block + 1, Ordering::Relaxed);
+            if before != 0 && before != block + 1 {
+                return Err(Wrong::Overlap { other_block: before - 1 });
             }
+            let last = if before == 0 { Touch::default() } else { self.written[byte].get() };
+            if let Some(other) = last.conflict(now) {
+                return Err(Wrong::Race { access: "writes", other_access: "wrote", other });
+            }
+            self.written[byte].set(last.and(now));
         }
         Ok(())
     }
@@ -163,7 +181,7 @@ pub(super) struct Moment {
     pub(super) statement: u32,
 }
 
-/// Who touched a byte of shared memory last.
+/// Who touched a byte last.
 #[derive(Clone, Copy, Default)]
 struct Touch {
     /// 0 if nobody did.
@@ -175,7 +193,7 @@ struct Touch {
     by: By,
 }
 
-/// There are two for each byte of shared memory.
+/// There are two for each byte of shared memory, and one for each byte of output.
 const _: () = assert!(size_of::<Touch>() == 16);
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -217,6 +235,44 @@ impl Touch {
         };
         // A block has at most 1024 threads.
         Self { epoch, warp_epoch, statement, thread: u16::try_from(thread).unwrap_or(u16::MAX), by }
+    }
+}
+
+/// A touch where blocks that run at once may each have theirs of other bytes.
+#[derive(Default)]
+struct Packed {
+    epochs: AtomicU64,
+    /// The statement, the thread, and by whom.
+    who: AtomicU64,
+}
+
+impl Packed {
+    #[expect(clippy::cast_possible_truncation, reason = "each part is taken out as wide as it was put in")]
+    fn get(&self) -> Touch {
+        let (epochs, who) = (self.epochs.load(Ordering::Relaxed), self.who.load(Ordering::Relaxed));
+        let by = match who & 3 {
+            0 => By::One,
+            1 => By::Warp,
+            _ => By::Many,
+        };
+        Touch {
+            epoch: (epochs >> 32) as u32,
+            warp_epoch: epochs as u32,
+            statement: (who >> 32) as u32,
+            thread: (who >> 8) as u16,
+            by,
+        }
+    }
+
+    fn set(&self, touch: Touch) {
+        let by = match touch.by {
+            By::One => 0,
+            By::Warp => 1,
+            By::Many => 2,
+        };
+        self.epochs.store(u64::from(touch.epoch) << 32 | u64::from(touch.warp_epoch), Ordering::Relaxed);
+        let who = u64::from(touch.statement) << 32 | u64::from(touch.thread) << 8 | by;
+        self.who.store(who, Ordering::Relaxed);
     }
 }
 

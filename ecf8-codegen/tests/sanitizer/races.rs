@@ -1,12 +1,12 @@
-//! Two threads at one place of shared memory without a barrier in between.
+//! Two threads at one place of memory without a barrier in between.
 
 use super::{assert_is, fault, marked, place_of};
 use ecf8_codegen::emulator::FaultKind;
 use ecf8_codegen::ir::{BuildErrors, Kernel};
-use ecf8_codegen::lang::{GlobalMut, barrier, kernel, rolled, shared, thread_idx};
+use ecf8_codegen::lang::{GlobalMut, barrier, kernel, rolled, shared, sync_warp, thread_idx};
 
-/// Asserts a race at an element of `tile`, of a thread and what it does at the line marked with the name, with another and
-/// what it did at the line of the other mark.
+/// Asserts a race at an element of `tile`, or of `output` if the name of the mark begins so, of a thread and what it does at
+/// the line marked with the name, with another and what it did at the line of the other mark.
 fn assert_race(
     kernel: Result<Kernel, BuildErrors>,
     index: u64,
@@ -16,7 +16,7 @@ fn assert_race(
     let fault = fault(kernel, 1);
     let FaultKind::Race { other_at, .. } = fault.kind else { panic!("{fault}") };
     assert_eq!(other_at.map(place_of), mark.map(marked), "{fault}");
-    let memory = "tile".to_owned();
+    let memory = if name.starts_with("output") { "output" } else { "tile" }.to_owned();
     let kind = FaultKind::Race { memory, index, access, other_access, other_thread, other_at };
     assert_is(&fault, &kind, name, (Some(0), Some(thread)));
     let told = other_at.map_or(format!("{other_access} since"), |at| format!("{other_access} at {at} since"));
@@ -34,6 +34,39 @@ fn both_write(output: GlobalMut<u32>) {
 #[test]
 fn two_threads_that_write_one_place_are_reported() {
     assert_race(both_write(), 0, ("both_write", 1, "writes"), (Some("both_write"), 0, "wrote"));
+}
+
+#[kernel(threads = 64)]
+fn output_by_two(output: GlobalMut<u32>) {
+    let i = thread_idx();
+    output[i] = i; //~ first write of the output
+    output[63 - i] = i; //~ output_by_two
+}
+
+#[test]
+fn two_threads_that_write_one_place_of_the_output_are_reported() {
+    let other = (Some("first write of the output"), 63, "wrote");
+    assert_race(output_by_two(), 63, ("output_by_two", 0, "writes"), other);
+}
+
+#[kernel(threads = 64)]
+fn output_read(output: GlobalMut<u32>) {
+    let i = thread_idx();
+    output[i] = i;
+    barrier();
+    output[i] = i + 1; //~ second write of the output
+    sync_warp();
+    // The first warp's neighbour within the warp is ordered by its barrier, the other warp's is not.
+    let mut sum = output[i ^ 1];
+    sum += output[i ^ 32]; //~ output_read
+    sync_warp();
+    output[i] = sum;
+}
+
+#[test]
+fn a_read_of_output_that_another_warp_has_just_written_is_reported() {
+    let other = (Some("second write of the output"), 32, "wrote");
+    assert_race(output_read(), 32, ("output_read", 0, "reads"), other);
 }
 
 #[kernel(threads = 64)]

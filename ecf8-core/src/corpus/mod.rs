@@ -57,6 +57,7 @@ pub fn corpus(tier: Tier) -> Vec<Case> {
     let mut cases = Cases(Vec::new());
     cases.alphabets();
     cases.patched();
+    cases.long_codewords();
     cases.distributions(20_011);
     cases.lengths(&[0, 1, 2, 3, 4, 5, 7, 8, 9, 255, 1001], &[512, 8192]);
     if tier >= Tier::Full {
@@ -114,6 +115,26 @@ impl Cases {
         self.add_patched("uniform noise, codebook of Gaussian".to_owned(), most, 64);
     }
 
+    /// Codewords so long that the last words which lanes have read are overwritten by the next, in a ring that is full; and
+    /// lanes that end where nothing more is staged, while others go on.
+    fn long_codewords(&mut self) {
+        // Enough for S = 256, and for chunks whose turns are of three rounds.
+        for (first, alike, more) in [(32, 1, 32), (36, 3, 12)] {
+            let mut bytes = rounds(first, alike);
+            let known = bytes.len();
+            bytes.resize(known + more * ROUND, 0);
+            self.add_patched(format!("long codewords, {more} rounds"), bytes, known);
+        }
+        for (first, often, more) in [(8, 6 << 3, 2), (16, 7 << 3, 4)] {
+            let mut bytes = rounds(first, 1);
+            let known = bytes.len();
+            let round = [[often; ROUND / 2], [0; ROUND / 2]].concat();
+            bytes.extend(round.repeat(more));
+            bytes.extend([often; ROUND / 2]);
+            self.add_patched(format!("half of the lanes end {more} rounds ahead"), bytes, known);
+        }
+    }
+
     fn distributions(&mut self, count: usize) {
         for sigma in [0.02, 0.05, 1.0] {
             self.add(format!("Gaussian, sigma {sigma}, cast, {count}"), cast(&gaussian(6, count, sigma)));
@@ -148,6 +169,20 @@ impl Cases {
             }
         }
     }
+}
+
+/// Elements of a round: a vector of 16 for each of 32 lanes.
+const ROUND: usize = 512;
+
+/// So many rounds, each of them several times, in which all lanes have the same: fours of an exponent with Fibonacci
+/// frequencies, the rarest being 0.
+fn rounds(count: usize, alike: usize) -> Vec<u8> {
+    let fibonacci = std::iter::successors(Some((1, 1)), |(count, next)| Some((*next, count + next)));
+    let mut fours = (0..16_u8)
+        .zip(fibonacci)
+        .flat_map(|(exponent, (count, _))| std::iter::repeat_n([exponent << 3; 4], count));
+    let vectors = (0..count / alike).map(|_| fours.by_ref().take(4).flatten().collect::<Vec<u8>>());
+    vectors.flat_map(|vector| vector.repeat(ROUND / vector.len() * alike)).collect()
 }
 
 /// Sixteen exponents with Fibonacci frequencies, which give the longest possible codewords: 15 bits for the rarest.

@@ -36,18 +36,16 @@ impl<O: Observer> Machine<'_, O> {
             for (part, register) in to.iter().enumerate() {
                 let mut values = [0; LANES];
                 let mut wrong = None;
-                let now = self.now(statement, warp);
+                let (now, block) = (self.now(statement, warp), self.block);
                 let place = &mut self.places[memory.index()];
                 for lane in active(word) {
                     let i = element(indices[lane], part, to.len());
+                    let now = Moment { thread: thread_number(warp, lane), ..now };
                     let loaded = match place {
                         ArrayHome::Table(bytes) => load_table(bytes, i, width),
                         ArrayHome::Global(Global::Input(bytes)) => load_input(bytes, i, width),
-                        ArrayHome::Global(Global::Output(output)) => output.load(i, width),
-                        ArrayHome::Shared(array) => {
-                            let thread = thread_number(warp, lane);
-                            array.load(i, width, Moment { thread, ..now })
-                        }
+                        ArrayHome::Global(Global::Output(output)) => output.load(i, width, block, now),
+                        ArrayHome::Shared(array) => array.load(i, width, now),
                     };
                     match loaded {
                         Ok(value) => values[lane] = value,
@@ -97,12 +95,12 @@ impl<O: Observer> Machine<'_, O> {
                 let place = &mut self.places[memory.index()];
                 for lane in active(word) {
                     let (i, value) = (element(indices[lane], part, from.len()), values[lane]);
+                    let now = Moment { thread: thread_number(warp, lane), ..now };
                     let stored = match place {
-                        ArrayHome::Shared(array) => {
-                            let thread = thread_number(warp, lane);
-                            array.store(i, width, value, Moment { thread, ..now })
+                        ArrayHome::Shared(array) => array.store(i, width, value, now),
+                        ArrayHome::Global(Global::Output(output)) => {
+                            output.store(i, width, value, block, now)
                         }
-                        ArrayHome::Global(Global::Output(output)) => output.store(i, width, value, block),
                         // Not writable by type: the language has no store to these.
                         ArrayHome::Global(Global::Input(_)) | ArrayHome::Table(_) => Err(Wrong::OutOfBounds),
                     };
