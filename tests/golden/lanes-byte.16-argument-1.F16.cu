@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    numbers of 2 bytes, byte 1 coded
 // codewords  of at most 11 bits
-// hash       68c9e7b8eb714e10
+// hash       44e7d5957a4daabf
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -120,7 +120,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 count = (u32)next - first_row;
         const u32 lane_2 = threadIdx.x & 31;
         const u64 first_4 = streams.x + (u64)first_row * 8 + lane_2;
-        const u32 ring_mask = (ring_rows - 1) * 512;
+        const u32 ring_mask = (ring_rows - 1) * 2048;
+        const u32 column = threadIdx.x * 4;
         const u32 part = (lane_2 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_2 & 7);
         u32 position = 0;
         u32 staged = 0;
@@ -170,22 +171,23 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             raw_2 = v.z;
             raw_3 = v.w;
         }
+        const u32 t_4 = part * 16;
         while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 208 > staged * 32) != 0) {
                 __syncwarp();
-                const u32 slot = (staged * 512) & ring_mask;
+                const u32 slot = (staged * 2048) & ring_mask;
                 if (staged + 4 <= count) {
                     // Four rows, an eighth of one from each lane.
-                    const u32 part_1 = ((slot / 4) | part) + 512;
+                    const u32 part_1 = (slot | t_4) / 16 + 512;
                     const u32 words0 = waiting_0;
                     const u32 words1 = waiting_1;
                     const u32 words2 = waiting_2;
                     const u32 words3 = waiting_3;
                     ((uint4*)memory)[part_1] = make_uint4(words0, words1, words2, words3);
                     if (slot == 0 && (threadIdx.x & 31) < 8) {
-                        ((uint4*)memory)[part_1 + (ring_mask + 512) / 4] = make_uint4(words0,
+                        ((uint4*)memory)[part_1 + (ring_mask + 2048) / 16] = make_uint4(words0,
                             words1, words2, words3);
                     }
                     const u32 row = staged + 4;
@@ -213,25 +215,25 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_4;
+                            u32 t_5;
                             if (has_word) {
-                                t_4 = model[short_rows_1 + before];
+                                t_5 = model[short_rows_1 + before];
                             } else {
-                                u32 t_5;
+                                u32 t_6;
                                 if (extra > bit_1) {
                                     const u64 first_6 = short_rows_1 + rest / 32;
-                                    t_5 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    t_6 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_5 = 0;
+                                    t_6 = 0;
                                 }
-                                t_4 = t_5;
+                                t_5 = t_6;
                             }
-                            word_2 = t_4;
+                            word_2 = t_5;
                         }
-                        const u32 place = slot + i * 512 + threadIdx.x + 2048;
+                        const u32 place = (slot + i * 2048 + column) / 4 + 2048;
                         memory[place] = word_2;
                         if (slot + i == 0) {
-                            memory[place + ring_mask + 512] = word_2;
+                            memory[place + (ring_mask + 2048) / 4] = word_2;
                         }
                     }
                 }
@@ -242,8 +244,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 u32 word_2 = 0;
                 u32 next_word = 0;
                 const u32 here = position;
-                const u32 row = (here * 16) & ring_mask;
-                const u32 place = (row | threadIdx.x) + 2048;
+                const u32 row = (here * 64) & ring_mask;
+                const u32 place = (row | column) / 4 + 2048;
                 word_2 = memory[place];
                 next_word = memory[place + 512];
                 const u32 window = __funnelshift_l(next_word, word_2, here);
@@ -255,9 +257,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7632);
                 const u32 here_1 = position;
                 if (((here_1 ^ here) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_1 * 16) & ring_mask;
+                    const u32 row_1 = (here_1 * 64) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | threadIdx.x) + 2048 + 512];
+                    next_word = memory[(row_1 | column) / 4 + 2048 + 512];
                 }
                 const u32 window_1 = __funnelshift_l(next_word, word_2, here_1);
                 const u32 entry_3 = memory[window_1 >> 21];
@@ -268,9 +270,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7632);
                 const u32 here_2 = position;
                 if (((here_2 ^ here_1) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_2 * 16) & ring_mask;
+                    const u32 row_1 = (here_2 * 64) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | threadIdx.x) + 2048 + 512];
+                    next_word = memory[(row_1 | column) / 4 + 2048 + 512];
                 }
                 const u32 window_2 = __funnelshift_l(next_word, word_2, here_2);
                 const u32 entry_5 = memory[window_2 >> 21];
@@ -281,9 +283,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7632);
                 const u32 here_3 = position;
                 if (((here_3 ^ here_2) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_3 * 16) & ring_mask;
+                    const u32 row_1 = (here_3 * 64) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | threadIdx.x) + 2048 + 512];
+                    next_word = memory[(row_1 | column) / 4 + 2048 + 512];
                 }
                 const u32 window_3 = __funnelshift_l(next_word, word_2, here_3);
                 const u32 entry_7 = memory[window_3 >> 21];
@@ -294,9 +296,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
                 const u32 here_4 = position;
                 if (((here_4 ^ here_3) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_4 * 16) & ring_mask;
+                    const u32 row_1 = (here_4 * 64) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | threadIdx.x) + 2048 + 512];
+                    next_word = memory[(row_1 | column) / 4 + 2048 + 512];
                 }
                 const u32 window_4 = __funnelshift_l(next_word, word_2, here_4);
                 const u32 entry_9 = memory[window_4 >> 21];
@@ -307,9 +309,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs4 = __byte_perm(entry_9, entry_10, 0x7632);
                 const u32 here_5 = position;
                 if (((here_5 ^ here_4) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_5 * 16) & ring_mask;
+                    const u32 row_1 = (here_5 * 64) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | threadIdx.x) + 2048 + 512];
+                    next_word = memory[(row_1 | column) / 4 + 2048 + 512];
                 }
                 const u32 window_5 = __funnelshift_l(next_word, word_2, here_5);
                 const u32 entry_11 = memory[window_5 >> 21];
@@ -320,9 +322,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs5 = __byte_perm(entry_11, entry_12, 0x7632);
                 const u32 here_6 = position;
                 if (((here_6 ^ here_5) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_6 * 16) & ring_mask;
+                    const u32 row_1 = (here_6 * 64) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | threadIdx.x) + 2048 + 512];
+                    next_word = memory[(row_1 | column) / 4 + 2048 + 512];
                 }
                 const u32 window_6 = __funnelshift_l(next_word, word_2, here_6);
                 const u32 entry_13 = memory[window_6 >> 21];
@@ -333,9 +335,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x7632);
                 const u32 here_7 = position;
                 if (((here_7 ^ here_6) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_7 * 16) & ring_mask;
+                    const u32 row_1 = (here_7 * 64) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | threadIdx.x) + 2048 + 512];
+                    next_word = memory[(row_1 | column) / 4 + 2048 + 512];
                 }
                 const u32 window_7 = __funnelshift_l(next_word, word_2, here_7);
                 const u32 entry_15 = memory[window_7 >> 21];
@@ -344,22 +346,22 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 lengths_8 = entry_15 + entry_16;
                 position += lengths_8;
                 const u32 outputs7 = __byte_perm(entry_15, entry_16, 0x7632);
-                const u32 t_4 = __byte_perm(outputs0, outputs1, 0x6420);
-                const u32 t_5 = __byte_perm(outputs2, outputs3, 0x6420);
-                const u32 t_6 = __byte_perm(outputs4, outputs5, 0x6420);
-                const u32 t_7 = __byte_perm(outputs6, outputs7, 0x6420);
-                const u32 t_8 = raw_0;
-                const u32 t_9 = raw_1;
-                const u32 t_10 = raw_2;
-                const u32 t_11 = raw_3;
-                const u32 t_12 = __byte_perm(t_8, t_4, 0x5140);
-                const u32 t_13 = __byte_perm(t_8, t_4, 0x7362);
-                const u32 t_14 = __byte_perm(t_9, t_5, 0x5140);
-                const u32 t_15 = __byte_perm(t_9, t_5, 0x7362);
-                const u32 t_16 = __byte_perm(t_10, t_6, 0x5140);
-                const u32 t_17 = __byte_perm(t_10, t_6, 0x7362);
-                const u32 t_18 = __byte_perm(t_11, t_7, 0x5140);
-                const u32 t_19 = __byte_perm(t_11, t_7, 0x7362);
+                const u32 t_5 = __byte_perm(outputs0, outputs1, 0x6420);
+                const u32 t_6 = __byte_perm(outputs2, outputs3, 0x6420);
+                const u32 t_7 = __byte_perm(outputs4, outputs5, 0x6420);
+                const u32 t_8 = __byte_perm(outputs6, outputs7, 0x6420);
+                const u32 t_9 = raw_0;
+                const u32 t_10 = raw_1;
+                const u32 t_11 = raw_2;
+                const u32 t_12 = raw_3;
+                const u32 t_13 = __byte_perm(t_9, t_5, 0x5140);
+                const u32 t_14 = __byte_perm(t_9, t_5, 0x7362);
+                const u32 t_15 = __byte_perm(t_10, t_6, 0x5140);
+                const u32 t_16 = __byte_perm(t_10, t_6, 0x7362);
+                const u32 t_17 = __byte_perm(t_11, t_7, 0x5140);
+                const u32 t_18 = __byte_perm(t_11, t_7, 0x7362);
+                const u32 t_19 = __byte_perm(t_12, t_8, 0x5140);
+                const u32 t_20 = __byte_perm(t_12, t_8, 0x7362);
                 if (left > 64) {
                     const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 32) * t_2];
                     raw_0 = v.x;
@@ -370,74 +372,74 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 if (left_for_warp > 63) {
                     const u64 lane_3 = output_1 - (threadIdx.x & 31);
                     const u64 first_6 = lane_3 + at_1 * 2;
-                    ((uint4*)output)[first_6] = make_uint4(t_12, t_13, t_14, t_15);
+                    ((uint4*)output)[first_6] = make_uint4(t_13, t_14, t_15, t_16);
                     const u64 place_1 = first_6 + 32;
-                    ((uint4*)output)[place_1] = make_uint4(t_16, t_17, t_18, t_19);
+                    ((uint4*)output)[place_1] = make_uint4(t_17, t_18, t_19, t_20);
                 } else {
                     const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16;
-                        ((u16*)output)[place_1] = (u16)t_12;
+                        ((u16*)output)[place_1] = (u16)t_13;
                     }
                     if (at_2 * 16 + 1 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 1;
-                        ((u16*)output)[place_1] = (u16)(t_12 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_13 >> 16);
                     }
                     if (at_2 * 16 + 2 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 2;
-                        ((u16*)output)[place_1] = (u16)t_13;
+                        ((u16*)output)[place_1] = (u16)t_14;
                     }
                     if (at_2 * 16 + 3 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 3;
-                        ((u16*)output)[place_1] = (u16)(t_13 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_14 >> 16);
                     }
                     if (at_2 * 16 + 4 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 4;
-                        ((u16*)output)[place_1] = (u16)t_14;
+                        ((u16*)output)[place_1] = (u16)t_15;
                     }
                     if (at_2 * 16 + 5 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 5;
-                        ((u16*)output)[place_1] = (u16)(t_14 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_15 >> 16);
                     }
                     if (at_2 * 16 + 6 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 6;
-                        ((u16*)output)[place_1] = (u16)t_15;
+                        ((u16*)output)[place_1] = (u16)t_16;
                     }
                     if (at_2 * 16 + 7 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 7;
-                        ((u16*)output)[place_1] = (u16)(t_15 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_16 >> 16);
                     }
                     if (at_2 * 16 + 8 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 8;
-                        ((u16*)output)[place_1] = (u16)t_16;
+                        ((u16*)output)[place_1] = (u16)t_17;
                     }
                     if (at_2 * 16 + 9 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 9;
-                        ((u16*)output)[place_1] = (u16)(t_16 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_17 >> 16);
                     }
                     if (at_2 * 16 + 10 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 10;
-                        ((u16*)output)[place_1] = (u16)t_17;
+                        ((u16*)output)[place_1] = (u16)t_18;
                     }
                     if (at_2 * 16 + 11 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 11;
-                        ((u16*)output)[place_1] = (u16)(t_17 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_18 >> 16);
                     }
                     if (at_2 * 16 + 12 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 12;
-                        ((u16*)output)[place_1] = (u16)t_18;
+                        ((u16*)output)[place_1] = (u16)t_19;
                     }
                     if (at_2 * 16 + 13 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 13;
-                        ((u16*)output)[place_1] = (u16)(t_18 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_19 >> 16);
                     }
                     if (at_2 * 16 + 14 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 14;
-                        ((u16*)output)[place_1] = (u16)t_19;
+                        ((u16*)output)[place_1] = (u16)t_20;
                     }
                     if (at_2 * 16 + 15 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 15;
-                        ((u16*)output)[place_1] = (u16)(t_19 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_20 >> 16);
                     }
                 }
             }

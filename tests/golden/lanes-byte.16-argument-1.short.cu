@@ -2,7 +2,7 @@
 // strategy   lanes-byte
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // codewords  of at most 9 bits
-// hash       c1f9a7026fb8c4f7
+// hash       35b5439d4d4b4728
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -116,7 +116,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 count = (u32)next - first_row;
         const u32 lane_2 = threadIdx.x & 31;
         const u64 first_4 = streams.x + (u64)first_row * 8 + lane_2;
-        const u32 ring_mask = (ring_rows - 1) * 512;
+        const u32 ring_mask = (ring_rows - 1) * 2048;
+        const u32 column = threadIdx.x * 4;
         const u32 part = (lane_2 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_2 & 7);
         u32 position = 0;
         u32 staged = 0;
@@ -152,22 +153,23 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         // only part of one.
         const u32 left_in_chunk = 2 * number_1 - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
+        const u32 t_2 = part * 16;
         while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 176 > staged * 32) != 0) {
                 __syncwarp();
-                const u32 slot = (staged * 512) & ring_mask;
+                const u32 slot = (staged * 2048) & ring_mask;
                 if (staged + 4 <= count) {
                     // Four rows, an eighth of one from each lane.
-                    const u32 part_1 = ((slot / 4) | part) + 128;
+                    const u32 part_1 = (slot | t_2) / 16 + 128;
                     const u32 words0 = waiting_0;
                     const u32 words1 = waiting_1;
                     const u32 words2 = waiting_2;
                     const u32 words3 = waiting_3;
                     ((uint4*)memory)[part_1] = make_uint4(words0, words1, words2, words3);
                     if (slot == 0 && (threadIdx.x & 31) < 8) {
-                        ((uint4*)memory)[part_1 + (ring_mask + 512) / 4] = make_uint4(words0,
+                        ((uint4*)memory)[part_1 + (ring_mask + 2048) / 16] = make_uint4(words0,
                             words1, words2, words3);
                     }
                     const u32 row = staged + 4;
@@ -195,25 +197,25 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_2;
+                            u32 t_3;
                             if (has_word) {
-                                t_2 = model[short_rows_1 + before];
+                                t_3 = model[short_rows_1 + before];
                             } else {
-                                u32 t_3;
+                                u32 t_4;
                                 if (extra > bit_1) {
                                     const u64 first_6 = short_rows_1 + rest / 32;
-                                    t_3 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    t_4 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_3 = 0;
+                                    t_4 = 0;
                                 }
-                                t_2 = t_3;
+                                t_3 = t_4;
                             }
-                            word_1 = t_2;
+                            word_1 = t_3;
                         }
-                        const u32 place = slot + i * 512 + threadIdx.x + 512;
+                        const u32 place = (slot + i * 2048 + column) / 4 + 512;
                         memory[place] = word_1;
                         if (slot + i == 0) {
-                            memory[place + ring_mask + 512] = word_1;
+                            memory[place + (ring_mask + 2048) / 4] = word_1;
                         }
                     }
                 }
@@ -224,8 +226,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 u32 word_1 = 0;
                 u32 next_word = 0;
                 const u32 here = position;
-                const u32 row = (here * 16) & ring_mask;
-                const u32 place = (row | threadIdx.x) + 512;
+                const u32 row = (here * 64) & ring_mask;
+                const u32 place = (row | column) / 4 + 512;
                 word_1 = memory[place];
                 next_word = memory[place + 512];
                 const u32 window = __funnelshift_l(next_word, word_1, here);
@@ -239,9 +241,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7632);
                 const u32 here_1 = position;
                 if (((here_1 ^ here) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_1 * 16) & ring_mask;
+                    const u32 row_1 = (here_1 * 64) & ring_mask;
                     word_1 = next_word;
-                    next_word = memory[(row_1 | threadIdx.x) + 512 + 512];
+                    next_word = memory[(row_1 | column) / 4 + 512 + 512];
                 }
                 const u32 window_1 = __funnelshift_l(next_word, word_1, here_1);
                 const u32 entry_4 = memory[window_1 >> 23];
@@ -255,9 +257,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7632);
                 const u32 here_2 = position;
                 if (((here_2 ^ here_1) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_2 * 16) & ring_mask;
+                    const u32 row_1 = (here_2 * 64) & ring_mask;
                     word_1 = next_word;
-                    next_word = memory[(row_1 | threadIdx.x) + 512 + 512];
+                    next_word = memory[(row_1 | column) / 4 + 512 + 512];
                 }
                 const u32 window_2 = __funnelshift_l(next_word, word_1, here_2);
                 const u32 entry_7 = memory[window_2 >> 23];
@@ -270,9 +272,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
                 const u32 here_3 = position;
                 if (((here_3 ^ here_2) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_3 * 16) & ring_mask;
+                    const u32 row_1 = (here_3 * 64) & ring_mask;
                     word_1 = next_word;
-                    next_word = memory[(row_1 | threadIdx.x) + 512 + 512];
+                    next_word = memory[(row_1 | column) / 4 + 512 + 512];
                 }
                 const u32 window_3 = __funnelshift_l(next_word, word_1, here_3);
                 const u32 entry_10 = memory[window_3 >> 23];
@@ -286,9 +288,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs5 = __byte_perm(entry_11, entry_12, 0x7632);
                 const u32 here_4 = position;
                 if (((here_4 ^ here_3) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_4 * 16) & ring_mask;
+                    const u32 row_1 = (here_4 * 64) & ring_mask;
                     word_1 = next_word;
-                    next_word = memory[(row_1 | threadIdx.x) + 512 + 512];
+                    next_word = memory[(row_1 | column) / 4 + 512 + 512];
                 }
                 const u32 window_4 = __funnelshift_l(next_word, word_1, here_4);
                 const u32 entry_13 = memory[window_4 >> 23];
@@ -301,70 +303,70 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x7632);
                 const u32 here_5 = position;
                 if (((here_5 ^ here_4) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_5 * 16) & ring_mask;
+                    const u32 row_1 = (here_5 * 64) & ring_mask;
                     word_1 = next_word;
-                    next_word = memory[(row_1 | threadIdx.x) + 512 + 512];
+                    next_word = memory[(row_1 | column) / 4 + 512 + 512];
                 }
                 const u32 window_5 = __funnelshift_l(next_word, word_1, here_5);
                 const u32 entry_16 = memory[window_5 >> 23];
                 position += entry_16;
                 const u32 outputs7 = __byte_perm(entry_15, entry_16, 0x7632);
-                const u32 t_2 = __byte_perm(outputs0, outputs1, 0x6420);
-                const u32 t_3 = __byte_perm(outputs2, outputs3, 0x6420);
-                const u32 t_4 = __byte_perm(outputs4, outputs5, 0x6420);
-                const u32 t_5 = __byte_perm(outputs6, outputs7, 0x6420);
+                const u32 t_3 = __byte_perm(outputs0, outputs1, 0x6420);
+                const u32 t_4 = __byte_perm(outputs2, outputs3, 0x6420);
+                const u32 t_5 = __byte_perm(outputs4, outputs5, 0x6420);
+                const u32 t_6 = __byte_perm(outputs6, outputs7, 0x6420);
                 if (left > 1) {
                     const u64 place_1 = output_1 + at_1;
-                    ((uint4*)output)[place_1] = make_uint4(t_2, t_3, t_4, t_5);
+                    ((uint4*)output)[place_1] = make_uint4(t_3, t_4, t_5, t_6);
                 } else {
                     const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
-                        output[(output_1 + at_2) * 16] = (u8)t_2;
+                        output[(output_1 + at_2) * 16] = (u8)t_3;
                     }
                     if (at_2 * 16 + 1 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 1] = (u8)(t_2 >> 8);
+                        output[(output_1 + at_2) * 16 + 1] = (u8)(t_3 >> 8);
                     }
                     if (at_2 * 16 + 2 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 2] = (u8)(t_2 >> 16);
+                        output[(output_1 + at_2) * 16 + 2] = (u8)(t_3 >> 16);
                     }
                     if (at_2 * 16 + 3 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 3] = (u8)(t_2 >> 24);
+                        output[(output_1 + at_2) * 16 + 3] = (u8)(t_3 >> 24);
                     }
                     if (at_2 * 16 + 4 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 4] = (u8)t_3;
+                        output[(output_1 + at_2) * 16 + 4] = (u8)t_4;
                     }
                     if (at_2 * 16 + 5 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 5] = (u8)(t_3 >> 8);
+                        output[(output_1 + at_2) * 16 + 5] = (u8)(t_4 >> 8);
                     }
                     if (at_2 * 16 + 6 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 6] = (u8)(t_3 >> 16);
+                        output[(output_1 + at_2) * 16 + 6] = (u8)(t_4 >> 16);
                     }
                     if (at_2 * 16 + 7 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 7] = (u8)(t_3 >> 24);
+                        output[(output_1 + at_2) * 16 + 7] = (u8)(t_4 >> 24);
                     }
                     if (at_2 * 16 + 8 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 8] = (u8)t_4;
+                        output[(output_1 + at_2) * 16 + 8] = (u8)t_5;
                     }
                     if (at_2 * 16 + 9 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 9] = (u8)(t_4 >> 8);
+                        output[(output_1 + at_2) * 16 + 9] = (u8)(t_5 >> 8);
                     }
                     if (at_2 * 16 + 10 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 10] = (u8)(t_4 >> 16);
+                        output[(output_1 + at_2) * 16 + 10] = (u8)(t_5 >> 16);
                     }
                     if (at_2 * 16 + 11 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 11] = (u8)(t_4 >> 24);
+                        output[(output_1 + at_2) * 16 + 11] = (u8)(t_5 >> 24);
                     }
                     if (at_2 * 16 + 12 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 12] = (u8)t_5;
+                        output[(output_1 + at_2) * 16 + 12] = (u8)t_6;
                     }
                     if (at_2 * 16 + 13 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 13] = (u8)(t_5 >> 8);
+                        output[(output_1 + at_2) * 16 + 13] = (u8)(t_6 >> 8);
                     }
                     if (at_2 * 16 + 14 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 14] = (u8)(t_5 >> 16);
+                        output[(output_1 + at_2) * 16 + 14] = (u8)(t_6 >> 16);
                     }
                     if (at_2 * 16 + 15 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 15] = (u8)(t_5 >> 24);
+                        output[(output_1 + at_2) * 16 + 15] = (u8)(t_6 >> 24);
                     }
                 }
             }

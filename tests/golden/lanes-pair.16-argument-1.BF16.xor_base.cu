@@ -4,7 +4,7 @@
 // numbers    floats of 2 bytes, exponents coded
 // sink       xor_base
 // codewords  of at most 9 bits
-// hash       960ec622d675c1db
+// hash       f88abf7ed99a4205
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -125,7 +125,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 count = (u32)next - first_row;
         const u32 lane_2 = threadIdx.x & 31;
         const u64 first_4 = streams.x + (u64)first_row * 8 + lane_2;
-        const u32 ring_mask = (ring_rows - 1) * 512;
+        const u32 ring_mask = (ring_rows - 1) * 2048;
+        const u32 column = threadIdx.x * 4;
         const u32 part = (lane_2 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_2 & 7);
         u32 position = 0;
         u32 staged = 0;
@@ -175,22 +176,23 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             raw_2 = v.z;
             raw_3 = v.w;
         }
+        const u32 t_4 = part * 16;
         while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 104 > staged * 32) != 0) {
                 __syncwarp();
-                const u32 slot = (staged * 512) & ring_mask;
+                const u32 slot = (staged * 2048) & ring_mask;
                 if (staged + 4 <= count) {
                     // Four rows, an eighth of one from each lane.
-                    const u32 part_1 = ((slot / 4) | part) + 128;
+                    const u32 part_1 = (slot | t_4) / 16 + 128;
                     const u32 words0 = waiting_0;
                     const u32 words1 = waiting_1;
                     const u32 words2 = waiting_2;
                     const u32 words3 = waiting_3;
                     ((uint4*)memory)[part_1] = make_uint4(words0, words1, words2, words3);
                     if (slot == 0 && (threadIdx.x & 31) < 8) {
-                        ((uint4*)memory)[part_1 + (ring_mask + 512) / 4] = make_uint4(words0,
+                        ((uint4*)memory)[part_1 + (ring_mask + 2048) / 16] = make_uint4(words0,
                             words1, words2, words3);
                     }
                     const u32 row = staged + 4;
@@ -218,25 +220,25 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_4;
+                            u32 t_5;
                             if (has_word) {
-                                t_4 = model[short_rows_1 + before];
+                                t_5 = model[short_rows_1 + before];
                             } else {
-                                u32 t_5;
+                                u32 t_6;
                                 if (extra > bit_1) {
                                     const u64 first_6 = short_rows_1 + rest / 32;
-                                    t_5 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    t_6 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_5 = 0;
+                                    t_6 = 0;
                                 }
-                                t_4 = t_5;
+                                t_5 = t_6;
                             }
-                            word_2 = t_4;
+                            word_2 = t_5;
                         }
-                        const u32 place = slot + i * 512 + threadIdx.x + 512;
+                        const u32 place = (slot + i * 2048 + column) / 4 + 512;
                         memory[place] = word_2;
                         if (slot + i == 0) {
-                            memory[place + ring_mask + 512] = word_2;
+                            memory[place + (ring_mask + 2048) / 4] = word_2;
                         }
                     }
                 }
@@ -245,8 +247,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             }
             if (goes_on) {
                 const u32 here = position;
-                const u32 row = (here * 16) & ring_mask;
-                const u32 place = (row | threadIdx.x) + 512;
+                const u32 row = (here * 64) & ring_mask;
+                const u32 place = (row | column) / 4 + 512;
                 const u32 window = __funnelshift_l(memory[place + 512], memory[place], here);
                 const u32 entry_1 = memory[window >> 23];
                 const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
@@ -257,8 +259,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 position += lengths_1;
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7362);
                 const u32 here_1 = position;
-                const u32 row_1 = (here_1 * 16) & ring_mask;
-                const u32 place_1 = (row_1 | threadIdx.x) + 512;
+                const u32 row_1 = (here_1 * 64) & ring_mask;
+                const u32 place_1 = (row_1 | column) / 4 + 512;
                 const u32 window_1 = __funnelshift_l(memory[place_1 + 512], memory[place_1],
                     here_1);
                 const u32 entry_4 = memory[window_1 >> 23];
@@ -271,8 +273,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7362);
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7362);
                 const u32 here_2 = position;
-                const u32 row_2 = (here_2 * 16) & ring_mask;
-                const u32 place_2 = (row_2 | threadIdx.x) + 512;
+                const u32 row_2 = (here_2 * 64) & ring_mask;
+                const u32 place_2 = (row_2 | column) / 4 + 512;
                 const u32 window_2 = __funnelshift_l(memory[place_2 + 512], memory[place_2],
                     here_2);
                 const u32 entry_7 = memory[window_2 >> 23];

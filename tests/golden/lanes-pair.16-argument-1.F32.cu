@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    floats of 4 bytes, exponents coded
 // codewords  of at most 9 bits
-// hash       e239d5425dcd7e64
+// hash       53b27c6795173d7b
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -129,7 +129,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 count = (u32)next - first_row;
         const u32 lane_2 = threadIdx.x & 31;
         const u64 first_4 = streams.x + (u64)first_row * 8 + lane_2;
-        const u32 ring_mask = (ring_rows - 1) * 512;
+        const u32 ring_mask = (ring_rows - 1) * 2048;
+        const u32 column = threadIdx.x * 4;
         const u32 part = (lane_2 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_2 & 7);
         u32 position = 0;
         u32 staged = 0;
@@ -198,22 +199,23 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             raw_10 = v_2.z;
             raw_11 = v_2.w;
         }
+        const u32 t_8 = part * 16;
         while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 104 > staged * 32) != 0) {
                 __syncwarp();
-                const u32 slot = (staged * 512) & ring_mask;
+                const u32 slot = (staged * 2048) & ring_mask;
                 if (staged + 4 <= count) {
                     // Four rows, an eighth of one from each lane.
-                    const u32 part_1 = ((slot / 4) | part) + 128;
+                    const u32 part_1 = (slot | t_8) / 16 + 128;
                     const u32 words0 = waiting_0;
                     const u32 words1 = waiting_1;
                     const u32 words2 = waiting_2;
                     const u32 words3 = waiting_3;
                     ((uint4*)memory)[part_1] = make_uint4(words0, words1, words2, words3);
                     if (slot == 0 && (threadIdx.x & 31) < 8) {
-                        ((uint4*)memory)[part_1 + (ring_mask + 512) / 4] = make_uint4(words0,
+                        ((uint4*)memory)[part_1 + (ring_mask + 2048) / 16] = make_uint4(words0,
                             words1, words2, words3);
                     }
                     const u32 row = staged + 4;
@@ -241,25 +243,26 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_8;
+                            u32 t_9;
                             if (has_word) {
-                                t_8 = model[short_rows_1 + before];
+                                t_9 = model[short_rows_1 + before];
                             } else {
-                                u32 t_9;
+                                u32 t_10;
                                 if (extra > bit_1) {
                                     const u64 first_6 = short_rows_1 + rest / 32;
-                                    t_9 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    t_10 = __funnelshift_l(model[first_6 + 1], model[first_6],
+                                        rest);
                                 } else {
-                                    t_9 = 0;
+                                    t_10 = 0;
                                 }
-                                t_8 = t_9;
+                                t_9 = t_10;
                             }
-                            word_4 = t_8;
+                            word_4 = t_9;
                         }
-                        const u32 place = slot + i * 512 + threadIdx.x + 512;
+                        const u32 place = (slot + i * 2048 + column) / 4 + 512;
                         memory[place] = word_4;
                         if (slot + i == 0) {
-                            memory[place + ring_mask + 512] = word_4;
+                            memory[place + (ring_mask + 2048) / 4] = word_4;
                         }
                     }
                 }
@@ -268,8 +271,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             }
             if (goes_on) {
                 const u32 here = position;
-                const u32 row = (here * 16) & ring_mask;
-                const u32 place = (row | threadIdx.x) + 512;
+                const u32 row = (here * 64) & ring_mask;
+                const u32 place = (row | column) / 4 + 512;
                 const u32 window = __funnelshift_l(memory[place + 512], memory[place], here);
                 const u32 entry_1 = memory[window >> 23];
                 const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
@@ -280,8 +283,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 position += lengths_1;
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7362);
                 const u32 here_1 = position;
-                const u32 row_1 = (here_1 * 16) & ring_mask;
-                const u32 place_1 = (row_1 | threadIdx.x) + 512;
+                const u32 row_1 = (here_1 * 64) & ring_mask;
+                const u32 place_1 = (row_1 | column) / 4 + 512;
                 const u32 window_1 = __funnelshift_l(memory[place_1 + 512], memory[place_1],
                     here_1);
                 const u32 entry_4 = memory[window_1 >> 23];
@@ -294,8 +297,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7362);
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7362);
                 const u32 here_2 = position;
-                const u32 row_2 = (here_2 * 16) & ring_mask;
-                const u32 place_2 = (row_2 | threadIdx.x) + 512;
+                const u32 row_2 = (here_2 * 64) & ring_mask;
+                const u32 place_2 = (row_2 | column) / 4 + 512;
                 const u32 window_2 = __funnelshift_l(memory[place_2 + 512], memory[place_2],
                     here_2);
                 const u32 entry_7 = memory[window_2 >> 23];
@@ -325,37 +328,37 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 second = ((exponents_1 >> 1) & exponents) | (turned & ~exponents);
                 const u32 low = __byte_perm(lowest, second_lowest, 0x5140);
                 const u32 low_of_second = __byte_perm(lowest, second_lowest, 0x7362);
-                const u32 t_8 = __byte_perm(low, first_6, 0x5410);
-                const u32 t_9 = __byte_perm(low, first_6, 0x7632);
-                const u32 t_10 = __byte_perm(low_of_second, second, 0x5410);
-                const u32 t_11 = __byte_perm(low_of_second, second, 0x7632);
+                const u32 t_9 = __byte_perm(low, first_6, 0x5410);
+                const u32 t_10 = __byte_perm(low, first_6, 0x7632);
+                const u32 t_11 = __byte_perm(low_of_second, second, 0x5410);
+                const u32 t_12 = __byte_perm(low_of_second, second, 0x7632);
                 const u32 first_7 = ((exponents_2 << 7) & exponents) | (rest_7 & ~exponents);
                 const u32 turned_1 = __byte_perm(rest_7, rest_7, 0x0321);
                 const u32 second_1 = ((exponents_2 >> 1) & exponents) | (turned_1 & ~exponents);
                 const u32 low_1 = __byte_perm(lowest_1, second_lowest_1, 0x5140);
                 const u32 low_of_second_1 = __byte_perm(lowest_1, second_lowest_1, 0x7362);
-                const u32 t_12 = __byte_perm(low_1, first_7, 0x5410);
-                const u32 t_13 = __byte_perm(low_1, first_7, 0x7632);
-                const u32 t_14 = __byte_perm(low_of_second_1, second_1, 0x5410);
-                const u32 t_15 = __byte_perm(low_of_second_1, second_1, 0x7632);
+                const u32 t_13 = __byte_perm(low_1, first_7, 0x5410);
+                const u32 t_14 = __byte_perm(low_1, first_7, 0x7632);
+                const u32 t_15 = __byte_perm(low_of_second_1, second_1, 0x5410);
+                const u32 t_16 = __byte_perm(low_of_second_1, second_1, 0x7632);
                 const u32 first_8 = ((exponents_3 << 7) & exponents) | (rest_8 & ~exponents);
                 const u32 turned_2 = __byte_perm(rest_8, rest_8, 0x0321);
                 const u32 second_2 = ((exponents_3 >> 1) & exponents) | (turned_2 & ~exponents);
                 const u32 low_2 = __byte_perm(lowest_2, second_lowest_2, 0x5140);
                 const u32 low_of_second_2 = __byte_perm(lowest_2, second_lowest_2, 0x7362);
-                const u32 t_16 = __byte_perm(low_2, first_8, 0x5410);
-                const u32 t_17 = __byte_perm(low_2, first_8, 0x7632);
-                const u32 t_18 = __byte_perm(low_of_second_2, second_2, 0x5410);
-                const u32 t_19 = __byte_perm(low_of_second_2, second_2, 0x7632);
+                const u32 t_17 = __byte_perm(low_2, first_8, 0x5410);
+                const u32 t_18 = __byte_perm(low_2, first_8, 0x7632);
+                const u32 t_19 = __byte_perm(low_of_second_2, second_2, 0x5410);
+                const u32 t_20 = __byte_perm(low_of_second_2, second_2, 0x7632);
                 const u32 first_9 = ((exponents_4 << 7) & exponents) | (rest_9 & ~exponents);
                 const u32 turned_3 = __byte_perm(rest_9, rest_9, 0x0321);
                 const u32 second_3 = ((exponents_4 >> 1) & exponents) | (turned_3 & ~exponents);
                 const u32 low_3 = __byte_perm(lowest_3, second_lowest_3, 0x5140);
                 const u32 low_of_second_3 = __byte_perm(lowest_3, second_lowest_3, 0x7362);
-                const u32 t_20 = __byte_perm(low_3, first_9, 0x5410);
-                const u32 t_21 = __byte_perm(low_3, first_9, 0x7632);
-                const u32 t_22 = __byte_perm(low_of_second_3, second_3, 0x5410);
-                const u32 t_23 = __byte_perm(low_of_second_3, second_3, 0x7632);
+                const u32 t_21 = __byte_perm(low_3, first_9, 0x5410);
+                const u32 t_22 = __byte_perm(low_3, first_9, 0x7632);
+                const u32 t_23 = __byte_perm(low_of_second_3, second_3, 0x5410);
+                const u32 t_24 = __byte_perm(low_of_second_3, second_3, 0x7632);
                 const u64 at_3 = at_1;
                 if (left > 64) {
                     const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_3 + 32) * t_2];
@@ -377,78 +380,78 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 if (left_for_warp > 63) {
                     const u64 lane_3 = output_1 - (threadIdx.x & 31) * 3;
                     const u64 first_10 = lane_3 + at_1 * 4;
-                    ((uint4*)output)[first_10] = make_uint4(t_8, t_9, t_10, t_11);
+                    ((uint4*)output)[first_10] = make_uint4(t_9, t_10, t_11, t_12);
                     const u64 place_3 = first_10 + 32;
-                    ((uint4*)output)[place_3] = make_uint4(t_12, t_13, t_14, t_15);
+                    ((uint4*)output)[place_3] = make_uint4(t_13, t_14, t_15, t_16);
                     const u64 place_4 = first_10 + 64;
-                    ((uint4*)output)[place_4] = make_uint4(t_16, t_17, t_18, t_19);
+                    ((uint4*)output)[place_4] = make_uint4(t_17, t_18, t_19, t_20);
                     const u64 place_5 = first_10 + 96;
-                    ((uint4*)output)[place_5] = make_uint4(t_20, t_21, t_22, t_23);
+                    ((uint4*)output)[place_5] = make_uint4(t_21, t_22, t_23, t_24);
                 } else {
                     const u64 at_4 = at_1;
                     if (at_4 * 16 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + at_4 * 16;
-                        ((u32*)output)[place_3] = t_8;
+                        ((u32*)output)[place_3] = t_9;
                     }
                     if (at_4 * 16 + 1 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 1);
-                        ((u32*)output)[place_3] = t_9;
+                        ((u32*)output)[place_3] = t_10;
                     }
                     if (at_4 * 16 + 2 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 2);
-                        ((u32*)output)[place_3] = t_10;
+                        ((u32*)output)[place_3] = t_11;
                     }
                     if (at_4 * 16 + 3 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 3);
-                        ((u32*)output)[place_3] = t_11;
+                        ((u32*)output)[place_3] = t_12;
                     }
                     if (at_4 * 16 + 4 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 4);
-                        ((u32*)output)[place_3] = t_12;
+                        ((u32*)output)[place_3] = t_13;
                     }
                     if (at_4 * 16 + 5 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 5);
-                        ((u32*)output)[place_3] = t_13;
+                        ((u32*)output)[place_3] = t_14;
                     }
                     if (at_4 * 16 + 6 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 6);
-                        ((u32*)output)[place_3] = t_14;
+                        ((u32*)output)[place_3] = t_15;
                     }
                     if (at_4 * 16 + 7 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 7);
-                        ((u32*)output)[place_3] = t_15;
+                        ((u32*)output)[place_3] = t_16;
                     }
                     if (at_4 * 16 + 8 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 8);
-                        ((u32*)output)[place_3] = t_16;
+                        ((u32*)output)[place_3] = t_17;
                     }
                     if (at_4 * 16 + 9 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 9);
-                        ((u32*)output)[place_3] = t_17;
+                        ((u32*)output)[place_3] = t_18;
                     }
                     if (at_4 * 16 + 10 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 10);
-                        ((u32*)output)[place_3] = t_18;
+                        ((u32*)output)[place_3] = t_19;
                     }
                     if (at_4 * 16 + 11 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 11);
-                        ((u32*)output)[place_3] = t_19;
+                        ((u32*)output)[place_3] = t_20;
                     }
                     if (at_4 * 16 + 12 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 12);
-                        ((u32*)output)[place_3] = t_20;
+                        ((u32*)output)[place_3] = t_21;
                     }
                     if (at_4 * 16 + 13 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 13);
-                        ((u32*)output)[place_3] = t_21;
+                        ((u32*)output)[place_3] = t_22;
                     }
                     if (at_4 * 16 + 14 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 14);
-                        ((u32*)output)[place_3] = t_22;
+                        ((u32*)output)[place_3] = t_23;
                     }
                     if (at_4 * 16 + 15 < geometry.y) {
                         const u64 place_3 = output_1 * 4 + (at_4 * 16 + 15);
-                        ((u32*)output)[place_3] = t_23;
+                        ((u32*)output)[place_3] = t_24;
                     }
                 }
             }

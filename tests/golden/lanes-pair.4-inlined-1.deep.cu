@@ -4,7 +4,7 @@
 // codebook  09BG90000000000000000990000000000000009000000000000000070000000000000000790000000000000
 //           006000000000000000060000000000000000590000000000000005000000000000000040000000000000000
 //           4900000000000000030000000000000000300000000000000001
-// hash      8ae3acfb58911c95
+// hash      5ba2387d9d217967
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -184,7 +184,8 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         const u32 count = (u32)next - first_row;
         const u32 lane_2 = threadIdx.x & 31;
         const u64 first_4 = streams.x + (u64)first_row * 8 + lane_2;
-        const u32 ring_mask = (ring_rows - 1) * 128;
+        const u32 ring_mask = (ring_rows - 1) * 512;
+        const u32 column = threadIdx.x * 4;
         const u32 part = (lane_2 / 8 * 4 + (threadIdx.x >> 5)) * 8 + (lane_2 & 7);
         u32 position = 0;
         u32 staged = 0;
@@ -229,22 +230,23 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
             nibbles_0 = v.x;
             nibbles_1 = v.y;
         }
+        const u32 t_2 = part * 16;
         while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
             while (__ballot_sync(0xffffffff, goes_on && bit + 104 > staged * 32) != 0) {
                 __syncwarp();
-                const u32 slot = (staged * 128) & ring_mask;
+                const u32 slot = (staged * 512) & ring_mask;
                 if (staged + 4 <= count) {
                     // Four rows, an eighth of one from each lane.
-                    const u32 part_1 = ((slot / 4) | part) + 128;
+                    const u32 part_1 = (slot | t_2) / 16 + 128;
                     const u32 words0 = waiting_0;
                     const u32 words1 = waiting_1;
                     const u32 words2 = waiting_2;
                     const u32 words3 = waiting_3;
                     ((uint4*)memory)[part_1] = make_uint4(words0, words1, words2, words3);
                     if (slot == 0 && (threadIdx.x & 31) < 8) {
-                        ((uint4*)memory)[part_1 + (ring_mask + 128) / 4] = make_uint4(words0,
+                        ((uint4*)memory)[part_1 + (ring_mask + 512) / 16] = make_uint4(words0,
                             words1, words2, words3);
                     }
                     const u32 row = staged + 4;
@@ -272,25 +274,25 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                             const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_2;
+                            u32 t_3;
                             if (has_word) {
-                                t_2 = model[short_rows_1 + before];
+                                t_3 = model[short_rows_1 + before];
                             } else {
-                                u32 t_3;
+                                u32 t_4;
                                 if (extra > bit_1) {
                                     const u64 first_6 = short_rows_1 + rest / 32;
-                                    t_3 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    t_4 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_3 = 0;
+                                    t_4 = 0;
                                 }
-                                t_2 = t_3;
+                                t_3 = t_4;
                             }
-                            word_1 = t_2;
+                            word_1 = t_3;
                         }
-                        const u32 place = slot + i * 128 + threadIdx.x + 512;
+                        const u32 place = (slot + i * 512 + column) / 4 + 512;
                         memory[place] = word_1;
                         if (slot + i == 0) {
-                            memory[place + ring_mask + 128] = word_1;
+                            memory[place + (ring_mask + 512) / 4] = word_1;
                         }
                     }
                 }
@@ -299,8 +301,8 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
             }
             if (goes_on) {
                 const u32 here = position;
-                const u32 row = (here * 4) & ring_mask;
-                const u32 place = (row | threadIdx.x) + 512;
+                const u32 row = (here * 16) & ring_mask;
+                const u32 place = (row | column) / 4 + 512;
                 const u32 window = __funnelshift_l(memory[place + 128], memory[place], here);
                 const u32 entry_1 = memory[window >> 23];
                 const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
@@ -311,8 +313,8 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                 position += lengths_1;
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7632);
                 const u32 here_1 = position;
-                const u32 row_1 = (here_1 * 4) & ring_mask;
-                const u32 place_1 = (row_1 | threadIdx.x) + 512;
+                const u32 row_1 = (here_1 * 16) & ring_mask;
+                const u32 place_1 = (row_1 | column) / 4 + 512;
                 const u32 window_1 = __funnelshift_l(memory[place_1 + 128], memory[place_1],
                     here_1);
                 const u32 entry_4 = memory[window_1 >> 23];
@@ -325,8 +327,8 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                 const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7632);
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7632);
                 const u32 here_2 = position;
-                const u32 row_2 = (here_2 * 4) & ring_mask;
-                const u32 place_2 = (row_2 | threadIdx.x) + 512;
+                const u32 row_2 = (here_2 * 16) & ring_mask;
+                const u32 place_2 = (row_2 | column) / 4 + 512;
                 const u32 window_2 = __funnelshift_l(memory[place_2 + 128], memory[place_2],
                     here_2);
                 const u32 entry_7 = memory[window_2 >> 23];
@@ -335,12 +337,12 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                 const u32 lengths_3 = entry_7 + entry_8;
                 position += lengths_3;
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
-                const u32 t_2 = nibbles_0;
-                const u32 t_3 = nibbles_1;
-                const u32 high = (t_2 & 0x80808080u) | ((t_2 >> 4) & 0x7070707) | outputs0;
-                const u32 low = ((t_2 << 4) & 0x80808080u) | (t_2 & 0x7070707) | outputs1;
-                const u32 high_1 = (t_3 & 0x80808080u) | ((t_3 >> 4) & 0x7070707) | outputs2;
-                const u32 low_1 = ((t_3 << 4) & 0x80808080u) | (t_3 & 0x7070707) | outputs3;
+                const u32 t_3 = nibbles_0;
+                const u32 t_4 = nibbles_1;
+                const u32 high = (t_3 & 0x80808080u) | ((t_3 >> 4) & 0x7070707) | outputs0;
+                const u32 low = ((t_3 << 4) & 0x80808080u) | (t_3 & 0x7070707) | outputs1;
+                const u32 high_1 = (t_4 & 0x80808080u) | ((t_4 >> 4) & 0x7070707) | outputs2;
+                const u32 low_1 = ((t_4 << 4) & 0x80808080u) | (t_4 & 0x7070707) | outputs3;
                 if (left > 64) {
                     const uint2 v = ((const uint2*)model)[places.y + at + 32];
                     nibbles_0 = v.x;

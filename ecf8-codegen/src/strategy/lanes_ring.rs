@@ -13,7 +13,9 @@ use super::lanes::table::{LanesTable, PerEntry, Placement, copy_table, entries, 
 use super::lanes::tail::{entries_of, open_tail};
 use super::lanes::units::{VECTOR, vectors};
 use super::lanes::vector::{assemble, look_up_turn, reach};
-use super::{Coding, DecodeStrategy, Describe, Gather, Inlined, Launch, StrategyError, Tunables};
+use super::{
+    Coding, DecodeStrategy, Describe, Gather, Inlined, Launch, StrategyError, Tunables, widest_coding,
+};
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, Shared, V, Var, WARP, barrier, device, dynamic_shared, kernel, lane_idx, rt, warp_idx,
@@ -46,7 +48,7 @@ pub(super) struct LanesRing {
 /// What a GPU may like differently where entries are for two bytes. The tables are large, so there are many warps to share them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
 pub(super) struct TwoToAnEntry {
-    /// Warps in a block, which share the decode tables.
+    /// Warps in a block, which share the decode tables. 16 at most decode numbers of eight bytes.
     #[tunable(values = [8, 16, 32], default = 32)]
     pub(super) warps_per_block: u32,
     /// Where the decode tables come from.
@@ -59,18 +61,31 @@ pub(super) struct TwoToAnEntry {
 
 /// Tunables that say all that the kernel has to know.
 pub(super) trait Ring: Tunables + Debug {
-    fn ring(&self) -> LanesRing;
+    fn table(&self) -> Placement;
+
+    /// What the kernel for such numbers goes by.
+    fn ring(&self, join: Join) -> LanesRing;
 }
 
 impl Ring for LanesRing {
-    fn ring(&self) -> LanesRing {
+    fn table(&self) -> Placement {
+        self.table
+    }
+
+    fn ring(&self, _join: Join) -> LanesRing {
         *self
     }
 }
 
 impl Ring for TwoToAnEntry {
-    fn ring(&self) -> LanesRing {
+    fn table(&self) -> Placement {
+        self.table
+    }
+
+    fn ring(&self, join: Join) -> LanesRing {
         let Self { warps_per_block, table, warps_at_once } = *self;
+        // Sixteen numbers of eight bytes are 32 registers, and a thread of 32 warps has 64.
+        let warps_per_block = if join.bytes() == 8 { warps_per_block.min(16) } else { warps_per_block };
         LanesRing { warps_per_block, table, batches_ahead: 1, warps_at_once }
     }
 }
@@ -154,11 +169,11 @@ impl<T: Ring> DecodeStrategy for LanesRingStrategy<T> {
 
     fn kernel(&self, tunables: &T, coding: &Coding<'_>, sink: &dyn Sink) -> Result<Kernel, StrategyError> {
         let join = Join::of(coding.form(), self.kind);
-        Ok(lanes_ring(&tunables.ring(), self.kind, self.per_entry, join, coding.codebook, sink)?)
+        Ok(lanes_ring(&tunables.ring(join), self.kind, self.per_entry, join, coding.codebook, sink)?)
     }
 
     fn inlined(&self, tunables: &T) -> Inlined {
-        tunables.ring().table.inlined()
+        tunables.table().inlined()
     }
 
     fn launch<'a>(
@@ -166,7 +181,8 @@ impl<T: Ring> DecodeStrategy for LanesRingStrategy<T> {
         tunables: &T,
         batch: &[&'a Encoded<'a>],
     ) -> Result<Launch<Gather<'a>>, StrategyError> {
-        let ring = tunables.ring();
+        let coding = widest_coding(batch);
+        let ring = tunables.ring(coding.map_or(Join::Whole, |coding| Join::of(coding.form(), self.kind)));
         let block = Block {
             warps: ring.warps_per_block,
             table: ring.table,
@@ -306,7 +322,8 @@ impl Warp<'_> {
         let waiting = Waiting::nothing(self.t.batches_ahead);
         waiting.fetch(columns, staged);
         let mut taken: u32 = 0;
-        let mut at = first + (lane_idx() as u64);
+        /// A tensor has fewer than 2^32 vectors.
+        let mut at = (first as u32) + lane_idx();
         /// Twice the vectors that the lane and those after it have left; one less if the last is only part of one.
         let left_in_chunk = 2 * number - (if last_is_part { 1u32 } else { 0u32 });
         let mut left = (left_in_chunk - 2 * lane_idx()) as i32;
@@ -341,26 +358,26 @@ impl Warp<'_> {
                 if self.join.bytes() == 1 {
                     if left > (1 + 2 * (round - WARP)) as i32 {
                         for (j, words) in (0u32..).zip(&words) {
-                            let place = self.job.output + at + ((WARP * j) as u64);
+                            let place = self.job.output + (at as u64) + ((WARP * j) as u64);
                             self.sink.vector(place, [words[0], words[1], words[2], words[3]]);
                         }
                     } else {
                         for (j, words) in (0u32..).zip(&words) {
-                            self.part_of_vector(words, at + ((WARP * j) as u64));
+                            self.part_of_vector(words, at + WARP * j);
                         }
                     }
                 } else {
                     for (j, words) in (0u32..).zip(&words) {
                         // Where a whole block of the slots is left, from the first lane on, they are reordered.
                         if left_for_warp.of(left) > (2 * WARP * (j + 1) - 1) as i32 {
-                            self.vectors_of_block(words, at + ((WARP * j) as u64));
+                            self.vectors_of_block(words, at + WARP * j);
                         } else {
-                            self.part_of_vector(words, at + ((WARP * j) as u64));
+                            self.part_of_vector(words, at + WARP * j);
                         }
                     }
                 }
             }
-            at += round as u64;
+            at += round;
             left -= (2 * round) as i32;
             left_for_warp.less((2 * round) as i32);
         }
@@ -368,10 +385,10 @@ impl Warp<'_> {
 
     /// Stores the numbers of vector `at` of a whole block: a vector of 16 bytes in each 512.
     #[device]
-    fn vectors_of_block(&self, words: &[V<u32>], at: V<u64>) {
+    fn vectors_of_block(&self, words: &[V<u32>], at: V<u32>) {
         let bytes = self.join.bytes();
         let lane = self.job.output - ((lane_idx() * (bytes - 1)) as u64);
-        let first = lane + at * (bytes as u64);
+        let first = lane + (at as u64) * (bytes as u64);
         for (i, vector) in (0u32..).zip(words.chunks_exact(4)) {
             let place = first + ((WARP * i) as u64);
             self.sink.vector(place, [vector[0], vector[1], vector[2], vector[3]]);
@@ -380,7 +397,8 @@ impl Warp<'_> {
 
     /// Stores those numbers of vector `at` that the tensor has, in their order.
     #[device]
-    fn part_of_vector(&self, words: &[V<u32>], at: V<u64>) {
+    fn part_of_vector(&self, words: &[V<u32>], at: V<u32>) {
+        let at = at as u64;
         let bytes = self.join.bytes();
         for i in 0..VECTOR {
             if at * (VECTOR as u64) + (i as u64) < self.job.elements {

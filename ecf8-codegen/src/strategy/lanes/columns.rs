@@ -134,14 +134,16 @@ impl Columns {
         } else {
             let bit = (row - self.count) * WORD;
             let short_rows = self.tail.short_rows();
-            let has_word = self.tail.extra >= bit + WORD;
+            let rest = self.tail.rest();
+            let extra = self.tail.extra();
+            let has_word = extra >= bit + WORD;
             let lanes = ballot(has_word);
             let before = taken + (lanes & ((1u32 << lane_idx()) - 1)).count_ones();
             taken += lanes.count_ones();
             if has_word {
                 self.model[short_rows + (before as u64)]
-            } else if self.tail.extra > bit {
-                bits_at(self.model, short_rows, self.tail.rest)
+            } else if extra > bit {
+                bits_at(self.model, short_rows, rest)
             } else {
                 0
             }
