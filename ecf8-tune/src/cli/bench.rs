@@ -112,7 +112,10 @@ impl Bench {
                     .compiler_version(target.device().info().arch)
                     .map_err(|error| without(&error))?;
                 // Several times any L2, and little of any memory.
-                let copy = target.device().copy_bandwidth(512 << 20, 20).map_err(Failure::request)?;
+                let bytes = (target.device().info().memory_bytes / 16).min(512 << 20);
+                let copy = usize::try_from(bytes).map_err(Failure::request).and_then(|bytes| {
+                    target.device().copy_bandwidth(bytes, 20).map_err(Failure::request)
+                })?;
                 let answer = self.bench(&mut target, Some(copy));
                 super::warn(target.cache().take_warnings());
                 answer

@@ -40,9 +40,31 @@ pub(super) struct Selftest {
     /// All of the corpus, tensors up to millions of elements
     #[arg(long)]
     full: bool,
+    /// Only the default variant of each strategy: what decodes where nothing was tuned
+    #[arg(long)]
+    defaults: bool,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Strategies to be tried.
+struct Chosen {
+    strategies: Vec<&'static dyn Strategy>,
+    /// Not in all their variants.
+    only_defaults: bool,
+}
+
+impl Chosen {
+    /// The variants of a strategy that are to be tried, none if it is not chosen.
+    fn variants(&self, strategy: &dyn Strategy) -> Vec<Params> {
+        let is_chosen = self.strategies.iter().any(|one| one.name() == strategy.name());
+        match strategy.params(&[]) {
+            _ if !is_chosen => Vec::new(),
+            Ok(default) if self.only_defaults => vec![default],
+            _ => strategy.variants(),
+        }
+    }
 }
 
 /// What was tried of one strategy.
@@ -73,19 +95,25 @@ impl Report {
 
 impl Selftest {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
-        let chosen: Vec<&'static dyn Strategy> = match &self.strategy {
+        let strategies = match &self.strategy {
             Some(name) => vec![super::kernel::find_strategy(name)?],
             None => strategies().to_vec(),
         };
+        let chosen = Chosen { strategies, only_defaults: self.defaults };
         let (device, tier, report) = match self.device {
             Device::Cpu => {
                 return Err(Failure::request(
                     "the cpu runs no kernels: test with `--device cuda:0` or `--device emulator`",
                 ));
             }
+            Device::Emulator if self.defaults => {
+                return Err(Failure::request(
+                    "the emulator takes a minute for all variants: leave out --defaults",
+                ));
+            }
             Device::Emulator => {
                 let tier = if self.full { Tier::Full } else { Tier::Quick };
-                ("emulator".to_owned(), tier, on_emulator(&chosen, tier))
+                ("emulator".to_owned(), tier, on_emulator(&chosen.strategies, tier))
             }
             Device::Cuda(ordinal) => {
                 let tier = if self.quick { Tier::Quick } else { Tier::Full };
@@ -126,7 +154,7 @@ fn on_emulator(chosen: &[&'static dyn Strategy], tier: Tier) -> Report {
     report
 }
 
-fn on_gpu(ordinal: u32, chosen: &[&'static dyn Strategy], tier: Tier) -> Result<(String, Report), Failure> {
+fn on_gpu(ordinal: u32, chosen: &Chosen, tier: Tier) -> Result<(String, Report), Failure> {
     let without = |error: &dyn std::fmt::Display| {
         Failure::request(format!("{error}; `selftest --device emulator` needs no GPU"))
     };
@@ -139,7 +167,7 @@ fn on_gpu(ordinal: u32, chosen: &[&'static dyn Strategy], tier: Tier) -> Result<
 fn on_device(
     device: &CudaDevice,
     compiler: &Arc<dyn Compiler>,
-    chosen: &[&'static dyn Strategy],
+    chosen: &Chosen,
     cases: &[Case],
 ) -> Result<(String, Report), Failure> {
     // Thousands of kernels that nobody wants again: kept in memory, and loaded, tensor by tensor.
@@ -149,8 +177,8 @@ fn on_device(
         CudaExecutor::on(device.clone(), Arc::new(cache))
     };
     let mut report = Report::default();
-    for strategy in chosen {
-        let tally = Tally { variants: strategy.variants().len(), ..Tally::default() };
+    for strategy in &chosen.strategies {
+        let tally = Tally { variants: chosen.variants(*strategy).len(), ..Tally::default() };
         report.strategies.insert(strategy.name(), tally);
     }
     let steps = Steps::start("tensors of the corpus", ((cases.len() + 1) * schemes().len()) as u64);
@@ -158,8 +186,9 @@ fn on_device(
     for case in cases {
         for &scheme in schemes() {
             let variants: Vec<(&'static dyn Strategy, Params)> = strategies_for(scheme.name())
-                .filter(|strategy| chosen.iter().any(|one| one.name() == strategy.name()))
-                .flat_map(|strategy| strategy.variants().into_iter().map(move |params| (strategy, params)))
+                .flat_map(|strategy| {
+                    chosen.variants(strategy).into_iter().map(move |params| (strategy, params))
+                })
                 .collect();
             if case.suits(scheme) && !variants.is_empty() {
                 try_tensor(&mut executor(), case, scheme, &variants, &mut report)?;
@@ -183,7 +212,7 @@ fn try_together<T: Target>(
     target: &mut T,
     cases: &[Case],
     scheme: &'static dyn Scheme,
-    chosen: &[&'static dyn Strategy],
+    chosen: &Chosen,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let encode = |case: &Case| {
@@ -193,9 +222,9 @@ fn try_together<T: Target>(
     };
     let cases: Vec<&Case> = cases.iter().filter(|case| case.suits(scheme)).collect();
     let encoded = cases.iter().map(|case| encode(case)).collect::<Result<Vec<_>, _>>()?;
-    let is_chosen = |strategy: &dyn Strategy| chosen.iter().any(|one| one.name() == strategy.name());
     let mut variants = tuner::candidates(scheme.name());
-    variants.retain(|one| one.strategy.takes_several() && is_chosen(one.strategy));
+    variants
+        .retain(|one| one.strategy.takes_several() && chosen.variants(one.strategy).contains(&one.params));
     for inlined in [Inlined::Codebook, Inlined::MaxLen] {
         let mut together: BTreeMap<_, Vec<(&Case, &Encoded<'_>)>> = BTreeMap::new();
         for (&case, encoded) in cases.iter().zip(&encoded) {
@@ -357,12 +386,13 @@ mod tests {
             return fake::run(TEST, "any kernel");
         }
         let device = CudaDevice::open(0).unwrap();
-        let chosen = super::super::kernel::find_strategy("lanes-pair").map_err(|_| "no strategy").unwrap();
+        let strategy = super::super::kernel::find_strategy("lanes-pair").map_err(|_| "no strategy").unwrap();
+        let chosen = Chosen { strategies: vec![strategy], only_defaults: false };
         let compiler: Arc<dyn Compiler> = Arc::new(Fake("13.0"));
         let before = ["fake_contexts", "fake_allocations"].map(count);
         let cases: Vec<Case> =
             corpus(Tier::Quick).into_iter().filter(|case| case.bytes.len() < 500).collect();
-        let (_, report) = on_device(&device, &compiler, &[chosen], &cases).map_err(|_| "a fault").unwrap();
+        let (_, report) = on_device(&device, &compiler, &chosen, &cases).map_err(|_| "a fault").unwrap();
         // The kernels of this driver write nothing.
         assert!(report.strategies["lanes-pair"].tensors > 5 && report.failed > 5, "{report:?}");
         assert_eq!(before, [1, 0]);
@@ -373,10 +403,11 @@ mod tests {
     fn tensors_with_several_codebooks_are_tried_together() {
         let cases: Vec<Case> =
             corpus(Tier::Quick).into_iter().filter(|case| case.bytes.len() < 5000).collect();
-        let chosen: Vec<&'static dyn Strategy> =
+        let strategies =
             strategies().iter().copied().filter(|strategy| strategy.name().starts_with("lanes-")).collect();
+        let chosen = Chosen { strategies, only_defaults: false };
         let mut report = Report::default();
-        chosen.iter().for_each(|strategy| {
+        chosen.strategies.iter().for_each(|strategy| {
             report.strategies.insert(strategy.name(), Tally::default());
         });
         let mut target = EmulatorExecutor { checks: Checks::Basic };
