@@ -71,7 +71,11 @@ impl Unit {
     /// This warp's section. All lanes take a turn in `round` vectors.
     #[device]
     pub(in super::super) fn of_warp(&self, job: &Job, round: u32) -> Section {
-        Section::of((self.sections_log2 << JOB_BITS) | (self.first + warp_idx()), vectors_per_chunk(job), round)
+        Section::of(
+            (self.sections_log2 << JOB_BITS) | (self.first + warp_idx()),
+            vectors_per_chunk(job),
+            round,
+        )
     }
 }
 

@@ -30,8 +30,7 @@ pub(in super::super) fn put_right(
         let in_chunk = (patch >> BYTES) * 2;
         // The patches of a chunk are for all its sections.
         if in_chunk / VECTOR - section.first < section.vectors {
-            let element =
-                (section.chunk as u64) * ((section.per_chunk * VECTOR) as u64) + (in_chunk as u64);
+            let element = (section.chunk as u64) * ((section.per_chunk * VECTOR) as u64) + (in_chunk as u64);
             if join.bytes() == 1 {
                 let place = job.output * (VECTOR as u64) + element;
                 sink.byte(place, patch as u8);

@@ -84,7 +84,12 @@ pub(super) fn bits_at(words: Global<u32>, word: V<u64>, at: V<u32>) -> V<u32> {
 
 /// Finds what is in a chunk's tail.
 #[device]
-pub(in super::super) fn open_tail(model: Global<u32>, job: &Job, entries: [V<u64>; 2], section: &Section) -> Tail {
+pub(in super::super) fn open_tail(
+    model: Global<u32>,
+    job: &Job,
+    entries: [V<u64>; 2],
+    section: &Section,
+) -> Tail {
     let [entry, next] = entries;
     let lengths = first_word(job, entry);
     let width = (entry >> (ROW_BITS + TAIL_BITS)) as u32;
