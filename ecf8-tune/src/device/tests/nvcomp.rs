@@ -51,7 +51,7 @@ fn chunks_come_back_and_the_first_that_does_not_is_named() {
     }
     let nvcomp = Nvcomp::open(&PathBuf::from(std::env::var_os(VARIABLE).unwrap())).unwrap();
     let device = CudaDevice::open(0).unwrap();
-    let bytes: Vec<u8> = (0..100_000u32).map(|at| (at * at >> 7).to_le_bytes()[0]).collect();
+    let bytes: Vec<u8> = (0..100_000u32).map(|at| (at.wrapping_mul(at) >> 7).to_le_bytes()[0]).collect();
     let source = device.upload(&bytes).unwrap();
     // The last chunk is shorter.
     let packed = nvcomp.pack(&device, &source, 1 << 16).unwrap();

@@ -8,16 +8,20 @@ use ecf8_codegen::strategy::Strategy;
 use ecf8_core::corpus::{Case, Tier, corpus};
 use serde_json::Value;
 
-/// Bytes of the largest tensors in a quick report.
+/// Bytes of the largest tensors in a quick report, and of how many such cases it takes one.
 const QUICK_BYTES: usize = 1024;
+const QUICK_ONE_OF: usize = 4;
 
 pub(super) fn run(
     worker: &Worker<'_>,
     strategy: &'static dyn Strategy,
     only_default: bool,
 ) -> Result<Outcome, Failure> {
-    let is_small = |case: &Case| !worker.bench.quick || case.bytes.len() <= QUICK_BYTES;
-    let cases: Vec<Case> = corpus(Tier::Quick).into_iter().filter(is_small).collect();
+    let mut cases: Vec<Case> = corpus(Tier::Quick);
+    if worker.bench.quick {
+        cases.retain(|case| case.bytes.len() <= QUICK_BYTES);
+        cases = cases.into_iter().step_by(QUICK_ONE_OF).collect();
+    }
     let stop = || worker.budget.stop().is_some();
     let device = worker.target.device();
     let tried = selftest::of_strategy(device, &worker.compiler, strategy, only_default, &cases, &stop)?;

@@ -82,6 +82,12 @@ fn what_a_run_has_found_is_kept_and_the_next_one_does_only_what_is_missing() {
     let kept = || -> Value { serde_json::from_slice(&fs::read(&path).unwrap()).unwrap() };
     let bench = bench(folder.path());
 
+    // With no time at all everything is left out, which is no failure.
+    let answer = finish(&Bench { minutes: 0, ..self::bench(folder.path()) }).unwrap();
+    assert!(answer.failure.is_none());
+    assert_eq!(steps(&kept()), expected([("left_out", 0); 5]));
+    assert_eq!(kept()["steps"][0]["why"], "the time was up");
+
     // Interrupted within the first step, whatever it has found by then counts for nothing.
     let interrupt = Arc::new(AtomicBool::new(false));
     let answer = go_on(&bench, Arc::new(Interrupting(interrupt.clone())), interrupt).unwrap();
@@ -105,8 +111,8 @@ fn what_a_run_has_found_is_kept_and_the_next_one_does_only_what_is_missing() {
     let failed = ("failed", 2);
     assert_eq!(steps(&kept()), expected([failed, failed, failed, failed, ("done", 1)]));
     assert_eq!(kept()["steps"][4], done);
-    assert_eq!(kept()["runs"].as_array().unwrap().len(), 3);
-    assert!(kept()["runs"][1]["copy_after"]["gb_per_s"].as_f64() > Some(0.0));
+    assert_eq!(kept()["runs"].as_array().unwrap().len(), 4);
+    assert!(kept()["runs"][2]["copy_after"]["gb_per_s"].as_f64() > Some(0.0));
 
     // A process that was killed has left its last step begun.
     let mut killed = kept();
@@ -198,6 +204,7 @@ fn a_report_measures_what_is_worth_most_first_and_every_variant_last() {
     };
     let plan = steps::plan(&bench).map_err(|_| "no plan").unwrap();
     let names: Vec<String> = plan.iter().map(|step| step.name()).collect();
+    // The paper's scheme comes last, since nothing is compressed in it by default.
     assert_eq!(names[..2], ["selftest of lanes-pair, default", "selftest of gap-wide, default"]);
     assert_eq!(names[2..4], ["lanes-pair on 8 MiB", "gap-wide on 8 MiB"]);
     assert_eq!(

@@ -9,7 +9,6 @@ use crate::kernel_cache::KernelCache;
 use crate::tuner::{
     self, Budget, Candidate, Exhaustive, Known, Outcome as Tried, Settings, Summary, Tuned, Workbench,
 };
-use ecf8_codegen::strategy::strategies_for;
 use ecf8_core::{Encoded, Scheme};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -34,9 +33,7 @@ pub(super) fn run(
 ) -> Result<Outcome, Failure> {
     let weights = worker.weights(scheme, bytes)?;
     let encoded = weights.encoded(worker.bench)?;
-    let are_together = strategies_for(scheme.name()).all(|strategy| strategy.takes_several());
-    let tensors = if are_together { LAYER } else { 1 };
-    let Cut { encoded, bytes } = worker.bench.cut(&encoded, &weights.bytes, tensors)?;
+    let Cut { encoded, bytes } = worker.bench.cut(&encoded, &weights.bytes, LAYER)?;
     let batch: Vec<&Encoded<'_>> = encoded.iter().collect();
     let mut space = tuner::candidates(scheme.name());
     let mut settings = Settings::default();
