@@ -197,8 +197,9 @@ fn work(worker: &mut Worker<'_>, kept: &mut Kept, open: &[(usize, Step)]) -> Res
         if ended.is_some() {
             break;
         }
-        kept.report.steps[place].state = State::Begun;
-        kept.report.steps[place].tries += 1;
+        let entry = &mut kept.report.steps[place];
+        (entry.state, entry.why) = (State::Begun, None);
+        entry.tries += 1;
         kept.save()?;
         let (begun, name) = (Instant::now(), step.name());
         // A self-test shows how far it is itself.
