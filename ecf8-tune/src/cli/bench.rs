@@ -42,19 +42,21 @@ const EMULATED: &str = "256K";
     ecf8 bench --sizes 8M,64M --strategies gap-cascade,gap-wide --budget 30s\n  \
     ecf8 bench --device emulator\n  \
     ecf8 bench --report h200 --nvcomp /usr/lib/libnvcomp.so.6\n\n\
-    Weights are generated: Gaussian, scaled in 128x128 blocks, and cast as they are at two deviations. For each strategy the\n\
-    fastest variant is looked for first. At one size, 64M if it is among them, there is also a row for eight tensors of an\n\
-    eighth of it by one launch. The emulator gives predictions, under other names.\n\n\
-    With --report, DIR gets report.json and report.md, rewritten after every step: the machine, the self-test of every strategy,\n\
-    copies, each strategy's default variant by size, alone and as a layer of seven, beside what is predicted for this GPU, the\n\
-    tuner against a search of everything, and loading. What the time does not suffice for is named there. The same command with\n\
-    the same DIR goes on with what is missing, also after Ctrl-C or a crash.")]
+    Weights are generated: Gaussian, scaled in 128x128 blocks, and cast as they are at two deviations. \
+    For each strategy the fastest variant is looked for first. At one size, 64M if it is among them, \
+    there is also a row for eight tensors of an eighth of it by one launch. The emulator gives \
+    predictions, under other names.\n\n\
+    With --report, DIR gets report.json and report.md, rewritten after every step: the machine, the \
+    self-test of every strategy, copies, each strategy's default variant by size, alone and as a layer \
+    of seven, beside what is predicted for this GPU, the tuner beside a search of everything, and \
+    loading. What the time does not suffice for is named there. The same command with the same DIR \
+    goes on with what is missing, also after Ctrl-C or a crash.")]
 pub(super) struct Bench {
     /// Where to measure: a GPU as cuda:N, or emulator to predict
     #[arg(long, value_name = "DEVICE", default_value = "cuda:0")]
     device: Device,
     /// Sizes of the tensors in bytes of output, K, M and G being powers of 1024 (default: 8M,64M,512M,1G; on
-    /// the emulator 256K)
+    /// the emulator 256K; in a report 8M,64M,218M,512M)
     #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = super::size::size)]
     sizes: Vec<u64>,
     /// Only these strategies
@@ -66,7 +68,7 @@ pub(super) struct Bench {
     /// Runs that are timed of each row
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
-    /// Time for looking for the fastest variant of one strategy on one kind of data
+    /// Time for looking for the fastest variant of one strategy on one kind of data; in a report, of one scheme
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     budget: Duration,
     /// Measure all that this GPU can tell, in order of worth, into this folder; with the same folder again, what is missing

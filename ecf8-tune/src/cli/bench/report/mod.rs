@@ -168,6 +168,9 @@ fn on_device(
         let found = compiler.clone();
         let target =
             CudaExecutor::on(device.clone(), Arc::new(cache.with_compiler(move || Ok(found.clone()))));
+        // From here on only kernels by the NVRTC that the report names.
+        let version = target.cache().compiler_version(device.info().arch);
+        version.map_err(Failure::request)?;
         let time = Duration::from_secs(60 * u64::from(bench.minutes));
         let budget = Budget::new(time, interrupt.clone());
         let (device, timing) = (Target::describe(&target), Target::timing(&target));
