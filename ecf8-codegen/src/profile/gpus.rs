@@ -50,6 +50,20 @@ pub struct Gpu {
 }
 
 impl Gpu {
+    /// The GPU that a driver calls by this name and says to have this compute capability (90 for 9.0) and number of
+    /// multiprocessors, if it is among those that predictions are made for. A part of a GPU, as MIG makes them, is not.
+    #[must_use]
+    pub fn known(name: &str, arch: u32, multiprocessors: u32) -> Option<&'static Self> {
+        // The number of multiprocessors tells boards of the same chip apart, whose names drivers write in several ways.
+        let boards = ["SXM", "PCIe"];
+        let said: Vec<&str> = name.split([' ', '-']).collect();
+        GPUS.iter().find(|gpu| {
+            let mut words = gpu.name.split(' ').filter(|word| !boards.contains(word));
+            let is_named = words.all(|word| said.contains(&word));
+            is_named && (gpu.arch, gpu.multiprocessors) == (arch, multiprocessors)
+        })
+    }
+
     /// Warp instructions that a multiprocessor issues per clock, one by each of its four schedulers (*Guide*).
     pub const ISSUE_SLOTS: f64 = 4.0;
     /// Passes over the banks of shared memory, or lines of the L1, per clock: 128 bytes (*Guide*).
@@ -224,3 +238,21 @@ pub const GPUS: [Gpu; 9] = [
         ..BASE
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drivers_names_of_known_gpus_are_recognised_and_parts_of_gpus_are_not() {
+        let key = |name, arch, multiprocessors| Gpu::known(name, arch, multiprocessors).map(|gpu| gpu.key);
+        assert_eq!(key("NVIDIA H200", 90, 132), Some("h200"));
+        assert_eq!(key("NVIDIA H100 80GB HBM3", 90, 132), Some("h100_sxm"));
+        assert_eq!(key("NVIDIA H100 PCIe", 90, 114), Some("h100_pcie"));
+        assert_eq!(key("NVIDIA A100-SXM4-80GB", 80, 108), Some("a100_80gb"));
+        assert_eq!(key("NVIDIA A100-PCIE-40GB", 80, 108), Some("a100_40gb"));
+        assert_eq!(key("NVIDIA GeForce RTX 4090", 89, 128), Some("rtx_4090"));
+        assert_eq!(key("NVIDIA H100 80GB HBM3 MIG 1g.10gb", 90, 16), None);
+        assert_eq!(key("NVIDIA GeForce RTX 4080", 89, 76), None);
+    }
+}

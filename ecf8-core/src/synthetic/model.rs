@@ -23,6 +23,12 @@ impl SyntheticTensor {
     pub fn new(name: &str, dtype: Dtype, shape: &[u64], bytes: Vec<u8>) -> Self {
         Self { name: name.to_owned(), dtype, shape: shape.to_vec(), bytes }
     }
+
+    /// A vector of E4M3 numbers.
+    #[must_use]
+    pub fn e4m3(name: &str, bytes: &[u8]) -> Self {
+        Self::new(name, Dtype::F8_E4M3, &[bytes.len() as u64], bytes.to_vec())
+    }
 }
 
 /// A safetensors file of these tensors in this order, its header padded to a multiple of 8 bytes as usual.

@@ -199,6 +199,14 @@ fn write(path: &Path, records: &[Record]) -> io::Result<()> {
     let records = records.iter().map(|record| Checked { checksum: seal(record), record }).collect();
     let mut text = serde_json::to_vec_pretty(&Document { schema: SCHEMA, records })?;
     text.push(b'\n');
+    replace(path, &text)
+}
+
+/// Puts a file with these bytes in the place of another, whole or not at all, whenever the process or the machine ends.
+///
+/// # Errors
+/// If it cannot be written; then the other is still there.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     sweep(folder);
     let mut builder = tempfile::Builder::new();
@@ -207,7 +215,7 @@ fn write(path: &Path, records: &[Record]) -> io::Result<()> {
     // As any file that the user makes: weights are shared, and so is what was measured about them.
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder)?;
-    file.write_all(&text)?;
+    file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }

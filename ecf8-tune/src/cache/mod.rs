@@ -19,6 +19,7 @@ mod record;
 mod tests;
 
 pub use bundled::bundled;
+pub(crate) use file::replace;
 pub use file::{Loaded, SCHEMA, SaveError, load, save};
 pub use lookup::{ChosenVariant, Fits, NoPlan, Rung, plan};
 pub use place::{Places, places};

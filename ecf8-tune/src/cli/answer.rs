@@ -1,7 +1,7 @@
 //! What a command answers, for people and for scripts, and what it says when it fails.
 
 use crate::model::ModelError;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableStyle, presets};
 use serde_json::Value;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -35,6 +35,11 @@ impl Failure {
     #[expect(clippy::needless_pass_by_value, reason = "used as a function of errors")]
     pub(super) fn request(message: impl ToString) -> Self {
         Self { message: message.to_string(), status: 2 }
+    }
+
+    /// What is told.
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 }
 
@@ -85,10 +90,21 @@ pub(super) fn printable(text: &str) -> String {
     printable
 }
 
-/// A table with the first column to the left and the others to the right.
+/// A table for terminals.
 pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    aligned(presets::NOTHING, head, rows)
+}
+
+/// A table in Markdown.
+pub(super) fn markdown_table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let escaped = |row: Vec<String>| row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+    aligned(presets::ASCII_MARKDOWN, head, rows.into_iter().map(escaped))
+}
+
+/// A table with the first column to the left and the others to the right.
+fn aligned(style: TableStyle, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(style).set_content_arrangement(ContentArrangement::Disabled);
     let cells = |row: Vec<String>| -> Vec<Cell> {
         let align = |i| if i == 0 { CellAlignment::Left } else { CellAlignment::Right };
         row.into_iter()

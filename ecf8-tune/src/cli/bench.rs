@@ -1,27 +1,30 @@
 //! `ecf8 bench`: how fast every strategy decodes here, with the raw samples.
 
+mod choose;
+mod data;
+mod report;
 mod row;
 
+use self::choose::choose;
+use self::data::DATA;
 use self::row::{About, BenchRow};
 use super::answer::{Answer, Failure, table};
 use super::compress::Goal;
 use super::steps::Steps;
 use super::verify::Device;
-use crate::device::CopyBandwidth;
+use crate::device::{CopyBandwidth, CudaDevice};
 use crate::executor::{CudaExecutor, EmulatorExecutor, Target, Timing};
-use crate::tuner::{self, Budget, Candidate, Known, Outcome, Settings, Stop, Trials, Workbench};
+use crate::tuner::{Budget, Candidate, Trials, Workbench};
 use clap::Args;
 use ecf8_codegen::emulator::Checks;
-use ecf8_codegen::strategy::{Params, strategies, strategies_for};
+use ecf8_codegen::strategy::{strategies, strategies_for};
 use ecf8_core::element::Numbers;
-use ecf8_core::{Encoded, schemes, synthetic};
+use ecf8_core::{Encoded, schemes};
 use serde_json::json;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
-
-/// Side of the matrices, where blocks have a scale each.
-const COLUMNS: usize = 4096;
 
 /// Bytes of the largest tensor that variants are chosen on; what is best there is timed at the other sizes.
 const CHOSEN_AT: u64 = 64 << 20;
@@ -33,20 +36,27 @@ const LAYER: usize = 8;
 /// Elements of tensors on the emulator, unless others are asked for.
 const EMULATED: &str = "256K";
 
-/// Measure how fast every strategy decodes on this GPU, for several sizes of tensors
+/// Measure how fast every strategy decodes on this GPU, for several sizes of tensors; or all that a GPU can tell
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecf8 bench --json > h200.json\n  \
     ecf8 bench --sizes 8M,64M --strategies gap-cascade,gap-wide --budget 30s\n  \
-    ecf8 bench --device emulator\n\n\
-    Weights are generated: Gaussian, scaled in 128x128 blocks, and cast as they are at two deviations. For each strategy the\n\
-    fastest variant is looked for first. At one size, 64M if it is among them, there is also a row for eight tensors of an\n\
-    eighth of it by one launch. The emulator gives predictions, under other names.")]
+    ecf8 bench --device emulator\n  \
+    ecf8 bench --report h200 --nvcomp /usr/lib/libnvcomp.so.6\n\n\
+    Weights are generated: Gaussian, scaled in 128x128 blocks, and cast as they are at two deviations. \
+    For each strategy the fastest variant is looked for first. At one size, 64M if it is among them, \
+    there is also a row for eight tensors of an eighth of it by one launch. The emulator gives \
+    predictions, under other names.\n\n\
+    With --report, DIR gets report.json and report.md, rewritten after every step: the machine, the \
+    self-test of every strategy, copies, each strategy's default variant by size, alone and as a layer \
+    of seven, beside what is predicted for this GPU, the tuner beside a search of everything, and \
+    loading. What the time does not suffice for is named there. The same command with the same DIR \
+    goes on with what is missing, also after Ctrl-C or a crash.")]
 pub(super) struct Bench {
     /// Where to measure: a GPU as cuda:N, or emulator to predict
     #[arg(long, value_name = "DEVICE", default_value = "cuda:0")]
     device: Device,
     /// Sizes of the tensors in bytes of output, K, M and G being powers of 1024 (default: 8M,64M,512M,1G; on
-    /// the emulator 256K)
+    /// the emulator 256K; in a report 8M,64M,218M,512M)
     #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = super::size::size)]
     sizes: Vec<u64>,
     /// Only these strategies
@@ -58,9 +68,21 @@ pub(super) struct Bench {
     /// Runs that are timed of each row
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
-    /// Time for looking for the fastest variant of one strategy on one kind of data
+    /// Time for looking for the fastest variant of one strategy on one kind of data; in a report, of one scheme
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     budget: Duration,
+    /// Measure all that this GPU can tell, in order of worth, into this folder; with the same folder again, what is missing
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// Time for the report in minutes; what does not fit is left out
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..), requires = "report")]
+    minutes: u16,
+    /// Report on small tensors only, a few runs of each: for trying it out
+    #[arg(long, requires = "report")]
+    quick: bool,
+    /// Measure nvCOMP 6, too: its ANS for FP8 on the same bytes. Takes the path of libnvcomp.so.6
+    #[arg(long, value_name = "PATH", requires = "report")]
+    nvcomp: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -70,33 +92,23 @@ fn names() -> clap::builder::PossibleValuesParser {
     strategies().iter().map(|strategy| strategy.name()).collect::<Vec<_>>().into()
 }
 
-/// Generated weights of one kind.
-#[derive(Clone, Copy)]
-struct Data {
-    name: &'static str,
-    /// Standard deviation; scaled in blocks if there is none.
-    sigma: Option<f32>,
+/// Several tensors, which one launch decodes.
+struct Cut<'b> {
+    encoded: Vec<Encoded<'static>>,
+    bytes: Vec<&'b [u8]>,
 }
 
-const DATA: [Data; 3] = [
-    Data { name: "Gaussian, 128x128 blocks", sigma: None },
-    Data { name: "Gaussian, sigma 0.02, cast", sigma: Some(0.02) },
-    Data { name: "Gaussian, sigma 0.03, cast", sigma: Some(0.03) },
-];
-
-impl Data {
-    fn bytes(self, count: u64) -> Result<Vec<u8>, Failure> {
-        let count =
-            usize::try_from(count).map_err(|_| Failure::request("a size is too large; use smaller ones"))?;
-        Ok(match self.sigma {
-            Some(sigma) => synthetic::cast(&synthetic::gaussian(1, count, sigma)),
-            None => synthetic::block_scaled(&synthetic::gaussian(1, count, 1.0), COLUMNS).bytes,
-        })
-    }
+/// Copies within a GPU's memory: of several times any L2, and little of any memory.
+fn copies(device: &CudaDevice) -> Result<CopyBandwidth, Failure> {
+    let bytes = (device.info().memory_bytes / 16).min(512 << 20);
+    device.copy_bandwidth(usize::try_from(bytes).map_err(Failure::request)?, 20).map_err(Failure::request)
 }
 
 impl Bench {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
+        if let Some(folder) = &self.report {
+            return report::run(self, folder);
+        }
         match self.device {
             Device::Cpu => Err(Failure::request(
                 "the cpu runs no kernels: bench with `--device cuda:0` or `--device emulator`",
@@ -111,16 +123,18 @@ impl Bench {
                     .cache()
                     .compiler_version(target.device().info().arch)
                     .map_err(|error| without(&error))?;
-                // Several times any L2, and little of any memory.
-                let bytes = (target.device().info().memory_bytes / 16).min(512 << 20);
-                let copy = usize::try_from(bytes)
-                    .map_err(Failure::request)
-                    .and_then(|bytes| target.device().copy_bandwidth(bytes, 20).map_err(Failure::request))?;
+                let copy = copies(target.device())?;
                 let answer = self.bench(&mut target, Some(copy));
                 super::warn(target.cache().take_warnings());
                 answer
             }
         }
+    }
+
+    /// Runs that are timed of each row.
+    fn runs(&self) -> usize {
+        const QUICK: u16 = 3;
+        usize::from(if self.quick { self.runs.min(QUICK) } else { self.runs })
     }
 
     fn sizes(&self, timing: Timing) -> Vec<u64> {
@@ -171,7 +185,11 @@ impl Bench {
                             if let Some((_, choice)) = choices.iter().find(wanted) {
                                 rows.push(self.row(target, &[&encoded], &[&bytes], data.name, choice));
                                 if Some(size) == at && choice.strategy.takes_several() {
-                                    rows.extend(self.layer(target, &encoded, &bytes, data.name, choice)?);
+                                    let Cut { encoded, bytes } = self.cut(&encoded, &bytes, LAYER)?;
+                                    let batch: Vec<&Encoded<'_>> = encoded.iter().collect();
+                                    if !batch.is_empty() {
+                                        rows.push(self.row(target, &batch, &bytes, data.name, choice));
+                                    }
                                 }
                             }
                         }
@@ -193,30 +211,17 @@ impl Bench {
             .collect()
     }
 
-    /// Verifies and times one variant on the bytes of a tensor, cut into several that one launch decodes; nothing, if
-    /// there are too few.
-    fn layer<T: Target>(
-        &self,
-        target: &mut T,
-        whole: &Encoded<'_>,
-        bytes: &[u8],
-        data: &'static str,
-        candidate: &Candidate,
-    ) -> Result<Option<BenchRow>, Failure> {
-        let one = bytes.len() / LAYER;
-        if one == 0 {
-            return Ok(None);
-        }
-        let pieces: Vec<&[u8]> = bytes.chunks_exact(one).take(LAYER).collect();
+    /// The bytes of a tensor cut into several, each encoded as the whole is; none, if there are too few.
+    fn cut<'b>(&self, whole: &Encoded<'_>, bytes: &'b [u8], tensors: usize) -> Result<Cut<'b>, Failure> {
+        let each = bytes.len() / tensors;
+        let bytes: Vec<&[u8]> =
+            bytes.chunks_exact(each.max(1)).take(if each == 0 { 0 } else { tensors }).collect();
         let encode = |bytes: &&[u8]| {
-            whole
-                .scheme
-                .encode_for(Numbers::e4m3(bytes), &whole.codebook, Goal::aim(self.optimize))
-                .map_err(Failure::data)
+            let (numbers, aim) = (Numbers::e4m3(bytes), Goal::aim(self.optimize));
+            whole.scheme.encode_for(numbers, &whole.codebook, aim).map_err(Failure::data)
         };
-        let encoded = pieces.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
-        let batch: Vec<&Encoded<'_>> = encoded.iter().collect();
-        Ok(Some(self.row(target, &batch, &pieces, data, candidate)))
+        let encoded = bytes.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+        Ok(Cut { encoded, bytes })
     }
 
     /// Verifies and times one variant on tensors that one launch decodes.
@@ -234,7 +239,7 @@ impl Bench {
         let timed = compiled.and_then(|()| bench.verify(0)).and_then(|()| {
             let warm_up = bench.time(0, 3)?;
             match bench.timing() {
-                Timing::Measured => bench.time(0, self.runs.into()),
+                Timing::Measured => bench.time(0, self.runs()),
                 Timing::Predicted => Ok(warm_up),
             }
         });
@@ -285,47 +290,6 @@ impl Bench {
     }
 }
 
-/// The fastest variant of a strategy for a tensor; its defaults if nothing was found out in time.
-fn choose<T: Target>(
-    target: &mut T,
-    encoded: &Encoded<'_>,
-    bytes: &[u8],
-    strategy: &str,
-    budget: &Budget,
-) -> Result<Candidate, Failure> {
-    let scheme = encoded.scheme.name();
-    let all = tuner::candidates(scheme);
-    let space: Vec<Candidate> =
-        all.into_iter().filter(|candidate| candidate.strategy.name() == strategy).collect();
-    let default = space.iter().find(|candidate| tuner::is_default(candidate)).or(space.first());
-    let nothing = || Failure::request(format!("strategy {strategy} has no variant for scheme {scheme}"));
-    let default = default.cloned().ok_or_else(nothing)?;
-    let mut bench = Workbench::new(target, &[encoded], &space, &[bytes]);
-    let mut searcher = tuner::Exhaustive::default();
-    let (known, settings) = (Known::default(), Settings::default());
-    let tuned = tuner::tune(&mut bench, &space, &mut searcher, &known, budget, &settings, |_| ());
-    if tuned.stopped == Some(Stop::Interrupt) {
-        return Err(Failure::request("interrupted"));
-    }
-    if let Some(reason) = tuned.fatal {
-        return Err(Failure::data(format!("{strategy}: {reason}")));
-    }
-    let timed = |index: &usize| matches!(tuned.outcomes.get(*index), Some(Some(Outcome::SamplesNs(_))));
-    if let Some(choice) = tuned.choice.filter(timed).and_then(|index| space.get(index)) {
-        return Ok(choice.clone());
-    }
-    // Nothing was timed: the default, or what is most like it among those that were not rejected and fit.
-    let limits = target.limits();
-    let is_possible = |params: &Params| {
-        let index = space.iter().position(|candidate| candidate.params == *params)?;
-        let rejected = matches!(tuned.outcomes.get(index), Some(Some(Outcome::Rejected(_))));
-        let fits = limits.check_variant(default.strategy, params, encoded).is_ok();
-        (fits && !rejected).then(|| space[index].clone())
-    };
-    let near = tuner::nearest_first(default.strategy, &default.params);
-    Ok(near.iter().find_map(is_possible).unwrap_or(default))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,7 +299,21 @@ mod tests {
     fn bench(sizes: Vec<u64>) -> Bench {
         let strategies = vec!["lanes-pair".to_owned()];
         let (device, budget) = (Device::Emulator, Duration::ZERO);
-        Bench { device, sizes, strategies, optimize: None, runs: 1, budget, json: true }
+        let (report, nvcomp) = (None, None);
+        let (minutes, quick) = (10, false);
+        Bench {
+            device,
+            sizes,
+            strategies,
+            optimize: None,
+            runs: 1,
+            budget,
+            report,
+            minutes,
+            quick,
+            nvcomp,
+            json: true,
+        }
     }
 
     #[test]

@@ -161,15 +161,19 @@ fn on_gpu(ordinal: u32, chosen: &Chosen, tier: Tier) -> Result<(String, Report),
     // Without a driver NVRTC would be of no use, so it is missed first.
     let device = CudaDevice::open(ordinal).map_err(|error| without(&error))?;
     let nvrtc = Nvrtc::find_for(&device.info().machine()).map_err(|error| without(&error))?;
-    on_device(&device, &(Arc::new(nvrtc) as Arc<dyn Compiler>), chosen, &corpus(tier))
+    let tried =
+        on_device(&device, &(Arc::new(nvrtc) as Arc<dyn Compiler>), chosen, &corpus(tier), &|| false)?;
+    tried.ok_or_else(|| Failure::request("stopped"))
 }
 
+/// Tries strategies on an opened GPU; nothing is told where `stop` ends it.
 fn on_device(
     device: &CudaDevice,
     compiler: &Arc<dyn Compiler>,
     chosen: &Chosen,
     cases: &[Case],
-) -> Result<(String, Report), Failure> {
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<(String, Report)>, Failure> {
     // Thousands of kernels that nobody wants again: kept in memory, and loaded, tensor by tensor.
     let executor = || {
         let compiler = compiler.clone();
@@ -185,6 +189,9 @@ fn on_device(
     let mut done = 0;
     for case in cases {
         for &scheme in schemes() {
+            if stop() {
+                return Ok(None);
+            }
             let variants: Vec<(&'static dyn Strategy, Params)> = strategies_for(scheme.name())
                 .flat_map(|strategy| {
                     chosen.variants(strategy).into_iter().map(move |params| (strategy, params))
@@ -203,7 +210,22 @@ fn on_device(
         steps.at(done);
     }
     steps.finish();
-    Ok((Executor::describe(&executor()), report))
+    Ok(Some((Executor::describe(&executor()), report)))
+}
+
+/// Tries one strategy on an opened GPU, in its default variant or in all, on these cases of the quick corpus; nothing is told
+/// where `stop` ends it.
+pub(super) fn of_strategy(
+    device: &CudaDevice,
+    compiler: &Arc<dyn Compiler>,
+    strategy: &'static dyn Strategy,
+    only_defaults: bool,
+    cases: &[Case],
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Answer>, Failure> {
+    let chosen = Chosen { strategies: vec![strategy], only_defaults };
+    let tried = on_device(device, compiler, &chosen, cases, stop)?;
+    Ok(tried.map(|(device, report)| answer(&device, Tier::Quick, &report)))
 }
 
 /// The tensors of the corpus under one scheme by one launch, all of them or those with the same codebook, by all
@@ -392,7 +414,10 @@ mod tests {
         let before = ["fake_contexts", "fake_allocations"].map(count);
         let cases: Vec<Case> =
             corpus(Tier::Quick).into_iter().filter(|case| case.bytes.len() < 500).collect();
-        let (_, report) = on_device(&device, &compiler, &chosen, &cases).map_err(|_| "a fault").unwrap();
+        let (_, report) = on_device(&device, &compiler, &chosen, &cases, &|| false)
+            .map_err(|_| "a fault")
+            .unwrap()
+            .unwrap();
         // The kernels of this driver write nothing.
         assert!(report.strategies["lanes-pair"].tensors > 5 && report.failed > 5, "{report:?}");
         assert_eq!(before, [1, 0]);

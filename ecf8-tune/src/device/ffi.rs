@@ -58,11 +58,11 @@ pub(super) fn check(code: c_int) -> Result<(), Code> {
     if code == 0 { Ok(()) } else { Err(Code(code)) }
 }
 
-/// A table of functions, each under the name that `cuda.h` gives it.
+/// A table of functions of a library, each under the name that its header gives it.
 macro_rules! functions {
     ($(#[$doc:meta])* $table:ident { $($name:ident($($argument:ty),*);)* }) => {
         $(#[$doc])*
-        #[expect(non_snake_case, reason = "the driver's names")]
+        #[expect(non_snake_case, reason = "the header's names")]
         pub(super) struct $table {
             $(pub(super) $name: unsafe extern "C" fn($($argument),*) -> c_int,)*
         }
@@ -74,11 +74,11 @@ macro_rules! functions {
         }
 
         impl $table {
-            /// All of them from the driver's library, or the name of the first that it lacks.
+            /// All of them from the library, or the name of the first that it lacks.
             pub(super) fn of(library: &Library) -> Result<Self, &'static str> {
                 Ok(Self { $($name: {
-                    // SAFETY: the type is what cuda.h gives the function of this name. The address is used no longer
-                    // than the library is loaded, which is for good.
+                    // SAFETY: the type is what the header gives the function of this name. The address is used no
+                    // longer than the library is loaded, since the table's owner keeps it.
                     let found = unsafe { library.get(stringify!($name)) };
                     *found.map_err(|_| stringify!($name))?
                 },)* })
@@ -86,6 +86,8 @@ macro_rules! functions {
         }
     };
 }
+
+pub(super) use functions;
 
 functions! {
     /// What there is no doing without.

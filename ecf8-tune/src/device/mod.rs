@@ -22,6 +22,7 @@ mod ffi;
 mod graph;
 mod info;
 mod kernel;
+mod nvcomp;
 mod occupancy;
 mod replay;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use error::DeviceError;
 pub use graph::{DeviceLaunch, Recording};
 pub use info::{DeviceInfo, devices};
 pub use kernel::{DeviceArg, Function, FunctionNeeds};
+pub use nvcomp::{Nvcomp, NvcompError, Packed};
 pub use occupancy::{Occupancy, SmLimits, occupancy};
 pub use replay::{Replay, Undone};
 pub use timing::{CopyBandwidth, Mark};

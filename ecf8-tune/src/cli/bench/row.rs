@@ -32,6 +32,17 @@ impl About {
     pub(super) fn copy_gb_per_s(&self) -> Option<f64> {
         self.copy.as_ref().and_then(CopyBandwidth::gb_per_s)
     }
+
+    /// Bytes that a decoder has to move, read and written, as a part of what a copy moves in the same time.
+    pub(super) fn share_of_copy(&self, moved: u64, time_ns: f64) -> Option<f64> {
+        self.copy_gb_per_s().map(|copy| moved as f64 / time_ns / copy)
+    }
+}
+
+/// Speeds in gigabytes of output per second: the fifth of the samples that are slowest lie below `p20`.
+pub(super) fn gb_per_s(output_bytes: u64, summary: &Summary) -> Value {
+    let rate = |time_ns: f64| output_bytes as f64 / time_ns;
+    json!({ "median": rate(summary.median_ns), "p20": rate(summary.p80_ns), "p80": rate(summary.p20_ns) })
 }
 
 impl BenchRow {
@@ -41,12 +52,6 @@ impl BenchRow {
 
     fn rate(&self, time_ns: f64) -> f64 {
         self.output_bytes as f64 / time_ns
-    }
-
-    /// Bytes that a decoder has to move, as a part of what a copy moves in the same time.
-    fn share_of_copy(&self, about: &About, time_ns: f64) -> Option<f64> {
-        let moved = (self.output_bytes + self.encoded_bytes) as f64 / time_ns;
-        about.copy_gb_per_s().map(|copy| moved / copy)
     }
 
     pub(super) fn json(&self, about: &About) -> Value {
@@ -63,12 +68,9 @@ impl BenchRow {
         match (&self.outcome, self.summary(), about.timing) {
             (Err(reason), ..) => row["failed"] = json!(reason),
             (Ok(samples), Some(summary), Timing::Measured) => {
-                row["gb_per_s"] = json!({
-                    "median": self.rate(summary.median_ns),
-                    "p20": self.rate(summary.p80_ns),
-                    "p80": self.rate(summary.p20_ns),
-                });
-                row["share_of_copy"] = json!(self.share_of_copy(about, summary.median_ns));
+                row["gb_per_s"] = gb_per_s(self.output_bytes, &summary);
+                let moved = self.output_bytes + self.encoded_bytes;
+                row["share_of_copy"] = json!(about.share_of_copy(moved, summary.median_ns));
                 row["samples_ms"] = samples.iter().map(|&sample| json!(sample as f64 / 1e6)).collect();
             }
             (Ok(_), Some(summary), Timing::Predicted) => {
@@ -86,7 +88,9 @@ impl BenchRow {
             (Ok(_), text) => text.unwrap_or_default(),
         };
         let spread = summary.filter(|_| about.timing == Timing::Measured);
-        let share = summary.and_then(|summary| self.share_of_copy(about, summary.median_ns));
+        let share = summary.and_then(|summary| {
+            about.share_of_copy(self.output_bytes + self.encoded_bytes, summary.median_ns)
+        });
         vec![
             self.data.to_owned(),
             grouped(self.output_bytes),

@@ -5,6 +5,7 @@ mod capture;
 mod clocks;
 pub(crate) mod fake;
 pub(crate) mod graph;
+pub(crate) mod nvcomp;
 mod real;
 mod replay;
 mod threads;

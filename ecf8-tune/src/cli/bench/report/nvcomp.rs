@@ -1,0 +1,152 @@
+//! nvCOMP's ANS for FP8 on the bytes that our strategies are timed on.
+
+use super::super::row::{About, gb_per_s};
+use super::markdown::{count, percent, rate, spread, text};
+use super::{Outcome, Worker};
+use crate::cli::answer::Failure;
+use crate::device::{CudaDevice, DeviceError, Nvcomp, NvcompError, Packed};
+use crate::tuner::Summary;
+use serde_json::{Value, json};
+
+/// Sizes of its chunks, which are what its threads share: its documentation recommends the first.
+const CHUNKS: [usize; 2] = [64 << 10, 256 << 10];
+
+/// How many times the L2 the buffers of successive launches fill, as for our kernels.
+const TIMES_L2: u64 = 3;
+
+/// Most copies of them.
+const MOST_COPIES: u64 = 16;
+
+/// The least time of a run in milliseconds that the GPU's clock tells well, and the most launches of one.
+const RUN_MS: f64 = 0.2;
+const MOST_LAUNCHES: f64 = 100.0;
+
+const WARM_UP: usize = 3;
+
+pub(super) fn run(worker: &mut Worker<'_>, bytes: u64) -> Result<Outcome, Failure> {
+    let Some(path) = &worker.bench.nvcomp else { return Err(Failure::request("no nvCOMP was named")) };
+    let library = Nvcomp::open(path).map_err(Failure::request)?;
+    let weights = worker.weights_of_a_model(bytes)?;
+    let device = worker.target.device();
+    let rows = CHUNKS.map(|chunk| {
+        let name = format!("nvCOMP {} ANS, FLOAT8_E4M3", library.version());
+        let mut row = json!({
+            "name": name,
+            "data": weights.name,
+            "chunk_bytes": chunk,
+            "output_bytes": weights.bytes.len(),
+        });
+        match time(&library, device, &weights.bytes, chunk, worker.bench.runs()) {
+            Ok(timed) => timed.tell(&mut row, weights.bytes.len() as u64, &worker.about),
+            Err(error) => row["failed"] = json!(error),
+        }
+        row
+    });
+    let failed = rows.iter().find_map(|row| row["failed"].as_str()).map(str::to_owned);
+    let found = Value::from(rows.to_vec());
+    Ok(match failed {
+        None => Outcome::done(found),
+        Some(why) => Outcome::wrong(found, why),
+    })
+}
+
+/// What was measured.
+struct Timed {
+    encoded_bytes: u64,
+    samples_ns: Vec<u64>,
+}
+
+impl Timed {
+    fn tell(&self, row: &mut Value, output_bytes: u64, about: &About) {
+        row["encoded_bytes"] = json!(self.encoded_bytes);
+        row["ratio"] = json!(self.encoded_bytes as f64 / output_bytes as f64);
+        if let Some(summary) = Summary::of(&self.samples_ns) {
+            row["gb_per_s"] = gb_per_s(output_bytes, &summary);
+            let moved = output_bytes + self.encoded_bytes;
+            row["share_of_copy"] = json!(about.share_of_copy(moved, summary.median_ns));
+        }
+        row["samples_ms"] = self.samples_ns.iter().map(|&sample| json!(sample as f64 / 1e6)).collect();
+    }
+}
+
+/// Compresses bytes on the GPU, sees that they come back, and times that.
+fn time(
+    library: &Nvcomp,
+    device: &CudaDevice,
+    bytes: &[u8],
+    chunk: usize,
+    runs: usize,
+) -> Result<Timed, String> {
+    let words = |error: NvcompError| error.to_string();
+    let in_words = |error: DeviceError| error.to_string();
+    let source = device.upload(bytes).map_err(in_words)?;
+    let l2 = device.info().l2_bytes;
+    let copies = (TIMES_L2 * l2).div_ceil(bytes.len().max(1) as u64).clamp(1, MOST_COPIES);
+    let packed = (0..copies).map(|_| library.pack(device, &source, chunk).map_err(words));
+    let packed = packed.collect::<Result<Vec<Packed>, String>>()?;
+    for one in &packed {
+        library.unpack(device, one).map_err(words)?;
+        library.check_unpacked(device, one).map_err(words)?;
+        let mut back = vec![0; bytes.len()];
+        device.download(one.output(), &mut back).map_err(in_words)?;
+        if let Some(at) = back.iter().zip(bytes).position(|(found, wanted)| found != wanted) {
+            return Err(format!(
+                "nvCOMP decompresses byte {at} as {:#04x} instead of {:#04x}",
+                back[at], bytes[at]
+            ));
+        }
+    }
+    let mut turn = packed.iter().cycle();
+    let mut refused = None;
+    let mut timed = |runs: usize, launches: usize| {
+        let times = device.time(runs, |_| {
+            for one in turn.by_ref().take(launches) {
+                if let Err(error) = library.unpack(device, one) {
+                    refused = Some(error.to_string());
+                }
+            }
+            Ok(())
+        });
+        match refused.take() {
+            Some(reason) => Err(reason),
+            None => times.map_err(in_words),
+        }
+    };
+    // Small ones several times in a run, so that what an event takes does not count.
+    let once = timed(WARM_UP, 1)?.last().copied().map_or(RUN_MS, f64::from);
+    let launches = launches_of_a_run(once);
+    let samples = timed(runs, launches)?;
+    let samples_ns = samples.into_iter().map(|ms| nanoseconds(f64::from(ms) / launches as f64)).collect();
+    Ok(Timed { encoded_bytes: packed.first().map_or(0, |one| one.encoded_bytes), samples_ns })
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 100")]
+fn launches_of_a_run(once_ms: f64) -> usize {
+    (RUN_MS / once_ms.max(1e-6)).ceil().clamp(1.0, MOST_LAUNCHES) as usize
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what a time can be")]
+fn nanoseconds(ms: f64) -> u64 {
+    (ms * 1e6).round().clamp(1.0, 1e15) as u64
+}
+
+pub(super) const HEAD: &[&str] =
+    &["library", "weights", "bytes", "chunk", "ratio", "GB/s", "p20-p80", "of copy"];
+
+pub(super) fn lines(found: &Value) -> Vec<Vec<String>> {
+    let line = |row: &Value| {
+        vec![
+            text(&row["name"]),
+            text(&row["data"]),
+            count(&row["output_bytes"]),
+            count(&row["chunk_bytes"]),
+            row["ratio"].as_f64().map_or_else(String::new, |ratio| format!("{ratio:.4}")),
+            row["failed"]
+                .as_str()
+                .map_or_else(|| rate(&row["gb_per_s"]["median"]), |why| format!("failed: {why}")),
+            spread(&row["gb_per_s"]),
+            percent(&row["share_of_copy"]),
+        ]
+    };
+    found.as_array().into_iter().flatten().map(line).collect()
+}
