@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    numbers of 2 bytes, byte 1 coded
 // codewords  of at most 11 bits
-// hash       44e7d5957a4daabf
+// hash       b362460a210efb08
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -104,18 +104,20 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 all = __shfl_sync(0xffffffff, sum, 31u);
         const u64 short_rows = lengths + width;
         const u32 short_words = all >> 16;
-        const u32 rest = short_words * 32 + ((sum - own) & 0xffff);
+        const u32 before = (sum - own) & 0xffff;
 
         // What follows, up to the next chunk's tail, are patches.
         const u32 patches = short_words + ((all & 0xffff) + 31) / 32;
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
         const u32 lane_1 = threadIdx.x & 31;
-        const u32 t_3 = lane_1 == 5 ? elements_per_lane * 2
+        const u32 t_3 = lane_1 == 6 ? short_words
+            : (lane_1 == 5 ? elements_per_lane * 2
             : (lane_1 == 4 ? word_1
             : (lane_1 == 3 ? patch_count
             : (lane_1 == 2 ? patches
-            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0)))));
+            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0))))));
+        const u32 t_4 = (before << 16) | extra;
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
         const u32 lane_2 = threadIdx.x & 31;
@@ -126,8 +128,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
-            const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
-            const u32 first_5 = positions + before * 2;
+            const u32 before_1 = chunk * ((1u << sections_log2) - 1) + number - 1;
+            const u32 first_5 = positions + before_1 * 2;
             const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
             position = own_1;
             staged = own_1 / 32;
@@ -151,7 +153,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             waiting_3 = v.w;
         }
         u32 taken = 0;
-        u64 at_1 = first_3 + (threadIdx.x & 31);
+
+        // A tensor has fewer than 2^32 vectors.
+        u32 at_1 = (u32)first_3 + (threadIdx.x & 31);
 
         // Twice the vectors that the lane and those after it have left; one less if the last is
         // only part of one.
@@ -165,13 +169,13 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         u32 raw_2 = 0;
         u32 raw_3 = 0;
         if (left > 0) {
-            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)at_1 * t_2];
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)at_1 * t_2];
             raw_0 = v.x;
             raw_1 = v.y;
             raw_2 = v.z;
             raw_3 = v.w;
         }
-        const u32 t_4 = part * 16;
+        const u32 t_5 = part * 16;
         while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
@@ -180,7 +184,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 slot = (staged * 2048) & ring_mask;
                 if (staged + 4 <= count) {
                     // Four rows, an eighth of one from each lane.
-                    const u32 part_1 = (slot | t_4) / 16 + 512;
+                    const u32 part_1 = (slot | t_5) / 16 + 512;
                     const u32 words0 = waiting_0;
                     const u32 words1 = waiting_1;
                     const u32 words2 = waiting_2;
@@ -210,25 +214,27 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             const u32 low = __shfl_sync(0xffffffff, t_3, 0u);
                             const u32 high = __shfl_sync(0xffffffff, t_3, 1u);
                             const u64 short_rows_1 = low | ((u64)high << 32);
-                            const bool has_word = extra >= bit_1 + 32;
+                            const u32 rest = __shfl_sync(0xffffffff, t_3, 6u) * 32 + (t_4 >> 16);
+                            const u32 extra_1 = t_4 & 0xffff;
+                            const bool has_word = extra_1 >= bit_1 + 32;
                             const u32 lanes = __ballot_sync(0xffffffff, has_word);
-                            const u32 before = taken
+                            const u32 before_1 = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_5;
+                            u32 t_6;
                             if (has_word) {
-                                t_5 = model[short_rows_1 + before];
+                                t_6 = model[short_rows_1 + before_1];
                             } else {
-                                u32 t_6;
-                                if (extra > bit_1) {
+                                u32 t_7;
+                                if (extra_1 > bit_1) {
                                     const u64 first_6 = short_rows_1 + rest / 32;
-                                    t_6 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    t_7 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_6 = 0;
+                                    t_7 = 0;
                                 }
-                                t_5 = t_6;
+                                t_6 = t_7;
                             }
-                            word_2 = t_5;
+                            word_2 = t_6;
                         }
                         const u32 place = (slot + i * 2048 + column) / 4 + 2048;
                         memory[place] = word_2;
@@ -250,8 +256,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 next_word = memory[place + 512];
                 const u32 window = __funnelshift_l(next_word, word_2, here);
                 const u32 entry_1 = memory[window >> 21];
-                const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
-                const u32 entry_2 = memory[rest_1 >> 21];
+                const u32 rest = __funnelshift_l(0u, window, entry_1);
+                const u32 entry_2 = memory[rest >> 21];
                 const u32 lengths_1 = entry_1 + entry_2;
                 position += lengths_1;
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7632);
@@ -263,8 +269,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_1 = __funnelshift_l(next_word, word_2, here_1);
                 const u32 entry_3 = memory[window_1 >> 21];
-                const u32 rest_2 = __funnelshift_l(0u, window_1, entry_3);
-                const u32 entry_4 = memory[rest_2 >> 21];
+                const u32 rest_1 = __funnelshift_l(0u, window_1, entry_3);
+                const u32 entry_4 = memory[rest_1 >> 21];
                 const u32 lengths_2 = entry_3 + entry_4;
                 position += lengths_2;
                 const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7632);
@@ -276,8 +282,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_2 = __funnelshift_l(next_word, word_2, here_2);
                 const u32 entry_5 = memory[window_2 >> 21];
-                const u32 rest_3 = __funnelshift_l(0u, window_2, entry_5);
-                const u32 entry_6 = memory[rest_3 >> 21];
+                const u32 rest_2 = __funnelshift_l(0u, window_2, entry_5);
+                const u32 entry_6 = memory[rest_2 >> 21];
                 const u32 lengths_3 = entry_5 + entry_6;
                 position += lengths_3;
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7632);
@@ -289,8 +295,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_3 = __funnelshift_l(next_word, word_2, here_3);
                 const u32 entry_7 = memory[window_3 >> 21];
-                const u32 rest_4 = __funnelshift_l(0u, window_3, entry_7);
-                const u32 entry_8 = memory[rest_4 >> 21];
+                const u32 rest_3 = __funnelshift_l(0u, window_3, entry_7);
+                const u32 entry_8 = memory[rest_3 >> 21];
                 const u32 lengths_4 = entry_7 + entry_8;
                 position += lengths_4;
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
@@ -302,8 +308,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_4 = __funnelshift_l(next_word, word_2, here_4);
                 const u32 entry_9 = memory[window_4 >> 21];
-                const u32 rest_5 = __funnelshift_l(0u, window_4, entry_9);
-                const u32 entry_10 = memory[rest_5 >> 21];
+                const u32 rest_4 = __funnelshift_l(0u, window_4, entry_9);
+                const u32 entry_10 = memory[rest_4 >> 21];
                 const u32 lengths_5 = entry_9 + entry_10;
                 position += lengths_5;
                 const u32 outputs4 = __byte_perm(entry_9, entry_10, 0x7632);
@@ -315,8 +321,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_5 = __funnelshift_l(next_word, word_2, here_5);
                 const u32 entry_11 = memory[window_5 >> 21];
-                const u32 rest_6 = __funnelshift_l(0u, window_5, entry_11);
-                const u32 entry_12 = memory[rest_6 >> 21];
+                const u32 rest_5 = __funnelshift_l(0u, window_5, entry_11);
+                const u32 entry_12 = memory[rest_5 >> 21];
                 const u32 lengths_6 = entry_11 + entry_12;
                 position += lengths_6;
                 const u32 outputs5 = __byte_perm(entry_11, entry_12, 0x7632);
@@ -328,8 +334,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_6 = __funnelshift_l(next_word, word_2, here_6);
                 const u32 entry_13 = memory[window_6 >> 21];
-                const u32 rest_7 = __funnelshift_l(0u, window_6, entry_13);
-                const u32 entry_14 = memory[rest_7 >> 21];
+                const u32 rest_6 = __funnelshift_l(0u, window_6, entry_13);
+                const u32 entry_14 = memory[rest_6 >> 21];
                 const u32 lengths_7 = entry_13 + entry_14;
                 position += lengths_7;
                 const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x7632);
@@ -341,29 +347,29 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_7 = __funnelshift_l(next_word, word_2, here_7);
                 const u32 entry_15 = memory[window_7 >> 21];
-                const u32 rest_8 = __funnelshift_l(0u, window_7, entry_15);
-                const u32 entry_16 = memory[rest_8 >> 21];
+                const u32 rest_7 = __funnelshift_l(0u, window_7, entry_15);
+                const u32 entry_16 = memory[rest_7 >> 21];
                 const u32 lengths_8 = entry_15 + entry_16;
                 position += lengths_8;
                 const u32 outputs7 = __byte_perm(entry_15, entry_16, 0x7632);
-                const u32 t_5 = __byte_perm(outputs0, outputs1, 0x6420);
-                const u32 t_6 = __byte_perm(outputs2, outputs3, 0x6420);
-                const u32 t_7 = __byte_perm(outputs4, outputs5, 0x6420);
-                const u32 t_8 = __byte_perm(outputs6, outputs7, 0x6420);
-                const u32 t_9 = raw_0;
-                const u32 t_10 = raw_1;
-                const u32 t_11 = raw_2;
-                const u32 t_12 = raw_3;
-                const u32 t_13 = __byte_perm(t_9, t_5, 0x5140);
-                const u32 t_14 = __byte_perm(t_9, t_5, 0x7362);
-                const u32 t_15 = __byte_perm(t_10, t_6, 0x5140);
-                const u32 t_16 = __byte_perm(t_10, t_6, 0x7362);
-                const u32 t_17 = __byte_perm(t_11, t_7, 0x5140);
-                const u32 t_18 = __byte_perm(t_11, t_7, 0x7362);
-                const u32 t_19 = __byte_perm(t_12, t_8, 0x5140);
-                const u32 t_20 = __byte_perm(t_12, t_8, 0x7362);
+                const u32 t_6 = __byte_perm(outputs0, outputs1, 0x6420);
+                const u32 t_7 = __byte_perm(outputs2, outputs3, 0x6420);
+                const u32 t_8 = __byte_perm(outputs4, outputs5, 0x6420);
+                const u32 t_9 = __byte_perm(outputs6, outputs7, 0x6420);
+                const u32 t_10 = raw_0;
+                const u32 t_11 = raw_1;
+                const u32 t_12 = raw_2;
+                const u32 t_13 = raw_3;
+                const u32 t_14 = __byte_perm(t_10, t_6, 0x5140);
+                const u32 t_15 = __byte_perm(t_10, t_6, 0x7362);
+                const u32 t_16 = __byte_perm(t_11, t_7, 0x5140);
+                const u32 t_17 = __byte_perm(t_11, t_7, 0x7362);
+                const u32 t_18 = __byte_perm(t_12, t_8, 0x5140);
+                const u32 t_19 = __byte_perm(t_12, t_8, 0x7362);
+                const u32 t_20 = __byte_perm(t_13, t_9, 0x5140);
+                const u32 t_21 = __byte_perm(t_13, t_9, 0x7362);
                 if (left > 64) {
-                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 32) * t_2];
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(at_1 + 32) * t_2];
                     raw_0 = v.x;
                     raw_1 = v.y;
                     raw_2 = v.z;
@@ -371,75 +377,75 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 if (left_for_warp > 63) {
                     const u64 lane_3 = output_1 - (threadIdx.x & 31);
-                    const u64 first_6 = lane_3 + at_1 * 2;
-                    ((uint4*)output)[first_6] = make_uint4(t_13, t_14, t_15, t_16);
+                    const u64 first_6 = lane_3 + (u64)at_1 * 2;
+                    ((uint4*)output)[first_6] = make_uint4(t_14, t_15, t_16, t_17);
                     const u64 place_1 = first_6 + 32;
-                    ((uint4*)output)[place_1] = make_uint4(t_17, t_18, t_19, t_20);
+                    ((uint4*)output)[place_1] = make_uint4(t_18, t_19, t_20, t_21);
                 } else {
                     const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16;
-                        ((u16*)output)[place_1] = (u16)t_13;
+                        ((u16*)output)[place_1] = (u16)t_14;
                     }
                     if (at_2 * 16 + 1 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 1;
-                        ((u16*)output)[place_1] = (u16)(t_13 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_14 >> 16);
                     }
                     if (at_2 * 16 + 2 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 2;
-                        ((u16*)output)[place_1] = (u16)t_14;
+                        ((u16*)output)[place_1] = (u16)t_15;
                     }
                     if (at_2 * 16 + 3 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 3;
-                        ((u16*)output)[place_1] = (u16)(t_14 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_15 >> 16);
                     }
                     if (at_2 * 16 + 4 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 4;
-                        ((u16*)output)[place_1] = (u16)t_15;
+                        ((u16*)output)[place_1] = (u16)t_16;
                     }
                     if (at_2 * 16 + 5 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 5;
-                        ((u16*)output)[place_1] = (u16)(t_15 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_16 >> 16);
                     }
                     if (at_2 * 16 + 6 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 6;
-                        ((u16*)output)[place_1] = (u16)t_16;
+                        ((u16*)output)[place_1] = (u16)t_17;
                     }
                     if (at_2 * 16 + 7 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 7;
-                        ((u16*)output)[place_1] = (u16)(t_16 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_17 >> 16);
                     }
                     if (at_2 * 16 + 8 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 8;
-                        ((u16*)output)[place_1] = (u16)t_17;
+                        ((u16*)output)[place_1] = (u16)t_18;
                     }
                     if (at_2 * 16 + 9 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 9;
-                        ((u16*)output)[place_1] = (u16)(t_17 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_18 >> 16);
                     }
                     if (at_2 * 16 + 10 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 10;
-                        ((u16*)output)[place_1] = (u16)t_18;
+                        ((u16*)output)[place_1] = (u16)t_19;
                     }
                     if (at_2 * 16 + 11 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 11;
-                        ((u16*)output)[place_1] = (u16)(t_18 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_19 >> 16);
                     }
                     if (at_2 * 16 + 12 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 12;
-                        ((u16*)output)[place_1] = (u16)t_19;
+                        ((u16*)output)[place_1] = (u16)t_20;
                     }
                     if (at_2 * 16 + 13 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 13;
-                        ((u16*)output)[place_1] = (u16)(t_19 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_20 >> 16);
                     }
                     if (at_2 * 16 + 14 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 14;
-                        ((u16*)output)[place_1] = (u16)t_20;
+                        ((u16*)output)[place_1] = (u16)t_21;
                     }
                     if (at_2 * 16 + 15 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 15;
-                        ((u16*)output)[place_1] = (u16)(t_20 >> 16);
+                        ((u16*)output)[place_1] = (u16)(t_21 >> 16);
                     }
                 }
             }

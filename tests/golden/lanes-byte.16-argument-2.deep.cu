@@ -2,7 +2,7 @@
 // strategy   lanes-byte
 // variant    warps_per_block=16 table=argument batches_ahead=2
 // codewords  of at most 11 bits
-// hash       5f78374a4097e6a0
+// hash       4ce80c9aa237561e
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -100,18 +100,20 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 all = __shfl_sync(0xffffffff, sum, 31u);
         const u64 short_rows = lengths + width;
         const u32 short_words = all >> 16;
-        const u32 rest = short_words * 32 + ((sum - own) & 0xffff);
+        const u32 before = (sum - own) & 0xffff;
 
         // What follows, up to the next chunk's tail, are patches.
         const u32 patches = short_words + ((all & 0xffff) + 31) / 32;
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
         const u32 lane_1 = threadIdx.x & 31;
-        const u32 t_1 = lane_1 == 5 ? elements_per_lane * 2
+        const u32 t_1 = lane_1 == 6 ? short_words
+            : (lane_1 == 5 ? elements_per_lane * 2
             : (lane_1 == 4 ? word
             : (lane_1 == 3 ? patch_count
             : (lane_1 == 2 ? patches
-            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0)))));
+            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0))))));
+        const u32 t_2 = (before << 16) | extra;
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
         const u32 lane_2 = threadIdx.x & 31;
@@ -122,8 +124,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
-            const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
-            const u32 first_5 = positions + before * 2;
+            const u32 before_1 = chunk * ((1u << sections_log2) - 1) + number - 1;
+            const u32 first_5 = positions + before_1 * 2;
             const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
             position = own_1;
             staged = own_1 / 32;
@@ -159,13 +161,15 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             waiting_7 = v.w;
         }
         u32 taken = 0;
-        u64 at_1 = first_3 + (threadIdx.x & 31);
+
+        // A tensor has fewer than 2^32 vectors.
+        u32 at_1 = (u32)first_3 + (threadIdx.x & 31);
 
         // Twice the vectors that the lane and those after it have left; one less if the last is
         // only part of one.
         const u32 left_in_chunk = 2 * number_1 - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
-        const u32 t_2 = part * 16;
+        const u32 t_3 = part * 16;
         while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
@@ -174,7 +178,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 slot = (staged * 2048) & ring_mask;
                 if (staged + 4 <= count) {
                     // Four rows, an eighth of one from each lane.
-                    const u32 part_1 = (slot | t_2) / 16 + 512;
+                    const u32 part_1 = (slot | t_3) / 16 + 512;
                     const u32 words0 = waiting_0;
                     const u32 words1 = waiting_1;
                     const u32 words2 = waiting_2;
@@ -208,25 +212,27 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             const u32 low = __shfl_sync(0xffffffff, t_1, 0u);
                             const u32 high = __shfl_sync(0xffffffff, t_1, 1u);
                             const u64 short_rows_1 = low | ((u64)high << 32);
-                            const bool has_word = extra >= bit_1 + 32;
+                            const u32 rest = __shfl_sync(0xffffffff, t_1, 6u) * 32 + (t_2 >> 16);
+                            const u32 extra_1 = t_2 & 0xffff;
+                            const bool has_word = extra_1 >= bit_1 + 32;
                             const u32 lanes = __ballot_sync(0xffffffff, has_word);
-                            const u32 before = taken
+                            const u32 before_1 = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_3;
+                            u32 t_4;
                             if (has_word) {
-                                t_3 = model[short_rows_1 + before];
+                                t_4 = model[short_rows_1 + before_1];
                             } else {
-                                u32 t_4;
-                                if (extra > bit_1) {
+                                u32 t_5;
+                                if (extra_1 > bit_1) {
                                     const u64 first_6 = short_rows_1 + rest / 32;
-                                    t_4 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    t_5 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_4 = 0;
+                                    t_5 = 0;
                                 }
-                                t_3 = t_4;
+                                t_4 = t_5;
                             }
-                            word_1 = t_3;
+                            word_1 = t_4;
                         }
                         const u32 place = (slot + i * 2048 + column) / 4 + 2048;
                         memory[place] = word_1;
@@ -248,8 +254,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 next_word = memory[place + 512];
                 const u32 window = __funnelshift_l(next_word, word_1, here);
                 const u32 entry_1 = memory[window >> 21];
-                const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
-                const u32 entry_2 = memory[rest_1 >> 21];
+                const u32 rest = __funnelshift_l(0u, window, entry_1);
+                const u32 entry_2 = memory[rest >> 21];
                 const u32 lengths_1 = entry_1 + entry_2;
                 position += lengths_1;
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7632);
@@ -261,8 +267,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_1 = __funnelshift_l(next_word, word_1, here_1);
                 const u32 entry_3 = memory[window_1 >> 21];
-                const u32 rest_2 = __funnelshift_l(0u, window_1, entry_3);
-                const u32 entry_4 = memory[rest_2 >> 21];
+                const u32 rest_1 = __funnelshift_l(0u, window_1, entry_3);
+                const u32 entry_4 = memory[rest_1 >> 21];
                 const u32 lengths_2 = entry_3 + entry_4;
                 position += lengths_2;
                 const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7632);
@@ -274,8 +280,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_2 = __funnelshift_l(next_word, word_1, here_2);
                 const u32 entry_5 = memory[window_2 >> 21];
-                const u32 rest_3 = __funnelshift_l(0u, window_2, entry_5);
-                const u32 entry_6 = memory[rest_3 >> 21];
+                const u32 rest_2 = __funnelshift_l(0u, window_2, entry_5);
+                const u32 entry_6 = memory[rest_2 >> 21];
                 const u32 lengths_3 = entry_5 + entry_6;
                 position += lengths_3;
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7632);
@@ -287,8 +293,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_3 = __funnelshift_l(next_word, word_1, here_3);
                 const u32 entry_7 = memory[window_3 >> 21];
-                const u32 rest_4 = __funnelshift_l(0u, window_3, entry_7);
-                const u32 entry_8 = memory[rest_4 >> 21];
+                const u32 rest_3 = __funnelshift_l(0u, window_3, entry_7);
+                const u32 entry_8 = memory[rest_3 >> 21];
                 const u32 lengths_4 = entry_7 + entry_8;
                 position += lengths_4;
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
@@ -300,8 +306,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_4 = __funnelshift_l(next_word, word_1, here_4);
                 const u32 entry_9 = memory[window_4 >> 21];
-                const u32 rest_5 = __funnelshift_l(0u, window_4, entry_9);
-                const u32 entry_10 = memory[rest_5 >> 21];
+                const u32 rest_4 = __funnelshift_l(0u, window_4, entry_9);
+                const u32 entry_10 = memory[rest_4 >> 21];
                 const u32 lengths_5 = entry_9 + entry_10;
                 position += lengths_5;
                 const u32 outputs4 = __byte_perm(entry_9, entry_10, 0x7632);
@@ -313,8 +319,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_5 = __funnelshift_l(next_word, word_1, here_5);
                 const u32 entry_11 = memory[window_5 >> 21];
-                const u32 rest_6 = __funnelshift_l(0u, window_5, entry_11);
-                const u32 entry_12 = memory[rest_6 >> 21];
+                const u32 rest_5 = __funnelshift_l(0u, window_5, entry_11);
+                const u32 entry_12 = memory[rest_5 >> 21];
                 const u32 lengths_6 = entry_11 + entry_12;
                 position += lengths_6;
                 const u32 outputs5 = __byte_perm(entry_11, entry_12, 0x7632);
@@ -326,8 +332,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_6 = __funnelshift_l(next_word, word_1, here_6);
                 const u32 entry_13 = memory[window_6 >> 21];
-                const u32 rest_7 = __funnelshift_l(0u, window_6, entry_13);
-                const u32 entry_14 = memory[rest_7 >> 21];
+                const u32 rest_6 = __funnelshift_l(0u, window_6, entry_13);
+                const u32 entry_14 = memory[rest_6 >> 21];
                 const u32 lengths_7 = entry_13 + entry_14;
                 position += lengths_7;
                 const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x7632);
@@ -339,67 +345,67 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 const u32 window_7 = __funnelshift_l(next_word, word_1, here_7);
                 const u32 entry_15 = memory[window_7 >> 21];
-                const u32 rest_8 = __funnelshift_l(0u, window_7, entry_15);
-                const u32 entry_16 = memory[rest_8 >> 21];
+                const u32 rest_7 = __funnelshift_l(0u, window_7, entry_15);
+                const u32 entry_16 = memory[rest_7 >> 21];
                 const u32 lengths_8 = entry_15 + entry_16;
                 position += lengths_8;
                 const u32 outputs7 = __byte_perm(entry_15, entry_16, 0x7632);
-                const u32 t_3 = __byte_perm(outputs0, outputs1, 0x6420);
-                const u32 t_4 = __byte_perm(outputs2, outputs3, 0x6420);
-                const u32 t_5 = __byte_perm(outputs4, outputs5, 0x6420);
-                const u32 t_6 = __byte_perm(outputs6, outputs7, 0x6420);
+                const u32 t_4 = __byte_perm(outputs0, outputs1, 0x6420);
+                const u32 t_5 = __byte_perm(outputs2, outputs3, 0x6420);
+                const u32 t_6 = __byte_perm(outputs4, outputs5, 0x6420);
+                const u32 t_7 = __byte_perm(outputs6, outputs7, 0x6420);
                 if (left > 1) {
                     const u64 place_1 = output_1 + at_1;
-                    ((uint4*)output)[place_1] = make_uint4(t_3, t_4, t_5, t_6);
+                    ((uint4*)output)[place_1] = make_uint4(t_4, t_5, t_6, t_7);
                 } else {
                     const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
-                        output[(output_1 + at_2) * 16] = (u8)t_3;
+                        output[(output_1 + at_2) * 16] = (u8)t_4;
                     }
                     if (at_2 * 16 + 1 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 1] = (u8)(t_3 >> 8);
+                        output[(output_1 + at_2) * 16 + 1] = (u8)(t_4 >> 8);
                     }
                     if (at_2 * 16 + 2 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 2] = (u8)(t_3 >> 16);
+                        output[(output_1 + at_2) * 16 + 2] = (u8)(t_4 >> 16);
                     }
                     if (at_2 * 16 + 3 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 3] = (u8)(t_3 >> 24);
+                        output[(output_1 + at_2) * 16 + 3] = (u8)(t_4 >> 24);
                     }
                     if (at_2 * 16 + 4 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 4] = (u8)t_4;
+                        output[(output_1 + at_2) * 16 + 4] = (u8)t_5;
                     }
                     if (at_2 * 16 + 5 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 5] = (u8)(t_4 >> 8);
+                        output[(output_1 + at_2) * 16 + 5] = (u8)(t_5 >> 8);
                     }
                     if (at_2 * 16 + 6 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 6] = (u8)(t_4 >> 16);
+                        output[(output_1 + at_2) * 16 + 6] = (u8)(t_5 >> 16);
                     }
                     if (at_2 * 16 + 7 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 7] = (u8)(t_4 >> 24);
+                        output[(output_1 + at_2) * 16 + 7] = (u8)(t_5 >> 24);
                     }
                     if (at_2 * 16 + 8 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 8] = (u8)t_5;
+                        output[(output_1 + at_2) * 16 + 8] = (u8)t_6;
                     }
                     if (at_2 * 16 + 9 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 9] = (u8)(t_5 >> 8);
+                        output[(output_1 + at_2) * 16 + 9] = (u8)(t_6 >> 8);
                     }
                     if (at_2 * 16 + 10 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 10] = (u8)(t_5 >> 16);
+                        output[(output_1 + at_2) * 16 + 10] = (u8)(t_6 >> 16);
                     }
                     if (at_2 * 16 + 11 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 11] = (u8)(t_5 >> 24);
+                        output[(output_1 + at_2) * 16 + 11] = (u8)(t_6 >> 24);
                     }
                     if (at_2 * 16 + 12 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 12] = (u8)t_6;
+                        output[(output_1 + at_2) * 16 + 12] = (u8)t_7;
                     }
                     if (at_2 * 16 + 13 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 13] = (u8)(t_6 >> 8);
+                        output[(output_1 + at_2) * 16 + 13] = (u8)(t_7 >> 8);
                     }
                     if (at_2 * 16 + 14 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 14] = (u8)(t_6 >> 16);
+                        output[(output_1 + at_2) * 16 + 14] = (u8)(t_7 >> 16);
                     }
                     if (at_2 * 16 + 15 < geometry.y) {
-                        output[(output_1 + at_2) * 16 + 15] = (u8)(t_6 >> 24);
+                        output[(output_1 + at_2) * 16 + 15] = (u8)(t_7 >> 24);
                     }
                 }
             }

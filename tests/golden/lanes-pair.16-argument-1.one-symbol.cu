@@ -2,7 +2,7 @@
 // strategy   lanes-pair
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // codewords  of at most 1 bits
-// hash       fe53d8d8623d2db9
+// hash       f6c513b740757613
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -100,18 +100,20 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 all = __shfl_sync(0xffffffff, sum, 31u);
         const u64 short_rows = lengths + width;
         const u32 short_words = all >> 16;
-        const u32 rest = short_words * 32 + ((sum - own) & 0xffff);
+        const u32 before = (sum - own) & 0xffff;
 
         // What follows, up to the next chunk's tail, are patches.
         const u32 patches = short_words + ((all & 0xffff) + 31) / 32;
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
         const u32 lane_1 = threadIdx.x & 31;
-        const u32 t_1 = lane_1 == 5 ? elements_per_lane * 2
+        const u32 t_1 = lane_1 == 6 ? short_words
+            : (lane_1 == 5 ? elements_per_lane * 2
             : (lane_1 == 4 ? word
             : (lane_1 == 3 ? patch_count
             : (lane_1 == 2 ? patches
-            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0)))));
+            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0))))));
+        const u32 t_2 = (before << 16) | extra;
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
         const u32 lane_2 = threadIdx.x & 31;
@@ -122,8 +124,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
-            const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
-            const u32 first_5 = positions + before * 2;
+            const u32 before_1 = chunk * ((1u << sections_log2) - 1) + number - 1;
+            const u32 first_5 = positions + before_1 * 2;
             const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
             position = own_1;
             staged = own_1 / 32;
@@ -147,7 +149,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             waiting_3 = v.w;
         }
         u32 taken = 0;
-        u64 at_1 = first_3 + (threadIdx.x & 31);
+
+        // A tensor has fewer than 2^32 vectors.
+        u32 at_1 = (u32)first_3 + (threadIdx.x & 31);
 
         // Twice the vectors that the lane and those after it have left; one less if the last is
         // only part of one.
@@ -162,7 +166,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             nibbles_0 = v.x;
             nibbles_1 = v.y;
         }
-        const u32 t_2 = part * 16;
+        const u32 t_3 = part * 16;
         while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
@@ -171,7 +175,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 slot = (staged * 2048) & ring_mask;
                 if (staged + 4 <= count) {
                     // Four rows, an eighth of one from each lane.
-                    const u32 part_1 = (slot | t_2) / 16 + 1;
+                    const u32 part_1 = (slot | t_3) / 16 + 1;
                     const u32 words0 = waiting_0;
                     const u32 words1 = waiting_1;
                     const u32 words2 = waiting_2;
@@ -201,25 +205,27 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             const u32 low = __shfl_sync(0xffffffff, t_1, 0u);
                             const u32 high = __shfl_sync(0xffffffff, t_1, 1u);
                             const u64 short_rows_1 = low | ((u64)high << 32);
-                            const bool has_word = extra >= bit_1 + 32;
+                            const u32 rest = __shfl_sync(0xffffffff, t_1, 6u) * 32 + (t_2 >> 16);
+                            const u32 extra_1 = t_2 & 0xffff;
+                            const bool has_word = extra_1 >= bit_1 + 32;
                             const u32 lanes = __ballot_sync(0xffffffff, has_word);
-                            const u32 before = taken
+                            const u32 before_1 = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_3;
+                            u32 t_4;
                             if (has_word) {
-                                t_3 = model[short_rows_1 + before];
+                                t_4 = model[short_rows_1 + before_1];
                             } else {
-                                u32 t_4;
-                                if (extra > bit_1) {
+                                u32 t_5;
+                                if (extra_1 > bit_1) {
                                     const u64 first_6 = short_rows_1 + rest / 32;
-                                    t_4 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    t_5 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_4 = 0;
+                                    t_5 = 0;
                                 }
-                                t_3 = t_4;
+                                t_4 = t_5;
                             }
-                            word_1 = t_3;
+                            word_1 = t_4;
                         }
                         const u32 place = (slot + i * 2048 + column) / 4 + 4;
                         memory[place] = word_1;
@@ -237,20 +243,20 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 place = (row | column) / 4 + 4;
                 const u32 window = __funnelshift_l(memory[place + 512], memory[place], here);
                 const u32 entry_1 = memory[window >> 30];
-                const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
-                const u32 entry_2 = memory[rest_1 >> 30];
-                const u32 rest_2 = __funnelshift_l(0u, rest_1, entry_2);
-                const u32 entry_3 = memory[rest_2 >> 30];
-                const u32 rest_3 = __funnelshift_l(0u, rest_2, entry_3);
-                const u32 entry_4 = memory[rest_3 >> 30];
-                const u32 rest_4 = __funnelshift_l(0u, rest_3, entry_4);
-                const u32 entry_5 = memory[rest_4 >> 30];
-                const u32 rest_5 = __funnelshift_l(0u, rest_4, entry_5);
-                const u32 entry_6 = memory[rest_5 >> 30];
-                const u32 rest_6 = __funnelshift_l(0u, rest_5, entry_6);
-                const u32 entry_7 = memory[rest_6 >> 30];
-                const u32 rest_7 = __funnelshift_l(0u, rest_6, entry_7);
-                const u32 entry_8 = memory[rest_7 >> 30];
+                const u32 rest = __funnelshift_l(0u, window, entry_1);
+                const u32 entry_2 = memory[rest >> 30];
+                const u32 rest_1 = __funnelshift_l(0u, rest, entry_2);
+                const u32 entry_3 = memory[rest_1 >> 30];
+                const u32 rest_2 = __funnelshift_l(0u, rest_1, entry_3);
+                const u32 entry_4 = memory[rest_2 >> 30];
+                const u32 rest_3 = __funnelshift_l(0u, rest_2, entry_4);
+                const u32 entry_5 = memory[rest_3 >> 30];
+                const u32 rest_4 = __funnelshift_l(0u, rest_3, entry_5);
+                const u32 entry_6 = memory[rest_4 >> 30];
+                const u32 rest_5 = __funnelshift_l(0u, rest_4, entry_6);
+                const u32 entry_7 = memory[rest_5 >> 30];
+                const u32 rest_6 = __funnelshift_l(0u, rest_5, entry_7);
+                const u32 entry_8 = memory[rest_6 >> 30];
                 const u32 lengths_1 = entry_1 + entry_2 + entry_3 + entry_4 + entry_5 + entry_6
                     + entry_7 + entry_8;
                 position += lengths_1;
@@ -258,14 +264,14 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7632);
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7632);
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
-                const u32 t_3 = nibbles_0;
-                const u32 t_4 = nibbles_1;
-                const u32 high = (t_3 & 0x80808080u) | ((t_3 >> 4) & 0x7070707) | outputs0;
-                const u32 low = ((t_3 << 4) & 0x80808080u) | (t_3 & 0x7070707) | outputs1;
-                const u32 high_1 = (t_4 & 0x80808080u) | ((t_4 >> 4) & 0x7070707) | outputs2;
-                const u32 low_1 = ((t_4 << 4) & 0x80808080u) | (t_4 & 0x7070707) | outputs3;
+                const u32 t_4 = nibbles_0;
+                const u32 t_5 = nibbles_1;
+                const u32 high = (t_4 & 0x80808080u) | ((t_4 >> 4) & 0x7070707) | outputs0;
+                const u32 low = ((t_4 << 4) & 0x80808080u) | (t_4 & 0x7070707) | outputs1;
+                const u32 high_1 = (t_5 & 0x80808080u) | ((t_5 >> 4) & 0x7070707) | outputs2;
+                const u32 low_1 = ((t_5 << 4) & 0x80808080u) | (t_5 & 0x7070707) | outputs3;
                 if (left > 64) {
-                    const uint2 v = ((const uint2*)model)[places.y + at_1 + 32];
+                    const uint2 v = ((const uint2*)model)[places.y + (at_1 + 32)];
                     nibbles_0 = v.x;
                     nibbles_1 = v.y;
                 }

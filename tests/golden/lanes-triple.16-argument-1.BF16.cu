@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument batches_ahead=1
 // numbers    floats of 2 bytes, exponents coded
 // codewords  of at most 10 bits
-// hash       7e139d360f355fec
+// hash       5fa693738cd01541
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -107,18 +107,20 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 all = __shfl_sync(0xffffffff, sum, 31u);
         const u64 short_rows = lengths + width;
         const u32 short_words = all >> 16;
-        const u32 rest = short_words * 32 + ((sum - own) & 0xffff);
+        const u32 before = (sum - own) & 0xffff;
 
         // What follows, up to the next chunk's tail, are patches.
         const u32 patches = short_words + ((all & 0xffff) + 31) / 32;
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
         const u32 lane_1 = threadIdx.x & 31;
-        const u32 t_3 = lane_1 == 5 ? elements_per_lane * 2
+        const u32 t_3 = lane_1 == 6 ? short_words
+            : (lane_1 == 5 ? elements_per_lane * 2
             : (lane_1 == 4 ? word_1
             : (lane_1 == 3 ? patch_count
             : (lane_1 == 2 ? patches
-            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0)))));
+            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0))))));
+        const u32 t_4 = (before << 16) | extra;
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
         const u32 lane_2 = threadIdx.x & 31;
@@ -129,8 +131,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
-            const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
-            const u32 first_5 = positions + before * 2;
+            const u32 before_1 = chunk * ((1u << sections_log2) - 1) + number - 1;
+            const u32 first_5 = positions + before_1 * 2;
             const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
             position = own_1;
             staged = own_1 / 32;
@@ -154,7 +156,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             waiting_3 = v.w;
         }
         u32 taken = 0;
-        u64 at_1 = first_3 + (threadIdx.x & 31);
+
+        // A tensor has fewer than 2^32 vectors.
+        u32 at_1 = (u32)first_3 + (threadIdx.x & 31);
 
         // Twice the vectors that the lane and those after it have left; one less if the last is
         // only part of one.
@@ -175,30 +179,30 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         u32 raw_9 = 0;
         u32 raw_10 = 0;
         u32 raw_11 = 0;
-        const u64 at_2 = at_1;
+        const u32 at_2 = at_1;
         const i32 left_1 = left;
         if (left_1 > 0) {
-            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)at_2 * t_2];
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)at_2 * t_2];
             raw_0 = v.x;
             raw_1 = v.y;
             raw_2 = v.z;
             raw_3 = v.w;
         }
         if (left_1 > 64) {
-            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_2 + 32) * t_2];
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)(at_2 + 32) * t_2];
             raw_4 = v.x;
             raw_5 = v.y;
             raw_6 = v.z;
             raw_7 = v.w;
         }
         if (left_1 > 128) {
-            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_2 + 64) * t_2];
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)(at_2 + 64) * t_2];
             raw_8 = v.x;
             raw_9 = v.y;
             raw_10 = v.z;
             raw_11 = v.w;
         }
-        const u32 t_4 = part * 16;
+        const u32 t_5 = part * 16;
         while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
@@ -207,7 +211,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 slot = (staged * 2048) & ring_mask;
                 if (staged + 4 <= count) {
                     // Four rows, an eighth of one from each lane.
-                    const u32 part_1 = (slot | t_4) / 16 + 256;
+                    const u32 part_1 = (slot | t_5) / 16 + 256;
                     const u32 words0 = waiting_0;
                     const u32 words1 = waiting_1;
                     const u32 words2 = waiting_2;
@@ -237,25 +241,27 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                             const u32 low = __shfl_sync(0xffffffff, t_3, 0u);
                             const u32 high = __shfl_sync(0xffffffff, t_3, 1u);
                             const u64 short_rows_1 = low | ((u64)high << 32);
-                            const bool has_word = extra >= bit_1 + 32;
+                            const u32 rest = __shfl_sync(0xffffffff, t_3, 6u) * 32 + (t_4 >> 16);
+                            const u32 extra_1 = t_4 & 0xffff;
+                            const bool has_word = extra_1 >= bit_1 + 32;
                             const u32 lanes = __ballot_sync(0xffffffff, has_word);
-                            const u32 before = taken
+                            const u32 before_1 = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_5;
+                            u32 t_6;
                             if (has_word) {
-                                t_5 = model[short_rows_1 + before];
+                                t_6 = model[short_rows_1 + before_1];
                             } else {
-                                u32 t_6;
-                                if (extra > bit_1) {
+                                u32 t_7;
+                                if (extra_1 > bit_1) {
                                     const u64 first_6 = short_rows_1 + rest / 32;
-                                    t_6 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    t_7 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_6 = 0;
+                                    t_7 = 0;
                                 }
-                                t_5 = t_6;
+                                t_6 = t_7;
                             }
-                            word_2 = t_5;
+                            word_2 = t_6;
                         }
                         const u32 place = (slot + i * 2048 + column) / 4 + 1024;
                         memory[place] = word_2;
@@ -273,10 +279,10 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 place = (row | column) / 4 + 1024;
                 const u32 window = __funnelshift_l(memory[place + 512], memory[place], here);
                 const u32 entry_1 = memory[window >> 22];
-                const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
-                const u32 entry_2 = memory[rest_1 >> 22];
-                const u32 rest_2 = __funnelshift_l(0u, rest_1, entry_2);
-                const u32 entry_3 = memory[rest_2 >> 22];
+                const u32 rest = __funnelshift_l(0u, window, entry_1);
+                const u32 entry_2 = memory[rest >> 22];
+                const u32 rest_1 = __funnelshift_l(0u, rest, entry_2);
+                const u32 entry_3 = memory[rest_1 >> 22];
                 const u32 lengths_1 = entry_1 + entry_2 + entry_3;
                 position += lengths_1;
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7632);
@@ -286,10 +292,10 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 window_1 = __funnelshift_l(memory[place_1 + 512], memory[place_1],
                     here_1);
                 const u32 entry_4 = memory[window_1 >> 22];
-                const u32 rest_3 = __funnelshift_l(0u, window_1, entry_4);
-                const u32 entry_5 = memory[rest_3 >> 22];
-                const u32 rest_4 = __funnelshift_l(0u, rest_3, entry_5);
-                const u32 entry_6 = memory[rest_4 >> 22];
+                const u32 rest_2 = __funnelshift_l(0u, window_1, entry_4);
+                const u32 entry_5 = memory[rest_2 >> 22];
+                const u32 rest_3 = __funnelshift_l(0u, rest_2, entry_5);
+                const u32 entry_6 = memory[rest_3 >> 22];
                 const u32 lengths_2 = entry_4 + entry_5 + entry_6;
                 position += lengths_2;
                 const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7632);
@@ -300,10 +306,10 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 window_2 = __funnelshift_l(memory[place_2 + 512], memory[place_2],
                     here_2);
                 const u32 entry_7 = memory[window_2 >> 22];
-                const u32 rest_5 = __funnelshift_l(0u, window_2, entry_7);
-                const u32 entry_8 = memory[rest_5 >> 22];
-                const u32 rest_6 = __funnelshift_l(0u, rest_5, entry_8);
-                const u32 entry_9 = memory[rest_6 >> 22];
+                const u32 rest_4 = __funnelshift_l(0u, window_2, entry_7);
+                const u32 entry_8 = memory[rest_4 >> 22];
+                const u32 rest_5 = __funnelshift_l(0u, rest_4, entry_8);
+                const u32 entry_9 = memory[rest_5 >> 22];
                 const u32 lengths_3 = entry_7 + entry_8 + entry_9;
                 position += lengths_3;
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
@@ -313,10 +319,10 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 window_3 = __funnelshift_l(memory[place_3 + 512], memory[place_3],
                     here_3);
                 const u32 entry_10 = memory[window_3 >> 22];
-                const u32 rest_7 = __funnelshift_l(0u, window_3, entry_10);
-                const u32 entry_11 = memory[rest_7 >> 22];
-                const u32 rest_8 = __funnelshift_l(0u, rest_7, entry_11);
-                const u32 entry_12 = memory[rest_8 >> 22];
+                const u32 rest_6 = __funnelshift_l(0u, window_3, entry_10);
+                const u32 entry_11 = memory[rest_6 >> 22];
+                const u32 rest_7 = __funnelshift_l(0u, rest_6, entry_11);
+                const u32 entry_12 = memory[rest_7 >> 22];
                 const u32 lengths_4 = entry_10 + entry_11 + entry_12;
                 position += lengths_4;
                 const u32 outputs4 = __byte_perm(entry_9, entry_10, 0x7632);
@@ -327,10 +333,10 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 window_4 = __funnelshift_l(memory[place_4 + 512], memory[place_4],
                     here_4);
                 const u32 entry_13 = memory[window_4 >> 22];
-                const u32 rest_9 = __funnelshift_l(0u, window_4, entry_13);
-                const u32 entry_14 = memory[rest_9 >> 22];
-                const u32 rest_10 = __funnelshift_l(0u, rest_9, entry_14);
-                const u32 entry_15 = memory[rest_10 >> 22];
+                const u32 rest_8 = __funnelshift_l(0u, window_4, entry_13);
+                const u32 entry_14 = memory[rest_8 >> 22];
+                const u32 rest_9 = __funnelshift_l(0u, rest_8, entry_14);
+                const u32 entry_15 = memory[rest_9 >> 22];
                 const u32 lengths_5 = entry_13 + entry_14 + entry_15;
                 position += lengths_5;
                 const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x7632);
@@ -342,30 +348,30 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_16 = memory[window_5 >> 22];
                 position += entry_16;
                 const u32 outputs7 = __byte_perm(entry_15, entry_16, 0x7632);
-                const u32 rest_11 = raw_0;
-                const u32 rest_12 = raw_1;
-                const u32 rest_13 = raw_2;
-                const u32 rest_14 = raw_3;
+                const u32 rest_10 = raw_0;
+                const u32 rest_11 = raw_1;
+                const u32 rest_12 = raw_2;
+                const u32 rest_13 = raw_3;
                 const u32 exponents_1 = __byte_perm(outputs0, outputs1, 0x7351) + least;
                 const u32 exponents_2 = __byte_perm(outputs2, outputs3, 0x7351) + least;
                 const u32 exponents_3 = __byte_perm(outputs4, outputs5, 0x7351) + least;
                 const u32 exponents_4 = __byte_perm(outputs6, outputs7, 0x7351) + least;
-                const u32 first_6 = ((exponents_1 << 7) & exponents) | (rest_11 & ~exponents);
-                const u32 turned = __byte_perm(rest_11, rest_11, 0x0321);
+                const u32 first_6 = ((exponents_1 << 7) & exponents) | (rest_10 & ~exponents);
+                const u32 turned = __byte_perm(rest_10, rest_10, 0x0321);
                 const u32 second = ((exponents_1 >> 1) & exponents) | (turned & ~exponents);
-                const u32 first_7 = ((exponents_2 << 7) & exponents) | (rest_12 & ~exponents);
-                const u32 turned_1 = __byte_perm(rest_12, rest_12, 0x0321);
+                const u32 first_7 = ((exponents_2 << 7) & exponents) | (rest_11 & ~exponents);
+                const u32 turned_1 = __byte_perm(rest_11, rest_11, 0x0321);
                 const u32 second_1 = ((exponents_2 >> 1) & exponents) | (turned_1 & ~exponents);
-                const u32 first_8 = ((exponents_3 << 7) & exponents) | (rest_13 & ~exponents);
-                const u32 turned_2 = __byte_perm(rest_13, rest_13, 0x0321);
+                const u32 first_8 = ((exponents_3 << 7) & exponents) | (rest_12 & ~exponents);
+                const u32 turned_2 = __byte_perm(rest_12, rest_12, 0x0321);
                 const u32 second_2 = ((exponents_3 >> 1) & exponents) | (turned_2 & ~exponents);
-                const u32 first_9 = ((exponents_4 << 7) & exponents) | (rest_14 & ~exponents);
-                const u32 turned_3 = __byte_perm(rest_14, rest_14, 0x0321);
+                const u32 first_9 = ((exponents_4 << 7) & exponents) | (rest_13 & ~exponents);
+                const u32 turned_3 = __byte_perm(rest_13, rest_13, 0x0321);
                 const u32 second_3 = ((exponents_4 >> 1) & exponents) | (turned_3 & ~exponents);
-                const u32 rest_15 = raw_4;
-                const u32 rest_16 = raw_5;
-                const u32 rest_17 = raw_6;
-                const u32 rest_18 = raw_7;
+                const u32 rest_14 = raw_4;
+                const u32 rest_15 = raw_5;
+                const u32 rest_16 = raw_6;
+                const u32 rest_17 = raw_7;
                 const u32 exponents_5 = ((__byte_perm(outputs0, outputs1, 0x6240) >> 4) & 0xf0f0f0f)
                     + least;
                 const u32 exponents_6 = ((__byte_perm(outputs2, outputs3, 0x6240) >> 4) & 0xf0f0f0f)
@@ -374,22 +380,22 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     + least;
                 const u32 exponents_8 = ((__byte_perm(outputs6, outputs7, 0x6240) >> 4) & 0xf0f0f0f)
                     + least;
-                const u32 first_10 = ((exponents_5 << 7) & exponents) | (rest_15 & ~exponents);
-                const u32 turned_4 = __byte_perm(rest_15, rest_15, 0x0321);
+                const u32 first_10 = ((exponents_5 << 7) & exponents) | (rest_14 & ~exponents);
+                const u32 turned_4 = __byte_perm(rest_14, rest_14, 0x0321);
                 const u32 second_4 = ((exponents_5 >> 1) & exponents) | (turned_4 & ~exponents);
-                const u32 first_11 = ((exponents_6 << 7) & exponents) | (rest_16 & ~exponents);
-                const u32 turned_5 = __byte_perm(rest_16, rest_16, 0x0321);
+                const u32 first_11 = ((exponents_6 << 7) & exponents) | (rest_15 & ~exponents);
+                const u32 turned_5 = __byte_perm(rest_15, rest_15, 0x0321);
                 const u32 second_5 = ((exponents_6 >> 1) & exponents) | (turned_5 & ~exponents);
-                const u32 first_12 = ((exponents_7 << 7) & exponents) | (rest_17 & ~exponents);
-                const u32 turned_6 = __byte_perm(rest_17, rest_17, 0x0321);
+                const u32 first_12 = ((exponents_7 << 7) & exponents) | (rest_16 & ~exponents);
+                const u32 turned_6 = __byte_perm(rest_16, rest_16, 0x0321);
                 const u32 second_6 = ((exponents_7 >> 1) & exponents) | (turned_6 & ~exponents);
-                const u32 first_13 = ((exponents_8 << 7) & exponents) | (rest_18 & ~exponents);
-                const u32 turned_7 = __byte_perm(rest_18, rest_18, 0x0321);
+                const u32 first_13 = ((exponents_8 << 7) & exponents) | (rest_17 & ~exponents);
+                const u32 turned_7 = __byte_perm(rest_17, rest_17, 0x0321);
                 const u32 second_7 = ((exponents_8 >> 1) & exponents) | (turned_7 & ~exponents);
-                const u32 rest_19 = raw_8;
-                const u32 rest_20 = raw_9;
-                const u32 rest_21 = raw_10;
-                const u32 rest_22 = raw_11;
+                const u32 rest_18 = raw_8;
+                const u32 rest_19 = raw_9;
+                const u32 rest_20 = raw_10;
+                const u32 rest_21 = raw_11;
                 const u32 exponents_9 = (__byte_perm(outputs0, outputs1, 0x6240) & 0xf0f0f0f)
                     + least;
                 const u32 exponents_10 = (__byte_perm(outputs2, outputs3, 0x6240) & 0xf0f0f0f)
@@ -398,36 +404,36 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     + least;
                 const u32 exponents_12 = (__byte_perm(outputs6, outputs7, 0x6240) & 0xf0f0f0f)
                     + least;
-                const u32 first_14 = ((exponents_9 << 7) & exponents) | (rest_19 & ~exponents);
-                const u32 turned_8 = __byte_perm(rest_19, rest_19, 0x0321);
+                const u32 first_14 = ((exponents_9 << 7) & exponents) | (rest_18 & ~exponents);
+                const u32 turned_8 = __byte_perm(rest_18, rest_18, 0x0321);
                 const u32 second_8 = ((exponents_9 >> 1) & exponents) | (turned_8 & ~exponents);
-                const u32 first_15 = ((exponents_10 << 7) & exponents) | (rest_20 & ~exponents);
-                const u32 turned_9 = __byte_perm(rest_20, rest_20, 0x0321);
+                const u32 first_15 = ((exponents_10 << 7) & exponents) | (rest_19 & ~exponents);
+                const u32 turned_9 = __byte_perm(rest_19, rest_19, 0x0321);
                 const u32 second_9 = ((exponents_10 >> 1) & exponents) | (turned_9 & ~exponents);
-                const u32 first_16 = ((exponents_11 << 7) & exponents) | (rest_21 & ~exponents);
-                const u32 turned_10 = __byte_perm(rest_21, rest_21, 0x0321);
+                const u32 first_16 = ((exponents_11 << 7) & exponents) | (rest_20 & ~exponents);
+                const u32 turned_10 = __byte_perm(rest_20, rest_20, 0x0321);
                 const u32 second_10 = ((exponents_11 >> 1) & exponents) | (turned_10 & ~exponents);
-                const u32 first_17 = ((exponents_12 << 7) & exponents) | (rest_22 & ~exponents);
-                const u32 turned_11 = __byte_perm(rest_22, rest_22, 0x0321);
+                const u32 first_17 = ((exponents_12 << 7) & exponents) | (rest_21 & ~exponents);
+                const u32 turned_11 = __byte_perm(rest_21, rest_21, 0x0321);
                 const u32 second_11 = ((exponents_12 >> 1) & exponents) | (turned_11 & ~exponents);
-                const u64 at_3 = at_1;
+                const u32 at_3 = at_1;
                 const i32 left_2 = left;
                 if (left_2 > 192) {
-                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_3 + 96) * t_2];
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(at_3 + 96) * t_2];
                     raw_0 = v.x;
                     raw_1 = v.y;
                     raw_2 = v.z;
                     raw_3 = v.w;
                 }
                 if (left_2 > 256) {
-                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_3 + 128) * t_2];
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(at_3 + 128) * t_2];
                     raw_4 = v.x;
                     raw_5 = v.y;
                     raw_6 = v.z;
                     raw_7 = v.w;
                 }
                 if (left_2 > 320) {
-                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_3 + 160) * t_2];
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(at_3 + 160) * t_2];
                     raw_8 = v.x;
                     raw_9 = v.y;
                     raw_10 = v.z;
@@ -435,7 +441,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 if (left_for_warp > 63) {
                     const u64 lane_3 = output_1 - (threadIdx.x & 31);
-                    const u64 first_18 = lane_3 + at_1 * 2;
+                    const u64 first_18 = lane_3 + (u64)at_1 * 2;
                     ((uint4*)output)[first_18] = make_uint4(first_6, second, first_7, second_1);
                     const u64 place_6 = first_18 + 32;
                     ((uint4*)output)[place_6] = make_uint4(first_8, second_2, first_9, second_3);
@@ -508,7 +514,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 if (left_for_warp > 127) {
                     const u64 lane_3 = output_1 - (threadIdx.x & 31);
-                    const u64 first_18 = lane_3 + (at_1 + 32) * 2;
+                    const u64 first_18 = lane_3 + (u64)(at_1 + 32) * 2;
                     ((uint4*)output)[first_18] = make_uint4(first_10, second_4, first_11, second_5);
                     const u64 place_6 = first_18 + 32;
                     ((uint4*)output)[place_6] = make_uint4(first_12, second_6, first_13, second_7);
@@ -581,7 +587,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 if (left_for_warp > 191) {
                     const u64 lane_3 = output_1 - (threadIdx.x & 31);
-                    const u64 first_18 = lane_3 + (at_1 + 64) * 2;
+                    const u64 first_18 = lane_3 + (u64)(at_1 + 64) * 2;
                     ((uint4*)output)[first_18] = make_uint4(first_14, second_8, first_15, second_9);
                     const u64 place_6 = first_18 + 32;
                     ((uint4*)output)[place_6] = make_uint4(first_16, second_10, first_17,

@@ -3,7 +3,7 @@
 // variant    warps_per_block=32 table=argument
 // numbers    floats of 2 bytes, exponents coded
 // codewords  of at most 11 bits
-// hash       a2999b5a998a2e43
+// hash       2975894f0bf48d8b
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -106,18 +106,20 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
         const u32 all = __shfl_sync(0xffffffff, sum, 31u);
         const u64 short_rows = lengths + width;
         const u32 short_words = all >> 16;
-        const u32 rest = short_words * 32 + ((sum - own) & 0xffff);
+        const u32 before = (sum - own) & 0xffff;
 
         // What follows, up to the next chunk's tail, are patches.
         const u32 patches = short_words + ((all & 0xffff) + 31) / 32;
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
         const u32 lane_1 = threadIdx.x & 31;
-        const u32 t_3 = lane_1 == 5 ? elements_per_lane * 2
+        const u32 t_3 = lane_1 == 6 ? short_words
+            : (lane_1 == 5 ? elements_per_lane * 2
             : (lane_1 == 4 ? word_1
             : (lane_1 == 3 ? patch_count
             : (lane_1 == 2 ? patches
-            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0)))));
+            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0))))));
+        const u32 t_4 = (before << 16) | extra;
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
         const u32 lane_2 = threadIdx.x & 31;
@@ -128,8 +130,8 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
-            const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
-            const u32 first_5 = positions + before * 2;
+            const u32 before_1 = chunk * ((1u << sections_log2) - 1) + number - 1;
+            const u32 first_5 = positions + before_1 * 2;
             const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
             position = own_1;
             staged = own_1 / 32;
@@ -153,7 +155,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
             waiting_3 = v.w;
         }
         u32 taken = 0;
-        u64 at_1 = first_3 + (threadIdx.x & 31);
+
+        // A tensor has fewer than 2^32 vectors.
+        u32 at_1 = (u32)first_3 + (threadIdx.x & 31);
 
         // Twice the vectors that the lane and those after it have left; one less if the last is
         // only part of one.
@@ -167,13 +171,13 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
         u32 raw_2 = 0;
         u32 raw_3 = 0;
         if (left > 0) {
-            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)at_1 * t_2];
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)at_1 * t_2];
             raw_0 = v.x;
             raw_1 = v.y;
             raw_2 = v.z;
             raw_3 = v.w;
         }
-        const u32 t_4 = part * 16;
+        const u32 t_5 = part * 16;
         while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
@@ -182,7 +186,7 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 const u32 slot = (staged * 4096) & ring_mask;
                 if (staged + 4 <= count) {
                     // Four rows, an eighth of one from each lane.
-                    const u32 part_1 = (slot | t_4) / 16 + 1024;
+                    const u32 part_1 = (slot | t_5) / 16 + 1024;
                     const u32 words0 = waiting_0;
                     const u32 words1 = waiting_1;
                     const u32 words2 = waiting_2;
@@ -212,25 +216,27 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                             const u32 low = __shfl_sync(0xffffffff, t_3, 0u);
                             const u32 high = __shfl_sync(0xffffffff, t_3, 1u);
                             const u64 short_rows_1 = low | ((u64)high << 32);
-                            const bool has_word = extra >= bit_1 + 32;
+                            const u32 rest = __shfl_sync(0xffffffff, t_3, 6u) * 32 + (t_4 >> 16);
+                            const u32 extra_1 = t_4 & 0xffff;
+                            const bool has_word = extra_1 >= bit_1 + 32;
                             const u32 lanes = __ballot_sync(0xffffffff, has_word);
-                            const u32 before = taken
+                            const u32 before_1 = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_5;
+                            u32 t_6;
                             if (has_word) {
-                                t_5 = model[short_rows_1 + before];
+                                t_6 = model[short_rows_1 + before_1];
                             } else {
-                                u32 t_6;
-                                if (extra > bit_1) {
+                                u32 t_7;
+                                if (extra_1 > bit_1) {
                                     const u64 first_6 = short_rows_1 + rest / 32;
-                                    t_6 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    t_7 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_6 = 0;
+                                    t_7 = 0;
                                 }
-                                t_5 = t_6;
+                                t_6 = t_7;
                             }
-                            word_2 = t_5;
+                            word_2 = t_6;
                         }
                         const u32 place = (slot + i * 4096 + column) / 4 + 4096;
                         memory[place] = word_2;
@@ -375,24 +381,24 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 const u32 outputs1 = __byte_perm(two_2, two_3, 0x7362);
                 const u32 outputs2 = __byte_perm(two_4, two_5, 0x7362);
                 const u32 outputs3 = __byte_perm(two_6, two_7, 0x7362);
-                const u32 rest_1 = raw_0;
-                const u32 rest_2 = raw_1;
-                const u32 rest_3 = raw_2;
-                const u32 rest_4 = raw_3;
-                const u32 first_6 = ((outputs0 << 7) & exponents) | (rest_1 & ~exponents);
-                const u32 turned = __byte_perm(rest_1, rest_1, 0x0321);
+                const u32 rest = raw_0;
+                const u32 rest_1 = raw_1;
+                const u32 rest_2 = raw_2;
+                const u32 rest_3 = raw_3;
+                const u32 first_6 = ((outputs0 << 7) & exponents) | (rest & ~exponents);
+                const u32 turned = __byte_perm(rest, rest, 0x0321);
                 const u32 second = ((outputs0 >> 1) & exponents) | (turned & ~exponents);
-                const u32 first_7 = ((outputs1 << 7) & exponents) | (rest_2 & ~exponents);
-                const u32 turned_1 = __byte_perm(rest_2, rest_2, 0x0321);
+                const u32 first_7 = ((outputs1 << 7) & exponents) | (rest_1 & ~exponents);
+                const u32 turned_1 = __byte_perm(rest_1, rest_1, 0x0321);
                 const u32 second_1 = ((outputs1 >> 1) & exponents) | (turned_1 & ~exponents);
-                const u32 first_8 = ((outputs2 << 7) & exponents) | (rest_3 & ~exponents);
-                const u32 turned_2 = __byte_perm(rest_3, rest_3, 0x0321);
+                const u32 first_8 = ((outputs2 << 7) & exponents) | (rest_2 & ~exponents);
+                const u32 turned_2 = __byte_perm(rest_2, rest_2, 0x0321);
                 const u32 second_2 = ((outputs2 >> 1) & exponents) | (turned_2 & ~exponents);
-                const u32 first_9 = ((outputs3 << 7) & exponents) | (rest_4 & ~exponents);
-                const u32 turned_3 = __byte_perm(rest_4, rest_4, 0x0321);
+                const u32 first_9 = ((outputs3 << 7) & exponents) | (rest_3 & ~exponents);
+                const u32 turned_3 = __byte_perm(rest_3, rest_3, 0x0321);
                 const u32 second_3 = ((outputs3 >> 1) & exponents) | (turned_3 & ~exponents);
                 if (left > 64) {
-                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 32) * t_2];
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(at_1 + 32) * t_2];
                     raw_0 = v.x;
                     raw_1 = v.y;
                     raw_2 = v.z;
@@ -400,7 +406,7 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 if (left_for_warp > 63) {
                     const u64 lane_3 = output_1 - (threadIdx.x & 31);
-                    const u64 first_10 = lane_3 + at_1 * 2;
+                    const u64 first_10 = lane_3 + (u64)at_1 * 2;
                     ((uint4*)output)[first_10] = make_uint4(first_6, second, first_7, second_1);
                     const u64 place_1 = first_10 + 32;
                     ((uint4*)output)[place_1] = make_uint4(first_8, second_2, first_9, second_3);

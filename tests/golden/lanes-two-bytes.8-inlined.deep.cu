@@ -3,7 +3,7 @@
 // variant   warps_per_block=8 table=inlined
 // codebook  b0000000b0000000bb000000bbb00000bbbbb000bbbbbbbbbaaaabbbaaaaaaaa99999999999999998888888
 //           87777777767777777666666665555555544455544EY
-// hash      84266f7a5e9d8eab
+// hash      858ab5a8031c31c1
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -615,18 +615,20 @@ extern "C" __global__ void __launch_bounds__(256) lanes_ring(
         const u32 all = __shfl_sync(0xffffffff, sum, 31u);
         const u64 short_rows = lengths + width;
         const u32 short_words = all >> 16;
-        const u32 rest = short_words * 32 + ((sum - own) & 0xffff);
+        const u32 before = (sum - own) & 0xffff;
 
         // What follows, up to the next chunk's tail, are patches.
         const u32 patches = short_words + ((all & 0xffff) + 31) / 32;
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
         const u32 lane_1 = threadIdx.x & 31;
-        const u32 t_1 = lane_1 == 5 ? elements_per_lane * 2
+        const u32 t_1 = lane_1 == 6 ? short_words
+            : (lane_1 == 5 ? elements_per_lane * 2
             : (lane_1 == 4 ? word
             : (lane_1 == 3 ? patch_count
             : (lane_1 == 2 ? patches
-            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0)))));
+            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0))))));
+        const u32 t_2 = (before << 16) | extra;
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
         const u32 lane_2 = threadIdx.x & 31;
@@ -637,8 +639,8 @@ extern "C" __global__ void __launch_bounds__(256) lanes_ring(
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
-            const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
-            const u32 first_5 = positions + before * 2;
+            const u32 before_1 = chunk * ((1u << sections_log2) - 1) + number - 1;
+            const u32 first_5 = positions + before_1 * 2;
             const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
             position = own_1;
             staged = own_1 / 32;
@@ -662,13 +664,15 @@ extern "C" __global__ void __launch_bounds__(256) lanes_ring(
             waiting_3 = v.w;
         }
         u32 taken = 0;
-        u64 at = first_3 + (threadIdx.x & 31);
+
+        // A tensor has fewer than 2^32 vectors.
+        u32 at = (u32)first_3 + (threadIdx.x & 31);
 
         // Twice the vectors that the lane and those after it have left; one less if the last is
         // only part of one.
         const u32 left_in_chunk = 2 * number_1 - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
-        const u32 t_2 = part * 16;
+        const u32 t_3 = part * 16;
         while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
@@ -677,7 +681,7 @@ extern "C" __global__ void __launch_bounds__(256) lanes_ring(
                 const u32 slot = (staged * 1024) & ring_mask;
                 if (staged + 4 <= count) {
                     // Four rows, an eighth of one from each lane.
-                    const u32 part_1 = (slot | t_2) / 16 + 1024;
+                    const u32 part_1 = (slot | t_3) / 16 + 1024;
                     const u32 words0 = waiting_0;
                     const u32 words1 = waiting_1;
                     const u32 words2 = waiting_2;
@@ -707,25 +711,27 @@ extern "C" __global__ void __launch_bounds__(256) lanes_ring(
                             const u32 low = __shfl_sync(0xffffffff, t_1, 0u);
                             const u32 high = __shfl_sync(0xffffffff, t_1, 1u);
                             const u64 short_rows_1 = low | ((u64)high << 32);
-                            const bool has_word = extra >= bit_1 + 32;
+                            const u32 rest = __shfl_sync(0xffffffff, t_1, 6u) * 32 + (t_2 >> 16);
+                            const u32 extra_1 = t_2 & 0xffff;
+                            const bool has_word = extra_1 >= bit_1 + 32;
                             const u32 lanes = __ballot_sync(0xffffffff, has_word);
-                            const u32 before = taken
+                            const u32 before_1 = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_3;
+                            u32 t_4;
                             if (has_word) {
-                                t_3 = model[short_rows_1 + before];
+                                t_4 = model[short_rows_1 + before_1];
                             } else {
-                                u32 t_4;
-                                if (extra > bit_1) {
+                                u32 t_5;
+                                if (extra_1 > bit_1) {
                                     const u64 first_6 = short_rows_1 + rest / 32;
-                                    t_4 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                    t_5 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
                                 } else {
-                                    t_4 = 0;
+                                    t_5 = 0;
                                 }
-                                t_3 = t_4;
+                                t_4 = t_5;
                             }
-                            word_1 = t_3;
+                            word_1 = t_4;
                         }
                         const u32 place = (slot + i * 1024 + column) / 4 + 4096;
                         memory[place] = word_1;
