@@ -28,7 +28,6 @@ use std::marker::PhantomData;
 
 /// What a GPU may like differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
-#[tunables(require(self.batches_ahead == 1 || self.warps_per_block != 8, "registers spill on sm_120"))]
 pub(super) struct LanesRing {
     /// Warps in a block, which share a decode table.
     #[tunable(values = [4, 8, 16], default = 16)]
@@ -36,9 +35,6 @@ pub(super) struct LanesRing {
     /// Where the decode table comes from.
     #[tunable(values = [Placement::Inlined, Placement::Argument], default = Placement::Argument)]
     pub(super) table: Placement,
-    /// How many batches of four rows are kept in flight ahead of the decoder.
-    #[tunable(values = [1, 2], default = 1)]
-    pub(super) batches_ahead: u32,
     /// How many warps the GPU is thought to run at once: the chunks that are left for a last, unfilled round of them are shared
     /// by several warps each. 1: no chunk is shared.
     #[tunable(values = [1, 4096, 16384], default = 4096)]
@@ -86,7 +82,7 @@ impl Ring for TwoToAnEntry {
         let Self { warps_per_block, table, warps_at_once } = *self;
         // Sixteen numbers of eight bytes are 32 registers, and a thread of 32 warps has 64.
         let warps_per_block = if join.bytes() == 8 { warps_per_block.min(16) } else { warps_per_block };
-        LanesRing { warps_per_block, table, batches_ahead: 1, warps_at_once }
+        LanesRing { warps_per_block, table, warps_at_once }
     }
 }
 
@@ -319,11 +315,10 @@ impl Warp<'_> {
         let mut position: u32 = 0;
         let mut staged: u32 = 0;
         section.find(self.model, &self.job, &mut position, &mut staged);
-        let waiting = Waiting::nothing(self.t.batches_ahead);
+        let waiting = Waiting::nothing();
         waiting.fetch(columns, staged);
         let mut taken: u32 = 0;
-        /// A tensor has fewer than 2^32 vectors.
-        let mut at = (first as u32) + lane_idx();
+        let mut at = first + (lane_idx() as u64);
         /// Twice the vectors that the lane and those after it have left; one less if the last is only part of one.
         let left_in_chunk = 2 * number - (if last_is_part { 1u32 } else { 0u32 });
         let mut left = (left_in_chunk - 2 * lane_idx()) as i32;
@@ -358,26 +353,26 @@ impl Warp<'_> {
                 if self.join.bytes() == 1 {
                     if left > (1 + 2 * (round - WARP)) as i32 {
                         for (j, words) in (0u32..).zip(&words) {
-                            let place = self.job.output + (at as u64) + ((WARP * j) as u64);
+                            let place = self.job.output + at + ((WARP * j) as u64);
                             self.sink.vector(place, [words[0], words[1], words[2], words[3]]);
                         }
                     } else {
                         for (j, words) in (0u32..).zip(&words) {
-                            self.part_of_vector(words, at + WARP * j);
+                            self.part_of_vector(words, at + ((WARP * j) as u64));
                         }
                     }
                 } else {
                     for (j, words) in (0u32..).zip(&words) {
                         // Where a whole block of the slots is left, from the first lane on, they are reordered.
                         if left_for_warp.of(left) > (2 * WARP * (j + 1) - 1) as i32 {
-                            self.vectors_of_block(words, at + WARP * j);
+                            self.vectors_of_block(words, at + ((WARP * j) as u64));
                         } else {
-                            self.part_of_vector(words, at + WARP * j);
+                            self.part_of_vector(words, at + ((WARP * j) as u64));
                         }
                     }
                 }
             }
-            at += round;
+            at += round as u64;
             left -= (2 * round) as i32;
             left_for_warp.less((2 * round) as i32);
         }
@@ -385,10 +380,10 @@ impl Warp<'_> {
 
     /// Stores the numbers of vector `at` of a whole block: a vector of 16 bytes in each 512.
     #[device]
-    fn vectors_of_block(&self, words: &[V<u32>], at: V<u32>) {
+    fn vectors_of_block(&self, words: &[V<u32>], at: V<u64>) {
         let bytes = self.join.bytes();
         let lane = self.job.output - ((lane_idx() * (bytes - 1)) as u64);
-        let first = lane + (at as u64) * (bytes as u64);
+        let first = lane + at * (bytes as u64);
         for (i, vector) in (0u32..).zip(words.chunks_exact(4)) {
             let place = first + ((WARP * i) as u64);
             self.sink.vector(place, [vector[0], vector[1], vector[2], vector[3]]);
@@ -397,8 +392,7 @@ impl Warp<'_> {
 
     /// Stores those numbers of vector `at` that the tensor has, in their order.
     #[device]
-    fn part_of_vector(&self, words: &[V<u32>], at: V<u32>) {
-        let at = at as u64;
+    fn part_of_vector(&self, words: &[V<u32>], at: V<u64>) {
         let bytes = self.join.bytes();
         for i in 0..VECTOR {
             if at * (VECTOR as u64) + (i as u64) < self.job.elements {

@@ -52,17 +52,15 @@ mod tests {
         let lanes = ecf8_codegen::strategy::strategy("lanes-pair").unwrap();
         let order = nearest_first(lanes, &lanes.params(&[]).unwrap());
         let of = |one: &Params| {
-            ["warps_per_block", "table", "batches_ahead", "warps_at_once"]
-                .map(|name| one.get(name).map(str::to_owned))
+            ["warps_per_block", "table", "warps_at_once"].map(|name| one.get(name).map(str::to_owned))
         };
         let expected = [
-            ["16", "argument", "1", "4096"],
-            ["8", "argument", "1", "4096"],
-            ["16", "inlined", "1", "4096"],
-            ["16", "argument", "2", "4096"],
-            ["16", "argument", "1", "1"],
-            ["16", "argument", "1", "16384"],
-            ["4", "argument", "1", "4096"],
+            ["16", "argument", "4096"],
+            ["8", "argument", "4096"],
+            ["16", "inlined", "4096"],
+            ["16", "argument", "1"],
+            ["16", "argument", "16384"],
+            ["4", "argument", "4096"],
         ];
         let first: Vec<_> = order.iter().map(of).take(expected.len()).collect();
         assert_eq!(first, expected.map(|values| values.map(|value| Some(value.to_owned()))));

@@ -21,45 +21,26 @@ use crate::lang::{
 /// Two neighbouring words of a lane's stream, held.
 pub(super) type TwoWords = Held<2>;
 
-/// A lane's words of four rows, held.
-type Rows = Held<{ BATCH as usize }>;
-
-/// The batches of rows that a lane has loaded and not yet staged, the next one first.
-pub(in super::super) struct Waiting(Vec<Rows>);
+/// The batch of rows that a lane has loaded and not yet staged.
+pub(in super::super) struct Waiting(Held<{ BATCH as usize }>);
 
 impl Waiting {
-    /// Room for this many batches.
     #[track_caller]
-    pub(in super::super) fn nothing(batches: u32) -> Self {
-        let names = [
-            ["waiting_0", "waiting_1", "waiting_2", "waiting_3"],
-            ["waiting_4", "waiting_5", "waiting_6", "waiting_7"],
-        ];
-        Self(names.into_iter().take(batches as usize).map(Held::nothing).collect())
+    pub(in super::super) fn nothing() -> Self {
+        Self(Held::nothing(["waiting_0", "waiting_1", "waiting_2", "waiting_3"]))
     }
 
-    /// Loads the first batches, from row `first` on.
+    /// Loads the lane's words of four rows from `row` on, if the chunk has them.
     #[device]
-    pub(in super::super) fn fetch(&self, columns: &Columns, first: V<u32>) {
-        for (batch, rows) in (0u32..).zip(&self.0) {
-            columns.fetch(first + batch * BATCH, *rows);
+    pub(in super::super) fn fetch(&self, columns: &Columns, row: V<u32>) {
+        if row + BATCH <= columns.count {
+            self.0.replace(columns.model.load4(columns.first + ((row * (WARP / BATCH)) as u64)));
         }
     }
 
-    /// The next batch.
     #[track_caller]
     fn words(&self) -> [V<u32>; BATCH as usize] {
-        self.0[0].words()
-    }
-
-    /// Goes on to the batch after the next, when `staged` rows have been staged; loads another one, if the chunk has
-    /// it.
-    #[device]
-    fn advance(&self, columns: &Columns, staged: V<u32>) {
-        for two in self.0.windows(2) {
-            two[0].replace(two[1].words());
-        }
-        columns.fetch(staged + self.0.len() as u32 * BATCH, self.0[self.0.len() - 1]);
+        self.0.words()
     }
 }
 
@@ -116,14 +97,6 @@ impl Columns {
         self.warps * WARP * WORD_BYTES
     }
 
-    /// The lane's words of four rows from `row` on, if the chunk has them.
-    #[device]
-    fn fetch(&self, row: V<u32>, waiting: Rows) {
-        if row + BATCH <= self.count {
-            waiting.replace(self.model.load4(self.first + ((row * (WARP / BATCH)) as u64)));
-        }
-    }
-
     /// The lane's word of a row, perhaps beyond the rows. `taken` words of short rows come before. What follows the end
     /// of a lane's stream is of no consequence.
     #[device]
@@ -134,16 +107,14 @@ impl Columns {
         } else {
             let bit = (row - self.count) * WORD;
             let short_rows = self.tail.short_rows();
-            let rest = self.tail.rest();
-            let extra = self.tail.extra();
-            let has_word = extra >= bit + WORD;
+            let has_word = self.tail.extra >= bit + WORD;
             let lanes = ballot(has_word);
             let before = taken + (lanes & ((1u32 << lane_idx()) - 1)).count_ones();
             taken += lanes.count_ones();
             if has_word {
                 self.model[short_rows + (before as u64)]
-            } else if extra > bit {
-                bits_at(self.model, short_rows, rest)
+            } else if self.tail.extra > bit {
+                bits_at(self.model, short_rows, self.tail.rest)
             } else {
                 0
             }
@@ -175,7 +146,7 @@ impl Columns {
                 if slot == 0 && lane_idx() < WARP / BATCH {
                     self.memory.store4(part + (self.ring_mask + self.stride()) / ACCESS, words);
                 }
-                waiting.advance(self, staged);
+                waiting.fetch(self, staged + BATCH);
             } else {
                 #[unroll(1)]
                 for i in rolled(0..BATCH) {

@@ -68,10 +68,10 @@ struct PlaneOf {
 impl Job {
     /// Where 16 numbers' bytes of a plane are, in vectors of 16 bytes.
     #[device]
-    pub(super) fn plane(&self, number: u32, vector: V<u32>) -> V<u64> {
+    pub(super) fn plane(&self, number: u32, vector: V<u64>) -> V<u64> {
         let plane = self.planes[number as usize];
         // A tensor has fewer than 2^32 vectors of numbers. The product and the sum are one instruction.
-        plane.first + (vector as u64) * (plane.step as u64)
+        plane.first + ((vector as u32) as u64) * (plane.step as u64)
     }
 }
 

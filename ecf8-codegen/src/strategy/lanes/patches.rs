@@ -56,7 +56,7 @@ fn put_number(join: Join, model: Global<u32>, job: &Job, slot: V<u64>, coded: V<
     match join {
         Join::Exponents { .. } => {
             /// Sign and mantissa as they are stored: in the order 0, 2, 1, 3, each sign one byte further.
-            let vector = job.plane(0, (slot / (VECTOR as u64)) as u32) * (VECTOR as u64);
+            let vector = job.plane(0, slot / (VECTOR as u64)) * (VECTOR as u64);
             let within = (slot as u32) & (VECTOR - 1);
             let place = ((within & 1) << 1) | ((within & 2) >> 1);
             let four = vector + ((within & 12) as u64);
@@ -72,7 +72,7 @@ fn put_number(join: Join, model: Global<u32>, job: &Job, slot: V<u64>, coded: V<
         }
         Join::Places { coded: plane, .. } => {
             /// The other byte of the place is as it is stored.
-            let vector = job.plane(0, (slot / (VECTOR as u64)) as u32) * (VECTOR as u64);
+            let vector = job.plane(0, slot / (VECTOR as u64)) * (VECTOR as u64);
             let other = model.view::<u8>()[vector + (slot & ((VECTOR - 1) as u64))] as u32;
             let place = if plane == 0 { (coded << 8) | other } else { (other << 8) | coded };
             let words = entry(bytes, model, job, place);

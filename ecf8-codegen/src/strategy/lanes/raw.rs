@@ -52,11 +52,11 @@ impl Raw {
     /// Loads those of the turn that begins `ahead` vectors after `at`, as far as there are vectors: twice the vectors
     /// that the lane and those after it have from `at` on are `left`, or one less if the last vector is not full.
     #[device]
-    pub(in super::super) fn fetch(&self, at: V<u32>, ahead: u32, left: V<i32>) {
+    pub(in super::super) fn fetch(&self, at: V<u64>, ahead: u32, left: V<i32>) {
         for (j, vector) in (0u32..).zip(&self.nibbles) {
             let ahead = ahead + WARP * j;
             if left > (2 * ahead) as i32 {
-                vector.replace(self.model.load2(self.job.packed + ((at + ahead) as u64)));
+                vector.replace(self.model.load2(self.job.packed + at + (ahead as u64)));
             }
         }
         let each = self.join.planes().max(1) as usize;
@@ -64,7 +64,7 @@ impl Raw {
             let ahead = ahead + WARP * j;
             if left > (2 * ahead) as i32 {
                 for (number, plane) in (0u32..).zip(planes) {
-                    plane.replace(self.plane(number, at + ahead));
+                    plane.replace(self.plane(number, at + (ahead as u64)));
                 }
             }
         }
@@ -72,24 +72,24 @@ impl Raw {
 
     /// Vector `j` of the turn that begins at `at`, or the first one if there is no such vector.
     #[device]
-    fn vector(&self, at: V<u32>, j: u32, left: V<i32>) -> V<u32> {
+    fn vector(&self, at: V<u64>, j: u32, left: V<i32>) -> V<u64> {
         if j == 0 {
             at
         } else {
-            at + select(left > (2 * WARP * j) as i32, (WARP * j).into_v(), 0u32.into_v())
+            at + (select(left > (2 * WARP * j) as i32, (WARP * j).into_v(), 0u32.into_v()) as u64)
         }
     }
 
     /// One plane of a vector.
     #[device]
-    fn plane(&self, number: u32, vector: V<u32>) -> [V<u32>; 4] {
+    fn plane(&self, number: u32, vector: V<u64>) -> [V<u32>; 4] {
         self.model.load4(self.job.plane(number, vector))
     }
 
     /// The packed words of vector `j` of the turn that begins at `at`; anything, if there is no such vector. Of `left`
     /// says [`Raw::fetch`].
     #[track_caller]
-    pub(in super::super) fn words(&self, at: V<u32>, j: u32, left: V<i32>) -> Vec<V<u32>> {
+    pub(in super::super) fn words(&self, at: V<u64>, j: u32, left: V<i32>) -> Vec<V<u32>> {
         if let Some(nibbles) = self.nibbles.get(j as usize) {
             return nibbles.words().to_vec();
         }

@@ -17,43 +17,27 @@ const TAIL_BITS: u32 = ChunkEntry::TAIL_BITS;
 /// A chunk's tail, for one lane.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Tail {
-    /// Bits that the lane has beyond the rows, fewer than [`LOW`] can tell; above them, how many bits that fill no word the lanes
-    /// before this one have.
-    own: V<u32>,
+    /// Bits that the lane has beyond the rows.
+    pub(super) extra: V<u32>,
+    /// The first of the lane's bits that fill no word, counted from the short rows.
+    pub(super) rest: V<u32>,
     /// What is needed at the end of the streams, and after them.
     kept: Uniform,
 }
 
 /// Which of the kept numbers is what: the first word of the short rows, in two halves; that of the patches, counted from
-/// the short rows; how many patches there are; the section and the vectors of a chunk; the words of
-/// the short rows.
+/// the short rows; how many patches there are; the section and the vectors of a chunk.
 const SHORT_ROWS: u32 = 0;
 const PATCHES: u32 = 2;
 const PATCH_COUNT: u32 = 3;
 const SECTION: u32 = 4;
 const PER_CHUNK: u32 = 5;
-const SHORT_WORDS: u32 = 6;
-
-/// The lower half of a word.
-const LOW: u32 = 0xffff;
 
 impl Tail {
     /// The first word of the short rows.
     #[device]
     pub(super) fn short_rows(&self) -> V<u64> {
         self.kept.get_long(SHORT_ROWS)
-    }
-
-    /// Bits that the lane has beyond the rows.
-    #[device]
-    pub(super) fn extra(&self) -> V<u32> {
-        self.own & LOW
-    }
-
-    /// The first of the lane's bits that fill no word, counted from the short rows.
-    #[device]
-    pub(super) fn rest(&self) -> V<u32> {
-        self.kept.get(SHORT_WORDS) * WORD + (self.own >> 16)
     }
 
     /// The first word of the patches.
@@ -124,9 +108,9 @@ pub(in super::super) fn open_tail(
     let all = shuffle(sum, WARP - 1);
     let short_rows = lengths + (width as u64);
     let short_words = all >> 16;
-    let before = (sum - own) & LOW;
+    let rest = short_words * WORD + ((sum - own) & 0xffff);
     /// What follows, up to the next chunk's tail, are patches.
-    let patches = short_words + ((all & LOW) + (WORD - 1)) / WORD;
+    let patches = short_words + ((all & 0xffff) + (WORD - 1)) / WORD;
     let patch_count = ((first_word(job, next) - short_rows) as u32) - patches;
     let kept = Uniform::keep(&[
         short_rows as u32,
@@ -135,7 +119,6 @@ pub(in super::super) fn open_tail(
         patch_count,
         section.word,
         vectors_per_chunk(job),
-        short_words,
     ]);
-    Tail { own: (before << 16) | extra, kept }
+    Tail { extra, rest, kept }
 }
