@@ -3,7 +3,7 @@
 // variant    warps_per_block=32 table=argument
 // numbers    floats of 2 bytes, exponents coded
 // codewords  of at most 11 bits
-// hash       2975894f0bf48d8b
+// hash       cc0f785addf88c48
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -106,20 +106,18 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
         const u32 all = __shfl_sync(0xffffffff, sum, 31u);
         const u64 short_rows = lengths + width;
         const u32 short_words = all >> 16;
-        const u32 before = (sum - own) & 0xffff;
+        const u32 rest = short_words * 32 + ((sum - own) & 0xffff);
 
         // What follows, up to the next chunk's tail, are patches.
         const u32 patches = short_words + ((all & 0xffff) + 31) / 32;
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
         const u32 lane_1 = threadIdx.x & 31;
-        const u32 t_3 = lane_1 == 6 ? short_words
-            : (lane_1 == 5 ? elements_per_lane * 2
+        const u32 t_3 = lane_1 == 5 ? elements_per_lane * 2
             : (lane_1 == 4 ? word_1
             : (lane_1 == 3 ? patch_count
             : (lane_1 == 2 ? patches
-            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0))))));
-        const u32 t_4 = (before << 16) | extra;
+            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0)))));
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
         const u32 lane_2 = threadIdx.x & 31;
@@ -130,8 +128,8 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
-            const u32 before_1 = chunk * ((1u << sections_log2) - 1) + number - 1;
-            const u32 first_5 = positions + before_1 * 2;
+            const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
+            const u32 first_5 = positions + before * 2;
             const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
             position = own_1;
             staged = own_1 / 32;
@@ -146,18 +144,16 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
         u32 waiting_1 = 0;
         u32 waiting_2 = 0;
         u32 waiting_3 = 0;
-        const u32 first_5 = staged;
-        if (first_5 + 4 <= count) {
-            const uint4 v = ((const uint4*)model)[first_4 + first_5 * 8];
+        const u32 row = staged;
+        if (row + 4 <= count) {
+            const uint4 v = ((const uint4*)model)[first_4 + row * 8];
             waiting_0 = v.x;
             waiting_1 = v.y;
             waiting_2 = v.z;
             waiting_3 = v.w;
         }
         u32 taken = 0;
-
-        // A tensor has fewer than 2^32 vectors.
-        u32 at_1 = (u32)first_3 + (threadIdx.x & 31);
+        u64 at_1 = first_3 + (threadIdx.x & 31);
 
         // Twice the vectors that the lane and those after it have left; one less if the last is
         // only part of one.
@@ -171,13 +167,13 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
         u32 raw_2 = 0;
         u32 raw_3 = 0;
         if (left > 0) {
-            const uint4 v = ((const uint4*)model)[t_1 + (u64)at_1 * t_2];
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)at_1 * t_2];
             raw_0 = v.x;
             raw_1 = v.y;
             raw_2 = v.z;
             raw_3 = v.w;
         }
-        const u32 t_5 = part * 16;
+        const u32 t_4 = part * 16;
         while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
@@ -186,7 +182,7 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 const u32 slot = (staged * 4096) & ring_mask;
                 if (staged + 4 <= count) {
                     // Four rows, an eighth of one from each lane.
-                    const u32 part_1 = (slot | t_5) / 16 + 1024;
+                    const u32 part_1 = (slot | t_4) / 16 + 1024;
                     const u32 words0 = waiting_0;
                     const u32 words1 = waiting_1;
                     const u32 words2 = waiting_2;
@@ -196,9 +192,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                         ((uint4*)memory)[part_1 + (ring_mask + 4096) / 16] = make_uint4(words0,
                             words1, words2, words3);
                     }
-                    const u32 row = staged + 4;
-                    if (row + 4 <= count) {
-                        const uint4 v = ((const uint4*)model)[first_4 + row * 8];
+                    const u32 row_1 = staged + 4;
+                    if (row_1 + 4 <= count) {
+                        const uint4 v = ((const uint4*)model)[first_4 + row_1 * 8];
                         waiting_0 = v.x;
                         waiting_1 = v.y;
                         waiting_2 = v.z;
@@ -207,36 +203,34 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 } else {
                     #pragma unroll 1
                     for (u32 i = 0; i < 4; ++i) {
-                        const u32 row = staged + i;
+                        const u32 row_1 = staged + i;
                         u32 word_2;
-                        if (row < count) {
-                            word_2 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row * 32];
+                        if (row_1 < count) {
+                            word_2 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row_1 * 32];
                         } else {
-                            const u32 bit_1 = (row - count) * 32;
+                            const u32 bit_1 = (row_1 - count) * 32;
                             const u32 low = __shfl_sync(0xffffffff, t_3, 0u);
                             const u32 high = __shfl_sync(0xffffffff, t_3, 1u);
                             const u64 short_rows_1 = low | ((u64)high << 32);
-                            const u32 rest = __shfl_sync(0xffffffff, t_3, 6u) * 32 + (t_4 >> 16);
-                            const u32 extra_1 = t_4 & 0xffff;
-                            const bool has_word = extra_1 >= bit_1 + 32;
+                            const bool has_word = extra >= bit_1 + 32;
                             const u32 lanes = __ballot_sync(0xffffffff, has_word);
-                            const u32 before_1 = taken
+                            const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_6;
+                            u32 t_5;
                             if (has_word) {
-                                t_6 = model[short_rows_1 + before_1];
+                                t_5 = model[short_rows_1 + before];
                             } else {
-                                u32 t_7;
-                                if (extra_1 > bit_1) {
-                                    const u64 first_6 = short_rows_1 + rest / 32;
-                                    t_7 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                u32 t_6;
+                                if (extra > bit_1) {
+                                    const u64 first_5 = short_rows_1 + rest / 32;
+                                    t_6 = __funnelshift_l(model[first_5 + 1], model[first_5], rest);
                                 } else {
-                                    t_7 = 0;
+                                    t_6 = 0;
                                 }
-                                t_6 = t_7;
+                                t_5 = t_6;
                             }
-                            word_2 = t_6;
+                            word_2 = t_5;
                         }
                         const u32 place = (slot + i * 4096 + column) / 4 + 4096;
                         memory[place] = word_2;
@@ -252,8 +246,8 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 u32 word_2 = 0;
                 u32 next_word = 0;
                 const u32 here = position;
-                const u32 row = (here * 128) & ring_mask;
-                const u32 place = (row | column) / 4 + 4096;
+                const u32 row_1 = (here * 128) & ring_mask;
+                const u32 place = (row_1 | column) / 4 + 4096;
                 word_2 = memory[place];
                 next_word = memory[place + 1024];
                 const u32 window = __funnelshift_l(next_word, word_2, here);
@@ -267,9 +261,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_1 = position;
                 if (((here_1 ^ here) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_1 * 128) & ring_mask;
+                    const u32 row_2 = (here_1 * 128) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 4096 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 4096 + 1024];
                 }
                 const u32 window_1 = __funnelshift_l(next_word, word_2, here_1);
                 const u32 entry_2 = memory[window_1 >> 21];
@@ -283,9 +277,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_2 = position;
                 if (((here_2 ^ here_1) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_2 * 128) & ring_mask;
+                    const u32 row_2 = (here_2 * 128) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 4096 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 4096 + 1024];
                 }
                 const u32 window_2 = __funnelshift_l(next_word, word_2, here_2);
                 const u32 entry_3 = memory[window_2 >> 21];
@@ -299,9 +293,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_3 = position;
                 if (((here_3 ^ here_2) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_3 * 128) & ring_mask;
+                    const u32 row_2 = (here_3 * 128) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 4096 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 4096 + 1024];
                 }
                 const u32 window_3 = __funnelshift_l(next_word, word_2, here_3);
                 const u32 entry_4 = memory[window_3 >> 21];
@@ -315,9 +309,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_4 = position;
                 if (((here_4 ^ here_3) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_4 * 128) & ring_mask;
+                    const u32 row_2 = (here_4 * 128) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 4096 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 4096 + 1024];
                 }
                 const u32 window_4 = __funnelshift_l(next_word, word_2, here_4);
                 const u32 entry_5 = memory[window_4 >> 21];
@@ -331,9 +325,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_5 = position;
                 if (((here_5 ^ here_4) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_5 * 128) & ring_mask;
+                    const u32 row_2 = (here_5 * 128) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 4096 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 4096 + 1024];
                 }
                 const u32 window_5 = __funnelshift_l(next_word, word_2, here_5);
                 const u32 entry_6 = memory[window_5 >> 21];
@@ -347,9 +341,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_6 = position;
                 if (((here_6 ^ here_5) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_6 * 128) & ring_mask;
+                    const u32 row_2 = (here_6 * 128) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 4096 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 4096 + 1024];
                 }
                 const u32 window_6 = __funnelshift_l(next_word, word_2, here_6);
                 const u32 entry_7 = memory[window_6 >> 21];
@@ -363,9 +357,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_7 = position;
                 if (((here_7 ^ here_6) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_7 * 128) & ring_mask;
+                    const u32 row_2 = (here_7 * 128) & ring_mask;
                     word_2 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 4096 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 4096 + 1024];
                 }
                 const u32 window_7 = __funnelshift_l(next_word, word_2, here_7);
                 const u32 entry_8 = memory[window_7 >> 21];
@@ -381,24 +375,24 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 const u32 outputs1 = __byte_perm(two_2, two_3, 0x7362);
                 const u32 outputs2 = __byte_perm(two_4, two_5, 0x7362);
                 const u32 outputs3 = __byte_perm(two_6, two_7, 0x7362);
-                const u32 rest = raw_0;
-                const u32 rest_1 = raw_1;
-                const u32 rest_2 = raw_2;
-                const u32 rest_3 = raw_3;
-                const u32 first_6 = ((outputs0 << 7) & exponents) | (rest & ~exponents);
-                const u32 turned = __byte_perm(rest, rest, 0x0321);
+                const u32 rest_1 = raw_0;
+                const u32 rest_2 = raw_1;
+                const u32 rest_3 = raw_2;
+                const u32 rest_4 = raw_3;
+                const u32 first_5 = ((outputs0 << 7) & exponents) | (rest_1 & ~exponents);
+                const u32 turned = __byte_perm(rest_1, rest_1, 0x0321);
                 const u32 second = ((outputs0 >> 1) & exponents) | (turned & ~exponents);
-                const u32 first_7 = ((outputs1 << 7) & exponents) | (rest_1 & ~exponents);
-                const u32 turned_1 = __byte_perm(rest_1, rest_1, 0x0321);
+                const u32 first_6 = ((outputs1 << 7) & exponents) | (rest_2 & ~exponents);
+                const u32 turned_1 = __byte_perm(rest_2, rest_2, 0x0321);
                 const u32 second_1 = ((outputs1 >> 1) & exponents) | (turned_1 & ~exponents);
-                const u32 first_8 = ((outputs2 << 7) & exponents) | (rest_2 & ~exponents);
-                const u32 turned_2 = __byte_perm(rest_2, rest_2, 0x0321);
+                const u32 first_7 = ((outputs2 << 7) & exponents) | (rest_3 & ~exponents);
+                const u32 turned_2 = __byte_perm(rest_3, rest_3, 0x0321);
                 const u32 second_2 = ((outputs2 >> 1) & exponents) | (turned_2 & ~exponents);
-                const u32 first_9 = ((outputs3 << 7) & exponents) | (rest_3 & ~exponents);
-                const u32 turned_3 = __byte_perm(rest_3, rest_3, 0x0321);
+                const u32 first_8 = ((outputs3 << 7) & exponents) | (rest_4 & ~exponents);
+                const u32 turned_3 = __byte_perm(rest_4, rest_4, 0x0321);
                 const u32 second_3 = ((outputs3 >> 1) & exponents) | (turned_3 & ~exponents);
                 if (left > 64) {
-                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(at_1 + 32) * t_2];
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 32) * t_2];
                     raw_0 = v.x;
                     raw_1 = v.y;
                     raw_2 = v.z;
@@ -406,19 +400,19 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 if (left_for_warp > 63) {
                     const u64 lane_3 = output_1 - (threadIdx.x & 31);
-                    const u64 first_10 = lane_3 + (u64)at_1 * 2;
-                    ((uint4*)output)[first_10] = make_uint4(first_6, second, first_7, second_1);
-                    const u64 place_1 = first_10 + 32;
-                    ((uint4*)output)[place_1] = make_uint4(first_8, second_2, first_9, second_3);
+                    const u64 first_9 = lane_3 + at_1 * 2;
+                    ((uint4*)output)[first_9] = make_uint4(first_5, second, first_6, second_1);
+                    const u64 place_1 = first_9 + 32;
+                    ((uint4*)output)[place_1] = make_uint4(first_7, second_2, first_8, second_3);
                 } else {
                     const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16;
-                        ((u16*)output)[place_1] = (u16)first_6;
+                        ((u16*)output)[place_1] = (u16)first_5;
                     }
                     if (at_2 * 16 + 1 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 1;
-                        ((u16*)output)[place_1] = (u16)(first_6 >> 16);
+                        ((u16*)output)[place_1] = (u16)(first_5 >> 16);
                     }
                     if (at_2 * 16 + 2 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 2;
@@ -430,11 +424,11 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                     }
                     if (at_2 * 16 + 4 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 4;
-                        ((u16*)output)[place_1] = (u16)first_7;
+                        ((u16*)output)[place_1] = (u16)first_6;
                     }
                     if (at_2 * 16 + 5 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 5;
-                        ((u16*)output)[place_1] = (u16)(first_7 >> 16);
+                        ((u16*)output)[place_1] = (u16)(first_6 >> 16);
                     }
                     if (at_2 * 16 + 6 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 6;
@@ -446,11 +440,11 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                     }
                     if (at_2 * 16 + 8 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 8;
-                        ((u16*)output)[place_1] = (u16)first_8;
+                        ((u16*)output)[place_1] = (u16)first_7;
                     }
                     if (at_2 * 16 + 9 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 9;
-                        ((u16*)output)[place_1] = (u16)(first_8 >> 16);
+                        ((u16*)output)[place_1] = (u16)(first_7 >> 16);
                     }
                     if (at_2 * 16 + 10 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 10;
@@ -462,11 +456,11 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                     }
                     if (at_2 * 16 + 12 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 12;
-                        ((u16*)output)[place_1] = (u16)first_9;
+                        ((u16*)output)[place_1] = (u16)first_8;
                     }
                     if (at_2 * 16 + 13 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 13;
-                        ((u16*)output)[place_1] = (u16)(first_9 >> 16);
+                        ((u16*)output)[place_1] = (u16)(first_8 >> 16);
                     }
                     if (at_2 * 16 + 14 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16 + 14;
@@ -491,18 +485,18 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
         const u32 last_section_1 = (1u << sections_log2_1) - 1;
         const u32 number_2 = unit_1 & last_section_1;
         const u32 per_section_1 = ((per_chunk_1 / 32 + last_section_1) >> sections_log2_1) * 32;
-        const u32 first_6 = number_2 * per_section_1;
-        const u32 vectors_2 = min(per_section_1, per_chunk_1 - min(first_6, per_chunk_1));
+        const u32 first_5 = number_2 * per_section_1;
+        const u32 vectors_2 = min(per_section_1, per_chunk_1 - min(first_5, per_chunk_1));
         const u32 low = __shfl_sync(0xffffffff, t_3, 0u);
         const u32 high = __shfl_sync(0xffffffff, t_3, 1u);
-        const u64 first_7 = (low | ((u64)high << 32)) + __shfl_sync(0xffffffff, t_3, 2u);
+        const u64 first_6 = (low | ((u64)high << 32)) + __shfl_sync(0xffffffff, t_3, 2u);
         const u32 end = __shfl_sync(0xffffffff, t_3, 3u);
         for (u32 i = threadIdx.x & 31; i < end; i += 32) {
-            const u32 patch = model[first_7 + i];
+            const u32 patch = model[first_6 + i];
             const u32 in_chunk = (patch >> 16) * 2;
-            if (in_chunk / 16 - first_6 < vectors_2) {
+            if (in_chunk / 16 - first_5 < vectors_2) {
                 const u64 element = (u64)chunk_1 * (per_chunk_1 * 16) + in_chunk;
-                const u64 first_8 = output_1 * 16;
+                const u64 first_7 = output_1 * 16;
                 const u32 within = (u32)element & 511;
                 const u32 lane_3 = within / 16;
                 const u32 vector = (within & 15) / 8;
@@ -518,11 +512,11 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 const u64 four = vector_1 + (within_1 & 12);
                 const u32 mantissa = (u32)((const u8*)model)[four + place] & 127;
                 const u32 sign = (u32)((const u8*)model)[four + ((place + 1) & 3)] & 128;
-                const u64 half = first_8 / 2 + number_4;
+                const u64 half = first_7 / 2 + number_4;
                 ((u16*)output)[half] = (u16)((sign << 8) | ((patch & 255) << 7) | mantissa);
                 if (element + 1 < geometry.y) {
                     const u64 slot = element + 1;
-                    const u64 first_9 = output_1 * 16;
+                    const u64 first_8 = output_1 * 16;
                     const u32 within_2 = (u32)slot & 511;
                     const u32 lane_4 = within_2 / 16;
                     const u32 vector_2 = (within_2 & 15) / 8;
@@ -538,7 +532,7 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                     const u64 four_1 = vector_3 + (within_3 & 12);
                     const u32 mantissa_1 = (u32)((const u8*)model)[four_1 + place_1] & 127;
                     const u32 sign_1 = (u32)((const u8*)model)[four_1 + ((place_1 + 1) & 3)] & 128;
-                    const u64 half_1 = first_9 / 2 + number_6;
+                    const u64 half_1 = first_8 / 2 + number_6;
                     ((u16*)output)[half_1] = (u16)((sign_1 << 8) | (((patch >> 8) & 255) << 7)
                         | mantissa_1);
                 }

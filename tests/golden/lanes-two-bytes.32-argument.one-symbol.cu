@@ -2,7 +2,7 @@
 // strategy   lanes-two-bytes
 // variant    warps_per_block=32 table=argument
 // codewords  of at most 1 bits
-// hash       509cc86139784eb7
+// hash       346c712e22d0a0d0
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -100,20 +100,18 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
         const u32 all = __shfl_sync(0xffffffff, sum, 31u);
         const u64 short_rows = lengths + width;
         const u32 short_words = all >> 16;
-        const u32 before = (sum - own) & 0xffff;
+        const u32 rest = short_words * 32 + ((sum - own) & 0xffff);
 
         // What follows, up to the next chunk's tail, are patches.
         const u32 patches = short_words + ((all & 0xffff) + 31) / 32;
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
         const u32 lane_1 = threadIdx.x & 31;
-        const u32 t_1 = lane_1 == 6 ? short_words
-            : (lane_1 == 5 ? elements_per_lane * 2
+        const u32 t_1 = lane_1 == 5 ? elements_per_lane * 2
             : (lane_1 == 4 ? word
             : (lane_1 == 3 ? patch_count
             : (lane_1 == 2 ? patches
-            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0))))));
-        const u32 t_2 = (before << 16) | extra;
+            : (lane_1 == 1 ? (u32)(short_rows >> 32) : (lane_1 == 0 ? (u32)short_rows : 0)))));
         const u32 first_row = (u32)entry;
         const u32 count = (u32)next - first_row;
         const u32 lane_2 = threadIdx.x & 31;
@@ -124,8 +122,8 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
-            const u32 before_1 = chunk * ((1u << sections_log2) - 1) + number - 1;
-            const u32 first_5 = positions + before_1 * 2;
+            const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
+            const u32 first_5 = positions + before * 2;
             const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
             position = own_1;
             staged = own_1 / 32;
@@ -140,24 +138,22 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
         u32 waiting_1 = 0;
         u32 waiting_2 = 0;
         u32 waiting_3 = 0;
-        const u32 first_5 = staged;
-        if (first_5 + 4 <= count) {
-            const uint4 v = ((const uint4*)model)[first_4 + first_5 * 8];
+        const u32 row = staged;
+        if (row + 4 <= count) {
+            const uint4 v = ((const uint4*)model)[first_4 + row * 8];
             waiting_0 = v.x;
             waiting_1 = v.y;
             waiting_2 = v.z;
             waiting_3 = v.w;
         }
         u32 taken = 0;
-
-        // A tensor has fewer than 2^32 vectors.
-        u32 at_1 = (u32)first_3 + (threadIdx.x & 31);
+        u64 at_1 = first_3 + (threadIdx.x & 31);
 
         // Twice the vectors that the lane and those after it have left; one less if the last is
         // only part of one.
         const u32 left_in_chunk = 2 * number_1 - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
-        const u32 t_3 = part * 16;
+        const u32 t_2 = part * 16;
         while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
@@ -166,7 +162,7 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 const u32 slot = (staged * 4096) & ring_mask;
                 if (staged + 4 <= count) {
                     // Four rows, an eighth of one from each lane.
-                    const u32 part_1 = (slot | t_3) / 16 + 2;
+                    const u32 part_1 = (slot | t_2) / 16 + 2;
                     const u32 words0 = waiting_0;
                     const u32 words1 = waiting_1;
                     const u32 words2 = waiting_2;
@@ -176,9 +172,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                         ((uint4*)memory)[part_1 + (ring_mask + 4096) / 16] = make_uint4(words0,
                             words1, words2, words3);
                     }
-                    const u32 row = staged + 4;
-                    if (row + 4 <= count) {
-                        const uint4 v = ((const uint4*)model)[first_4 + row * 8];
+                    const u32 row_1 = staged + 4;
+                    if (row_1 + 4 <= count) {
+                        const uint4 v = ((const uint4*)model)[first_4 + row_1 * 8];
                         waiting_0 = v.x;
                         waiting_1 = v.y;
                         waiting_2 = v.z;
@@ -187,36 +183,34 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 } else {
                     #pragma unroll 1
                     for (u32 i = 0; i < 4; ++i) {
-                        const u32 row = staged + i;
+                        const u32 row_1 = staged + i;
                         u32 word_1;
-                        if (row < count) {
-                            word_1 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row * 32];
+                        if (row_1 < count) {
+                            word_1 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row_1 * 32];
                         } else {
-                            const u32 bit_1 = (row - count) * 32;
+                            const u32 bit_1 = (row_1 - count) * 32;
                             const u32 low = __shfl_sync(0xffffffff, t_1, 0u);
                             const u32 high = __shfl_sync(0xffffffff, t_1, 1u);
                             const u64 short_rows_1 = low | ((u64)high << 32);
-                            const u32 rest = __shfl_sync(0xffffffff, t_1, 6u) * 32 + (t_2 >> 16);
-                            const u32 extra_1 = t_2 & 0xffff;
-                            const bool has_word = extra_1 >= bit_1 + 32;
+                            const bool has_word = extra >= bit_1 + 32;
                             const u32 lanes = __ballot_sync(0xffffffff, has_word);
-                            const u32 before_1 = taken
+                            const u32 before = taken
                                 + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
                             taken += __popc(lanes);
-                            u32 t_4;
+                            u32 t_3;
                             if (has_word) {
-                                t_4 = model[short_rows_1 + before_1];
+                                t_3 = model[short_rows_1 + before];
                             } else {
-                                u32 t_5;
-                                if (extra_1 > bit_1) {
-                                    const u64 first_6 = short_rows_1 + rest / 32;
-                                    t_5 = __funnelshift_l(model[first_6 + 1], model[first_6], rest);
+                                u32 t_4;
+                                if (extra > bit_1) {
+                                    const u64 first_5 = short_rows_1 + rest / 32;
+                                    t_4 = __funnelshift_l(model[first_5 + 1], model[first_5], rest);
                                 } else {
-                                    t_5 = 0;
+                                    t_4 = 0;
                                 }
-                                t_4 = t_5;
+                                t_3 = t_4;
                             }
-                            word_1 = t_4;
+                            word_1 = t_3;
                         }
                         const u32 place = (slot + i * 4096 + column) / 4 + 8;
                         memory[place] = word_1;
@@ -232,8 +226,8 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 u32 word_1 = 0;
                 u32 next_word = 0;
                 const u32 here = position;
-                const u32 row = (here * 128) & ring_mask;
-                const u32 place = (row | column) / 4 + 8;
+                const u32 row_1 = (here * 128) & ring_mask;
+                const u32 place = (row_1 | column) / 4 + 8;
                 word_1 = memory[place];
                 next_word = memory[place + 1024];
                 const u32 window = __funnelshift_l(next_word, word_1, here);
@@ -247,9 +241,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_1 = position;
                 if (((here_1 ^ here) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_1 * 128) & ring_mask;
+                    const u32 row_2 = (here_1 * 128) & ring_mask;
                     word_1 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 8 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 8 + 1024];
                 }
                 const u32 window_1 = __funnelshift_l(next_word, word_1, here_1);
                 const u32 entry_2 = memory[window_1 >> 30];
@@ -262,9 +256,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_2 = position;
                 if (((here_2 ^ here_1) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_2 * 128) & ring_mask;
+                    const u32 row_2 = (here_2 * 128) & ring_mask;
                     word_1 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 8 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 8 + 1024];
                 }
                 const u32 window_2 = __funnelshift_l(next_word, word_1, here_2);
                 const u32 entry_3 = memory[window_2 >> 30];
@@ -277,9 +271,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_3 = position;
                 if (((here_3 ^ here_2) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_3 * 128) & ring_mask;
+                    const u32 row_2 = (here_3 * 128) & ring_mask;
                     word_1 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 8 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 8 + 1024];
                 }
                 const u32 window_3 = __funnelshift_l(next_word, word_1, here_3);
                 const u32 entry_4 = memory[window_3 >> 30];
@@ -292,9 +286,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_4 = position;
                 if (((here_4 ^ here_3) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_4 * 128) & ring_mask;
+                    const u32 row_2 = (here_4 * 128) & ring_mask;
                     word_1 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 8 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 8 + 1024];
                 }
                 const u32 window_4 = __funnelshift_l(next_word, word_1, here_4);
                 const u32 entry_5 = memory[window_4 >> 30];
@@ -307,9 +301,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_5 = position;
                 if (((here_5 ^ here_4) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_5 * 128) & ring_mask;
+                    const u32 row_2 = (here_5 * 128) & ring_mask;
                     word_1 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 8 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 8 + 1024];
                 }
                 const u32 window_5 = __funnelshift_l(next_word, word_1, here_5);
                 const u32 entry_6 = memory[window_5 >> 30];
@@ -322,9 +316,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_6 = position;
                 if (((here_6 ^ here_5) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_6 * 128) & ring_mask;
+                    const u32 row_2 = (here_6 * 128) & ring_mask;
                     word_1 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 8 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 8 + 1024];
                 }
                 const u32 window_6 = __funnelshift_l(next_word, word_1, here_6);
                 const u32 entry_7 = memory[window_6 >> 30];
@@ -337,9 +331,9 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
                 }
                 const u32 here_7 = position;
                 if (((here_7 ^ here_6) & 0xffe0) != 0) {
-                    const u32 row_1 = (here_7 * 128) & ring_mask;
+                    const u32 row_2 = (here_7 * 128) & ring_mask;
                     word_1 = next_word;
-                    next_word = memory[(row_1 | column) / 4 + 8 + 1024];
+                    next_word = memory[(row_2 | column) / 4 + 8 + 1024];
                 }
                 const u32 window_7 = __funnelshift_l(next_word, word_1, here_7);
                 const u32 entry_8 = memory[window_7 >> 30];
@@ -421,16 +415,16 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
         const u32 last_section_1 = (1u << sections_log2_1) - 1;
         const u32 number_2 = unit_1 & last_section_1;
         const u32 per_section_1 = ((per_chunk_1 / 32 + last_section_1) >> sections_log2_1) * 32;
-        const u32 first_6 = number_2 * per_section_1;
-        const u32 vectors_2 = min(per_section_1, per_chunk_1 - min(first_6, per_chunk_1));
+        const u32 first_5 = number_2 * per_section_1;
+        const u32 vectors_2 = min(per_section_1, per_chunk_1 - min(first_5, per_chunk_1));
         const u32 low = __shfl_sync(0xffffffff, t_1, 0u);
         const u32 high = __shfl_sync(0xffffffff, t_1, 1u);
-        const u64 first_7 = (low | ((u64)high << 32)) + __shfl_sync(0xffffffff, t_1, 2u);
+        const u64 first_6 = (low | ((u64)high << 32)) + __shfl_sync(0xffffffff, t_1, 2u);
         const u32 end = __shfl_sync(0xffffffff, t_1, 3u);
         for (u32 i = threadIdx.x & 31; i < end; i += 32) {
-            const u32 patch = model[first_7 + i];
+            const u32 patch = model[first_6 + i];
             const u32 in_chunk = (patch >> 16) * 2;
-            if (in_chunk / 16 - first_6 < vectors_2) {
+            if (in_chunk / 16 - first_5 < vectors_2) {
                 const u64 element = (u64)chunk_1 * (per_chunk_1 * 16) + in_chunk;
                 const u64 place = output_1 * 16 + element;
                 output[place] = (u8)patch;
