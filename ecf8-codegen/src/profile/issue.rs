@@ -193,6 +193,18 @@ impl<'k> Values<'k> {
         block.iter().all(is_simple) && block.iter().map(costs).sum::<f64>() <= MOST_PREDICATED
     }
 
+    /// The assignments of a block that a condition holds for which copy a register, by `IMAD.MOV`: of what is loaded or another
+    /// variable's. What is computed goes to its place at once.
+    fn moves(&self, block: &Block) -> f64 {
+        let is_move = |stmt: &&Stmt| match &stmt.kind {
+            StmtKind::Assign(_, value) => {
+                matches!(self.operation(self.source(*value)), Some(Op::Read(_) | Op::Load(..)))
+            }
+            _ => false,
+        };
+        block.iter().filter(is_move).map(|_| 1.0).sum()
+    }
+
     /// What a statement costs each time, without the blocks inside it.
     fn statement(&self, stmt: &Stmt) -> Counts {
         match &stmt.kind {
@@ -202,7 +214,7 @@ impl<'k> Values<'k> {
             StmtKind::LoadVector { .. } => self.access(&stmt.kind, false),
             StmtKind::Store(..) | StmtKind::StoreVector { .. } => self.access(&stmt.kind, true),
             StmtKind::If { then, otherwise, .. } if otherwise.is_empty() && self.is_predicated(then) => {
-                Counts::NONE
+                Counts::of(Class::Multiply, self.moves(then))
             }
             StmtKind::If { .. }
             | StmtKind::Choose { .. }
