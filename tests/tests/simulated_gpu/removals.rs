@@ -42,7 +42,7 @@ const NOT_MISSED: [(&[&str], &str, &str); 8] = [
     ),
     (
         &["lanes-quad", "lanes-triple", "lanes-pair"],
-        "if row + BATCH <= self.count",
+        "if row + BATCH <= columns.count",
         "what is loaded from behind the rows is not used, and packed bits follow, so it is there; not so in lanes-byte",
     ),
     (&LANES, "if self.tail.extra > bit", "what follows a lane's stream is of no consequence"),
@@ -53,7 +53,7 @@ const NOT_MISSED: [(&[&str], &str, &str); 8] = [
     ),
 ];
 
-const LANES: [&str; 4] = ["lanes-quad", "lanes-triple", "lanes-pair", "lanes-byte"];
+const LANES: [&str; 5] = ["lanes-quad", "lanes-triple", "lanes-pair", "lanes-byte", "lanes-two-bytes"];
 
 /// Most kernels that are compiled to see one part missed.
 const MOST_KERNELS: usize = 8;
