@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined
 // codebook  b0000000b0000000bb000000bbb00000bbbbb000bbbbbbbbbaaaabbbaaaaaaaa99999999999999998888888
 //           87777777767777777666666665555555544455544EY
-// hash      53da4c33801f4c0f
+// hash      771e72cda9e7e892
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -366,7 +366,7 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
         const u32 lane_1 = threadIdx.x & 31;
-        const u32 t_1 = lane_1 == 5 ? elements_per_lane * 2
+        const u32 t_1 = lane_1 == 5 ? per_chunk
             : (lane_1 == 4 ? word
             : (lane_1 == 3 ? patch_count
             : (lane_1 == 2 ? patches

@@ -2,7 +2,7 @@
 // strategy   lanes-quad
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 2 bits
-// hash       5490f3e93a25c5a9
+// hash       9f63127c1a0ec7d6
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -107,7 +107,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
         const u32 lane_1 = threadIdx.x & 31;
-        const u32 t_1 = lane_1 == 5 ? elements_per_lane * 2
+        const u32 t_1 = lane_1 == 5 ? per_chunk
             : (lane_1 == 4 ? word
             : (lane_1 == 3 ? patch_count
             : (lane_1 == 2 ? patches

@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined
 // codebook  LE8SYZ8GLZ8GMA7GMA7KM8GBN600000000000000008GLJ5GMA58GLZ4GMA4GMA3KM8GBN30000000000000000
 //           8GLJ2GMA2
-// hash      c6a9d261db5721a7
+// hash      6f16a33e5514fa90
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -142,7 +142,7 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
         const u32 lane_1 = threadIdx.x & 31;
-        const u32 t_1 = lane_1 == 5 ? elements_per_lane * 2
+        const u32 t_1 = lane_1 == 5 ? per_chunk
             : (lane_1 == 4 ? word
             : (lane_1 == 3 ? patch_count
             : (lane_1 == 2 ? patches

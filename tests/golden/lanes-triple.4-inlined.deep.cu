@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined
 // codebook  HYaJVaJV9JV8JV7JV7JV6JV6JV5JV70000000000000004JV4JV3JV40000000000000005UI4JG10000000000
 //           00000
-// hash      d6dc00fba8455ca1
+// hash      a64ac180164b7069
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -238,7 +238,7 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
         const u32 lane_1 = threadIdx.x & 31;
-        const u32 t_1 = lane_1 == 5 ? elements_per_lane * 2
+        const u32 t_1 = lane_1 == 5 ? per_chunk
             : (lane_1 == 4 ? word
             : (lane_1 == 3 ? patch_count
             : (lane_1 == 2 ? patches

@@ -2,7 +2,7 @@
 // strategy   lanes-two-bytes
 // variant    warps_per_block=32 table=argument
 // codewords  of at most 9 bits
-// hash       428bfdd1945d1408
+// hash       1bac85619a582cb2
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -107,7 +107,7 @@ extern "C" __global__ void __launch_bounds__(1024) lanes_ring(
         const u32 patch_count = (u32)(streams.y + ((u32)(next >> 32) & 0x7ffffff) - short_rows)
             - patches;
         const u32 lane_1 = threadIdx.x & 31;
-        const u32 t_1 = lane_1 == 5 ? elements_per_lane * 2
+        const u32 t_1 = lane_1 == 5 ? per_chunk
             : (lane_1 == 4 ? word
             : (lane_1 == 3 ? patch_count
             : (lane_1 == 2 ? patches

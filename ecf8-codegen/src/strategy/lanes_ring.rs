@@ -13,9 +13,7 @@ use super::lanes::table::{LanesTable, PerEntry, Placement, copy_table, entries, 
 use super::lanes::tail::{entries_of, open_tail};
 use super::lanes::units::{VECTOR, vectors};
 use super::lanes::vector::{assemble, look_up_turn, reach};
-use super::{
-    Coding, DecodeStrategy, Describe, Gather, Inlined, Launch, StrategyError, Tunables, widest_coding,
-};
+use super::{Coding, DecodeStrategy, Describe, Gather, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
     Global, GlobalMut, Shared, V, Var, WARP, barrier, device, dynamic_shared, kernel, lane_idx, rt, warp_idx,
@@ -55,34 +53,10 @@ pub(super) struct TwoToAnEntry {
     pub(super) warps_at_once: u32,
 }
 
-/// Tunables that say all that the kernel has to know.
-pub(super) trait Ring: Tunables + Debug {
-    fn table(&self) -> Placement;
-
-    /// What the kernel for such numbers goes by.
-    fn ring(&self, join: Join) -> LanesRing;
-}
-
-impl Ring for LanesRing {
-    fn table(&self) -> Placement {
-        self.table
-    }
-
-    fn ring(&self, _join: Join) -> LanesRing {
-        *self
-    }
-}
-
-impl Ring for TwoToAnEntry {
-    fn table(&self) -> Placement {
-        self.table
-    }
-
-    fn ring(&self, join: Join) -> LanesRing {
-        let Self { warps_per_block, table, warps_at_once } = *self;
-        // Sixteen numbers of eight bytes are 32 registers, and a thread of 32 warps has 64.
-        let warps_per_block = if join.bytes() == 8 { warps_per_block.min(16) } else { warps_per_block };
-        LanesRing { warps_per_block, table, warps_at_once }
+impl From<TwoToAnEntry> for LanesRing {
+    fn from(tunables: TwoToAnEntry) -> Self {
+        let TwoToAnEntry { warps_per_block, table, warps_at_once } = tunables;
+        Self { warps_per_block, table, warps_at_once }
     }
 }
 
@@ -133,7 +107,7 @@ pub(super) static BYTE: LanesRingStrategy =
 pub(super) static TWO_BYTES: LanesRingStrategy<TwoToAnEntry> =
     LanesRingStrategy::new("lanes-two-bytes", &["byte-lanes"], &BYTES, PerEntry::Two);
 
-impl<T: Ring> Describe for LanesRingStrategy<T> {
+impl<T: Debug> Describe for LanesRingStrategy<T> {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -160,16 +134,18 @@ impl<T: Ring> Describe for LanesRingStrategy<T> {
     }
 }
 
-impl<T: Ring> DecodeStrategy for LanesRingStrategy<T> {
+impl<T: Tunables + Debug + Copy + Into<LanesRing>> DecodeStrategy for LanesRingStrategy<T> {
     type Tunables = T;
 
     fn kernel(&self, tunables: &T, coding: &Coding<'_>, sink: &dyn Sink) -> Result<Kernel, StrategyError> {
         let join = Join::of(coding.form(), self.kind);
-        Ok(lanes_ring(&tunables.ring(join), self.kind, self.per_entry, join, coding.codebook, sink)?)
+        let ring = ring((*tunables).into(), join);
+        Ok(lanes_ring(&ring, self.kind, self.per_entry, join, coding.codebook, sink)?)
     }
 
     fn inlined(&self, tunables: &T) -> Inlined {
-        tunables.table().inlined()
+        let LanesRing { table, .. } = (*tunables).into();
+        table.inlined()
     }
 
     fn launch<'a>(
@@ -177,16 +153,23 @@ impl<T: Ring> DecodeStrategy for LanesRingStrategy<T> {
         tunables: &T,
         batch: &[&'a Encoded<'a>],
     ) -> Result<Launch<Gather<'a>>, StrategyError> {
-        let coding = widest_coding(batch);
-        let ring = tunables.ring(coding.map_or(Join::Whole, |coding| Join::of(coding.form(), self.kind)));
-        let block = Block {
-            warps: ring.warps_per_block,
-            table: ring.table,
-            per_entry: self.per_entry,
-            at_once: ring.warps_at_once,
-        };
-        arguments::launch(block, self.kind, batch)
+        arguments::launch(self.kind, batch, |join| {
+            let ring = ring((*tunables).into(), join);
+            Block {
+                warps: ring.warps_per_block,
+                table: ring.table,
+                per_entry: self.per_entry,
+                at_once: ring.warps_at_once,
+            }
+        })
     }
+}
+
+/// What the kernel for such numbers goes by.
+fn ring(tunables: LanesRing, join: Join) -> LanesRing {
+    // Sixteen numbers of eight bytes are 32 registers, and a thread of 32 warps has 64.
+    let most = if join.bytes() == 8 { 16 } else { u32::MAX };
+    LanesRing { warps_per_block: tunables.warps_per_block.min(most), ..tunables }
 }
 
 /// Decodes tensors of a `lanes` scheme, a chunk per warp.

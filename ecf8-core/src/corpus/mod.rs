@@ -174,8 +174,8 @@ impl Cases {
 /// Elements of a round: a vector of 16 for each of 32 lanes.
 const ROUND: usize = 512;
 
-/// So many rounds, each of them several times, in which all lanes have the same: fours of an exponent with Fibonacci
-/// frequencies, the rarest being 0.
+/// `count` rounds in which all lanes have the same: fours of an exponent with Fibonacci frequencies, the rarest being 0.
+/// Each round stands there `alike` times in a row.
 fn rounds(count: usize, alike: usize) -> Vec<u8> {
     let fibonacci = std::iter::successors(Some((1, 1)), |(count, next)| Some((*next, count + next)));
     let mut fours = (0..16_u8)

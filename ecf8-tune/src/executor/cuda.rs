@@ -289,7 +289,7 @@ fn one<'a>(
 
 /// Milliseconds as the whole nanoseconds that records hold.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what a time can be")]
-fn nanoseconds(ms: f64) -> u64 {
+pub(crate) fn nanoseconds(ms: f64) -> u64 {
     (ms * 1e6).round().clamp(1.0, 1e15) as u64
 }
 

@@ -18,6 +18,7 @@ mod prepared;
 mod target;
 
 pub use cuda::CudaExecutor;
+pub(crate) use cuda::nanoseconds;
 pub use emulator::EmulatorExecutor;
 pub use fingerprint::Fingerprint;
 pub use fit::{BlockNeeds, Misfit};

@@ -36,3 +36,4 @@ pub use statistics::Summary;
 pub use trials::{TrialError, Trials};
 pub use tune::{Known, Outcome, Tuned, by_median, settled, tune};
 pub use workbench::Workbench;
+pub(crate) use workbench::{TIMES_L2, launches_of_a_run};

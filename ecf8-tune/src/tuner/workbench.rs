@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 
 /// How many times the L2 the buffers of successive launches fill, so that none finds what an earlier one left.
-const TIMES_L2: u64 = 3;
+pub(crate) const TIMES_L2: u64 = 3;
 
 /// Most copies of the buffers: tensors of less than a few hundred kilobytes are timed from the L2 of the largest GPUs,
 /// where a model's small tensors may well be.
@@ -240,11 +240,15 @@ impl<T: Target> Trials for Workbench<'_, T> {
             self.target.time(&dispatches, runs, ready.launches).map_err(sort)?
         };
         if let Some(&time) = times.last() {
-            let launches = RUN_NS.div_ceil(time.max(1)).clamp(1, MOST_LAUNCHES);
-            ready.launches = usize::try_from(launches).unwrap_or(1);
+            ready.launches = launches_of_a_run(time);
         }
         Ok(times)
     }
+}
+
+/// How many launches a run has, so that what an event takes does not count, where one takes this many nanoseconds.
+pub(crate) fn launches_of_a_run(time_ns: u64) -> usize {
+    usize::try_from(RUN_NS.div_ceil(time_ns.max(1)).clamp(1, MOST_LAUNCHES)).unwrap_or(1)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used as a function of errors")]

@@ -159,7 +159,7 @@ impl Real {
             return None;
         }
         let count = c_int::try_from(options.len()).ok()?;
-        // SAFETY: the program is live, and there are so many strings.
+        // SAFETY: the program is live, and `options` has `count` strings.
         let code = unsafe { compile(program, count, options.as_ptr()) };
         // SAFETY: the program is live and was compiled.
         let log = unsafe { self.read(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog") };

@@ -31,15 +31,17 @@ pub(in super::super) struct Block {
     pub(in super::super) at_once: u32,
 }
 
-/// The launch that decodes tensors, a warp per chunk or section of one.
+/// The launch that decodes tensors, a warp per chunk or section of one. Given how their numbers are put together, `block` says
+/// what the variant is.
 pub(in super::super) fn launch<'a>(
-    block: Block,
     kind: &SymbolKind,
     batch: &[&'a Encoded<'a>],
+    block: impl FnOnce(Join) -> Block,
 ) -> Result<Launch<Gather<'a>>, StrategyError> {
     let coding = widest_coding(batch);
     let bits = coding.map_or(0, |coding| table::index_bits(coding.codebook));
     let join = coding.map_or(Join::Whole, |coding| Join::of(coding.form(), kind));
+    let block = block(join);
     let (shares, per_block) = shares(block, kind, batch)?;
     let offsets = batch_offsets(batch);
     let (mut model, mut tables) = (Gather::default(), Tables::default());
@@ -93,7 +95,7 @@ pub(in super::super) fn launch<'a>(
     }
     let ring_rows = ring_rows(lead_rows)?;
     let words =
-        (u64::from(block.per_entry.words(bits))) + (u64::from(ring_rows) + 1) * u64::from(block.warps) * 32;
+        u64::from(block.per_entry.words(bits)) + (u64::from(ring_rows) + 1) * u64::from(block.warps) * 32;
     Ok(Launch {
         grid: checked_grid(blocks.len() as u64)?,
         dynamic_shared_bytes: checked_shared(words * 4)?,
@@ -230,7 +232,7 @@ mod tests {
             for at_once in [1, 3, 16, 4096] {
                 let block =
                     Block { warps: 16, table: Placement::Argument, per_entry: PerEntry::One, at_once };
-                let launch = launch(block, strategy.kind(), &[&encoded]).unwrap();
+                let launch = launch(strategy.kind(), &[&encoded], |_| block).unwrap();
                 assert!(
                     emulator::run(&kernel, &launch, Checks::Full).unwrap() == [bytes.clone()],
                     "{at_once}"

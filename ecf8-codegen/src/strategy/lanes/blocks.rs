@@ -1,6 +1,6 @@
 //! Which chunks a thread block decodes, and into how many sections they are cut.
 //!
-//! A GPU runs so many warps at once that a small tensor has too few chunks for them, and the last chunks of a large one
+//! A GPU runs thousands of warps at once. A small tensor has too few chunks for them, and the last chunks of a large one
 //! leave most of them idle. So chunks are cut there, and a warp decodes a section of one. Where lanes stand at the
 //! beginning of a section is worked out when a launch is made: see [`section_positions`].
 //!

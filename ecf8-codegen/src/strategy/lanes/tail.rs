@@ -2,7 +2,7 @@
 //! and patches.
 
 use super::blocks::Section;
-use super::jobs::{Job, vectors_per_chunk};
+use super::jobs::Job;
 use super::uniform::Uniform;
 use super::units::WORD;
 use crate::lang::{Global, V, WARP, device, funnel_left, lane_idx, shuffle, shuffle_up};
@@ -118,7 +118,7 @@ pub(in super::super) fn open_tail(
         patches,
         patch_count,
         section.word,
-        vectors_per_chunk(job),
+        section.per_chunk,
     ]);
     Tail { extra, rest, kept }
 }

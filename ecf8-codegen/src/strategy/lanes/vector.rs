@@ -48,15 +48,13 @@ fn look_up_ones(
     #[host]
     let mut outputs: Vec<V<u32>> = Vec::new();
     #[host]
-    let words = holds_words(kind).then(|| TwoWords::nothing(["word", "next_word"]));
-    #[host]
-    let mut before: Option<V<u32>> = None;
+    let mut windows = Windows::of(kind);
     for first in (0..symbols).step_by(decoder.per_window()) {
         let number = decoder.per_window().min(symbols - first);
         #[host]
         let here: V<u32> = position;
         #[host]
-        let window = window(columns, here, before.replace(here), words);
+        let window = windows.next(columns, here);
         entries.extend(look_up_window(decoder, window, number));
         let lengths = entries[first + 1..].iter().fold(entries[first], |sum, &entry| sum + entry);
         position += lengths;
@@ -80,14 +78,12 @@ fn look_up_twos(
     #[host]
     let mut twos: Vec<V<u32>> = Vec::new();
     #[host]
-    let words = holds_words(kind).then(|| TwoWords::nothing(["word", "next_word"]));
-    #[host]
-    let mut before: Option<V<u32>> = None;
+    let mut windows = Windows::of(kind);
     for _ in 0..symbols(kind) / 2 {
         #[host]
         let here: V<u32> = position;
         #[host]
-        let window = window(columns, here, before.replace(here), words);
+        let window = windows.next(columns, here);
         twos.push(look_up_two(decoder, window, &mut position));
     }
     twos.chunks_exact(2)
@@ -109,22 +105,33 @@ fn look_up_two(decoder: &LanesTable, window: V<u32>, position: &mut Var<u32>) ->
     two
 }
 
-/// Whether the words of a window are held for the next one. That saves a pass over the banks of shared memory for a window, and
-/// takes two instructions more and two registers. Where every byte takes a look-up, passes are what a kernel waits for.
-fn holds_words(kind: &SymbolKind) -> bool {
-    kind.elements == 1
+/// The windows of a turn, one after the other.
+struct Windows {
+    /// The words of a window are held for the next one, where this is some. That saves a pass over the banks of shared memory for
+    /// a window, and takes two instructions more and two registers. Where every byte takes a look-up, passes are what a
+    /// kernel waits for.
+    held: Option<TwoWords>,
+    before: Option<V<u32>>,
 }
 
-/// The 32 bits from `here` on. The window `before` began at most 32 bits earlier.
-#[track_caller]
-fn window(columns: &Columns, here: V<u32>, before: Option<V<u32>>, words: Option<TwoWords>) -> V<u32> {
-    let Some(held) = words else { return columns.window(here) };
-    match before {
-        None => columns.hold(here, held),
-        Some(before) => columns.hold_next(here, before, held),
+impl Windows {
+    #[track_caller]
+    fn of(kind: &SymbolKind) -> Self {
+        let held = (kind.elements == 1).then(|| TwoWords::nothing(["word", "next_word"]));
+        Self { held, before: None }
     }
-    let [word, next] = held.words();
-    funnel_left(word, next, here)
+
+    /// The 32 bits from `here` on. The window before began at most 32 bits earlier.
+    #[track_caller]
+    fn next(&mut self, columns: &Columns, here: V<u32>) -> V<u32> {
+        let Some(held) = self.held else { return columns.window(here) };
+        match self.before.replace(here) {
+            None => columns.hold(here, held),
+            Some(before) => columns.hold_next(here, before, held),
+        }
+        let [word, next] = held.words();
+        funnel_left(word, next, here)
+    }
 }
 
 /// The entries of the symbols that a window begins with.

@@ -1,5 +1,6 @@
 //! Contexts: each GPU has one, which every thread that wants to use it makes current.
 
+use rand::SeedableRng;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 
@@ -60,7 +61,7 @@ impl Context {
             handle,
             settings: settings.clone(),
             gpu: Gpu::new(memory),
-            random: Random::new(settings.seed + u64::from(ordinal)),
+            random: Random::seed_from_u64(settings.seed.wrapping_add(ordinal.into())),
             fault: None,
             streams: BTreeMap::new(),
             events: BTreeMap::new(),

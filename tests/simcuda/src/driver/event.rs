@@ -2,6 +2,7 @@
 
 use super::queue::Work;
 use super::{Code, Context};
+use rand::RngExt;
 
 #[derive(Debug)]
 pub(super) struct Event {
@@ -75,7 +76,7 @@ impl Context {
         if self.events.get(&event).is_some_and(Event::is_come) {
             return Ok(());
         }
-        if self.random.below(2) == 0 {
+        if self.random.random() {
             self.complete_until(event, time)?;
         }
         Err(Code::NOT_READY)

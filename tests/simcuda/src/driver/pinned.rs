@@ -83,7 +83,7 @@ impl Context {
     pub(super) fn pinned_bytes(&self, address: u64, count: usize) -> Option<Vec<u8>> {
         let from = self.pinned_at(address, count)?;
         let mut bytes = vec![0; count];
-        // SAFETY: so many bytes are there, and they are not in the vector. The program promises not to write to them
+        // SAFETY: `count` bytes are there, and they are not in the vector. The program promises not to write to them
         // until it has waited for the copy.
         unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), count) };
         Some(bytes)
@@ -91,7 +91,7 @@ impl Context {
 
     pub(super) fn set_pinned(&mut self, address: u64, bytes: &[u8]) -> bool {
         let Some(to) = self.pinned_at(address, bytes.len()) else { return false };
-        // SAFETY: so many bytes are there, and they are not in the slice. The program promises not to use them until it
+        // SAFETY: as many bytes as the slice has are there, and they are not in it. The program promises not to use them until it
         // has waited for the copy.
         unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         true

@@ -120,7 +120,7 @@ unsafe fn gathered(parameters: *mut *mut c_void, places: &[(usize, usize)]) -> V
         block.resize(*start, 0);
         // SAFETY: there is an address for each place.
         let from = unsafe { nth(parameters, index) };
-        // SAFETY: so many bytes are there.
+        // SAFETY: `size` bytes are there.
         block.extend_from_slice(unsafe { slice::from_raw_parts(from.cast(), *size) });
     }
     block
@@ -151,7 +151,7 @@ unsafe fn packed(extra: *mut *mut c_void) -> Result<Vec<u8>, Code> {
         }
     }
     let (block, size) = block.zip(size).ok_or(Code::INVALID_VALUE)?;
-    // SAFETY: so many bytes are there.
+    // SAFETY: `size` bytes are there.
     Ok(unsafe { slice::from_raw_parts(block, size) }.to_vec())
 }
 

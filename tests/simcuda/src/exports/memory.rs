@@ -93,7 +93,7 @@ unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
         if from.is_null() {
             return Err(Code::INVALID_VALUE);
         }
-        // SAFETY: the caller promises that so many bytes are there, and that nobody writes to them meanwhile.
+        // SAFETY: the caller promises that `bytes` bytes are there, and that nobody writes to them meanwhile.
         let bytes = unsafe { slice::from_raw_parts(from.cast(), bytes) };
         context.copy_in(stream, to, Host::Bytes(bytes))
     })

@@ -33,7 +33,7 @@ unsafe fn put<T>(to: *mut T, value: T) -> Result<(), Code> {
 /// One of the elements of a list that C gives.
 ///
 /// # Safety
-/// The list has so many elements and one more.
+/// The list has more than `index` elements.
 unsafe fn nth<T: Copy>(list: *const T, index: usize) -> T {
     // SAFETY: the element is in the list.
     let place = unsafe { list.add(index) };

@@ -116,7 +116,7 @@ unsafe extern "C" fn nvrtcCompileProgram(
     // SAFETY: the caller gives a live program that is its own.
     let Some(program) = (unsafe { program(handle) }) else { return FAILED };
     for index in 0..usize::try_from(count).unwrap_or(0) {
-        // SAFETY: the caller gives so many options.
+        // SAFETY: the caller gives `count` options.
         let option = unsafe { nth(options, index) };
         // SAFETY: each is a string.
         program.source.options.push(unsafe { CStr::from_ptr(option) }.to_owned());

@@ -4,9 +4,10 @@ use super::shared::Shared;
 use super::touch::Clock;
 use super::{Fault, Launch, Memory, Random};
 use crate::ptx::{Kernel, Special};
+use rand::RngExt;
 
 /// Most instructions of a thread in a row. An interruption costs more than an instruction.
-const BURST: usize = 64;
+const BURST: u32 = 64;
 
 /// Instructions of a block after which it is taken to be caught in a loop.
 const TOO_MANY: u64 = 1 << 33;
@@ -91,9 +92,9 @@ impl<'a> Block<'a> {
     pub(super) fn run(&mut self) -> Result<(), Fault> {
         loop {
             while !self.ready.is_empty() {
-                let chosen = self.random.below(self.ready.len());
+                let chosen = self.random.random_range(..self.ready.len());
                 let thread = self.ready[chosen];
-                let burst = u32::try_from(1 + self.random.below(BURST)).unwrap_or(1);
+                let burst = self.random.random_range(1..=BURST);
                 let stop = self.step(thread, burst).map_err(|fault| self.place(fault, thread))?;
                 if stop == Stop::Interrupted {
                     continue;

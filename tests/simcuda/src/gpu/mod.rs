@@ -10,7 +10,6 @@ mod block;
 mod fault;
 mod lane;
 mod memory;
-mod random;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -19,10 +18,12 @@ mod warp;
 
 pub use fault::{Fault, Kind};
 pub use memory::{Allocation, Memory};
-pub use random::Random;
+/// Chance that is the same for the same seed: of the order of blocks and lanes, and of what was in memory before.
+pub use rand_chacha::ChaCha8Rng as Random;
 
 use crate::ptx::Kernel;
 use block::Block;
+use rand::seq::SliceRandom;
 use touch::Clock;
 
 /// A kernel with everything that a launch says.
@@ -63,7 +64,9 @@ impl Gpu {
     /// The first thing that it does wrong. Memory is then as it was when that happened.
     pub fn run(&mut self, launch: &Launch<'_>, random: &mut Random) -> Result<(), Fault> {
         self.clock.launch()?;
-        for index in random.order(launch.grid) {
+        let mut order: Vec<u32> = (0..launch.grid).collect();
+        order.shuffle(random);
+        for index in order {
             let mut block = Block::new(launch, index, &mut self.memory, &mut self.clock, random)?;
             let ran = block.run();
             self.instructions += block.instructions;

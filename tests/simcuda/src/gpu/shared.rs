@@ -2,6 +2,7 @@
 
 use super::touch::{Clock, Touch, Touches};
 use super::{Fault, Kind, Random};
+use rand::Rng;
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -12,8 +13,8 @@ pub(super) struct Shared {
 impl Shared {
     /// As much as a block has, with whatever was there before.
     pub(super) fn new(bytes: usize, random: &mut Random) -> Self {
-        let words = bytes.div_ceil(8);
-        let bytes_before = (0..words).flat_map(|_| random.next().to_le_bytes()).take(bytes).collect();
+        let mut bytes_before = vec![0; bytes];
+        random.fill_bytes(&mut bytes_before);
         let touches = vec![Touch::default(); bytes];
         Self { bytes: bytes_before, touches: Touches { reads: touches.clone(), writes: touches } }
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use rand::SeedableRng;
 use std::collections::HashMap;
 
 use super::*;
@@ -32,7 +33,7 @@ fn run(body: &str, grid: u32, threads: u32) -> Result<Vec<u32>, Fault> {
     let parameters = output.to_le_bytes();
     let launch = Launch { kernel: &kernel, grid, threads, dynamic_shared: 0, parameters: &parameters };
     for seed in 0..8 {
-        gpu.run(&launch, &mut Random::new(seed))?;
+        gpu.run(&launch, &mut Random::seed_from_u64(seed))?;
     }
     let (bytes, _) = gpu.memory.get(output, 512).unwrap();
     Ok(bytes.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect())

@@ -109,8 +109,19 @@ pub(super) fn rate(value: &Value) -> String {
     value.as_f64().map_or_else(String::new, figure)
 }
 
+/// What was measured of a row: the ratio, the speed or why there is none, its spread, and its share of a copy's.
+pub(super) fn measured(row: &Value) -> [String; 4] {
+    let speed = || rate(&row["gb_per_s"]["median"]);
+    [
+        row["ratio"].as_f64().map_or_else(String::new, |ratio| format!("{ratio:.4}")),
+        row["failed"].as_str().map_or_else(speed, |why| format!("failed: {why}")),
+        spread(&row["gb_per_s"]),
+        percent(&row["share_of_copy"]),
+    ]
+}
+
 /// The speeds between which three fifths of the samples lie.
-pub(super) fn spread(speeds: &Value) -> String {
+fn spread(speeds: &Value) -> String {
     let ends = speeds["p20"].as_f64().zip(speeds["p80"].as_f64());
     ends.map_or_else(String::new, |(low, high)| format!("{}-{}", figure(low), figure(high)))
 }

@@ -66,6 +66,16 @@ impl Outcome {
         Self { found, state: State::Failed, why: Some(why) }
     }
 
+    /// It has measured these rows, of which those that something is wrong with say what.
+    fn of_rows(rows: Vec<Value>) -> Self {
+        let failed = rows.iter().find_map(|row| row["failed"].as_str()).map(str::to_owned);
+        let found = Value::from(rows);
+        match failed {
+            None => Self::done(found),
+            Some(why) => Self::wrong(found, why),
+        }
+    }
+
     /// An interrupt or the end of the time has ended it.
     fn ended(found: Value) -> Self {
         Self { found, state: State::LeftOut, why: None }

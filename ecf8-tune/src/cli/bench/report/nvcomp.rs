@@ -1,25 +1,19 @@
 //! nvCOMP's ANS for FP8 on the bytes that our strategies are timed on.
 
 use super::super::row::{About, gb_per_s};
-use super::markdown::{count, percent, rate, spread, text};
+use super::markdown::{count, measured, text};
 use super::{Outcome, Worker};
 use crate::cli::answer::Failure;
 use crate::device::{CudaDevice, DeviceError, Nvcomp, NvcompError, Packed};
-use crate::tuner::Summary;
+use crate::executor::nanoseconds;
+use crate::tuner::{Summary, TIMES_L2, launches_of_a_run};
 use serde_json::{Value, json};
 
 /// Sizes of its chunks, which are what its threads share: its documentation recommends the first.
 const CHUNKS: [usize; 2] = [64 << 10, 256 << 10];
 
-/// How many times the L2 the buffers of successive launches fill, as for our kernels.
-const TIMES_L2: u64 = 3;
-
-/// Most copies of them.
+/// Most copies of the buffers that launches take in turns.
 const MOST_COPIES: u64 = 16;
-
-/// The least time of a run in milliseconds that the GPU's clock tells well, and the most launches of one.
-const RUN_MS: f64 = 0.2;
-const MOST_LAUNCHES: f64 = 100.0;
 
 const WARM_UP: usize = 3;
 
@@ -42,12 +36,7 @@ pub(super) fn run(worker: &mut Worker<'_>, bytes: u64) -> Result<Outcome, Failur
         }
         row
     });
-    let failed = rows.iter().find_map(|row| row["failed"].as_str()).map(str::to_owned);
-    let found = Value::from(rows.to_vec());
-    Ok(match failed {
-        None => Outcome::done(found),
-        Some(why) => Outcome::wrong(found, why),
-    })
+    Ok(Outcome::of_rows(rows.to_vec()))
 }
 
 /// What was measured.
@@ -112,22 +101,11 @@ fn time(
             None => times.map_err(in_words),
         }
     };
-    // Small ones several times in a run, so that what an event takes does not count.
-    let once = timed(WARM_UP, 1)?.last().copied().map_or(RUN_MS, f64::from);
-    let launches = launches_of_a_run(once);
+    let once = timed(WARM_UP, 1)?.last().copied();
+    let launches = once.map_or(1, |ms| launches_of_a_run(nanoseconds(ms.into())));
     let samples = timed(runs, launches)?;
     let samples_ns = samples.into_iter().map(|ms| nanoseconds(f64::from(ms) / launches as f64)).collect();
     Ok(Timed { encoded_bytes: packed.first().map_or(0, |one| one.encoded_bytes), samples_ns })
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 100")]
-fn launches_of_a_run(once_ms: f64) -> usize {
-    (RUN_MS / once_ms.max(1e-6)).ceil().clamp(1.0, MOST_LAUNCHES) as usize
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what a time can be")]
-fn nanoseconds(ms: f64) -> u64 {
-    (ms * 1e6).round().clamp(1.0, 1e15) as u64
 }
 
 pub(super) const HEAD: &[&str] =
@@ -135,18 +113,14 @@ pub(super) const HEAD: &[&str] =
 
 pub(super) fn lines(found: &Value) -> Vec<Vec<String>> {
     let line = |row: &Value| {
-        vec![
+        let mut line = vec![
             text(&row["name"]),
             text(&row["data"]),
             count(&row["output_bytes"]),
             count(&row["chunk_bytes"]),
-            row["ratio"].as_f64().map_or_else(String::new, |ratio| format!("{ratio:.4}")),
-            row["failed"]
-                .as_str()
-                .map_or_else(|| rate(&row["gb_per_s"]["median"]), |why| format!("failed: {why}")),
-            spread(&row["gb_per_s"]),
-            percent(&row["share_of_copy"]),
-        ]
+        ];
+        line.extend(measured(row));
+        line
     };
     found.as_array().into_iter().flatten().map(line).collect()
 }

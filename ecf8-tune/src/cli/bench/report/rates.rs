@@ -2,7 +2,7 @@
 
 use super::super::row::BenchRow;
 use super::super::{Cut, choose};
-use super::markdown::{count, percent, rate, spread, text};
+use super::markdown::{count, measured, rate, text};
 use super::{LAYER, Outcome, Worker, steps};
 use crate::cli::answer::Failure;
 use crate::executor::Target;
@@ -37,12 +37,7 @@ pub(super) fn run(
             rows.push(one(worker, weights.name, &batch, &bytes, &candidate));
         }
     }
-    let failed = rows.iter().find_map(|row| row["failed"].as_str()).map(str::to_owned);
-    let found = Value::from(rows);
-    Ok(match failed {
-        None => Outcome::done(found),
-        Some(why) => Outcome::wrong(found, why),
-    })
+    Ok(Outcome::of_rows(rows))
 }
 
 /// Times one launch, and predicts it.
@@ -82,19 +77,15 @@ pub(super) const HEAD: &[&str] =
 
 pub(super) fn lines(found: &Value) -> Vec<Vec<String>> {
     let line = |row: &Value| {
-        vec![
+        let mut line = vec![
             text(&row["data"]),
             count(&row["output_bytes"]),
             count(&row["tensors"]),
             text(&row["strategy"]),
-            row["ratio"].as_f64().map_or_else(String::new, |ratio| format!("{ratio:.4}")),
-            row["failed"]
-                .as_str()
-                .map_or_else(|| rate(&row["gb_per_s"]["median"]), |why| format!("failed: {why}")),
-            spread(&row["gb_per_s"]),
-            percent(&row["share_of_copy"]),
-            rate(&row["predicted"]["gb_per_s"]),
-        ]
+        ];
+        line.extend(measured(row));
+        line.push(rate(&row["predicted"]["gb_per_s"]));
+        line
     };
     found.as_array().into_iter().flatten().map(line).collect()
 }
