@@ -285,6 +285,12 @@ impl Warp<'_> {
         }
     }
 
+    /// Whether a turn's numbers are stored before the next turn's planes are loaded. Memory is busy a little later then, but sixteen
+    /// numbers of four bytes and their planes are 28 registers, which a codeword to a byte leaves no room for.
+    fn stores_before_loading(&self) -> bool {
+        self.kind.bits == 8 && self.join.bytes() == 4
+    }
+
     /// Decodes the vectors of a section: `number` of them, from the `first` one on.
     #[device]
     fn vectors(
@@ -332,7 +338,9 @@ impl Warp<'_> {
                         )
                     })
                     .collect();
-                raw.fetch(at, round, left);
+                if !self.stores_before_loading() {
+                    raw.fetch(at, round, left);
+                }
                 if self.join.bytes() == 1 {
                     if left > (1 + 2 * (round - WARP)) as i32 {
                         for (j, words) in (0u32..).zip(&words) {
@@ -353,6 +361,9 @@ impl Warp<'_> {
                             self.part_of_vector(words, at + ((WARP * j) as u64));
                         }
                     }
+                }
+                if self.stores_before_loading() {
+                    raw.fetch(at, round, left);
                 }
             }
             at += round as u64;

@@ -127,7 +127,7 @@ pub trait Scheme: Sync + Debug {
     }
 
     /// What chunks are likely to take beyond [`Scheme::encoded_bytes`] when [`Scheme::encode_for`] chooses their size.
-    fn chunk_bytes(&self, _element: &Element, _elements: u64, _aim: Aim) -> u64 {
+    fn chunk_bytes(&self, _elements: u64, _aim: Aim) -> u64 {
         0
     }
 

@@ -282,7 +282,9 @@ fn try_batch<T: Target>(
             tally.runs += 1;
             tally.bytes += bytes.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
         }
-        let of = || format!("{} {params}, {} tensors by one launch", strategy.name(), batch.len());
+        let first = tensors.first().map_or("", |(case, _)| &case.name);
+        let of =
+            || format!("{} {params}, {} tensors by one launch, first {first}", strategy.name(), batch.len());
         match compiled.and_then(|()| bench.verify(*index)) {
             Ok(()) => {}
             Err(TrialError::Fatal(error)) => return Err(Failure::data(format!("{}: {error}", of()))),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::codebook::Codebook;
-use crate::element::{Element, Numbers, Split};
+use crate::element::{Numbers, Split};
 use crate::histogram::Histogram;
 use crate::layout::lanes::{QUAD_LANES, TAILS};
 use crate::layout::{
@@ -57,8 +57,8 @@ impl Scheme for Narrow {
     fn least_bytes(&self, split: &Split, elements: u64, coded_bits: u64) -> Vec<u64> {
         QUAD_LANES.least_bytes(split, elements, coded_bits)
     }
-    fn chunk_bytes(&self, element: &Element, elements: u64, aim: Aim) -> u64 {
-        QUAD_LANES.chunk_bytes(element, elements, aim)
+    fn chunk_bytes(&self, elements: u64, aim: Aim) -> u64 {
+        QUAD_LANES.chunk_bytes(elements, aim)
     }
     fn encode_for(
         &self,

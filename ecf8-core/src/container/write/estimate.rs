@@ -232,10 +232,8 @@ fn compressed_bytes(one: &Compressible<'_>, aim: Aim, deflated: Deflated) -> Res
     let sampled = subject.encoded_bytes(scheme, &symbols, &one.codebook.codebook);
     let padding = 16 * scheme.part_specs(&subject.split).len() as u64;
     let units = subject.record.bytes() / subject.split.element.bytes as u64;
-    let parts = subject
-        .of_whole(sampled)
-        .saturating_add(scheme.chunk_bytes(subject.split.element, units, aim))
-        .saturating_add(padding);
+    let parts =
+        subject.of_whole(sampled).saturating_add(scheme.chunk_bytes(units, aim)).saturating_add(padding);
     Ok(one.bytes_with(parts, deflated))
 }
 

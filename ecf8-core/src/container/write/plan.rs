@@ -221,12 +221,8 @@ impl<'a, 'h> Planner<'a, 'h> {
 /// What the data of all tensors that some scheme takes are likely to become.
 fn estimate(candidates: &Candidates<'_>, aim: Aim) -> u64 {
     let likely = |one: &Compressible<'_>| {
-        let units = one.subject.units();
-        let parts = one.likely.unwrap_or_default().saturating_add(one.scheme.chunk_bytes(
-            one.subject.split.element,
-            units,
-            aim,
-        ));
+        let chunks = one.scheme.chunk_bytes(one.subject.units(), aim);
+        let parts = one.likely.unwrap_or_default().saturating_add(chunks);
         parts.saturating_add(one.codebook.bytes_each)
     };
     let compressed = candidates.list.iter().map(likely).fold(0, u64::saturating_add);

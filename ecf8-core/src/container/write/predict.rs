@@ -28,7 +28,7 @@ impl OutputPlan<'_> {
             Some(likely) => {
                 let padding = 16 * entry.lengths.len() as u64;
                 let units = record.bytes() / split.element.bytes as u64;
-                let chunks = scheme.chunk_bytes(split.element, units, self.aim);
+                let chunks = scheme.chunk_bytes(units, self.aim);
                 likely.saturating_add(chunks).saturating_add(padding)
             }
             None => entry.lengths.iter().map(|length| padded(*length)).fold(0, u64::saturating_add),

@@ -2,7 +2,7 @@
 
 use super::{LaneSymbols, MAX_LEN, code, turn};
 use crate::codebook::Codebook;
-use crate::element::{Element, Shape, Split};
+use crate::element::Split;
 use crate::int;
 use crate::layout::{Aim, Counted};
 
@@ -47,27 +47,22 @@ pub(super) const fn as_for_pairs<S: LaneSymbols>(elements_per_lane: u64) -> u64 
     (elements_per_lane >> vectors.ilog2()) * vectors
 }
 
-/// S for a tensor of this many elements: 1024 where that leaves 256 chunks, which is a tensor of 8 MiB; else the
-/// largest of 512, 256 and 128 that leaves four; else 128. For triples half more.
+/// S for a tensor of this many elements: 1024 where that leaves four chunks, which is a tensor of 128 KiB; else 512 or
+/// 256 where that does; else 128. For triples half more.
 ///
 /// A chunk costs about 38 bytes of metadata, which are 0.7 % of the codewords for S = 256 and 0.17 % for S = 1024.
-/// Against that, each chunk is work for one warp, and a lane's symbols are decoded one after the other, some twenty
-/// nanoseconds each: S = 512 takes as long as a launch or two. With 256 chunks there is a warp for nearly half the
-/// schedulers of the largest GPUs, and the memory is busy. Smaller tensors do not fill a GPU whatever S is: they are
-/// decoded many in one launch, where others fill the gaps, so what matters is that the longest lane is not long, and
-/// that a file of hundreds of them stays small.
+/// Against that, a chunk's lanes are decoded one symbol after the other, some twenty nanoseconds each, and a small
+/// tensor has few chunks for many warps. Neither keeps a GPU waiting: tensors are decoded by layers, many in one
+/// launch, and where even a layer has fewer chunks than the GPU has warps, several warps share each chunk, by split
+/// points that are derived when the weights are loaded.
 ///
-/// Who aims at speed gets 1024 only where that leaves 512 chunks, so that a single tensor keeps a GPU busy, too. Who
-/// aims at size gets 4096 or 2048 where that leaves 64.
-///
-/// Of numbers that are not E4M3, or are longer, 128 chunks are enough for 1024: their codes of whole bytes are long, or
-/// each codeword brings more bytes with it, so that fewer warps keep the memory as busy.
+/// Who aims at speed gets 1024 only where that leaves 512 chunks, so that a single tensor keeps a GPU busy without
+/// shared chunks, too. Who aims at size gets 4096 or 2048 where that leaves 64.
 #[must_use]
-pub fn elements_per_lane<S: LaneSymbols>(element: &Element, elements: u64, aim: Aim) -> u64 {
-    let enough = if element.shape == Shape::Nibble { 256 } else { 128 };
+pub fn elements_per_lane<S: LaneSymbols>(elements: u64, aim: Aim) -> u64 {
     let candidates: &[(u64, u64)] = match aim {
-        Aim::Size => &[(4096, 64), (2048, 64), (1024, enough), (512, 4), (256, 4)],
-        Aim::Balanced => &[(1024, enough), (512, 4), (256, 4)],
+        Aim::Size => &[(4096, 64), (2048, 64), (1024, 4), (512, 4), (256, 4)],
+        Aim::Balanced => &[(1024, 4), (512, 4), (256, 4)],
         Aim::Speed => &[(1024, 512), (512, 4), (256, 4)],
     };
     let mut candidates =

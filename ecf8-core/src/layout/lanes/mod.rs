@@ -37,7 +37,7 @@ use super::{
     Aim, Counted, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, PartType, Scheme, TakePiece,
 };
 use crate::codebook::Codebook;
-use crate::element::{Element, Numbers, Split};
+use crate::element::{Numbers, Split};
 use crate::histogram::Histogram;
 use crate::symbols::{self, Byte, Pair, Quad, SymbolKind, Symbols, Triple};
 use rayon::prelude::*;
@@ -249,8 +249,8 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         geometry::least_bytes::<S>(split, elements, coded_bits)
     }
 
-    fn chunk_bytes(&self, element: &Element, elements: u64, aim: Aim) -> u64 {
-        let chosen = self.elements_per_lane.unwrap_or_else(|| elements_per_lane::<S>(element, elements, aim));
+    fn chunk_bytes(&self, elements: u64, aim: Aim) -> u64 {
+        let chosen = self.elements_per_lane.unwrap_or_else(|| elements_per_lane::<S>(elements, aim));
         geometry::chunk_bytes(elements, chosen)
     }
 
@@ -260,7 +260,7 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         codebook: &Codebook,
         aim: Aim,
     ) -> Result<Encoded<'static>, EncodeError> {
-        let chosen = elements_per_lane::<S>(numbers.split.element, numbers.units(), aim);
+        let chosen = elements_per_lane::<S>(numbers.units(), aim);
         encode::encode::<S>(numbers, codebook, self.elements_per_lane.unwrap_or(chosen))
     }
 

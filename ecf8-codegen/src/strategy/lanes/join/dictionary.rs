@@ -1,7 +1,7 @@
 //! Numbers of which what is split are the places in a dictionary: of at most 16 bits, whatever numbers have.
 
 use super::super::jobs::Job;
-use crate::lang::{Global, V, device};
+use crate::lang::{Global, V, byte_permute, device};
 
 /// The numbers whose places these are, two places to a word.
 #[track_caller]
@@ -36,5 +36,5 @@ fn halves(two: V<u32>) -> [V<u32>; 2] {
 
 #[device]
 fn both(first: V<u32>, second: V<u32>) -> V<u32> {
-    first | (second << 16)
+    byte_permute(first, second, 0x5410)
 }
