@@ -4,7 +4,7 @@
 // codebook  09BG90000000000000000990000000000000009000000000000000070000000000000000790000000000000
 //           006000000000000000060000000000000000590000000000000005000000000000000040000000000000000
 //           4900000000000000030000000000000000300000000000000001
-// hash      cc9bc4afcbb178e6
+// hash      000e4dc2a07d50c8
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -114,16 +114,14 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
     const u32 sections_log2 = word >> 28;
     const u32 unit = word & 0xfffffff;
     const u32 chunk = unit >> sections_log2;
-    const u32 last_section = (1u << sections_log2) - 1;
-    const u32 number = unit & last_section;
-    const u32 per_section = ((per_chunk / 32 + last_section) >> sections_log2) * 32;
-    const u32 first_2 = number * per_section;
-    const u32 vectors = min(per_section, per_chunk - min(first_2, per_chunk));
+    const u32 number = unit & ((1u << sections_log2) - 1);
+    const u32 vectors = per_chunk >> sections_log2;
+    const u32 first_2 = number * vectors;
 
     // Vectors of the tensor, the first one to decode, and how many.
     const u64 vectors_1 = (geometry.y + 15) / 16;
     const u64 first_3 = (u64)chunk * per_chunk + first_2;
-    if (vectors > 0 && first_3 < vectors_1) {
+    if (first_3 < vectors_1) {
         const u32 number_1 = (u32)min(vectors_1 - first_3, (u64)vectors);
         const bool is_last = first_3 + number_1 == vectors_1;
         const bool last_is_part = is_last && (geometry.y & 15) != 0;
@@ -412,11 +410,9 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         const u32 sections_log2_1 = word_1 >> 28;
         const u32 unit_1 = word_1 & 0xfffffff;
         const u32 chunk_1 = unit_1 >> sections_log2_1;
-        const u32 last_section_1 = (1u << sections_log2_1) - 1;
-        const u32 number_2 = unit_1 & last_section_1;
-        const u32 per_section_1 = ((per_chunk_1 / 32 + last_section_1) >> sections_log2_1) * 32;
-        const u32 first_5 = number_2 * per_section_1;
-        const u32 vectors_2 = min(per_section_1, per_chunk_1 - min(first_5, per_chunk_1));
+        const u32 number_2 = unit_1 & ((1u << sections_log2_1) - 1);
+        const u32 vectors_2 = per_chunk_1 >> sections_log2_1;
+        const u32 first_5 = number_2 * vectors_2;
         const u32 low = __shfl_sync(0xffffffff, t_1, 0u);
         const u32 high = __shfl_sync(0xffffffff, t_1, 1u);
         const u64 first_6 = (low | ((u64)high << 32)) + __shfl_sync(0xffffffff, t_1, 2u);

@@ -127,7 +127,7 @@ fn gap_cascade(
         }
         stride *= 2;
     }
-    barrier();
+    // Thread 0 made the last sum itself.
     if thread == 0 {
         starts[threads - 1] = 0;
     }

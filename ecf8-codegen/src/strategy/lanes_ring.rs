@@ -259,12 +259,11 @@ impl Warp<'_> {
     /// Decodes a chunk or a section of one, if the tensor has it.
     #[device]
     fn decode(&self, unit: &Unit) {
-        let round = WARP * vectors(self.kind);
-        let section = unit.of_warp(&self.job, round);
+        let section = unit.of_warp(&self.job);
         /// Vectors of the tensor, the first one to decode, and how many.
         let vectors = (self.job.elements + ((VECTOR - 1) as u64)) / (VECTOR as u64);
         let first = (section.chunk as u64) * (section.per_chunk as u64) + (section.first as u64);
-        if section.vectors > 0 && first < vectors {
+        if first < vectors {
             let number = (vectors - first).min(section.vectors as u64) as u32;
             let is_last = first + (number as u64) == vectors;
             let last_is_part = is_last && (self.job.elements & ((VECTOR - 1) as u64)) != 0;
@@ -281,7 +280,7 @@ impl Warp<'_> {
                 self.ring_rows,
             );
             self.vectors(&columns, &section, first, number, last_is_part);
-            put_right(self.join, self.model, &tail, &self.job, round, self.sink);
+            put_right(self.join, self.model, &tail, &self.job, self.sink);
         }
     }
 

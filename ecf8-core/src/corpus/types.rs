@@ -72,7 +72,7 @@ impl Cases {
             self.split_by_dictionary();
         }
         // A codebook for the first numbers only, so that places are patched.
-        let mixed = [few(40, 4000), few(3000, 12_000)].concat();
+        let mixed = [few(40, 4000), few(3000, 12_001)].concat();
         self.add_values("F32", "distinct numbers, codebook of a part", &mixed);
         self.split_by_dictionary();
         if let Some(case) = self.0.last_mut() {

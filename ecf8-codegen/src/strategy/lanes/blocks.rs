@@ -49,7 +49,7 @@ pub(in super::super) struct Section {
     pub(in super::super) per_chunk: V<u32>,
     /// Where the section begins, in vectors from the chunk's beginning.
     pub(in super::super) first: V<u32>,
-    /// Its vectors, as if the chunk were whole; none, if the chunk has fewer sections.
+    /// Its vectors, as if the chunk were whole.
     pub(in super::super) vectors: V<u32>,
     /// Which section of the chunk it is.
     number: V<u32>,
@@ -68,29 +68,23 @@ pub(in super::super) fn open_block(blocks: Global<u64>) -> Unit {
 }
 
 impl Unit {
-    /// This warp's section. All lanes take a turn in `round` vectors.
+    /// This warp's section.
     #[device]
-    pub(in super::super) fn of_warp(&self, job: &Job, round: u32) -> Section {
-        Section::of(
-            (self.sections_log2 << JOB_BITS) | (self.first + warp_idx()),
-            vectors_per_chunk(job),
-            round,
-        )
+    pub(in super::super) fn of_warp(&self, job: &Job) -> Section {
+        Section::of((self.sections_log2 << JOB_BITS) | (self.first + warp_idx()), vectors_per_chunk(job))
     }
 }
 
 impl Section {
-    /// The section that a word tells of. All lanes take a turn in `round` vectors.
+    /// The section that a word tells of. There are no more sections than turns, and both are powers of two.
     #[device]
-    pub(super) fn of(word: V<u32>, per_chunk: V<u32>, round: u32) -> Self {
+    pub(super) fn of(word: V<u32>, per_chunk: V<u32>) -> Self {
         let sections_log2 = word >> JOB_BITS;
         let unit = word & ((1u32 << JOB_BITS) - 1);
         let chunk = unit >> sections_log2;
-        let last_section = (1u32 << sections_log2) - 1;
-        let number = unit & last_section;
-        let per_section = ((per_chunk / round + last_section) >> sections_log2) * round;
-        let first = number * per_section;
-        let vectors = per_section.min(per_chunk - first.min(per_chunk));
+        let number = unit & ((1u32 << sections_log2) - 1);
+        let vectors = per_chunk >> sections_log2;
+        let first = number * vectors;
         Self { chunk, per_chunk, first, vectors, number, sections_log2, word }
     }
 

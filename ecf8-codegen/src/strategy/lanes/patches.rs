@@ -18,12 +18,11 @@ pub(in super::super) fn put_right(
     model: Global<u32>,
     tail: &Tail,
     job: &Job,
-    round: u32,
     sink: &dyn OpenSink,
 ) {
     // What is overwritten has been written by then.
     sync_warp();
-    let section = tail.section(round);
+    let section = tail.section();
     let first = tail.patches();
     for i in (lane_idx()..tail.patch_count()).step_by(WARP) {
         let patch = model[first + (i as u64)];

@@ -53,10 +53,8 @@ impl Tail {
 
     /// The section that the warp decodes, worked out once more.
     #[device]
-    pub(super) fn section(&self, round: u32) -> Section {
-        let word = self.kept.get(SECTION);
-        let per_chunk = self.kept.get(PER_CHUNK);
-        Section::of(word, per_chunk, round)
+    pub(super) fn section(&self) -> Section {
+        Section::of(self.kept.get(SECTION), self.kept.get(PER_CHUNK))
     }
 }
 
