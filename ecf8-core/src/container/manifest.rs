@@ -78,8 +78,11 @@ pub(super) struct TensorEntry {
     /// Parameters that differ from the scheme's defaults.
     #[serde(default, skip_serializing_if = "Params::is_empty")]
     pub(super) params: Params,
-    /// Index into the codebooks.
+    /// Index into the codebooks; that of the first run, if there are runs.
     pub(super) codebook: usize,
+    /// Which codebook each run of elements has, if not all have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) runs: Option<RunsEntry>,
     /// Prefix of the parts' names, where it is not the tensor's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) prefix: Option<String>,
@@ -111,6 +114,15 @@ pub(super) struct TensorEntry {
     /// Keys that this version does not know, and which may change the meaning of all others.
     #[serde(flatten, skip_serializing)]
     pub(super) further: BTreeMap<String, IgnoredAny>,
+}
+
+/// The codebooks of a tensor that has several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RunsEntry {
+    /// Elements of a run; the last may have fewer.
+    pub(super) elements: u64,
+    /// Of each run, an index into the codebooks.
+    pub(super) codebooks: Vec<usize>,
 }
 
 /// What becomes of one byte of each number: a word, or the byte itself where all have the same.

@@ -21,6 +21,16 @@ pub enum EncodeError {
         /// What the scheme takes.
         takes: &'static str,
     },
+    /// Runs of which the scheme's chunks have no whole number.
+    #[error("{scheme} cannot have a codebook for each {run} elements; it must be {takes}")]
+    Runs {
+        /// The scheme.
+        scheme: &'static str,
+        /// Elements of a run.
+        run: u64,
+        /// What a run may be.
+        takes: &'static str,
+    },
     /// A parameter out of its range.
     #[error("{param} = {value} is not possible; it must be {range}")]
     Param {
@@ -90,6 +100,18 @@ pub enum DecodeError {
         /// Its longest codeword in bits.
         max_len: u8,
         /// What the scheme takes.
+        takes: &'static str,
+    },
+    /// Runs of which the scheme's chunks have no whole number, or not as many as there are elements for.
+    #[error("{scheme} cannot have {runs} codebooks for {run} elements each; it must be {takes}")]
+    Runs {
+        /// The scheme.
+        scheme: &'static str,
+        /// How many runs there are.
+        runs: u64,
+        /// Elements of a run.
+        run: u64,
+        /// What a run may be.
         takes: &'static str,
     },
     /// Numbers that are split in a way which the scheme or the number type does not have.

@@ -2,12 +2,14 @@
 //!
 //! A [`Scheme`] is a symbol kind with a layout. Adding one is a file here and its line in [`schemes`].
 
+mod codebooks;
 mod error;
 pub mod exponent_gap;
 pub mod lanes;
 pub(crate) mod memory;
 mod parts;
 
+pub use codebooks::{Codebooks, Run};
 pub use error::{DecodeError, EncodeError};
 pub use parts::{Encoded, ParamSpec, Part, PartSpec, PartType};
 
@@ -92,6 +94,11 @@ pub trait Scheme: Sync + Debug {
         false
     }
 
+    /// Whether runs of a tensor may have codebooks of their own.
+    fn has_runs(&self) -> bool {
+        false
+    }
+
     /// Whether symbols may be without a codeword, which are then stored otherwise.
     fn patches(&self) -> bool {
         false
@@ -136,18 +143,19 @@ pub trait Scheme: Sync + Debug {
     /// # Errors
     /// As [`Scheme::encode_for`].
     fn encode(&self, numbers: Numbers<'_>, codebook: &Codebook) -> Result<Encoded<'static>, EncodeError> {
-        self.encode_for(numbers, codebook, Aim::default())
+        self.encode_for(numbers, &codebook.into(), Aim::default())
     }
 
     /// Encodes a tensor, in parallel; schemes without a choice have no use for an aim.
     ///
     /// # Errors
-    /// If the scheme does not take such numbers, the codebook lacks a symbol of the data or has another alphabet, the
-    /// data end within a number, or the tensor is larger than the scheme can point into.
+    /// If the scheme does not take such numbers, a codebook lacks a symbol of the data or has another alphabet, there are
+    /// runs and the scheme has none or chunks of theirs do not fill them, the data end within a number, or the tensor is
+    /// larger than the scheme can point into.
     fn encode_for(
         &self,
         numbers: Numbers<'_>,
-        codebook: &Codebook,
+        codebooks: &Codebooks,
         aim: Aim,
     ) -> Result<Encoded<'static>, EncodeError>;
 

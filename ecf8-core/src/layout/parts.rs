@@ -1,8 +1,7 @@
 //! An encoded tensor: named parts, a codebook and parameters.
 
 use super::memory::zeroed;
-use super::{DecodeError, Scheme, TakePiece};
-use crate::codebook::Codebook;
+use super::{Codebooks, DecodeError, Scheme, TakePiece};
 use crate::element::Split;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -82,8 +81,8 @@ pub struct Encoded<'a> {
     pub split: Split,
     /// Units of the tensor, see [`Element::units`](crate::element::Element::units).
     pub elements: u64,
-    /// The codebook of its symbols.
-    pub codebook: Codebook,
+    /// The codebooks of its symbols.
+    pub codebooks: Codebooks,
     /// The scheme's parameters by name, for example `bytes_per_thread`.
     pub params: BTreeMap<String, u64>,
     /// The parts, in the order of [`Scheme::part_specs`].

@@ -5,6 +5,7 @@ use crate::container::{BATCH_BYTES, CompressedFile, CompressedModel, CompressedT
 use crate::element::{Numbers, Split};
 use crate::error::Result;
 use crate::histogram::Histogram;
+use crate::int;
 use crate::layout::{Counted, Scheme, schemes};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -62,25 +63,33 @@ fn symbols_by_codebook(file: &CompressedFile, progress: &dyn Progress) -> Result
     let tensors: Vec<CompressedTensor<'_>> = file.tensors().collect();
     let mut sums: Vec<BySchemes> = file.codebooks().iter().map(|_| Vec::new()).collect();
     for batch in batches(&tensors, BATCH_BYTES, CompressedTensor::original_bytes) {
-        let counted: Vec<BySchemes> = batch
+        let counted: Vec<Vec<(usize, BySchemes)>> = batch
             .par_iter()
             .map(|tensor| {
                 let data = tensor.decode()?;
                 let split = tensor.split();
-                let numbers = Numbers { split, bytes: &data };
-                let takes = |scheme: &&&'static dyn Scheme| scheme.takes_split(split);
-                let coded = Histogram::of_bytes(&numbers.coded());
-                let symbols = |scheme: &'static dyn Scheme| Symbols {
-                    histogram: scheme.symbol_histogram(numbers),
-                    split: split.clone(),
-                    elements: numbers.units(),
-                    outside: split.outside(scheme.symbols().bits, &coded),
+                let of_bytes = |bytes| {
+                    let numbers = Numbers { split, bytes };
+                    let takes = |scheme: &&&'static dyn Scheme| scheme.takes_split(split);
+                    let coded = Histogram::of_bytes(&numbers.coded());
+                    let symbols = |scheme: &'static dyn Scheme| Symbols {
+                        histogram: scheme.symbol_histogram(numbers),
+                        split: split.clone(),
+                        elements: numbers.units(),
+                        outside: split.outside(scheme.symbols().bits, &coded),
+                    };
+                    schemes().iter().filter(takes).map(|scheme| (*scheme, symbols(*scheme))).collect()
                 };
-                Ok(schemes().iter().filter(takes).map(|scheme| (*scheme, symbols(*scheme))).collect())
+                let (width, indices) = (split.element.bytes, tensor.codebook_indices());
+                let pieces = tensor.codebooks().pieces((data.len() / width) as u64).into_iter().map(|run| {
+                    let bytes = &data[int::index(run.first) * width..][..int::index(run.elements) * width];
+                    (indices[run.index], of_bytes(bytes))
+                });
+                Ok(pieces.collect())
             })
             .collect::<Result<_>>()?;
-        for (tensor, counted) in batch.iter().zip(counted) {
-            let Some(sums) = sums.get_mut(tensor.codebook_index()) else { continue };
+        for (codebook, counted) in counted.into_iter().flatten() {
+            let Some(sums) = sums.get_mut(codebook) else { continue };
             if sums.is_empty() {
                 *sums = counted;
             } else {

@@ -57,8 +57,10 @@ pub struct TensorInspection {
     pub elements: u64,
     /// Its scheme.
     pub scheme: &'static str,
-    /// Code lengths of its symbols, one base-36 digit each.
+    /// Code lengths of its symbols, one base-36 digit each; of its first elements, if it has several codebooks.
     pub codebook: String,
+    /// How many codebooks it has.
+    pub codebooks: usize,
     /// Numbers in the dictionary by which its numbers are split, if they are.
     pub dictionary: Option<usize>,
     /// Entropy of its exponents, in bits; none if its numbers are no floats.
@@ -123,7 +125,8 @@ fn tensors(file: &CompressedFile, name: &str) -> Vec<TensorInspection> {
         shape: tensor.shape().to_vec(),
         elements: tensor.elements(),
         scheme: tensor.scheme().name(),
-        codebook: tensor.codebook().to_text(),
+        codebook: tensor.codebooks().first().to_text(),
+        codebooks: tensor.codebooks().list().len(),
         dictionary: tensor.split().dictionary.as_ref().map(|dictionary| dictionary.len()),
         exponent_entropy_bits: tensor.exponent_entropy_bits(),
         byte_entropy_bits: tensor.byte_entropy_bits(),

@@ -11,11 +11,12 @@ use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
 use crate::histogram::Histogram;
 use crate::int;
-use crate::layout::{Encoded, Part, Scheme};
+use crate::layout::{Codebooks, Encoded, Part, Scheme};
 use crate::map::MappedFile;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 /// A compressed file. Opening it checks its structure; its bytes are checked by [`CompressedFile::verify_integrity`]
 /// and, tensor by tensor, by [`CompressedFile::read_tensor`].
@@ -27,7 +28,7 @@ pub struct CompressedFile {
     pub(super) form: HeldAs,
     pub(super) stored: Vec<Stored>,
     pub(super) unknown: Vec<UnknownTensor>,
-    pub(super) codebooks: Vec<Codebook>,
+    pub(super) codebooks: Vec<Arc<Codebook>>,
     /// Indices into the header's tensors.
     pub(super) kept: Vec<usize>,
     by_name: HashMap<String, TensorKind>,
@@ -160,9 +161,9 @@ impl CompressedFile {
         KeptTensor { record, data: self.data(index) }
     }
 
-    /// The codebooks, each once; [`CompressedTensor::codebook_index`] counts into them.
+    /// The codebooks, each once; [`CompressedTensor::codebook_indices`] count into them.
     #[must_use]
-    pub fn codebooks(&self) -> &[Codebook] {
+    pub fn codebooks(&self) -> &[Arc<Codebook>] {
         &self.codebooks
     }
 
@@ -287,16 +288,16 @@ impl<'a> CompressedTensor<'a> {
         &self.stored.params
     }
 
-    /// Its codebook.
+    /// Its codebooks.
     #[must_use]
-    pub fn codebook(&self) -> &'a Codebook {
-        &self.file.codebooks[self.stored.codebook]
+    pub fn codebooks(&self) -> &'a Codebooks {
+        &self.stored.codebooks
     }
 
-    /// Which of the file's codebooks that is.
+    /// Which of the file's codebooks each of its codebooks is.
     #[must_use]
-    pub fn codebook_index(&self) -> usize {
-        self.stored.codebook
+    pub fn codebook_indices(&self) -> &'a [usize] {
+        &self.stored.codebook_indices
     }
 
     /// XXH3-64 of its original bytes.
@@ -358,7 +359,7 @@ impl<'a> CompressedTensor<'a> {
             scheme: self.stored.scheme,
             split: self.stored.split.clone(),
             elements: self.stored.units,
-            codebook: self.codebook().clone(),
+            codebooks: self.stored.codebooks.clone(),
             params: (*self.stored.params).clone(),
             parts: parts.collect(),
         }

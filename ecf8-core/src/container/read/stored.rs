@@ -2,7 +2,7 @@
 
 use crate::element::Split;
 use crate::histogram::Histogram;
-use crate::layout::Scheme;
+use crate::layout::{Codebooks, Scheme};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +16,9 @@ pub(super) struct Stored {
     pub(super) split: Split,
     /// One map in memory for all tensors that have the same.
     pub(super) params: Arc<BTreeMap<String, u64>>,
-    pub(super) codebook: usize,
+    pub(super) codebooks: Codebooks,
+    /// Which of the file's codebooks each of these is.
+    pub(super) codebook_indices: Vec<usize>,
     pub(super) parts: Vec<StoredPart>,
     /// Numbers in it.
     pub(super) elements: u64,

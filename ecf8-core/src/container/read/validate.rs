@@ -17,7 +17,7 @@ use crate::element::{self, Dictionary, Element, Shape, Split};
 use crate::error::{Error, Result};
 use crate::header::{Header, MAX_HEADER, TensorRecord};
 use crate::int;
-use crate::layout::{self, PartSpec, Scheme};
+use crate::layout::{self, Codebooks, PartSpec, Scheme};
 use crate::map::MappedFile;
 use safetensors::Dtype;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -30,7 +30,7 @@ pub(super) struct Validated {
     pub(super) form: HeldAs,
     pub(super) stored: Vec<Stored>,
     pub(super) unknown: Vec<UnknownTensor>,
-    pub(super) codebooks: Vec<Codebook>,
+    pub(super) codebooks: Vec<Arc<Codebook>>,
     pub(super) kept: Vec<usize>,
 }
 
@@ -162,6 +162,7 @@ impl Claims<'_> {
         }
         let codebooks = lists.codebooks.iter().enumerate().map(|(index, text)| {
             Codebook::from_text(text)
+                .map(Arc::new)
                 .map_err(|error| format!("codebook {index} of its manifest is not valid: {error}"))
         });
         let codebooks = codebooks.collect::<Result<Vec<_>, _>>()?;
@@ -301,7 +302,12 @@ impl Claims<'_> {
         Ok(())
     }
 
-    fn stored(&mut self, entry: TensorEntry, known: Known, codebooks: &[Codebook]) -> Result<Stored, String> {
+    fn stored(
+        &mut self,
+        entry: TensorEntry,
+        known: Known,
+        codebooks: &[Arc<Codebook>],
+    ) -> Result<Stored, String> {
         let Known { scheme, mut split, params } = known;
         let elements = entry.shape.iter().try_fold(1u64, |product, dim| product.checked_mul(*dim));
         let elements = elements.ok_or("its shape overflows")?;
@@ -314,14 +320,7 @@ impl Claims<'_> {
         if split.shape() == Shape::Nibble && entry.exponents.is_none() {
             return Err("it has no exponent counts".to_owned());
         }
-        let Some(codebook) = codebooks.get(entry.codebook) else {
-            return Err(format!("codebook {} does not exist, there are {}", entry.codebook, codebooks.len()));
-        };
-        let symbols = scheme.symbols().alphabet();
-        if codebook.symbols() != symbols {
-            let found = codebook.symbols();
-            return Err(format!("codebook {} has {found} symbols, it takes {symbols}", entry.codebook));
-        }
+        let (own_codebooks, codebook_indices) = own_codebooks(&entry, scheme, codebooks)?;
         let checksum = from_hex(&entry.checksum).ok_or("its checksum is not 16 hexadecimal digits")?;
         let specs = scheme.part_specs(&split);
         if entry.lengths.len() != specs.len() {
@@ -358,7 +357,8 @@ impl Claims<'_> {
             scheme,
             split,
             params,
-            codebook: entry.codebook,
+            codebooks: own_codebooks,
+            codebook_indices,
             parts,
             elements,
             units,
@@ -404,4 +404,33 @@ impl Claims<'_> {
         self.pool = Some((tensor, end.ok_or("its parts leave the pool")?));
         Ok(StoredPart { tensor, begin, length })
     }
+}
+
+/// The codebooks that a tensor's entry names, and which of those of the file they are.
+fn own_codebooks(
+    entry: &TensorEntry,
+    scheme: &dyn Scheme,
+    codebooks: &[Arc<Codebook>],
+) -> Result<(Codebooks, Vec<usize>), String> {
+    let symbols = scheme.symbols().alphabet();
+    let find = |index: usize| {
+        let codebook = codebooks.get(index);
+        let codebook = codebook
+            .ok_or_else(|| format!("codebook {index} does not exist, there are {}", codebooks.len()))?;
+        match codebook.symbols() {
+            found if found == symbols => Ok(codebook.clone()),
+            found => Err(format!("codebook {index} has {found} symbols, it takes {symbols}")),
+        }
+    };
+    let first = find(entry.codebook)?;
+    let Some(runs) = &entry.runs else { return Ok((Codebooks::one(first), vec![entry.codebook])) };
+    if runs.codebooks.first() != Some(&entry.codebook) {
+        return Err(format!("its first run has not codebook {}", entry.codebook));
+    }
+    let mut places: BTreeMap<usize, usize> = runs.codebooks.iter().map(|index| (*index, 0)).collect();
+    places.values_mut().enumerate().for_each(|(place, of)| *of = place);
+    let list = places.keys().map(|index| find(*index)).collect::<Result<Vec<_>, _>>()?;
+    let of = runs.codebooks.iter().filter_map(|index| places.get(index).copied()).collect();
+    let own = Codebooks::of_runs(list, runs.elements, of).ok_or("its runs have no elements")?;
+    Ok((own, places.into_keys().collect()))
 }

@@ -5,6 +5,7 @@ mod contradictions;
 mod costs;
 mod damage;
 mod dictionaries;
+mod drift;
 mod folders;
 mod guard;
 mod outputs;

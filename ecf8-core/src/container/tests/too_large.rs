@@ -5,9 +5,7 @@ use crate::codebook::Codebook;
 use crate::element::{Numbers, Split};
 use crate::histogram::Histogram;
 use crate::layout::lanes::{QUAD_LANES, TAILS};
-use crate::layout::{
-    Aim, Counted, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, Scheme, TakePiece,
-};
+use crate::layout::{Aim, Codebooks, Counted, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, Scheme, TakePiece};
 use crate::symbols::SymbolKind;
 use std::ops::RangeInclusive;
 
@@ -63,13 +61,13 @@ impl Scheme for Narrow {
     fn encode_for(
         &self,
         numbers: Numbers<'_>,
-        codebook: &Codebook,
+        codebooks: &Codebooks,
         aim: Aim,
     ) -> Result<Encoded<'static>, EncodeError> {
         if numbers.units() >= 1_000_000 {
             return Err(EncodeError::TooLarge { part: TAILS });
         }
-        QUAD_LANES.encode_for(numbers, codebook, aim)
+        QUAD_LANES.encode_for(numbers, codebooks, aim)
     }
     fn check(&self, encoded: &Encoded<'_>) -> Result<(), DecodeError> {
         QUAD_LANES.check(encoded)

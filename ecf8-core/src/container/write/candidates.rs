@@ -1,20 +1,22 @@
 //! From what is known of the tensors to what compressing each is likely to give: by which scheme, with which codebook.
 
 use super::choice::SchemeChoice;
-use super::sharing::{self, Codebooks, Rules, SharedCodebook};
+use super::sharing::{self, FileCodebooks, Rules, SharedCodebook};
 use super::subject::Subject;
 use crate::checksum::to_hex;
+use crate::codebook::Codebook;
 use crate::codebook::cluster::MOST;
 use crate::container::SMALL_BYTES;
-use crate::container::manifest::{Params, TensorEntry};
+use crate::container::manifest::{Params, RunsEntry, TensorEntry};
 use crate::container::sizes::{self, Deflated};
 use crate::element::Shape;
 use crate::error::{Error, Result};
 use crate::header::TensorRecord;
-use crate::layout::{Aim, EncodeError, PartSpec, Scheme};
+use crate::layout::{Aim, Codebooks, EncodeError, PartSpec, Scheme};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// How many small tensors are enough to tell which scheme suits them all best.
 const ENOUGH: usize = 2048;
@@ -38,7 +40,8 @@ pub(super) struct Variant {
 pub(super) struct Compressible<'a> {
     pub(super) subject: &'a Subject<'a>,
     pub(super) scheme: &'static dyn Scheme,
-    pub(super) codebook: SharedCodebook,
+    /// Of each piece.
+    pub(super) codebooks: Vec<SharedCodebook>,
     /// Bounds for the parts' lengths, or exact.
     lengths: Vec<u64>,
     params: Params,
@@ -58,22 +61,22 @@ impl<'a> Compressible<'a> {
     fn new(
         subject: &'a Subject<'a>,
         (index, scheme): (usize, &'static dyn Scheme),
-        codebook: SharedCodebook,
+        codebooks: Vec<SharedCodebook>,
     ) -> Result<Self> {
         if subject.is_pooled(scheme) {
             // Encoding it will tell what it takes.
             let (lengths, params) = (Vec::new(), largest_params(scheme));
-            return Ok(Self { subject, scheme, codebook, lengths, params, likely: Some(0) });
+            return Ok(Self { subject, scheme, codebooks, lengths, params, likely: Some(0) });
         }
         let symbols = subject.symbols(index, scheme)?;
-        let counted = subject.counted(scheme, &symbols);
-        let lengths = scheme.part_bytes(&subject.split, &counted, &codebook.codebook);
+        let own = || codebooks.iter().map(|codebook| &*codebook.codebook);
+        let lengths = subject.part_bytes(scheme, &symbols, own());
         let bound = lengths.iter().fold(0, |sum: u64, length| sum.saturating_add(*length));
-        let likely = subject.encoded_bytes(scheme, &symbols, &codebook.codebook);
+        let likely = subject.encoded_bytes(scheme, &symbols, own());
         Ok(Self {
             subject,
             scheme,
-            codebook,
+            codebooks,
             lengths,
             params: largest_params(scheme),
             likely: Some(likely).filter(|likely| *likely != bound),
@@ -85,7 +88,27 @@ impl<'a> Compressible<'a> {
         self.scheme.part_specs(&self.subject.split)
     }
 
-    /// Its entry in the manifest, but for the codebook's number.
+    /// The codebooks of its elements.
+    pub(super) fn coding(&self) -> Codebooks {
+        let first = || self.codebooks.first().map(|first| first.codebook.clone()).unwrap_or_default();
+        let Some(runs) = &self.subject.runs else { return Codebooks::one(first()) };
+        // Pieces may share codebooks, even all of them.
+        let mut list: Vec<Arc<Codebook>> = Vec::new();
+        let mut place = |own: &SharedCodebook| {
+            list.iter().position(|other| Arc::ptr_eq(other, &own.codebook)).unwrap_or_else(|| {
+                list.push(own.codebook.clone());
+                list.len() - 1
+            })
+        };
+        let places: Vec<usize> = self.codebooks.iter().map(&mut place).collect();
+        let of = runs.of.iter().map(|piece| places[*piece]).collect();
+        match list.len() {
+            1 => Codebooks::one(first()),
+            _ => Codebooks::of_runs(list, runs.elements, of).unwrap_or_else(|| Codebooks::one(first())),
+        }
+    }
+
+    /// Its entry in the manifest, but for the codebooks' numbers.
     pub(super) fn entry(&self) -> TensorEntry {
         let Subject { record, split, checksum, exponents, byte_entropy, .. } = self.subject;
         // The counts of the first version's exponents are part of the format; of others, people want to know the
@@ -99,6 +122,7 @@ impl<'a> Compressible<'a> {
             scheme: self.scheme.name().to_owned(),
             params: self.params.clone(),
             codebook: 0,
+            runs: self.runs_entry(&vec![0; self.codebooks.len()]),
             prefix: None,
             pooled: self.subject.is_pooled(self.scheme),
             lengths: self.lengths.clone(),
@@ -115,6 +139,14 @@ impl<'a> Compressible<'a> {
         entry
     }
 
+    /// The entry of its runs, where `numbers` are those of its pieces' codebooks; none, if all are the same.
+    pub(super) fn runs_entry(&self, numbers: &[usize]) -> Option<RunsEntry> {
+        let runs = self.subject.runs.as_ref()?;
+        let is_one = self.codebooks.iter().all(|one| Arc::ptr_eq(&one.codebook, &self.codebooks[0].codebook));
+        let codebooks = runs.of.iter().filter_map(|piece| numbers.get(*piece).copied()).collect();
+        (!is_one).then_some(RunsEntry { elements: runs.elements, codebooks })
+    }
+
     /// Encodes a tensor to know its parts' lengths: small ones, which are in the pool and so have no names in the
     /// header that could make room for one that were kept after all; and others, if asked for.
     ///
@@ -122,7 +154,7 @@ impl<'a> Compressible<'a> {
     /// If it cannot be read or encoded; `path` is where it comes from.
     pub(super) fn try_out(&mut self, path: &Path, aim: Aim, others: bool) -> Result<()> {
         if self.likely.is_some() && (others || self.subject.is_pooled(self.scheme)) {
-            let encoded = match self.subject.encode(self.scheme, &self.codebook.codebook, aim)? {
+            let encoded = match self.subject.encode(self.scheme, &self.coding(), aim)? {
                 // What a scheme cannot point into is kept as it is.
                 Err(EncodeError::TooLarge { .. }) => {
                     self.likely = Some(u64::MAX);
@@ -142,7 +174,8 @@ impl<'a> Compressible<'a> {
 
     /// Whether compressing it may be worthwhile: certain, where lengths are exact, otherwise the writer decides again.
     pub(super) fn may_be_worthwhile(&self, codebook_is_shared: bool, deflated: Deflated) -> bool {
-        let codebook = if codebook_is_shared { 0 } else { self.codebook.text.len() as u64 + 6 };
+        let texts = self.codebooks.iter().map(|codebook| codebook.text.len() as u64 + 6);
+        let codebook = if codebook_is_shared { 0 } else { texts.sum() };
         let compressed = sizes::compressed_bytes(self.parts(), &self.entry(), self.likely, deflated);
         compressed.saturating_add(codebook) < self.subject.kept_bytes
     }
@@ -189,7 +222,7 @@ fn of_type<'a>(
     let shares = schemes.iter().any(|scheme| scheme.shares());
     let mut comparisons = 0;
     // The codebooks of the tensors that may have each scheme, in their order.
-    let mut shared: Vec<Option<Codebooks>> = schemes.iter().map(|_| None).collect();
+    let mut shared: Vec<Option<FileCodebooks>> = schemes.iter().map(|_| None).collect();
     let mut options: Vec<Options<'a>> =
         subjects.iter().map(|subject| Options::new(subject, schemes, *choice)).collect();
     if schemes.len() > 1 {
@@ -236,7 +269,8 @@ fn of_type<'a>(
             codebooks
         };
         let made = by_scheme[index].par_iter().zip(&codebooks.of).map(|((place, subject), of)| {
-            let candidate = Compressible::new(subject, (index, *scheme), codebooks.codebooks[*of].clone())?;
+            let own = of.iter().map(|of| codebooks.codebooks[*of].clone()).collect();
+            let candidate = Compressible::new(subject, (index, *scheme), own)?;
             Ok((*place, candidate))
         });
         list.extend(made.collect::<Result<Vec<_>>>()?);
@@ -264,8 +298,8 @@ pub(super) fn deflated(subjects: &[Subject<'_>], schemes: &[&'static dyn Scheme]
         let mut lengths = [bytes / 2, bytes / 7, 8 * (2 + bytes / 4096)].to_vec();
         lengths.resize(scheme.part_specs(&subject.split).len(), bytes / 3);
         let params = Params::of([("elements_per_lane", 128), ("lead_rows", 2 + subject.checksum % 9)]);
-        let codebook = SharedCodebook::default();
-        Compressible { subject, scheme: *scheme, codebook, lengths, params, likely: None }.entry()
+        let codebooks = vec![SharedCodebook::default()];
+        Compressible { subject, scheme: *scheme, codebooks, lengths, params, likely: None }.entry()
     });
     Deflated::of(&sample.collect::<Vec<_>>())
 }
@@ -292,11 +326,12 @@ impl<'a> Options<'a> {
 
     /// Whether compressing it by a scheme may be worthwhile.
     fn may_be_worthwhile(&self, index: usize, scheme: &'static dyn Scheme, deflated: Deflated) -> bool {
-        let nothing = SharedCodebook::default();
+        // Codebooks that differ have runs to describe.
+        let each = self.subject.pieces.iter().map(|_| SharedCodebook::default());
         let candidate = Compressible {
             subject: self.subject,
             scheme,
-            codebook: nothing,
+            codebooks: each.collect(),
             lengths: likely_lengths(scheme, self.subject),
             params: largest_params(scheme),
             likely: self.likely[index].map(|likely| self.subject.of_whole(likely)),
@@ -311,16 +346,16 @@ fn share_among(
     index: usize,
     scheme: &'static dyn Scheme,
     rules: &Rules,
-) -> Result<Codebooks> {
+) -> Result<FileCodebooks> {
     let mut open: Vec<&mut Options<'_>> =
         options.iter_mut().filter(|one| one.likely[index].is_some()).collect();
     let those: Vec<&Subject<'_>> = open.iter().map(|one| one.subject).collect();
     let codebooks = sharing::codebooks(&those, index, scheme, rules)?;
     open.par_iter_mut().zip(&codebooks.of).try_for_each(|(one, of)| {
-        let shared = &codebooks.codebooks[*of];
+        let shared = || of.iter().map(|of| &codebooks.codebooks[*of]);
         let symbols = one.subject.symbols(index, scheme)?;
-        let parts = one.subject.encoded_bytes(scheme, &symbols, &shared.codebook);
-        one.likely[index] = Some(parts.saturating_add(shared.bytes_each));
+        let parts = one.subject.encoded_bytes(scheme, &symbols, shared().map(|one| &*one.codebook));
+        one.likely[index] = Some(shared().map(|one| one.bytes_each).fold(parts, u64::saturating_add));
         Ok(())
     })?;
     Ok(codebooks)

@@ -247,9 +247,9 @@ impl<'a> Writer<'a> {
 
     /// Encodes a tensor and proves that it comes back; gives `None` if it takes more than it did.
     fn encode(&self, planned: &Planned, aim: Aim) -> Result<Option<Ready>> {
-        let Planned { record, scheme, split, codebook, entry, .. } = planned;
+        let Planned { record, scheme, split, codebooks, entry, .. } = planned;
         let data = self.source.bytes(record)?;
-        let encoded = match scheme.encode_for(Numbers { split, bytes: &data }, codebook, aim) {
+        let encoded = match scheme.encode_for(Numbers { split, bytes: &data }, codebooks, aim) {
             // What a scheme cannot point into is kept as it is.
             Err(EncodeError::TooLarge { .. }) => return Ok(None),
             encoded => encoded,

@@ -2,7 +2,7 @@
 
 use super::candidates::{self, Compressible, candidates};
 use super::choice::{self, SchemeChoice};
-use super::sharing::{self, Code};
+use super::sharing;
 use super::subject::{self, Data, Reading, Subject};
 use crate::codebook::cluster::MOST;
 use crate::container::folder::{Content, Folder};
@@ -151,7 +151,7 @@ fn of_source(source: &dyn Source, options: &CompressOptions) -> Result<Told> {
         .par_iter()
         .map(|(record, _)| Ok(sample(&source.bytes(record)?, each)))
         .collect::<Result<_>>()?;
-    let reading = Reading::new(&schemes, Code::new(options), takable.len() <= MOST);
+    let reading = Reading::new(&schemes, options, takable.len() <= MOST);
     let read = takable
         .par_iter()
         .zip(&samples)
@@ -171,8 +171,8 @@ fn of_source(source: &dyn Source, options: &CompressOptions) -> Result<Told> {
         if taken < one.subject.kept_bytes {
             predicted = predicted.saturating_add(taken);
             smaller.insert(one.subject.record);
-            if texts.insert(one.codebook.text.as_ptr()) {
-                predicted = predicted.saturating_add(one.codebook.bytes());
+            for codebook in one.codebooks.iter().filter(|one| texts.insert(one.text.as_ptr())) {
+                predicted = predicted.saturating_add(codebook.bytes());
             }
         }
     }
@@ -223,13 +223,13 @@ fn compressed_bytes(one: &Compressible<'_>, aim: Aim, deflated: Deflated) -> Res
     let (subject, scheme) = (one.subject, one.scheme);
     if subject.bytes == subject.record.bytes() {
         // The sample is the tensor, so what it takes can be known: padding is much of a tiny one.
-        if let Ok(encoded) = subject.encode(scheme, &one.codebook.codebook, aim)? {
+        if let Ok(encoded) = subject.encode(scheme, &one.coding(), aim)? {
             let lengths = encoded.parts.iter().map(|part| padded(part.bytes.len() as u64));
             return Ok(one.bytes_with(lengths.fold(0, u64::saturating_add), deflated));
         }
     }
     let symbols = subject.count(scheme)?;
-    let sampled = subject.encoded_bytes(scheme, &symbols, &one.codebook.codebook);
+    let sampled = subject.encoded_bytes(scheme, &symbols, one.codebooks.iter().map(|one| &*one.codebook));
     let padding = 16 * scheme.part_specs(&subject.split).len() as u64;
     let units = subject.record.bytes() / subject.split.element.bytes as u64;
     let parts =

@@ -169,13 +169,18 @@ struct Used<'a> {
 }
 
 impl<'a> Used<'a> {
-    fn of(plan: &'a OutputPlan<'_>, tensors: &[Compressed<'_>]) -> Self {
-        let mut indices: BTreeMap<usize, usize> =
-            tensors.iter().map(|(_, entry)| (entry.codebook, 0)).collect();
+    fn of(plan: &'a OutputPlan<'_>, tensors: &[Compressed<'a>]) -> Self {
+        let of_runs = |entry: &'a TensorEntry| entry.runs.iter().flat_map(|runs| &runs.codebooks).copied();
+        let used = tensors.iter().flat_map(|(_, entry)| of_runs(entry).chain([entry.codebook]));
+        let mut indices: BTreeMap<usize, usize> = used.map(|index| (index, 0)).collect();
         indices.values_mut().enumerate().for_each(|(index, used)| *used = index);
-        let renumbered = |(_, entry): &Compressed<'_>| TensorEntry {
-            codebook: indices.get(&entry.codebook).copied().unwrap_or_default(),
-            ..(*entry).clone()
+        let renumbered = |(_, entry): &Compressed<'_>| {
+            let mut entry = (*entry).clone();
+            let runs = entry.runs.iter_mut().flat_map(|runs| &mut runs.codebooks);
+            for codebook in runs.chain([&mut entry.codebook]) {
+                *codebook = indices.get(codebook).copied().unwrap_or_default();
+            }
+            entry
         };
         Self {
             codebooks: indices

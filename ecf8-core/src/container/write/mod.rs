@@ -1,5 +1,6 @@
 //! From an input to a container.
 //!
+//! - `drift`: which runs of a tensor are distributed alike.
 //! - `subject`, `candidates`, `choice`, `sharing`: a tensor read once; by which scheme, and which tensors share a codebook.
 //! - `plan`, `predict`: what becomes of each tensor, and what the container will take.
 //! - `file_header`: the header of the output, from the plan.
@@ -9,6 +10,7 @@
 mod candidates;
 mod choice;
 pub(super) mod compress;
+mod drift;
 pub(super) mod estimate;
 pub(super) mod file_header;
 pub(super) mod plan;

@@ -2,10 +2,9 @@
 
 use super::candidates::{self, Candidates, Compressible, Variant, candidates};
 use super::choice::{self, SchemeChoice};
-use super::sharing::{self, Code};
+use super::sharing;
 use super::subject::{self, Data, Reading, Subject};
 use crate::checksum::{checksum, to_hex};
-use crate::codebook::Codebook;
 use crate::codebook::cluster::MOST;
 use crate::container::batch::batches;
 use crate::container::manifest::{OriginalHeader, TensorEntry, is_manifest};
@@ -16,7 +15,7 @@ use crate::container::{
 use crate::element::{Element, Split};
 use crate::error::{Error, Result};
 use crate::header::TensorRecord;
-use crate::layout::{Aim, Scheme};
+use crate::layout::{Aim, Codebooks, Scheme};
 use crate::source::Source;
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -55,7 +54,7 @@ pub(in crate::container) struct Planned {
     pub(super) record: TensorRecord,
     pub(super) scheme: &'static dyn Scheme,
     pub(super) split: Split,
-    pub(super) codebook: Codebook,
+    pub(super) codebooks: Codebooks,
     /// Its entry, with upper bounds for the parts' lengths and the parameters.
     pub(super) entry: TensorEntry,
     /// What all parts are likely to take, where their lengths are bounds.
@@ -112,7 +111,7 @@ pub(in crate::container) fn plan<'a>(
         .collect();
     let bytes: u64 = takable.iter().map(|(record, _)| record.bytes()).sum();
     progress.advance(header.data_bytes() - bytes);
-    let reading = Reading::new(&schemes, Code::new(options), takable.len() <= MOST);
+    let reading = Reading::new(&schemes, options, takable.len() <= MOST);
     let mut subjects: Vec<Subject<'_>> = Vec::with_capacity(takable.len());
     for batch in batches(&takable, BATCH_BYTES, |(record, _)| record.bytes()) {
         let read =
@@ -223,7 +222,7 @@ fn estimate(candidates: &Candidates<'_>, aim: Aim) -> u64 {
     let likely = |one: &Compressible<'_>| {
         let chunks = one.scheme.chunk_bytes(one.subject.units(), aim);
         let parts = one.likely.unwrap_or_default().saturating_add(chunks);
-        parts.saturating_add(one.codebook.bytes_each)
+        one.codebooks.iter().map(|codebook| codebook.bytes_each).fold(parts, u64::saturating_add)
     };
     let compressed = candidates.list.iter().map(likely).fold(0, u64::saturating_add);
     candidates.kept.iter().map(|record| record.bytes()).fold(compressed, u64::saturating_add)
@@ -236,9 +235,13 @@ impl OutputPlan<'_> {
         // Texts of large codebooks are long, so one that many tensors share is looked up by its place in memory.
         let mut known: HashMap<*const u8, usize> = HashMap::new();
         for candidate in candidates {
-            let text = candidate.codebook.text.clone();
-            let index = known.get(&text.as_ptr()).or_else(|| indices.get(&text)).copied();
-            let is_shared = candidate.scheme.shares() || index.is_some();
+            let index_of =
+                |text: &Arc<str>, known: &HashMap<*const u8, usize>, indices: &HashMap<Arc<str>, usize>| {
+                    known.get(&text.as_ptr()).or_else(|| indices.get(text)).copied()
+                };
+            let texts = || candidate.codebooks.iter().map(|codebook| &codebook.text);
+            let are_known = || texts().all(|text| index_of(text, &known, &indices).is_some());
+            let is_shared = candidate.scheme.shares() || are_known();
             if !candidate.may_be_worthwhile(is_shared, deflated) {
                 self.kept.push(candidate.subject.record.clone());
                 continue;
@@ -249,7 +252,7 @@ impl OutputPlan<'_> {
                 split: candidate.subject.split.clone(),
                 entry: candidate.entry(),
                 likely: candidate.likely,
-                codebook: candidate.codebook.codebook,
+                codebooks: candidate.coding(),
             };
             if !planned.entry.pooled {
                 let parts = planned.scheme.part_specs(&planned.split);
@@ -257,12 +260,19 @@ impl OutputPlan<'_> {
                 let prefix = claim_prefix(&planned.record.name, &suffixes, taken);
                 planned.entry.prefix = Some(prefix).filter(|prefix| *prefix != planned.record.name);
             }
-            planned.entry.codebook = index.unwrap_or_else(|| {
-                self.codebooks.push(text.to_string());
-                self.codebooks.len() - 1
-            });
-            known.insert(text.as_ptr(), planned.entry.codebook);
-            indices.entry(text).or_insert(planned.entry.codebook);
+            let mut numbers = Vec::with_capacity(candidate.codebooks.len());
+            for text in texts() {
+                let number = index_of(text, &known, &indices).unwrap_or_else(|| {
+                    self.codebooks.push(text.to_string());
+                    self.codebooks.len() - 1
+                });
+                known.insert(text.as_ptr(), number);
+                indices.entry(text.clone()).or_insert(number);
+                numbers.push(number);
+            }
+            planned.entry.runs = candidate.runs_entry(&numbers);
+            let first = planned.entry.runs.as_ref().and_then(|runs| runs.codebooks.first());
+            planned.entry.codebook = first.or(numbers.first()).copied().unwrap_or_default();
             self.tensors.push(planned);
         }
         self.tensors.sort_by_key(|planned| planned.entry.pooled);

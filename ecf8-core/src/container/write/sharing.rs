@@ -4,7 +4,8 @@ use super::subject::Subject;
 use crate::codebook::Codebook;
 use crate::codebook::cluster::{self, MOST, Sharing, share};
 use crate::container::CompressOptions;
-use crate::element::Split;
+use crate::element::format::E4M3;
+use crate::element::{Shape, Split};
 use crate::error::Result;
 use crate::histogram::Histogram;
 use crate::layout::{Counted, Scheme};
@@ -51,10 +52,10 @@ pub(super) struct Rules {
 /// A codebook that tensors share.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SharedCodebook {
-    pub(super) codebook: Codebook,
+    pub(super) codebook: Arc<Codebook>,
     /// Its text form.
     pub(super) text: Arc<str>,
-    /// What storing it takes, for each of its tensors.
+    /// What storing it takes, for each piece of a tensor that has it.
     pub(super) bytes_each: u64,
 }
 
@@ -67,9 +68,9 @@ impl SharedCodebook {
 
 /// The codebooks of some tensors.
 #[derive(Default)]
-pub(super) struct Codebooks {
-    /// Which of them each tensor has.
-    pub(super) of: Vec<usize>,
+pub(super) struct FileCodebooks {
+    /// Which of them each piece of each tensor has.
+    pub(super) of: Vec<Vec<usize>>,
     pub(super) codebooks: Vec<SharedCodebook>,
     /// Pairs of histograms that were compared to find them.
     pub(super) comparisons: usize,
@@ -100,39 +101,57 @@ pub(super) fn codebook(scheme: &dyn Scheme, split: &Split, histogram: &Histogram
     }
 }
 
-/// Tells tensors apart that are too many to be compared one by one.
+/// Tells pieces of tensors apart that are too many to be compared one by one.
 pub(super) fn plant_seeds(subjects: &mut [Subject<'_>]) {
-    if subjects.len() > MOST {
-        let exponents: Vec<&Histogram> =
-            subjects.iter().map(|subject| subject.exponents.as_ref().unwrap_or(&subject.coded)).collect();
-        let seeds = cluster::seeds(&exponents);
-        subjects.iter_mut().zip(seeds).for_each(|(subject, seed)| subject.seed = seed);
+    if pieces(subjects.iter()) > MOST {
+        let exponents = |subject: &Subject<'_>| match (&*subject.pieces, &subject.exponents) {
+            ([_], Some(exponents)) => vec![exponents.clone()],
+            (pieces, _) if subject.split.shape() == Shape::Nibble => {
+                pieces.iter().map(|piece| piece.coded.exponents(&E4M3, 0)).collect()
+            }
+            (pieces, _) => pieces.iter().map(|piece| piece.coded.clone()).collect(),
+        };
+        let exponents: Vec<Histogram> = subjects.iter().flat_map(exponents).collect();
+        let seeds = cluster::seeds(&exponents.iter().collect::<Vec<_>>());
+        let pieces = subjects.iter_mut().flat_map(|subject| &mut subject.pieces);
+        pieces.zip(seeds).for_each(|(piece, seed)| piece.seed = seed);
     }
+}
+
+/// How many pieces tensors have together.
+fn pieces<'s, 'd: 's>(subjects: impl Iterator<Item = &'s Subject<'d>>) -> usize {
+    subjects.map(|subject| subject.pieces.len()).sum()
 }
 
 /// Codebooks for tensors by scheme number `index` of those that come into question.
 ///
-/// Up to [`MOST`] tensors are compared one by one, and more of them by the sums of those with one seed, of which there
-/// are fewer. So what is compared has a bound, and what is counted grows with the bytes.
+/// Up to [`MOST`] pieces of tensors are compared one by one, and more of them by the sums of those with one seed, of
+/// which there are fewer. So what is compared has a bound, and what is counted grows with the bytes.
 pub(super) fn codebooks(
     subjects: &[&Subject<'_>],
     index: usize,
     scheme: &'static dyn Scheme,
     rules: &Rules,
-) -> Result<Codebooks> {
-    let Some(split) = subjects.first().map(|subject| &subject.split) else { return Ok(Codebooks::default()) };
+) -> Result<FileCodebooks> {
+    let Some(split) = subjects.first().map(|subject| &subject.split) else {
+        return Ok(FileCodebooks::default());
+    };
     let symbols = |subject: &&Subject<'_>| {
         let symbols = subject.symbols(index, scheme)?;
-        Ok(codebook(scheme, &subject.split, &symbols, rules.code))
+        let own = |symbols| codebook(scheme, &subject.split, symbols, rules.code);
+        Ok(symbols.iter().map(own).collect())
     };
     if !scheme.shares() {
-        let codebooks = subjects.par_iter().map(symbols).collect::<Result<Vec<Codebook>>>()?;
+        let codebooks = subjects.par_iter().map(symbols).collect::<Result<Vec<Vec<Codebook>>>>()?.concat();
         let of: Vec<usize> = (0..codebooks.len()).collect();
-        return Ok(Codebooks { codebooks: described(codebooks, &of), of, comparisons: 0 });
+        let codebooks = described(codebooks, &of);
+        return Ok(FileCodebooks { codebooks, of: by_subject(subjects, &of), comparisons: 0 });
     }
-    let (seeds, sums) = if subjects.len() <= MOST {
+    let (seeds, sums) = if pieces(subjects.iter().copied()) <= MOST {
         let histograms = subjects.par_iter().map(|subject| subject.symbols(index, scheme));
-        ((0..subjects.len()).collect(), histograms.collect::<Result<Vec<_>>>()?)
+        let histograms = histograms.collect::<Result<Vec<_>>>()?.into_iter().flat_map(each);
+        let sums: Vec<Cow<'_, Histogram>> = histograms.collect();
+        ((0..sums.len()).collect(), sums)
     } else {
         sums_by_seed(subjects, index, scheme)?
     };
@@ -152,31 +171,59 @@ pub(super) fn codebooks(
         .collect();
     let codebooks = groups.par_iter().map(|sum| codebook(scheme, split, sum, rules.code)).collect();
     let of: Vec<usize> = seeds.into_iter().map(|seed: usize| shared.groups[seed]).collect();
-    Ok(Codebooks { codebooks: described(codebooks, &of), of, comparisons: shared.comparisons })
+    let codebooks = described(codebooks, &of);
+    Ok(FileCodebooks { codebooks, of: by_subject(subjects, &of), comparisons: shared.comparisons })
 }
 
-/// Which sum each tensor is part of, and the sums: of the tensors with one seed.
+/// Each of some histograms.
+fn each(histograms: Cow<'_, [Histogram]>) -> Vec<Cow<'_, Histogram>> {
+    match histograms {
+        Cow::Borrowed(histograms) => histograms.iter().map(Cow::Borrowed).collect(),
+        Cow::Owned(histograms) => histograms.into_iter().map(Cow::Owned).collect(),
+    }
+}
+
+/// Numbers of all pieces, one after the other, as those of each tensor.
+fn by_subject(subjects: &[&Subject<'_>], mut of: &[usize]) -> Vec<Vec<usize>> {
+    let own = |subject: &&Subject<'_>| {
+        let (own, rest) = of.split_at(subject.pieces.len());
+        of = rest;
+        own.to_vec()
+    };
+    subjects.iter().map(own).collect()
+}
+
+/// Which sum each piece of a tensor is part of, and the sums: of the pieces with one seed.
 fn sums_by_seed<'a>(
     subjects: &[&Subject<'_>],
     index: usize,
     scheme: &'static dyn Scheme,
 ) -> Result<(Vec<usize>, Vec<Cow<'a, Histogram>>)> {
-    let count = subjects.iter().map(|subject| subject.seed + 1).max().unwrap_or(0);
+    let seeds: Vec<usize> =
+        subjects.iter().flat_map(|subject| subject.pieces.iter().map(|piece| piece.seed)).collect();
+    let count = seeds.iter().map(|seed| seed + 1).max().unwrap_or(0);
     let mut members: Vec<Vec<&Subject<'_>>> = vec![Vec::new(); count];
-    subjects.iter().for_each(|subject| members[subject.seed].push(subject));
-    let sums = members.par_iter().map(|members| {
+    for subject in subjects {
+        for piece in &subject.pieces {
+            members[piece.seed].push(subject);
+        }
+    }
+    members.iter_mut().for_each(|members| members.dedup_by_key(|subject| std::ptr::from_ref(*subject)));
+    let sums = members.par_iter().enumerate().map(|(seed, members)| {
         let mut counts = vec![0u64; scheme.symbols().alphabet()];
         for subject in members {
-            add(&mut counts, subject.symbols(index, scheme)?.as_ref());
+            let symbols = subject.symbols(index, scheme)?;
+            let own = subject.pieces.iter().zip(&*symbols).filter(|(piece, _)| piece.seed == seed);
+            own.for_each(|(_, symbols)| add(&mut counts, symbols));
         }
         Ok(Cow::Owned(Histogram::from_counts(&counts)))
     });
-    Ok((subjects.iter().map(|subject| subject.seed).collect(), sums.collect::<Result<_>>()?))
+    Ok((seeds, sums.collect::<Result<_>>()?))
 }
 
 /// The sum of histograms, counter by counter: adding them to a growing list of symbols would take longer the longer it
 /// is.
-fn sum<'a>(scheme: &dyn Scheme, histograms: impl Iterator<Item = &'a Histogram>) -> Histogram {
+pub(super) fn sum<'a>(scheme: &dyn Scheme, histograms: impl Iterator<Item = &'a Histogram>) -> Histogram {
     let mut counts = vec![0u64; scheme.symbols().alphabet()];
     histograms.for_each(|histogram| add(&mut counts, histogram));
     Histogram::from_counts(&counts)
@@ -188,13 +235,13 @@ fn add(counts: &mut [u64], histogram: &Histogram) {
     }
 }
 
-/// Codebooks with what storing them takes, shared equally between the tensors that have them.
+/// Codebooks with what storing them takes, shared equally between the pieces that have them.
 fn described(codebooks: Vec<Codebook>, of: &[usize]) -> Vec<SharedCodebook> {
     let mut sharers = vec![0u64; codebooks.len()];
     of.iter().for_each(|codebook| sharers[*codebook] += 1);
     let described = codebooks.into_par_iter().zip(sharers).map(|(codebook, sharers)| {
         let text: Arc<str> = codebook.to_text().into();
-        SharedCodebook { bytes_each: text_bytes(&text) / sharers.max(1), text, codebook }
+        SharedCodebook { bytes_each: text_bytes(&text) / sharers.max(1), text, codebook: codebook.into() }
     });
     described.collect()
 }

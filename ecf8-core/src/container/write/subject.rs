@@ -1,17 +1,21 @@
 //! What one reading of a tensor tells, before anything is decided.
 
+use super::drift::{Piece, Pieces, Runs};
 use super::sharing::{self, Code};
 use crate::checksum::checksum;
 use crate::codebook::Codebook;
-use crate::container::SMALL_BYTES;
 use crate::container::sizes::{kept_entry, padded, stored_bytes};
+use crate::container::{CompressOptions, SMALL_BYTES};
 use crate::element::{self, Element, Numbers, Split};
 use crate::error::Result;
 use crate::header::TensorRecord;
 use crate::histogram::Histogram;
-use crate::layout::{Aim, Counted, EncodeError, Encoded, Scheme};
+use crate::int;
+use crate::layout::{Aim, Codebooks, Counted, EncodeError, Encoded, Scheme};
 use crate::source::Source;
+use rayon::prelude::*;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Tensors of fewer bytes are counted anew whenever their symbols are needed: that takes less time than what they would
@@ -36,16 +40,16 @@ pub(super) struct Subject<'a> {
     pub(super) checksum: u64,
     /// Of its numbers, if they are floats.
     pub(super) exponents: Option<Histogram>,
-    /// Of the bytes that are coded.
-    pub(super) coded: Histogram,
+    /// What is distributed alike: all of it, or the runs of one class.
+    pub(super) pieces: Vec<Piece>,
+    /// The runs, if there are several pieces.
+    pub(super) runs: Option<Runs>,
     /// Of all bytes, in bits per byte.
     pub(super) byte_entropy: f64,
     /// What it takes where it is kept: data, header entry and checksum.
     pub(super) kept_bytes: u64,
     /// What it takes by each scheme that comes into question; `None` where it cannot gain.
     pub(super) alone: Vec<Option<Alone>>,
-    /// Which tensors it may share with without being compared one by one, see [`crate::codebook::cluster::seeds`].
-    pub(super) seed: usize,
 }
 
 /// What is looked at of a tensor.
@@ -72,7 +76,7 @@ pub(super) struct Alone {
     pub(super) least: u64,
     /// Bytes with a codebook of its own, at most.
     pub(super) most: u64,
-    symbols: Option<Histogram>,
+    symbols: Option<Vec<Histogram>>,
 }
 
 /// How tensors are read.
@@ -80,6 +84,8 @@ pub(super) struct Reading<'s> {
     /// The schemes that come into question.
     pub(super) schemes: &'s [&'static dyn Scheme],
     pub(super) code: Code,
+    /// What runs of a tensor are for.
+    pub(super) aim: Aim,
     /// Whether even a small tensor's own codebooks are looked at: of many tensors, that would take longer than encoding
     /// them, and says little, since they will share.
     pub(super) is_thorough: bool,
@@ -88,8 +94,13 @@ pub(super) struct Reading<'s> {
 }
 
 impl<'s> Reading<'s> {
-    pub(super) fn new(schemes: &'s [&'static dyn Scheme], code: Code, is_thorough: bool) -> Self {
-        Self { schemes, code, is_thorough, held: AtomicU64::new(0) }
+    pub(super) fn new(
+        schemes: &'s [&'static dyn Scheme],
+        options: &CompressOptions,
+        is_thorough: bool,
+    ) -> Self {
+        let code = Code::new(options);
+        Self { schemes, code, aim: options.aim, is_thorough, held: AtomicU64::new(0) }
     }
 
     pub(super) fn read<'a>(
@@ -103,6 +114,13 @@ impl<'s> Reading<'s> {
         let has_bytes = self.schemes.iter().any(|scheme| scheme.takes(element) && scheme.symbols().bits == 8);
         let count = if has_bytes { element::counts_with_dictionary } else { element::counts };
         let counts = count(element, &bytes);
+        let coded = counts.planes.get(counts.split.coded_plane()).cloned().unwrap_or_default();
+        let pieces = match data {
+            Data::Whole(_) if self.schemes.iter().all(|scheme| scheme.has_runs()) => {
+                Pieces::of(&counts.split, &bytes, coded, self.aim)
+            }
+            _ => Pieces::one((bytes.len() / element.bytes) as u64, coded),
+        };
         let mut subject = Subject {
             record,
             data,
@@ -110,11 +128,11 @@ impl<'s> Reading<'s> {
             checksum: checksum(&bytes),
             exponents: counts.exponents,
             byte_entropy: counts.bytes.entropy_bits(),
-            coded: counts.planes.get(counts.split.coded_plane()).cloned().unwrap_or_default(),
+            pieces: pieces.list,
+            runs: pieces.runs,
             split: counts.split,
             kept_bytes: stored_bytes(&kept_entry(record)),
             alone: Vec::new(),
-            seed: 0,
         };
         let alone = |scheme: &&'static dyn Scheme| {
             let can_gain = scheme.takes_split(&subject.split) && subject.can_gain(*scheme);
@@ -130,11 +148,12 @@ impl<'s> Reading<'s> {
             let least = subject.least_parts(scheme).into_iter().fold(0, u64::saturating_add);
             return Alone { least, most: bytes.max(least), symbols: None };
         }
-        let symbols = scheme.symbol_histogram(Numbers { split: &subject.split, bytes: data });
-        let codebook = sharing::codebook(scheme, &subject.split, &symbols, self.code);
-        let least = subject.encoded_bytes(scheme, &symbols, &codebook);
-        let most = least.saturating_add(sharing::stored_bytes(&codebook));
-        let size = size_of_val(symbols.present()) as u64;
+        let symbols = subject.count_in(data, scheme);
+        let own = |symbols| sharing::codebook(scheme, &subject.split, symbols, self.code);
+        let codebooks: Vec<Codebook> = symbols.iter().map(own).collect();
+        let least = subject.encoded_bytes(scheme, &symbols, codebooks.iter());
+        let most = codebooks.iter().map(sharing::stored_bytes).fold(least, u64::saturating_add);
+        let size = symbols.iter().map(|symbols| size_of_val(symbols.present()) as u64).sum::<u64>();
         let is_held = bytes >= HELD_FROM && self.held.fetch_add(size, Ordering::Relaxed) + size <= HELD_BYTES;
         Alone { least, most, symbols: Some(symbols).filter(|_| is_held) }
     }
@@ -161,22 +180,51 @@ impl Subject<'_> {
     pub(super) fn encode(
         &self,
         scheme: &'static dyn Scheme,
-        codebook: &Codebook,
+        codebooks: &Codebooks,
         aim: Aim,
     ) -> Result<Result<Encoded<'static>, EncodeError>> {
         let data = self.data()?;
-        Ok(scheme.encode_for(Numbers { split: &self.split, bytes: &data }, codebook, aim))
+        Ok(scheme.encode_for(Numbers { split: &self.split, bytes: &data }, codebooks, aim))
     }
 
-    /// What a scheme is told of them.
-    pub(super) fn counted<'h>(&self, scheme: &dyn Scheme, symbols: &'h Histogram) -> Counted<'h> {
-        let outside = self.split.outside(scheme.symbols().bits, &self.coded);
-        Counted { elements: self.units(), histogram: symbols, outside }
+    /// What a scheme is told of each piece, whose symbols these are.
+    pub(super) fn counted<'h>(
+        &self,
+        scheme: &dyn Scheme,
+        symbols: &'h [Histogram],
+    ) -> impl Iterator<Item = Counted<'h>> {
+        let bits = scheme.symbols().bits;
+        self.pieces.iter().zip(symbols).map(move |(piece, histogram)| {
+            let outside = self.split.outside(bits, &piece.coded);
+            Counted { elements: piece.elements, histogram, outside }
+        })
     }
 
-    /// What they are likely to take by a scheme with a codebook.
-    pub(super) fn encoded_bytes(&self, scheme: &dyn Scheme, symbols: &Histogram, codebook: &Codebook) -> u64 {
-        scheme.encoded_bytes(&self.split, &self.counted(scheme, symbols), codebook)
+    /// What they are likely to take by a scheme, each piece with a codebook.
+    pub(super) fn encoded_bytes<'c>(
+        &self,
+        scheme: &dyn Scheme,
+        symbols: &[Histogram],
+        codebooks: impl Iterator<Item = &'c Codebook>,
+    ) -> u64 {
+        let pieces = self.counted(scheme, symbols).zip(codebooks);
+        let bytes = pieces.map(|(counted, codebook)| scheme.encoded_bytes(&self.split, &counted, codebook));
+        bytes.fold(0, u64::saturating_add)
+    }
+
+    /// Bytes of each part, or more, by a scheme, each piece with a codebook.
+    pub(super) fn part_bytes<'c>(
+        &self,
+        scheme: &dyn Scheme,
+        symbols: &[Histogram],
+        codebooks: impl Iterator<Item = &'c Codebook>,
+    ) -> Vec<u64> {
+        let pieces = self.counted(scheme, symbols).zip(codebooks);
+        let parts = pieces.map(|(counted, codebook)| scheme.part_bytes(&self.split, &counted, codebook));
+        let sum = |sums: Vec<u64>, parts: Vec<u64>| {
+            sums.into_iter().zip(parts).map(|(sum, part)| sum.saturating_add(part)).collect()
+        };
+        parts.reduce(sum).unwrap_or_default()
     }
 
     /// What the whole tensor takes, where what is looked at of it takes so much.
@@ -185,11 +233,11 @@ impl Subject<'_> {
         u64::try_from(whole).unwrap_or(u64::MAX)
     }
 
-    /// Its symbols by scheme number `index` of those that come into question.
+    /// The symbols of each piece by scheme number `index` of those that come into question.
     ///
     /// # Errors
     /// If they must be counted anew and the source cannot give its bytes again.
-    pub(super) fn symbols(&self, index: usize, scheme: &dyn Scheme) -> Result<Cow<'_, Histogram>> {
+    pub(super) fn symbols(&self, index: usize, scheme: &dyn Scheme) -> Result<Cow<'_, [Histogram]>> {
         let held = self.alone.get(index).and_then(|alone| alone.as_ref()?.symbols.as_ref());
         match held {
             Some(held) => Ok(Cow::Borrowed(held)),
@@ -197,13 +245,28 @@ impl Subject<'_> {
         }
     }
 
-    /// Counts its symbols by a scheme.
+    /// Counts the symbols of each piece by a scheme.
     ///
     /// # Errors
     /// If the source cannot give its bytes again.
-    pub(super) fn count(&self, scheme: &dyn Scheme) -> Result<Histogram> {
-        let data = self.data()?;
-        Ok(scheme.symbol_histogram(Numbers { split: &self.split, bytes: &data }))
+    pub(super) fn count(&self, scheme: &dyn Scheme) -> Result<Vec<Histogram>> {
+        Ok(self.count_in(&self.data()?, scheme))
+    }
+
+    fn count_in(&self, data: &[u8], scheme: &dyn Scheme) -> Vec<Histogram> {
+        let (split, width) = (&self.split, self.split.element.bytes);
+        let of_range = |range: &Range<u64>| {
+            let bytes = &data[int::index(range.start) * width..int::index(range.end) * width];
+            scheme.symbol_histogram(Numbers { split, bytes })
+        };
+        let of_piece = |piece: &Piece| match &piece.ranges[..] {
+            [only] => of_range(only),
+            ranges => {
+                let counted: Vec<Histogram> = ranges.par_iter().map(of_range).collect();
+                sharing::sum(scheme, counted.iter())
+            }
+        };
+        self.pieces.iter().map(of_piece).collect()
     }
 
     /// Whether it is in the pool when compressed by a scheme.
@@ -225,8 +288,8 @@ impl Subject<'_> {
         reason = "bits of a tensor"
     )]
     fn least_parts(&self, scheme: &dyn Scheme) -> Vec<u64> {
-        let elements = self.units();
-        scheme.least_bytes(&self.split, elements, (self.coded.entropy_bits() * elements as f64) as u64)
+        let bits = self.pieces.iter().map(|piece| piece.coded.entropy_bits() * piece.elements as f64);
+        scheme.least_bytes(&self.split, self.units(), bits.sum::<f64>() as u64)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::sync::{self, BadParam, Geometry, Recorder};
 use super::tables::{Single, Tables};
 use super::{
-    BYTES_PER_THREAD, CODEBOOKS, ENCODED, EXPONENT_GAP, FORMAT, GAPS, OUTPUT_POSITIONS, PACKED,
+    BYTES_PER_THREAD, CODEBOOKS, ENCODED, EXPONENT_GAP, FORMAT, GAPS, OUTPUT_POSITIONS, PACKED, RUNS,
     THREADS_PER_BLOCK, fits, nibbles,
 };
 use crate::bits;
@@ -68,7 +68,11 @@ impl<'a> Checked<'a> {
 
 /// Checks codebook and lengths of what carries the data; gives the bitstream and the packed nibbles.
 pub(super) fn check_payload<'a>(encoded: &'a Encoded<'_>) -> Result<(&'a [u8], &'a [u8]), DecodeError> {
-    let codebook = &encoded.codebook;
+    if let Some(run) = encoded.codebooks.run() {
+        let (scheme, runs) = (EXPONENT_GAP.name(), encoded.codebooks.runs() as u64);
+        return Err(DecodeError::Runs { scheme, runs, run, takes: RUNS });
+    }
+    let codebook = encoded.codebooks.first();
     if !fits(codebook) {
         let (symbols, max_len) = (codebook.symbols(), codebook.max_len());
         return Err(DecodeError::Codebook {
@@ -130,14 +134,14 @@ fn check_positions(positions: &[u64], elements: u64) -> Result<(), DecodeError> 
 pub(super) fn decode(encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
     check_output(encoded, out)?;
     let parts = Checked::new(encoded)?;
-    let tables = Tables::new(&encoded.codebook);
+    let tables = Tables::new(encoded.codebooks.first());
     decode_blocks(&parts, &tables, 0, out)
 }
 
 /// Decodes blocks, some at a time, each time into the same memory.
 pub(super) fn decode_pieces(encoded: &Encoded<'_>, take: &mut TakePiece<'_>) -> Result<(), DecodeError> {
     let parts = Checked::new(encoded)?;
-    let tables = Tables::new(&encoded.codebook);
+    let tables = Tables::new(encoded.codebooks.first());
     let mut memory = Vec::new();
     let (mut first, mut start) = (0, 0);
     loop {
@@ -162,7 +166,7 @@ pub(super) fn decode_pieces(encoded: &Encoded<'_>, take: &mut TakePiece<'_>) -> 
 pub(super) fn decode_range(encoded: &Encoded<'_>, first: u64, out: &mut [u8]) -> Result<(), DecodeError> {
     let range = range_of(encoded, first, out.len())?;
     let parts = Checked::new(encoded)?;
-    let tables = Tables::new(&encoded.codebook);
+    let tables = Tables::new(encoded.codebooks.first());
     let (positions, end) = (&parts.positions, range.end as u64);
     let (mut out, mut at) = (out, first);
     let mut block = positions.partition_point(|position| *position <= first).saturating_sub(1);

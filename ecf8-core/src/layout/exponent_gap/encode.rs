@@ -79,7 +79,7 @@ pub(super) fn encode(
         scheme: &EXPONENT_GAP,
         split: numbers.split.clone(),
         elements,
-        codebook: codebook.clone(),
+        codebooks: codebook.into(),
         params: [(BYTES_PER_THREAD, bytes_per_thread), (THREADS_PER_BLOCK, threads_per_block)]
             .map(|(name, value)| (name.to_owned(), value))
             .into(),

@@ -17,7 +17,8 @@ mod tables;
 pub use resync::resync;
 
 use super::{
-    Aim, Counted, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, PartType, Scheme, TakePiece,
+    Aim, Codebooks, Counted, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, PartType, Scheme,
+    TakePiece,
 };
 use crate::codebook::Codebook;
 use crate::element::format::{E4M3, FloatFormat};
@@ -28,6 +29,9 @@ use sync::Geometry;
 
 /// The longest codeword, in bits: what a 4-bit gap can point past, and what the cascaded tables hold.
 pub const MAX_LEN: u8 = 16;
+
+/// What runs with codebooks of their own may be, for errors.
+const RUNS: &str = "none: one codebook is for all elements";
 
 /// The part with the codewords.
 pub const ENCODED: &str = "encoded";
@@ -129,15 +133,18 @@ impl Scheme for ExponentGap {
     fn encode_for(
         &self,
         numbers: Numbers<'_>,
-        codebook: &Codebook,
+        codebooks: &Codebooks,
         _aim: Aim,
     ) -> Result<Encoded<'static>, EncodeError> {
+        if let Some(run) = codebooks.run() {
+            return Err(EncodeError::Runs { scheme: self.name(), run, takes: RUNS });
+        }
         if !self.takes_split(numbers.split) {
             let Numbers { split, bytes } = numbers;
             let (scheme, bytes) = (self.name(), bytes.len() as u64);
             return Err(EncodeError::Split { scheme, dtype: split.element.dtype, bytes });
         }
-        encode::encode(numbers, codebook, self.bytes_per_thread, self.threads_per_block)
+        encode::encode(numbers, codebooks.first(), self.bytes_per_thread, self.threads_per_block)
     }
 
     fn check(&self, encoded: &Encoded<'_>) -> Result<(), DecodeError> {

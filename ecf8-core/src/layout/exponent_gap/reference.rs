@@ -9,11 +9,16 @@ use crate::layout::{DecodeError, Encoded};
 pub(super) fn decode(encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
     check_output(encoded, out)?;
     let (stream, packed) = check_payload(encoded)?;
-    let order: Vec<u8> =
-        encoded.codebook.canonical_order().into_iter().filter_map(|s| u8::try_from(s).ok()).collect();
+    let order: Vec<u8> = encoded
+        .codebooks
+        .first()
+        .canonical_order()
+        .into_iter()
+        .filter_map(|s| u8::try_from(s).ok())
+        .collect();
     let mut reader = BitReader::new(stream);
     for (element, out) in out.iter_mut().enumerate() {
-        let exponent = next_symbol(&mut reader, &encoded.codebook, &order)?;
+        let exponent = next_symbol(&mut reader, encoded.codebooks.first(), &order)?;
         let pair = packed[element / 2];
         let raw = if element % 2 == 0 { pair >> 4 } else { pair & 15 };
         *out = FORMAT.merge(exponent, raw);

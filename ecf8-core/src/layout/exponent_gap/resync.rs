@@ -21,7 +21,7 @@ pub fn resync(
 ) -> Result<(Vec<u8>, Vec<u64>), DecodeError> {
     let parts = Checked::new(encoded)?;
     let geometry = Geometry::new(parts.stream.len() as u64, bytes_per_thread, threads_per_block)?;
-    let tables = Tables::new(&encoded.codebook);
+    let tables = Tables::new(encoded.codebooks.first());
     let tasks = parts.geometry.blocks.div_ceil(BLOCKS_PER_TASK);
     let segments: Result<Vec<Recorder>, DecodeError> = (0..tasks)
         .into_par_iter()

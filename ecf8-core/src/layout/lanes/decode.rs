@@ -3,6 +3,7 @@
 //! A chunk's words are brought into the order of its lanes' streams first. Then turns are taken in the order of the
 //! output: neighbours belong to different lanes and do not wait for each other.
 
+use super::by_chunk::ByChunk;
 use super::geometry::LANES;
 use super::measure::lead;
 use super::parts::{Chunk, Parts, check_length};
@@ -23,8 +24,8 @@ const SLACK: usize = 8;
 pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
     check_length(encoded, out)?;
     let parts = Parts::new::<S>(encoded)?;
-    let table = Table::new::<S>(&encoded.codebook);
-    decode_chunks::<S>(&parts, &table, 0, out)
+    let tables = ByChunk::new(&encoded.codebooks, &parts.geometry, Table::new::<S>);
+    decode_chunks::<S>(&parts, &tables, 0, out)
 }
 
 /// Decodes whole chunks, some at a time, each time into the same memory.
@@ -33,7 +34,7 @@ pub(super) fn decode_pieces<S: LaneSymbols>(
     take: &mut TakePiece<'_>,
 ) -> Result<(), DecodeError> {
     let parts = Parts::new::<S>(encoded)?;
-    let table = Table::new::<S>(&encoded.codebook);
+    let tables = ByChunk::new(&encoded.codebooks, &parts.geometry, Table::new::<S>);
     let width = encoded.split.element.bytes;
     let bytes = int::index(encoded.elements).saturating_mul(width);
     let chunk = parts.geometry.chunk * width;
@@ -42,7 +43,7 @@ pub(super) fn decode_pieces<S: LaneSymbols>(
     for first in (0..parts.geometry.chunks).step_by(chunks) {
         let rest = bytes - first * chunk;
         let piece = &mut memory[..rest.min(chunks * chunk)];
-        decode_chunks::<S>(&parts, &table, first, piece)?;
+        decode_chunks::<S>(&parts, &tables, first, piece)?;
         if take(piece).is_break() {
             break;
         }
@@ -53,14 +54,15 @@ pub(super) fn decode_pieces<S: LaneSymbols>(
 /// Decodes the chunks from `first` on, as many as `out` has room for.
 fn decode_chunks<S: LaneSymbols>(
     parts: &Parts<'_>,
-    table: &Table,
+    tables: &ByChunk<'_, Table>,
     first: usize,
     out: &mut [u8],
 ) -> Result<(), DecodeError> {
     let bytes = parts.geometry.chunk * parts.split.element.bytes;
     let chunks = out.par_chunks_mut(bytes).enumerate().with_min_len(1);
     chunks.try_for_each_init(Memory::default, |memory, (number, out)| {
-        decode_chunk::<S>(parts, table, &parts.chunk::<S>(first + number)?, memory, out)
+        let chunk = parts.chunk::<S>(first + number)?;
+        decode_chunk::<S>(parts, tables.of(chunk.index), &chunk, memory, out)
     })
 }
 
@@ -72,7 +74,7 @@ pub(super) fn decode_range<S: LaneSymbols>(
 ) -> Result<(), DecodeError> {
     let range = range_of(encoded, first, out.len())?;
     let parts = Parts::new::<S>(encoded)?;
-    let table = Table::new::<S>(&encoded.codebook);
+    let tables = ByChunk::new(&encoded.codebooks, &parts.geometry, Table::new::<S>);
     let (size, width) = (parts.geometry.chunk, encoded.split.element.bytes);
     // The first piece ends where the first chunk does.
     let (head, rest) = out.split_at_mut(out.len().min((size - range.start % size) * width));
@@ -84,11 +86,12 @@ pub(super) fn decode_range<S: LaneSymbols>(
         Memory::default,
         |memory, (number, out)| {
             let chunk = parts.chunk::<S>(range.start / size + number)?;
+            let table = tables.of(chunk.index);
             if out.len() == chunk.elements * width {
-                return decode_chunk::<S>(&parts, &table, &chunk, memory, out);
+                return decode_chunk::<S>(&parts, table, &chunk, memory, out);
             }
             let mut whole = vec![0; chunk.elements * width];
-            decode_chunk::<S>(&parts, &table, &chunk, memory, &mut whole)?;
+            decode_chunk::<S>(&parts, table, &chunk, memory, &mut whole)?;
             let skipped = if number == 0 { range.start % size * width } else { 0 };
             out.iter_mut().zip(&whole[skipped..]).for_each(|(out, byte)| *out = *byte);
             Ok(())

@@ -1,5 +1,6 @@
 //! Encoding, in parallel over chunks, in two passes: streams are measured first, so each chunk knows its place.
 
+use super::by_chunk::{self, ByChunk, RUNS};
 use super::chunk::ChunkEntry;
 use super::geometry::{Geometry, LANES, VECTOR, turn_bits};
 use super::measure::{Measure, Measured};
@@ -10,16 +11,16 @@ use crate::codebook::Codebook;
 use crate::element::{Numbers, Split};
 use crate::int;
 use crate::layout::memory::zeroed;
-use crate::layout::{EncodeError, Encoded, Part};
+use crate::layout::{Codebooks, EncodeError, Encoded, Part};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
 pub(super) fn encode<S: LaneSymbols>(
     numbers: Numbers<'_>,
-    codebook: &Codebook,
+    codebooks: &Codebooks,
     elements_per_lane: u64,
 ) -> Result<Encoded<'static>, EncodeError> {
-    if !fits::<S>(codebook) {
+    if let Some(codebook) = codebooks.list().iter().find(|codebook| !fits::<S>(codebook)) {
         let (symbols, max_len) = (codebook.symbols(), codebook.max_len());
         return Err(EncodeError::Codebook { scheme: S::NAME, symbols, max_len, takes: CODEBOOKS });
     }
@@ -33,8 +34,7 @@ pub(super) fn encode<S: LaneSymbols>(
         });
     }
     let (bits, units) = (S::KIND.bits, numbers.units());
-    let measure = Measure::new(codebook);
-    let plan = FirstPass::new::<S>(numbers, codebook, &measure, elements_per_lane)?;
+    let plan = FirstPass::new::<S>(numbers, codebooks, elements_per_lane)?;
     let entries = entries(&plan.measured)?;
     let end = entries.last().copied().unwrap_or_default();
 
@@ -50,13 +50,17 @@ pub(super) fn encode<S: LaneSymbols>(
         rooms.push((own_rows, own_tails, packed));
         (rows_left, tails_left) = (rows, tails);
     }
-    let codes = Codes::new(codebook);
-    let tasks = bytes.par_chunks(plan.geometry.chunk * width).zip(rooms).zip(&plan.measured);
-    tasks.for_each_init(Memory::default, |memory, ((bytes, (rows, tails, mut packed)), measured)| {
-        let (bytes, fields, _) = memory.read(split, bits, bytes);
-        codes.chunk::<S>(fields, measured, &measure, rows, tails);
-        split.pack(bits, bytes, &mut Vec::new(), &mut packed);
-    });
+    let codes = ByChunk::new(codebooks, &plan.geometry, Codes::new);
+    let measures = ByChunk::new(codebooks, &plan.geometry, Measure::new);
+    let tasks = bytes.par_chunks(plan.geometry.chunk * width).zip(rooms).zip(&plan.measured).enumerate();
+    tasks.for_each_init(
+        Memory::default,
+        |memory, (index, ((bytes, (rows, tails, mut packed)), measured))| {
+            let (bytes, fields, _) = memory.read(split, bits, bytes);
+            codes.of(index).chunk::<S>(fields, measured, measures.of(index), rows, tails);
+            split.pack(bits, bytes, &mut Vec::new(), &mut packed);
+        },
+    );
 
     let mut parts = vec![
         rows.into_flattened(),
@@ -77,7 +81,7 @@ pub(super) fn encode<S: LaneSymbols>(
         scheme: S::scheme(),
         split: split.clone(),
         elements: units,
-        codebook: codebook.clone(),
+        codebooks: codebooks.clone(),
         params: [(ELEMENTS_PER_LANE, plan.elements_per_lane), (LEAD_ROWS, plan.lead_rows)]
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
@@ -124,8 +128,7 @@ struct FirstPass {
 impl FirstPass {
     fn new<S: LaneSymbols>(
         numbers: Numbers<'_>,
-        codebook: &Codebook,
-        measure: &Measure,
+        codebooks: &Codebooks,
         mut elements_per_lane: u64,
     ) -> Result<Self, EncodeError> {
         const { assert!(least_fits::<S>()) };
@@ -138,19 +141,24 @@ impl FirstPass {
                 range: S::LENGTHS.range,
             });
         }
-        if codebook.is_empty() && elements > 0 {
+        if codebooks.list().iter().any(|codebook| codebook.is_empty()) && elements > 0 {
             let mut memory = Memory::default();
             let (_, fields, _) = memory.read(split, S::KIND.bits, &bytes[..width]);
             return Err(EncodeError::NoCodeword { symbol: S::KIND.beginning_with(fields).start });
         }
         // At most 16 symbols of 13 bits.
-        let turn_bits = u32::try_from(turn_bits::<S>(codebook)).unwrap_or(u32::MAX);
+        let turn_bits = u32::try_from(turn_bits::<S>(codebooks.widest())).unwrap_or(u32::MAX);
         loop {
             let geometry = Geometry::new(elements, elements_per_lane);
-            let chunks = bytes.par_chunks(geometry.chunk * width);
-            let measured = chunks.map_init(Memory::default, |memory, bytes| {
+            if let Some(run) = codebooks.run().filter(|_| !by_chunk::fit(codebooks, &geometry)) {
+                return Err(EncodeError::Runs { scheme: S::NAME, run, takes: RUNS });
+            }
+            let measures = ByChunk::new(codebooks, &geometry, Measure::new);
+            let chunks = bytes.par_chunks(geometry.chunk * width).enumerate();
+            let measured = chunks.map_init(Memory::default, |memory, (index, bytes)| {
                 let (_, fields, coded) = memory.read(split, S::KIND.bits, bytes);
-                measure.chunk::<S>(fields, coded, split.places_outside(S::KIND.bits, coded), turn_bits)
+                let outside = split.places_outside(S::KIND.bits, coded);
+                measures.of(index).chunk::<S>(fields, coded, outside, turn_bits)
             });
             let measured: Vec<Measured> = measured.collect();
             let lead_rows = measured.iter().map(|chunk| chunk.lead_rows).max().unwrap_or(0);

@@ -15,6 +15,7 @@
 //! `triple-lanes`, with [`Pair`] `pair-lanes`, with [`Byte`] `byte-lanes`. A codebook need not have all symbols: for
 //! the rarest there are patches, in `tails`, too.
 
+mod by_chunk;
 mod chunk;
 mod code;
 mod decode;
@@ -34,7 +35,8 @@ pub use geometry::{LANES, LaneLengths, VECTOR, elements_per_lane};
 pub use sections::{section_positions, section_turns};
 
 use super::{
-    Aim, Counted, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, PartType, Scheme, TakePiece,
+    Aim, Codebooks, Counted, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, PartType, Scheme,
+    TakePiece,
 };
 use crate::codebook::Codebook;
 use crate::element::{Numbers, Split};
@@ -212,6 +214,10 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         true
     }
 
+    fn has_runs(&self) -> bool {
+        true
+    }
+
     fn patches(&self) -> bool {
         true
     }
@@ -257,11 +263,16 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
     fn encode_for(
         &self,
         numbers: Numbers<'_>,
-        codebook: &Codebook,
+        codebooks: &Codebooks,
         aim: Aim,
     ) -> Result<Encoded<'static>, EncodeError> {
-        let chosen = elements_per_lane::<S>(numbers.units(), aim);
-        encode::encode::<S>(numbers, codebook, self.elements_per_lane.unwrap_or(chosen))
+        let mut chosen = elements_per_lane::<S>(numbers.units(), aim);
+        // Runs have whole chunks.
+        let fills = |chosen: u64| codebooks.run().is_none_or(|run| run.is_multiple_of(LANES as u64 * chosen));
+        while !fills(chosen) && chosen > S::LENGTHS.least {
+            chosen /= 2;
+        }
+        encode::encode::<S>(numbers, codebooks, self.elements_per_lane.unwrap_or(chosen))
     }
 
     fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {

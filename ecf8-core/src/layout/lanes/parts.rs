@@ -1,5 +1,6 @@
 //! The parts of an encoded tensor, checked to agree with each other.
 
+use super::by_chunk::{self, RUNS};
 use super::chunk::ChunkEntry;
 use super::geometry::{Geometry, LANES, turn_bits};
 use super::tail::Tail;
@@ -65,8 +66,8 @@ impl Chunk<'_> {
 
 impl<'a> Parts<'a> {
     pub(super) fn new<S: LaneSymbols>(encoded: &'a Encoded<'_>) -> Result<Self, DecodeError> {
-        let (elements, codebook) = (encoded.elements, &encoded.codebook);
-        if !fits::<S>(codebook) {
+        let (elements, codebooks) = (encoded.elements, &encoded.codebooks);
+        if let Some(codebook) = codebooks.list().iter().find(|codebook| !fits::<S>(codebook)) {
             let (symbols, max_len) = (codebook.symbols(), codebook.max_len());
             return Err(DecodeError::Codebook { scheme: S::NAME, symbols, max_len, takes: CODEBOOKS });
         }
@@ -82,6 +83,14 @@ impl<'a> Parts<'a> {
             return Err(DecodeError::Split { scheme: S::NAME, dtype: encoded.split.element.dtype });
         }
         let geometry = Geometry::new(elements, value);
+        if let Some(run) = codebooks.run().filter(|_| !by_chunk::fit(codebooks, &geometry)) {
+            return Err(DecodeError::Runs {
+                scheme: S::NAME,
+                runs: codebooks.runs() as u64,
+                run,
+                takes: RUNS,
+            });
+        }
         let mut parts = Self {
             rows: &[],
             tails: &[],
@@ -90,7 +99,7 @@ impl<'a> Parts<'a> {
             entries: Vec::new(),
             geometry,
             lead_rows,
-            turn_bits: u32::try_from(turn_bits::<S>(codebook)).unwrap_or(u32::MAX),
+            turn_bits: u32::try_from(turn_bits::<S>(codebooks.widest())).unwrap_or(u32::MAX),
         };
         parts.read_words(encoded)?;
         if encoded.split.has_packed(S::KIND.bits) {

@@ -1,6 +1,7 @@
 //! Plain, sequential decoding, written from the format: canonical codes read bit by bit, lane after lane.
 
 use super::LaneSymbols;
+use super::by_chunk::ByChunk;
 use super::geometry::{LANES, VECTOR};
 use super::measure::lead;
 use super::parts::{Chunk, Parts, check_length};
@@ -14,13 +15,13 @@ use crate::layout::{DecodeError, Encoded};
 pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
     check_length(encoded, out)?;
     let parts = Parts::new::<S>(encoded)?;
-    let code = Code::new(&encoded.codebook);
+    let codes = ByChunk::new(&encoded.codebooks, &parts.geometry, Code::new);
     let mut coded = zeroed(crate::int::index(encoded.elements))?;
     for (index, fields) in coded.chunks_mut(parts.geometry.chunk).enumerate() {
         let chunk = parts.chunk::<S>(index)?;
         let mut starts: Vec<Vec<u32>> = Vec::new();
         for lane in 0..LANES {
-            starts.push(decode_lane::<S>(&chunk, lane, &code, fields)?);
+            starts.push(decode_lane::<S>(&chunk, lane, codes.of(index), fields)?);
         }
         for turn in 0..turns::<S>(chunk.elements, 0) {
             let positions: Vec<u32> = starts.iter().filter_map(|starts| starts.get(turn).copied()).collect();

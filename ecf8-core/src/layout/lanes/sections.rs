@@ -4,6 +4,7 @@
 //! A chunk is cut into sections of equally many turns, the last of which may have fewer. A warp that decodes a section has
 //! to know where each lane's codewords for it begin.
 
+use super::by_chunk::ByChunk;
 use super::decode::gather;
 use super::geometry::LANES;
 use super::parts::{Chunk, Parts};
@@ -13,6 +14,7 @@ use crate::layout::{DecodeError, Encoded};
 use crate::symbols::{Byte, Pair, Quad, SymbolKind, Triple};
 use crate::{bits, int};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Turns of a lane in one of `sections` sections of a whole chunk, for S elements per lane.
 #[must_use]
@@ -21,44 +23,45 @@ pub fn section_turns(kind: &SymbolKind, elements_per_lane: u64, sections: u32) -
     (elements_per_lane / turn).div_ceil(u64::from(sections).max(1))
 }
 
-/// Bit positions of the lanes in their streams where sections begin, of the chunks from `first` to the last: for each
-/// chunk, for each of its sections but the first, 32 positions. A lane that has ended by then stands at its end.
+/// Bit positions of the lanes in their streams where sections begin, of some chunks, as far as the tensor has them: for
+/// each chunk, for each of its sections but the first, 32 positions. A lane that has ended by then stands at its end.
 ///
 /// # Errors
 /// If parts are inconsistent, or codewords do not end where their stream does.
 pub fn section_positions(
     kind: &SymbolKind,
     encoded: &Encoded<'_>,
-    first: u64,
+    chunks: Range<u64>,
     sections: u32,
 ) -> Result<Vec<u16>, DecodeError> {
     match kind.elements {
-        4 => positions::<Quad>(encoded, first, sections),
-        3 => positions::<Triple>(encoded, first, sections),
-        2 => positions::<Pair>(encoded, first, sections),
-        _ => positions::<Byte>(encoded, first, sections),
+        4 => positions::<Quad>(encoded, chunks, sections),
+        3 => positions::<Triple>(encoded, chunks, sections),
+        2 => positions::<Pair>(encoded, chunks, sections),
+        _ => positions::<Byte>(encoded, chunks, sections),
     }
 }
 
 fn positions<S: LaneSymbols>(
     encoded: &Encoded<'_>,
-    first: u64,
+    chunks: Range<u64>,
     sections: u32,
 ) -> Result<Vec<u16>, DecodeError> {
     let parts = Parts::new::<S>(encoded)?;
     let turns = int::index(section_turns(&S::KIND, encoded.param(super::ELEMENTS_PER_LANE)?, sections));
     let each = LANES * (int::index(sections.into()).saturating_sub(1));
-    let chunks = parts.geometry.chunks.saturating_sub(int::index(first));
+    let first = int::index(chunks.start);
+    let chunks = parts.geometry.chunks.min(int::index(chunks.end)).saturating_sub(first);
     let mut positions = vec![0; chunks * each];
     if positions.is_empty() {
         return Ok(positions);
     }
-    let lengths = lengths(&encoded.codebook);
+    let lengths = ByChunk::new(&encoded.codebooks, &parts.geometry, lengths);
     positions.par_chunks_mut(each).enumerate().with_min_len(1).try_for_each_init(
         Vec::new,
         |streams, (number, positions)| {
-            let chunk = parts.chunk::<S>(int::index(first) + number)?;
-            of_chunk::<S>(&chunk, &lengths, turns, streams, positions)
+            let chunk = parts.chunk::<S>(first + number)?;
+            of_chunk::<S>(&chunk, lengths.of(chunk.index), turns, streams, positions)
         },
     )?;
     Ok(positions)
@@ -130,7 +133,7 @@ mod tests {
         let scheme = Lanes::<S>::new(Some(S::LENGTHS.least * 4));
         let codebook = scheme.codebook(&scheme.symbol_histogram(numbers));
         let encoded = scheme.encode(numbers, &codebook).unwrap();
-        let positions = section_positions(&S::KIND, &encoded, 0, sections).unwrap();
+        let positions = section_positions(&S::KIND, &encoded, 0..u64::MAX, sections).unwrap();
         let parts = Parts::new::<S>(&encoded).unwrap();
         let turns = int::index(section_turns(&S::KIND, S::LENGTHS.least * 4, sections));
         let each = LANES * (sections as usize - 1);
@@ -186,7 +189,7 @@ mod tests {
         let numbers = Numbers::e4m3(&[1; 5000]);
         let codebook = scheme.codebook(&scheme.symbol_histogram(numbers));
         let encoded = scheme.encode(numbers, &codebook).unwrap();
-        assert_eq!(section_positions(&symbols::BYTE, &encoded, 0, 1).unwrap(), Vec::<u16>::new());
-        assert_eq!(section_positions(&symbols::BYTE, &encoded, 9, 4).unwrap(), Vec::<u16>::new());
+        assert_eq!(section_positions(&symbols::BYTE, &encoded, 0..9, 1).unwrap(), Vec::<u16>::new());
+        assert_eq!(section_positions(&symbols::BYTE, &encoded, 9..12, 4).unwrap(), Vec::<u16>::new());
     }
 }

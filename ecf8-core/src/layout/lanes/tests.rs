@@ -120,13 +120,13 @@ fn parts(encoded: &Encoded<'_>) -> Vec<Vec<u8>> {
 fn assert_bounds_hold<S: LaneSymbols>(scheme: &Lanes<S>, data: &[u8], encoded: &Encoded<'_>) {
     let histogram = scheme.symbol_histogram(Numbers::e4m3(data));
     let counted = Counted { elements: encoded.elements, histogram: &histogram, outside: 0 };
-    let bounds = scheme.part_bytes(&encoded.split, &counted, &encoded.codebook);
+    let bounds = scheme.part_bytes(&encoded.split, &counted, encoded.codebooks.first());
     assert_eq!(bounds.len(), encoded.parts.len());
     for (part, bound) in encoded.parts.iter().zip(bounds) {
         assert!(part.bytes.len() as u64 <= bound, "{} has {}, bound {bound}", part.name, part.bytes.len());
     }
-    let likely = scheme.encoded_bytes(&encoded.split, &counted, &encoded.codebook);
-    if encoded.codebook.uncovered(&histogram) == 0 && data.len().is_multiple_of(S::KIND.block()) {
+    let likely = scheme.encoded_bytes(&encoded.split, &counted, encoded.codebooks.first());
+    if encoded.codebooks.first().uncovered(&histogram) == 0 && data.len().is_multiple_of(S::KIND.block()) {
         assert!(likely <= encoded.bytes(), "{likely} {}", encoded.bytes());
     }
     for spec in scheme.params() {
@@ -505,7 +505,7 @@ fn who_aims_at_speed_gets_more_chunks_and_who_aims_at_size_fewer() {
     let data = data(8 << 20, 1);
     let codebook = book::<Pair>(&data);
     let encoded = [Aim::Speed, Aim::Balanced, Aim::Size]
-        .map(|aim| PAIR_LANES.encode_for(Numbers::e4m3(&data), &codebook, aim).unwrap());
+        .map(|aim| PAIR_LANES.encode_for(Numbers::e4m3(&data), &(&codebook).into(), aim).unwrap());
     assert_eq!(encoded.each_ref().map(|one| one.param(ELEMENTS_PER_LANE).unwrap()), [512, 1024, 4096]);
     let sizes = encoded.each_ref().map(Encoded::bytes);
     assert!(sizes[0] > sizes[1] && sizes[1] > sizes[2], "{sizes:?}");
