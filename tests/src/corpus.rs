@@ -2,7 +2,7 @@
 
 use ecf8_core::corpus::{Tier, corpus};
 use ecf8_core::element::{Numbers, counts, element};
-use ecf8_core::{Codebook, Encoded, Scheme, schemes};
+use ecf8_core::{Encoded, Scheme, schemes};
 use std::path::Path;
 
 /// One tensor and its encoding.
@@ -22,7 +22,7 @@ pub fn cases() -> Vec<Case> {
     let tensors = corpus(Tier::Quick);
     let under = |scheme: &'static dyn Scheme| {
         let suited = tensors.iter().filter(move |tensor| tensor.suits(scheme));
-        suited.map(move |tensor| case(scheme, &tensor.name, tensor.numbers(), &tensor.codebook(scheme)))
+        suited.map(move |tensor| case(&tensor.name, &tensor.bytes, tensor.encode(scheme).unwrap()))
     };
     schemes().iter().copied().flat_map(under).collect()
 }
@@ -60,16 +60,16 @@ fn weights_of(path: &Path, limit: usize) -> Vec<Case> {
         let split = counts(element, data).split;
         let numbers = Numbers { split: &split, bytes: data };
         let name = format!("{} {name}", path.file_name().unwrap().display());
-        let codebook = |scheme: &dyn Scheme| scheme.codebook(&scheme.symbol_histogram(numbers));
+        let encode = |scheme: &dyn Scheme| {
+            scheme.encode(numbers, &scheme.codebook(&scheme.symbol_histogram(numbers))).unwrap()
+        };
         let suited = schemes().iter().filter(|scheme| scheme.takes(element));
-        cases.extend(suited.map(|&scheme| case(scheme, &name, numbers, &codebook(scheme))));
+        cases.extend(suited.map(|&scheme| case(&name, data, encode(scheme))));
     }
     cases
 }
 
-fn case(scheme: &'static dyn Scheme, name: &str, numbers: Numbers<'_>, codebook: &Codebook) -> Case {
-    let data = numbers.bytes;
-    let encoded = scheme.encode(numbers, codebook).unwrap();
+fn case(name: &str, data: &[u8], encoded: Encoded<'static>) -> Case {
     assert_eq!(encoded.decode_reference().unwrap(), data, "{name}: the reference decoder differs");
-    Case { name: format!("{name} under {}", scheme.name()), data: data.to_vec(), encoded }
+    Case { name: format!("{name} under {}", encoded.scheme.name()), data: data.to_vec(), encoded }
 }

@@ -48,13 +48,14 @@ fn trials(cases: &[Case]) -> Vec<Trial<'_>> {
 /// What a trial decodes by one launch: each case alone and, if the strategy takes several, those that one kernel
 /// serves. All these kernels are those of single cases, so several at once cost no compilation.
 fn batches<'a>((strategy, params, cases): &Trial<'a>) -> Vec<Vec<&'a Case>> {
-    let mut batches: Vec<Vec<&Case>> = cases.iter().map(|case| vec![*case]).collect();
+    let inlined = strategy.inlined(params).unwrap();
+    let taken = cases.iter().filter(|case| inlined.takes(&case.encoded.codebooks));
+    let mut batches: Vec<Vec<&Case>> = taken.map(|case| vec![*case]).collect();
     if !strategy.takes_several() {
         return batches;
     }
     let mut together: BTreeMap<_, Vec<&Case>> = BTreeMap::new();
-    let inlined = strategy.inlined(params).unwrap();
-    for case in cases {
+    for case in cases.iter().filter(|case| inlined.takes(&case.encoded.codebooks)) {
         let key = inlined.in_common(case.encoded.scheme, Coding::of(&case.encoded));
         together.entry(key).or_default().push(case);
     }

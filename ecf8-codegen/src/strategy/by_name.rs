@@ -164,7 +164,8 @@ impl<S: DecodeStrategy> Strategy for S {
         }
         let inlined = DecodeStrategy::inlined(self, &tunables);
         let key = |encoded: &&'a Encoded<'a>| inlined.in_common(encoded.scheme, Coding::of(encoded));
-        if batch.windows(2).any(|pair| key(&pair[0]) != key(&pair[1])) {
+        let is_mixed = batch.windows(2).any(|pair| key(&pair[0]) != key(&pair[1]));
+        if is_mixed || !batch.iter().all(|encoded| inlined.takes(&encoded.codebooks)) {
             return Err(StrategyError::Mixed { strategy: self.name() });
         }
         DecodeStrategy::launch(self, &tunables, batch)

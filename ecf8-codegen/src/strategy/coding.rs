@@ -1,6 +1,7 @@
 //! What a kernel is made for, of how a tensor is coded.
 
 use ecf8_core::element::{Numbers, Shape, Split};
+use ecf8_core::layout::Codebooks;
 use ecf8_core::{Codebook, Encoded, Scheme};
 
 /// How the numbers of a tensor are split, and the codebook of their symbols.
@@ -13,10 +14,10 @@ pub struct Coding<'a> {
 }
 
 impl<'a> Coding<'a> {
-    /// That of a tensor.
+    /// That of a tensor; if it has several codebooks, of one with the longest codewords.
     #[must_use]
     pub fn of(encoded: &'a Encoded<'_>) -> Self {
-        Self { split: &encoded.split, codebook: &encoded.codebook }
+        Self { split: &encoded.split, codebook: encoded.codebooks.widest() }
     }
 
     /// E4M3 numbers with this codebook.
@@ -83,6 +84,12 @@ pub enum Inlined {
 }
 
 impl Inlined {
+    /// Whether one kernel can decode a tensor with these codebooks: not, if each would have to be compiled in.
+    #[must_use]
+    pub fn takes(self, codebooks: &Codebooks) -> bool {
+        self == Self::MaxLen || codebooks.only().is_some()
+    }
+
     /// What tensors have in common that one launch of a variant can decode: their scheme, their form, and the codebook
     /// if it is compiled in.
     #[must_use]

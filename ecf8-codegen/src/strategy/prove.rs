@@ -188,7 +188,10 @@ pub fn prove_into(
     let tensors = tensors.into_iter().collect::<Result<Vec<_>, Disproof>>()?;
     let mut runs: Vec<Run<'_>> = tensors
         .iter()
-        .flat_map(|tensor| variants.iter().map(move |variant| Run { tensors: vec![tensor], variant }))
+        .flat_map(|tensor| {
+            let takes = |variant: &&Params| takes(strategy, variant, tensor);
+            variants.iter().filter(takes).map(move |variant| Run { tensors: vec![tensor], variant })
+        })
         .collect();
     runs.extend(batches(strategy, &tensors, &variants));
     let done = AtomicUsize::new(0);
@@ -225,13 +228,18 @@ fn schemes_of(strategy: &dyn Strategy) -> Result<Vec<&'static dyn Scheme>, Dispr
     strategy.schemes().iter().map(known).collect()
 }
 
+/// Whether a variant decodes a tensor: one with codebooks compiled in takes only tensors that have one.
+fn takes(strategy: &dyn Strategy, variant: &Params, tensor: &Tensor<'_>) -> bool {
+    strategy.inlined(variant).unwrap_or(Inlined::Codebook).takes(&tensor.encoded.codebooks)
+}
+
 /// Tensors of a scheme in one launch, for the strategies that can: all of them for a variant that serves any codebook,
 /// else those that share one.
 fn batches<'a>(strategy: &dyn Strategy, tensors: &'a [Tensor<'a>], variants: &'a [Params]) -> Vec<Run<'a>> {
     let of = |variant| {
         let inlined = strategy.inlined(variant).unwrap_or(Inlined::Codebook);
         let mut together: BTreeMap<_, Vec<&Tensor<'_>>> = BTreeMap::new();
-        for tensor in tensors {
+        for tensor in tensors.iter().filter(|tensor| inlined.takes(&tensor.encoded.codebooks)) {
             let key = inlined.in_common(tensor.encoded.scheme, Coding::of(&tensor.encoded));
             together.entry(key).or_default().push(tensor);
         }
@@ -243,9 +251,8 @@ fn batches<'a>(strategy: &dyn Strategy, tensors: &'a [Tensor<'a>], variants: &'a
 
 /// The case under a scheme, once the reference decoder has brought it back.
 fn encode<'a>(scheme: &'static dyn Scheme, case: &'a corpus::Case) -> Result<Tensor<'a>, Disproof> {
-    let codebook = case.codebook(scheme);
     let failed = |what| Disproof::Scheme { scheme: scheme.name(), case: case.name.clone(), what };
-    let encoded = scheme.encode(case.numbers(), &codebook).map_err(|error| failed(error.to_string()))?;
+    let encoded = case.encode(scheme).map_err(|error| failed(error.to_string()))?;
     let decoded = encoded.decode_reference().map_err(|error| failed(error.to_string()))?;
     difference(&decoded, &case.bytes).map_or(Ok(Tensor { case, encoded }), |what| Err(failed(what)))
 }

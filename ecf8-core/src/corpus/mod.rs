@@ -4,8 +4,11 @@ mod types;
 
 use crate::codebook::Codebook;
 use crate::element::{Numbers, Split};
-use crate::layout::Scheme;
+use crate::int;
+use crate::layout::lanes::ELEMENTS_PER_LANE;
+use crate::layout::{Aim, Codebooks, EncodeError, Encoded, Scheme};
 use crate::synthetic::{alpha_stable, block_scaled, cast, gaussian, noise};
+use std::sync::Arc;
 
 /// How much of the corpus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +30,8 @@ pub struct Case {
     pub bytes: Vec<u8>,
     /// How many of the first bytes its codebook is made for: all, or too few for others to have codewords.
     known: usize,
+    /// Chunks of each run that has a codebook of its own, where a scheme has runs; 0 for one codebook for all.
+    run_chunks: u64,
 }
 
 impl Case {
@@ -49,6 +54,32 @@ impl Case {
         let numbers = Numbers { split: &self.split, bytes: &self.bytes[..known] };
         scheme.codebook(&scheme.symbol_histogram(numbers))
     }
+
+    /// The case under a scheme. Where it has runs, they have three codebooks, made for the first three of them, in an order
+    /// that repeats some and skips others.
+    ///
+    /// # Errors
+    /// As [`Scheme::encode`].
+    pub fn encode(&self, scheme: &dyn Scheme) -> Result<Encoded<'static>, EncodeError> {
+        let numbers = self.numbers();
+        let one = scheme.encode(numbers, &self.codebook(scheme))?;
+        if self.run_chunks == 0 || !scheme.has_runs() {
+            return Ok(one);
+        }
+        let chunk = 32 * one.params.get(ELEMENTS_PER_LANE).copied().unwrap_or_default();
+        let (run, width) = (self.run_chunks * chunk, self.split.element.bytes);
+        let runs = self.bytes.chunks(int::index(run) * width).take(3);
+        let codebook = |bytes| {
+            let numbers = Numbers { split: &self.split, bytes };
+            Arc::new(scheme.codebook(&scheme.symbol_histogram(numbers)))
+        };
+        let list: Vec<Arc<Codebook>> = runs.map(codebook).collect();
+        let of = (0..int::index(one.elements.div_ceil(run))).map(|number| number * number / 2 % list.len());
+        match Codebooks::of_runs(list.clone(), run, of.collect()) {
+            Some(codebooks) => scheme.encode_for(numbers, &codebooks, Aim::default()),
+            None => Ok(one),
+        }
+    }
 }
 
 /// The corpus; every tier contains those before it. The same bytes each time.
@@ -60,6 +91,7 @@ pub fn corpus(tier: Tier) -> Vec<Case> {
     cases.long_codewords();
     cases.distributions(20_011);
     cases.lengths(&[0, 1, 2, 3, 4, 5, 7, 8, 9, 255, 1001], &[512, 8192]);
+    cases.runs();
     if tier >= Tier::Full {
         // Chunks of the parallel encoder and histogram, and more than one block of the largest windows.
         cases.lengths(&[65_535, 65_536, 65_537], &[1 << 16, 1 << 18, 1 << 20]);
@@ -79,7 +111,7 @@ impl Cases {
 
     /// With a codebook for the first `known` bytes only.
     fn add_patched(&mut self, name: String, bytes: Vec<u8>, known: usize) {
-        self.0.push(Case { name, split: Numbers::e4m3(&[]).split.clone(), bytes, known });
+        self.0.push(Case { name, split: Numbers::e4m3(&[]).split.clone(), bytes, known, run_chunks: 0 });
     }
 
     /// Every kind of alphabet, from one symbol to all.
@@ -101,6 +133,20 @@ impl Cases {
         let mut reversed = fibonacci();
         reversed.reverse();
         self.add("Fibonacci frequencies, long codewords first".to_owned(), reversed);
+    }
+
+    /// Tensors whose scale rises and falls, with codebooks for runs of one chunk and of several, the last one short.
+    fn runs(&mut self) {
+        for (chunks, count) in [(1, 40_001), (2, 62_500), (3, 65_000)] {
+            let mut values = gaussian(30, count, 0.02);
+            for (place, value) in values.iter_mut().enumerate() {
+                *value *= [1.0, 6.0, 0.2, 2.0][place / 4096 % 4];
+            }
+            self.add(format!("a codebook for each run of {chunks} chunks"), cast(&values));
+            if let Some(case) = self.0.last_mut() {
+                case.run_chunks = chunks;
+            }
+        }
     }
 
     /// Tensors with a few symbols, and with most, for which there is no codeword, the last ones too.
@@ -207,8 +253,7 @@ mod tests {
     fn every_scheme_brings_every_case_back_whole_or_in_pieces() {
         for case in corpus(Tier::Full) {
             for scheme in schemes().iter().filter(|scheme| case.suits(**scheme)) {
-                let codebook = case.codebook(*scheme);
-                let encoded = scheme.encode(case.numbers(), &codebook).unwrap();
+                let encoded = case.encode(*scheme).unwrap();
                 assert!(encoded.decode().unwrap() == case.bytes, "{} {}", scheme.name(), case.name);
                 assert!(encoded.decode_reference().unwrap() == case.bytes, "{} {}", scheme.name(), case.name);
                 let mut pieces = Vec::new();
@@ -226,7 +271,7 @@ mod tests {
     fn every_scheme_brings_any_part_of_a_case_back() {
         for case in corpus(Tier::Quick) {
             for scheme in schemes().iter().filter(|scheme| case.suits(**scheme)) {
-                let encoded = scheme.encode(case.numbers(), &case.codebook(*scheme)).unwrap();
+                let encoded = case.encode(*scheme).unwrap();
                 let (all, width) = (case.numbers().units() as usize, case.split.element.bytes);
                 for (first, end) in
                     [(0, all), (0, all / 2), (all / 3, all / 3 + all / 2), (all - all / 7, all), (all, all)]

@@ -43,7 +43,13 @@ impl Cases {
     fn add(&mut self, dtype: &str, what: &str, bytes: Vec<u8>) {
         let Some(element) = element(dtype) else { return };
         let split = counts(element, &bytes).split;
-        self.0.push(Case { name: format!("{dtype}: {what}"), split, known: bytes.len(), bytes });
+        self.0.push(Case {
+            name: format!("{dtype}: {what}"),
+            split,
+            known: bytes.len(),
+            bytes,
+            run_chunks: 0,
+        });
     }
 
     fn add_values(&mut self, dtype: &str, what: &str, values: &[f32]) {

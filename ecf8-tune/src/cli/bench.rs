@@ -168,7 +168,7 @@ impl Bench {
                 for scheme in schemes() {
                     let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&bytes)));
                     let encoded = scheme
-                        .encode_for(Numbers::e4m3(&bytes), &codebook, Goal::aim(self.optimize))
+                        .encode_for(Numbers::e4m3(&bytes), &codebook.into(), Goal::aim(self.optimize))
                         .map_err(Failure::data)?;
                     for name in self.chosen(scheme.name()) {
                         if interrupt.load(std::sync::atomic::Ordering::Relaxed) {
@@ -218,7 +218,7 @@ impl Bench {
             bytes.chunks_exact(each.max(1)).take(if each == 0 { 0 } else { tensors }).collect();
         let encode = |bytes: &&[u8]| {
             let (numbers, aim) = (Numbers::e4m3(bytes), Goal::aim(self.optimize));
-            whole.scheme.encode_for(numbers, &whole.codebook, aim).map_err(Failure::data)
+            whole.scheme.encode_for(numbers, &whole.codebooks.first().into(), aim).map_err(Failure::data)
         };
         let encoded = bytes.iter().map(encode).collect::<Result<Vec<_>, _>>()?;
         Ok(Cut { encoded, bytes })

@@ -144,7 +144,7 @@ fn compile(container: &CompressedFile) -> Result<Vec<Value>, String> {
         strategies_for(tensor.scheme().name()).next().ok_or("no strategy decodes the default scheme")?;
     let params = strategy.params(&[]).map_err(|error| error.to_string())?;
     let kernel = strategy
-        .kernel(&params, &Coding { split: tensor.split(), codebook: tensor.codebook() })
+        .kernel(&params, &Coding { split: tensor.split(), codebook: tensor.codebooks().widest() })
         .map_err(|error| error.to_string())?;
     let source = cuda::source(&kernel);
     let name = format!("{}.cu", kernel.name);

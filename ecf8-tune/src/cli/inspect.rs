@@ -84,6 +84,10 @@ impl Inspect {
                 tensor.exponent_entropy_bits.map_or(String::new(), |bits| format!("{bits:.3}")),
                 format!("{:.3}", tensor.byte_entropy_bits),
                 code_lengths(&tensor.codebook)
+                    + &match tensor.codebooks {
+                        1 => String::new(),
+                        count => format!(", the first of {count} codebooks"),
+                    }
                     + &tensor.dictionary.map_or(String::new(), |numbers| {
                         format!(", of places in a list of {}", grouped(numbers as u64))
                     }),

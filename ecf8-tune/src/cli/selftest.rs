@@ -240,7 +240,7 @@ fn try_together<T: Target>(
     let encode = |case: &Case| {
         let broken =
             |error| Failure::data(format!("{} ({}): {error}; report this", case.name, scheme.name()));
-        scheme.encode(case.numbers(), &case.codebook(scheme)).map_err(broken)
+        case.encode(scheme).map_err(broken)
     };
     let cases: Vec<&Case> = cases.iter().filter(|case| case.suits(scheme)).collect();
     let encoded = cases.iter().map(|case| encode(case)).collect::<Result<Vec<_>, _>>()?;
@@ -249,7 +249,8 @@ fn try_together<T: Target>(
         .retain(|one| one.strategy.takes_several() && chosen.variants(one.strategy).contains(&one.params));
     for inlined in [Inlined::Codebook, Inlined::MaxLen] {
         let mut together: BTreeMap<_, Vec<(&Case, &Encoded<'_>)>> = BTreeMap::new();
-        for (&case, encoded) in cases.iter().zip(&encoded) {
+        let taken = cases.iter().zip(&encoded).filter(|(_, encoded)| inlined.takes(&encoded.codebooks));
+        for (&case, encoded) in taken {
             together.entry(inlined.in_common(scheme, Coding::of(encoded))).or_default().push((case, encoded));
         }
         // Nothing is launched for tensors without elements.
@@ -303,12 +304,15 @@ fn try_tensor(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let place = format!("{} ({})", case.name, scheme.name());
-    let codebook = case.codebook(scheme);
     let broken = |error: &dyn std::fmt::Display| Failure::data(format!("{place}: {error}; report this"));
-    let encoded: Encoded<'_> = scheme.encode(case.numbers(), &codebook).map_err(|error| broken(&error))?;
+    let encoded: Encoded<'_> = case.encode(scheme).map_err(|error| broken(&error))?;
     if encoded.decode_reference().map_err(|error| broken(&error))? != case.bytes {
         return Err(broken(&"the reference decoder does not give the original bytes"));
     }
+    let takes = |(strategy, params): &&(&'static dyn Strategy, Params)| {
+        strategy.inlined(params).is_ok_and(|inlined| inlined.takes(&encoded.codebooks))
+    };
+    let variants: Vec<_> = variants.iter().filter(takes).collect();
     // Compiled together first, on all cores; what cannot be compiled says so again below.
     let kernels: Vec<_> = variants
         .iter()

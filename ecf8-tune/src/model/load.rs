@@ -253,7 +253,7 @@ impl<T: Target> LoadedModel<T> {
             .unzip();
         let batch: Vec<&Encoded<'_>> = encoded.iter().collect();
         // The kernel is the one for the longest codewords among the tensors'.
-        let widest = plans.iter().zip(&batch).max_by_key(|(_, encoded)| encoded.codebook.max_len());
+        let widest = plans.iter().zip(&batch).max_by_key(|(_, encoded)| encoded.codebooks.widest().max_len());
         let Some((plan, _)) = widest else { return Ok(()) };
         if batch.len() > 1 && plan.strategy.takes_several() {
             match plan.strategy.launch(&plan.params, &batch) {

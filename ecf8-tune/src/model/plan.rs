@@ -133,10 +133,12 @@ impl LoadPlan {
         let (tensors, ignored) = ladder(model, target, &source.records, &mut fitting)?;
         let notes = source.warnings.iter().cloned().chain(ignored).collect();
         let mut plan = Self { tensors, notes, kernels: Vec::new(), source, unfit: BTreeMap::new() };
-        plan.share(model, &mut fitting, |tensor| tensor.rung == Rung::Default);
+        plan.share(model, &mut fitting, |tensor, compressed| {
+            tensor.rung == Rung::Default || !tensor.inlined().takes(compressed.codebooks())
+        });
         plan.find_kernels(model)?;
         if plan.kernels() > MOST_KERNELS {
-            plan.share(model, &mut fitting, |_| true);
+            plan.share(model, &mut fitting, |_, _| true);
             plan.find_kernels(model)?;
         }
         if plan.kernels() > MOST_KERNELS {
@@ -187,11 +189,16 @@ impl LoadPlan {
     }
 
     /// Gives tensors the variant next to theirs whose kernel takes any codebook, if there is one.
-    fn share(&mut self, model: &Model, fitting: &mut Fitting<'_>, which: impl Fn(&TensorPlan) -> bool) {
+    fn share(
+        &mut self,
+        model: &Model,
+        fitting: &mut Fitting<'_>,
+        which: impl Fn(&TensorPlan, &CompressedTensor<'_>) -> bool,
+    ) {
         let mut known: HashMap<(String, &str), Option<Params>> = HashMap::new();
         for (index, tensor) in self.tensors.iter_mut().enumerate() {
-            let Some(tensor) = tensor.as_mut().filter(|tensor| which(tensor)) else { continue };
             let Some(compressed) = model.compressed(index) else { continue };
+            let Some(tensor) = tensor.as_mut().filter(|tensor| which(tensor, &compressed)) else { continue };
             let (strategy, params, scheme) = (tensor.strategy, &tensor.params, compressed.scheme().name());
             let shared = known.entry((tensor.variant(), scheme));
             let shared = shared.or_insert_with(|| nearest_shared(scheme, strategy, params, fitting));
@@ -279,7 +286,7 @@ impl LoadPlan {
 
 /// How a tensor is coded.
 pub(super) fn coding<'a>(tensor: &CompressedTensor<'a>) -> Coding<'a> {
-    Coding { split: tensor.split(), codebook: tensor.codebook() }
+    Coding { split: tensor.split(), codebook: tensor.codebooks().widest() }
 }
 
 /// What of a codebook a kernel depends on.

@@ -81,7 +81,7 @@ fn tensors(cases: &[Case]) -> Vec<(&Case, Encoded<'_>)> {
             .iter()
             .copied()
             .filter(with(case))
-            .map(move |scheme| (case, scheme.encode(case.numbers(), &case.codebook(scheme)).unwrap()))
+            .map(move |scheme| (case, case.encode(scheme).unwrap()))
     });
     pairs.collect()
 }

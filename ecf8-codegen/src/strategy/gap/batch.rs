@@ -68,9 +68,9 @@ impl<'a> Batch<'a> {
             let blocks = checked_grid((stream.len() as u64).div_ceil(b * t))?;
             batch.block_jobs.resize(batch.block_jobs.len() + blocks as usize, number);
             let table = table_bits.map_or(0, |bits| {
-                tables.place(&encoded.codebook, || {
+                tables.place(encoded.codebooks.first(), || {
                     let at = batch.tables.len() as u64 / u64::from(table::VECTOR);
-                    batch.tables.extend(table::words(&encoded.codebook, bits));
+                    batch.tables.extend(table::words(encoded.codebooks.first(), bits));
                     at
                 })
             });
@@ -180,7 +180,7 @@ mod tests {
         }
         let tables: Vec<u64> = batch.jobs.iter().map(|job| job.table).collect();
         assert_eq!(tables[0], tables[4], "a codebook's table is passed once");
-        assert_eq!(batch.tables.len(), 4 * table::words(&tensors[0].codebook, 8).len());
+        assert_eq!(batch.tables.len(), 4 * table::words(tensors[0].codebooks.first(), 8).len());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::strategy::{
 };
 use ecf8_core::Encoded;
 use ecf8_core::element::Plane;
+use ecf8_core::layout::Run;
 use ecf8_core::layout::lanes::{
     CHUNKS, DICTIONARY, ELEMENTS_PER_LANE, LEAD_ROWS, PACKED, ROWS, TAILS, section_positions, section_turns,
 };
@@ -42,25 +43,17 @@ pub(in super::super) fn launch<'a>(
     let bits = coding.map_or(0, |coding| table::index_bits(coding.codebook));
     let join = coding.map_or(Join::Whole, |coding| Join::of(coding.form(), kind));
     let block = block(join);
-    let (shares, per_block) = shares(block, kind, batch)?;
+    let (mut shares, per_block) = shares(block, kind, batch)?;
     let offsets = batch_offsets(batch);
     let (mut model, mut tables) = (Gather::default(), Tables::default());
     let (mut jobs, mut blocks, mut lead_rows) = (Vec::new(), Vec::new(), 1);
-    for ((encoded, &output), shares) in batch.iter().zip(&offsets).zip(shares) {
+    for (encoded, &output) in batch.iter().zip(&offsets) {
         // Kernels believe what the parts say.
         encoded.scheme.check(encoded)?;
-        let chunk_entries = encoded.part(CHUNKS)?;
         let per_lane = encoded.param(ELEMENTS_PER_LANE)?;
         lead_rows = lead_rows.max(lead_of(kind, encoded, bits)?);
-        let table = match block.table {
-            Placement::Inlined => 0,
-            Placement::Argument => tables.place(&encoded.codebook, || {
-                let entries = table::entries(kind, block.per_entry, join, &encoded.codebook, bits);
-                model.add(ALIGNMENT, numbers(entries, u32::to_le_bytes))
-            }),
-        };
-        let mut job = JobRecord {
-            positions: positions(kind, encoded, shares, &mut model)?,
+        let mut whole = JobRecord {
+            positions: 0,
             elements_per_lane: u32::try_from(per_lane)
                 .map_err(|_| too_large("the number of elements per lane", per_lane))?,
             elements: encoded.elements,
@@ -68,30 +61,41 @@ pub(in super::super) fn launch<'a>(
             // Reading 32 bits across words touches the word after the last: what follows is another part.
             tails: model.add(ALIGNMENT, encoded.part(TAILS)?),
             packed: if join.packed_words() > 0 { model.add(ALIGNMENT, encoded.part(PACKED)?) } else { 0 },
-            chunks: model.add(ALIGNMENT, chunk_entries),
-            table,
+            chunks: model.add(ALIGNMENT, encoded.part(CHUNKS)?),
+            table: 0,
             output,
             least_exponent: encoded.split.least_exponent,
             planes: Vec::new(),
             dictionary: None,
         };
-        job.planes = planes(join, encoded, job.packed, &mut model);
+        whole.planes = planes(join, encoded, whole.packed, &mut model);
         if let Some(dictionary) = &encoded.split.dictionary {
             let at = model.add(ALIGNMENT, encoded.part(DICTIONARY)?);
-            job.dictionary = Some(DictionaryRecord { at, entries: dictionary.len() as u64 });
+            whole.dictionary = Some(DictionaryRecord { at, entries: dictionary.len() as u64 });
         }
         // Kernels count vectors of numbers in 32 bits.
         let vectors = encoded.elements.div_ceil(VECTOR.into());
         u32::try_from(vectors).map_err(|_| too_large("the number of vectors of 16 numbers", vectors))?;
-        if shares.units() >= blocks::UNITS {
-            return Err(StrategyError::TooLarge {
-                what: "the number of chunks",
-                needed: shares.units(),
-                limit: blocks::UNITS,
-            });
+        for (piece, shares) in encoded.codebooks.pieces(encoded.elements).iter().zip(shares.by_ref()) {
+            if shares.units() >= blocks::UNITS {
+                return Err(StrategyError::TooLarge {
+                    what: "the number of chunks",
+                    needed: shares.units(),
+                    limit: blocks::UNITS,
+                });
+            }
+            let mut job = whole.part(join, piece.first, piece.elements);
+            job.positions = positions(kind, encoded, piece, shares, &mut model)?;
+            job.table = match block.table {
+                Placement::Inlined => 0,
+                Placement::Argument => tables.place(piece.codebook, || {
+                    let entries = table::entries(kind, block.per_entry, join, piece.codebook, bits);
+                    model.add(ALIGNMENT, numbers(entries, u32::to_le_bytes))
+                }),
+            };
+            blocks.extend(shares.blocks(checked_grid(jobs.len() as u64)?, per_block));
+            jobs.push(job);
         }
-        blocks.extend(shares.blocks(checked_grid(jobs.len() as u64)?, per_block));
-        jobs.push(job);
     }
     let ring_rows = ring_rows(lead_rows)?;
     let words =
@@ -134,33 +138,40 @@ fn planes<'a>(join: Join, encoded: &'a Encoded<'a>, packed: u64, model: &mut Gat
     records
 }
 
-/// How the chunks of each tensor are shared among warps, and how many of them, or of their sections, a block decodes.
+/// How the chunks with one codebook of each tensor are shared among warps, and how many of them, or of their sections, a
+/// block decodes.
 fn shares(
     block: Block,
     kind: &SymbolKind,
     batch: &[&Encoded<'_>],
-) -> Result<(Vec<Shares>, u32), StrategyError> {
-    let tensors = batch.iter().map(|encoded| {
-        let turns = section_turns(kind, encoded.param(ELEMENTS_PER_LANE)?, 1);
-        Ok(Chunks { count: chunks(encoded)?, turns })
-    });
-    let tensors = tensors.collect::<Result<Vec<_>, StrategyError>>()?;
-    let shares = blocks::share(&tensors, block.at_once);
+) -> Result<(impl Iterator<Item = Shares>, u32), StrategyError> {
+    let mut all = Vec::new();
+    for encoded in batch {
+        let per_lane = encoded.param(ELEMENTS_PER_LANE)?;
+        let turns = section_turns(kind, per_lane, 1);
+        let pieces = encoded.codebooks.pieces(encoded.elements);
+        all.extend(pieces.iter().map(|piece| Chunks { count: chunks(piece.elements, per_lane), turns }));
+    }
+    let shares = blocks::share(&all, block.at_once);
     let per_block = blocks::units_per_block(block.warps, &shares);
-    Ok((shares.into_iter().map(|share| share.in_blocks(per_block)).collect(), per_block))
+    Ok((shares.into_iter().map(move |share| share.in_blocks(per_block)), per_block))
 }
 
-/// Adds where the lanes stand within the chunks that are cut; gives where the positions of chunk 0 would start.
+/// Adds where the lanes stand within the chunks of a piece that are cut; gives where the positions of its chunk 0 would
+/// start.
 fn positions(
     kind: &SymbolKind,
     encoded: &Encoded<'_>,
+    piece: &Run<'_>,
     shares: Shares,
     model: &mut Gather<'_>,
 ) -> Result<u32, StrategyError> {
     if shares.cut == 0 {
         return Ok(0);
     }
-    let positions = section_positions(kind, encoded, shares.whole, shares.sections)?;
+    let per_lane = encoded.param(ELEMENTS_PER_LANE)?;
+    let (first, count) = (chunks(piece.first, per_lane), chunks(piece.elements, per_lane));
+    let positions = section_positions(kind, encoded, first + shares.whole..first + count, shares.sections)?;
     let at = model.add(ALIGNMENT, numbers(positions, u16::to_le_bytes)) / u64::from(POSITIONS);
     let before = shares.whole * u64::from(shares.sections - 1) * u64::from(WARP * 2 / POSITIONS);
     // The kernel adds it again, modulo 2^32.
@@ -168,15 +179,16 @@ fn positions(
     u32::try_from(first).map_err(|_| too_large("the place of positions", first))
 }
 
-fn chunks(encoded: &Encoded<'_>) -> Result<u64, StrategyError> {
-    Ok((encoded.part(CHUNKS)?.len() as u64 / 8).saturating_sub(1))
+/// Chunks of this many elements.
+fn chunks(elements: u64, elements_per_lane: u64) -> u64 {
+    elements.div_ceil(elements_per_lane.saturating_mul(WARP.into()).max(1))
 }
 
 /// Rows of a tensor that are in use at once where the kernel's table is indexed by `bits` bits: what its `lead_rows`
 /// says, and more if its own codewords are shorter, because a kernel stages what symbols may take at most under the
 /// longest codewords of a launch.
 fn lead_of(kind: &SymbolKind, encoded: &Encoded<'_>, bits: u32) -> Result<u64, StrategyError> {
-    let own = u32::from(encoded.codebook.max_len());
+    let own = u32::from(encoded.codebooks.widest().max_len());
     let more = u64::from(bits.saturating_sub(own)) * u64::from(symbols(kind));
     Ok(encoded.param(LEAD_ROWS)?.saturating_add(more.div_ceil(32)))
 }

@@ -160,6 +160,24 @@ pub(super) enum PlaneRecord {
 }
 
 impl JobRecord {
+    /// The job of some of its elements: whole chunks from element `first` on, which is a multiple of 512 numbers. Positions
+    /// and table are not set.
+    pub(super) fn part(&self, join: Join, first: u64, elements: u64) -> Self {
+        let plane = |plane: &PlaneRecord| match plane {
+            PlaneRecord::Each(at) => PlaneRecord::Each(at + first),
+            PlaneRecord::Same(at) => PlaneRecord::Same(*at),
+        };
+        Self {
+            elements,
+            chunks: self.chunks + 8 * (first / (u64::from(self.elements_per_lane) * u64::from(WARP)).max(1)),
+            // Nibbles; planes have places of their own.
+            packed: self.packed + if join.planes() == 0 { first / 2 } else { 0 },
+            output: self.output + first * u64::from(join.bytes()),
+            planes: self.planes.iter().map(plane).collect(),
+            ..self.clone()
+        }
+    }
+
     /// In the units that the kernel counts in.
     pub(super) fn words(&self, join: Join) -> Vec<u64> {
         let mut words = vec![

@@ -38,7 +38,10 @@ fn costs_are_those_of_the_codes_when_chosen() {
         // Chunks are not counted, and patches for elements of two symbols twice.
         assert!((0.999..1.006).contains(&share), "{cost:?}: {stored}");
         let missing = |tensor: CompressedTensor<'_>| {
-            tensor.codebooks().first().uncovered(&scheme.symbol_histogram(Numbers::e4m3(&tensor.decode().unwrap())))
+            tensor
+                .codebooks()
+                .first()
+                .uncovered(&scheme.symbol_histogram(Numbers::e4m3(&tensor.decode().unwrap())))
         };
         assert_eq!(chosen.files[0].tensors().map(missing).sum::<u64>(), cost.escaped, "{cost:?}");
     }

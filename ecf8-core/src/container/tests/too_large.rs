@@ -5,7 +5,9 @@ use crate::codebook::Codebook;
 use crate::element::{Numbers, Split};
 use crate::histogram::Histogram;
 use crate::layout::lanes::{QUAD_LANES, TAILS};
-use crate::layout::{Aim, Codebooks, Counted, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, Scheme, TakePiece};
+use crate::layout::{
+    Aim, Codebooks, Counted, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, Scheme, TakePiece,
+};
 use crate::symbols::SymbolKind;
 use std::ops::RangeInclusive;
 

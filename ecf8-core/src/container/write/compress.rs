@@ -207,7 +207,7 @@ impl<'a> Writer<'a> {
                 outcome.tensors.push((planned.scheme.part_specs(&planned.split), entry));
             }
         }
-        if plan.has_pool() {
+        if plan.is_continued() {
             self.checksums.push(pool.finish());
         }
         if !outcome.tensors.is_empty() {

@@ -163,7 +163,8 @@ impl Level {
         let codewords: f64 = sums.iter().map(bits).sum();
         let named = if sums.len() > 1 { of.len() as f64 * RUN_BITS } else { 0.0 };
         // Runs with an odd number of the shortest chunks' lengths have no longer ones.
-        let chunks = (of.len() as u64 * self.elements >> self.elements.trailing_zeros().min(LONGEST_CHUNK)) as f64;
+        let chunks =
+            (of.len() as u64 * self.elements >> self.elements.trailing_zeros().min(LONGEST_CHUNK)) as f64;
         let codebooks = sums.len().saturating_sub(1) as f64 * CODEBOOK_BITS;
         let bits = codewords + named + codebooks + chunks * CHUNK_BITS;
         Classes { runs: Runs { elements: self.elements, of }, sums, bits }

@@ -100,7 +100,7 @@ impl Description {
             tensors: Vec::new(),
         };
         let mut lists = Vec::new();
-        if plan.has_pool() {
+        if plan.is_continued() {
             serde_json::to_writer(&mut lists, &used.lists(tensors))?;
             let checksum = to_hex(if is_bound { 0 } else { checksum(&lists) });
             manifest.continued = Some(Continuation { length: lists.len() as u64, checksum });
@@ -153,7 +153,7 @@ fn stored_entries(plan: &OutputPlan<'_>, tensors: &[Compressed<'_>], kept: &[Ten
             entries.extend(part_entries(specs, prefix, &entry.lengths));
         }
     }
-    if plan.has_pool() {
+    if plan.is_continued() {
         let name = format!("{}.{OWN_POOL}", plan.prefix);
         entries.push(Entry { name, dtype: Dtype::U8, shape: vec![pool], bytes: pool });
     }
@@ -205,7 +205,7 @@ impl<'a> Used<'a> {
 /// Bytes from the file's start to its data, for a plan whose header has at most this JSON.
 pub(in crate::container) fn data_start(plan: &OutputPlan<'_>, json: &[u8]) -> u64 {
     // Room for what only the end tells: six numbers about the deflated header and manifest.
-    let slack = if plan.has_pool() { 16 } else { 0 };
+    let slack = if plan.is_continued() { 16 } else { 0 };
     padded(LENGTH_BYTES + json.len() as u64 + slack)
 }
 

@@ -29,6 +29,13 @@ const EXACT_BYTES: u64 = 64 << 20;
 /// A plan that is likely to take this much more than another, as a part of it, is not looked at closer.
 const CLOSE: u64 = 100;
 
+/// Bytes of what there is to say of a tensor, but for its name.
+const TEXT_OF_TENSOR: usize = 300;
+
+/// Bytes of what there is to say of all tensors that become so much smaller by deflating that an entry for an empty pool
+/// is worth it.
+const MUCH_TEXT: usize = 1200;
+
 /// What a file's output will consist of.
 pub(in crate::container) struct OutputPlan<'a> {
     /// The user's metadata, without any entry under our own key.
@@ -79,9 +86,16 @@ impl OutputPlan<'_> {
         }
     }
 
-    /// Whether some tensors' parts are in the pool.
-    pub(super) fn has_pool(&self) -> bool {
+    /// Whether what there is to say of the tensors is deflated behind the original header: where some tensors' parts are in
+    /// the pool, which only then exists, or where it is much. The pool may be empty.
+    pub(super) fn is_continued(&self) -> bool {
+        let described = |planned: &Planned| {
+            let runs = planned.entry.runs.as_ref().map_or(0, |runs| 3 * runs.codebooks.len());
+            TEXT_OF_TENSOR + planned.entry.name.len() + runs
+        };
+        let codebooks = self.codebooks.iter().map(String::len);
         self.tensors.iter().any(|planned| planned.entry.pooled)
+            || self.tensors.iter().map(described).chain(codebooks).sum::<usize>() > MUCH_TEXT
     }
 }
 

@@ -41,6 +41,6 @@ impl OutputPlan<'_> {
         let parts = self.tensors.iter().filter(|planned| !planned.entry.pooled);
         let parts: u64 = parts.map(|planned| planned.entry.lengths.len() as u64).sum();
         let guard = u64::from(!self.tensors.is_empty());
-        parts + u64::from(self.has_pool()) + guard + self.kept.len() as u64 + 3
+        parts + u64::from(self.is_continued()) + guard + self.kept.len() as u64 + 3
     }
 }

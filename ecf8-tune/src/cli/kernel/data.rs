@@ -70,7 +70,7 @@ const E4M3: &str = "F8_E4M3";
 impl DataArgs {
     /// How numbers are split and the codebook, of a scheme that the strategy decodes.
     pub(super) fn coding(&self, strategy: &dyn Strategy) -> Result<(Split, Codebook), Failure> {
-        self.with_encoded(strategy, |encoded| Ok((encoded.split.clone(), encoded.codebook.clone())))
+        self.with_encoded(strategy, |encoded| Ok((encoded.split.clone(), encoded.codebooks.widest().clone())))
     }
 
     /// What a launch decodes if nothing is said: the tensor that was named, or much of the typical weights.

@@ -80,12 +80,12 @@ pub(super) fn samples<'a>(
     let sample = |tensor: CompressedTensor<'a>| {
         let (whole, elements) = (tensor.encoded(), tensor.encoded().elements.min(most));
         let bytes = decode(&tensor, elements)?;
-        // A beginning under the tensor's own codebook.
+        // A beginning under the codebook that it has in the tensor, or most of it.
         let encoded = match elements == whole.elements {
             true => whole,
             false => whole
                 .scheme
-                .encode(Numbers { split: &whole.split, bytes: &bytes }, &whole.codebook)
+                .encode(Numbers { split: &whole.split, bytes: &bytes }, whole.codebooks.first())
                 .map_err(Failure::data)?,
         };
         Ok((encoded, bytes))

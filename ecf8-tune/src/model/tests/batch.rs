@@ -20,7 +20,7 @@ fn shards(count: u64, scheme: &str) -> TempDir {
 
 fn codebooks(model: &Model) -> usize {
     let codebooks = (0..model.tensors().len()).filter_map(|index| model.compressed(index));
-    codebooks.map(|tensor| tensor.codebook().to_text()).collect::<BTreeSet<_>>().len()
+    codebooks.map(|tensor| tensor.codebooks().first().to_text()).collect::<BTreeSet<_>>().len()
 }
 
 #[test]

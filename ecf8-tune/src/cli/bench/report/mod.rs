@@ -94,7 +94,7 @@ impl Weights {
     fn encoded(&self, bench: &Bench) -> Result<Encoded<'static>, Failure> {
         let numbers = Numbers::e4m3(&self.bytes);
         let codebook = self.scheme.codebook(&self.scheme.symbol_histogram(numbers));
-        self.scheme.encode_for(numbers, &codebook, Goal::aim(bench.optimize)).map_err(Failure::data)
+        self.scheme.encode_for(numbers, &(&codebook).into(), Goal::aim(bench.optimize)).map_err(Failure::data)
     }
 }
 
