@@ -168,11 +168,12 @@ def nibble(data, i):
     return data[i // 2] >> 4 if i % 2 == 0 else data[i // 2] & 15
 
 
-def decode_exponent_gap(numbers, codebook, params, parts):
+def decode_exponent_gap(numbers, codebooks, run, params, parts):
     """§3.3."""
     elements = numbers.count
     encoded, packed, gaps, positions = parts
-    codes = codewords(codebook, 16)
+    require(run is None, "this scheme has no runs")
+    codes = codewords(codebooks[0], 16)
     require(all(len(code) <= 16 for code in codes), "a codeword is too long")
     window_bits, threads = 8 * params.get("bytes_per_thread", 8), params.get("threads_per_block", 512)
     require(len(packed) == (elements + 1) // 2, "packed has another length")
@@ -288,7 +289,7 @@ class Numbers:
         return out
 
 
-def decode_lanes(numbers, codebook, params, parts, width_of_symbol):
+def decode_lanes(numbers, codebooks, run, params, parts, width_of_symbol):
     """§3.4."""
     elements = numbers.count
     rows, tails = stream_of(parts[0]), stream_of(parts[1])
@@ -296,10 +297,11 @@ def decode_lanes(numbers, codebook, params, parts, width_of_symbol):
     per_lane, lead_rows = params.get("elements_per_lane", 1536 if vectors_of_turn == 3 else 1024), params.get("lead_rows", 64)
     possible = [3 << i for i in range(5, 11)] if vectors_of_turn == 3 else [1 << i for i in range(6, 13)]
     require(per_lane in possible and 1 <= lead_rows <= 64, "a parameter has another value")
-    codes = codewords(codebook, 256 if width_of_symbol == 1 else 16**width_of_symbol)
-    require(len(codes) <= 4096, "there are too many codewords")
-    shortest, longest = min(map(len, codes), default=0), max(map(len, codes), default=0)
+    texts = {text: codewords(text, 256 if width_of_symbol == 1 else 16**width_of_symbol) for text in set(codebooks)}
+    require(all(len(codes) <= 4096 for codes in texts.values()), "there are too many codewords")
+    longest = max((len(code) for codes in texts.values() for code in codes), default=0)
     require(longest <= 13, "a codeword is too long")
+    require(run is None or run % (32 * per_lane) == 0, "a run ends within a chunk")
     per_turn, round_of = 16 * vectors_of_turn // width_of_symbol, 512 * vectors_of_turn
 
     places = [(e & 0xFFFFFFFF, e >> 32 & 0x7FFFFFF, e >> 59) for (e,) in struct.iter_unpack("<Q", parts[2])]
@@ -309,6 +311,8 @@ def decode_lanes(numbers, codebook, params, parts, width_of_symbol):
 
     coded, patched = {}, {}
     for chunk, ((row, word, width), (next_row, next_word, _)) in enumerate(zip(places, places[1:])):
+        codes = texts[codebooks[32 * per_lane * chunk // run if run else 0]]
+        shortest = min(map(len, codes), default=0)
         at = 32 * word + 32 * width
         extras = [int(tails[32 * word + width * lane :][:width] or "0", 2) for lane in range(32)]
         require(width == max(extras).bit_length(), "the numbers of extra bits are too wide")
@@ -418,7 +422,12 @@ def decode(file, entry, codebooks, pool):
         require(len(data) == padded(length) and not any(data[length:]), f"{name} is not padded so")
         parts.append(data[:length])
     require("exponents" not in entry or numbers.count == sum(entry["exponents"]), "shape and exponents differ")
-    data = decoder(numbers, codebooks[entry["codebook"]], entry.get("params", {}), parts)
+    runs, run, own = entry.get("runs"), None, [codebooks[entry["codebook"]]]
+    if runs:
+        run, own = runs["elements"], [codebooks[index] for index in runs["codebooks"]]
+        require(runs["codebooks"][0] == entry["codebook"], "the first run has another codebook")
+        require(run > 0 and len(own) == max(1, -(-numbers.count // run)), "there are more or fewer runs")
+    data = decoder(numbers, own, run, entry.get("params", {}), parts)
     require(f"{xxh3(data):016x}" == entry["checksum"], f"{entry['name']} has another checksum")
     return data
 

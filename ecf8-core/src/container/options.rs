@@ -10,7 +10,7 @@ pub struct CompressOptions {
     /// What schemes are chosen for, and how their results are laid out.
     pub aim: Aim,
     /// The most codebooks in a file for each scheme, where the scheme [shares](Scheme::shares) them. Without a
-    /// number, there are as few as cost less than 0.1 % of the codewords.
+    /// number, there are as few as cost less than 0.05 % of the codewords.
     pub codebooks: Option<usize>,
     /// The most bits of a codeword, as far as a scheme lets one choose ([`Scheme::code_bits`]).
     /// Without a number, each codebook has the best by its scheme's own judgement.

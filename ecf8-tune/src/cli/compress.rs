@@ -42,7 +42,7 @@ pub(super) struct Compress {
     /// quarter of a percent more)
     #[arg(long, value_name = "GOAL")]
     optimize: Option<Goal>,
-    /// The most codebooks that tensors share, for each scheme (default: as few as cost less than 0.1 % of the
+    /// The most codebooks that tensors share, for each scheme (default: as few as cost less than 0.05 % of the
     /// codewords). Not for exponent-gap, where each tensor has its own
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     codebooks: Option<u32>,

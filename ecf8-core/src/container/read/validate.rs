@@ -320,7 +320,7 @@ impl Claims<'_> {
         if split.shape() == Shape::Nibble && entry.exponents.is_none() {
             return Err("it has no exponent counts".to_owned());
         }
-        let (own_codebooks, codebook_indices) = own_codebooks(&entry, scheme, codebooks)?;
+        let (own_codebooks, codebook_indices) = own_codebooks(&entry, scheme, units, codebooks)?;
         let checksum = from_hex(&entry.checksum).ok_or("its checksum is not 16 hexadecimal digits")?;
         let specs = scheme.part_specs(&split);
         if entry.lengths.len() != specs.len() {
@@ -410,6 +410,7 @@ impl Claims<'_> {
 fn own_codebooks(
     entry: &TensorEntry,
     scheme: &dyn Scheme,
+    units: u64,
     codebooks: &[Arc<Codebook>],
 ) -> Result<(Codebooks, Vec<usize>), String> {
     let symbols = scheme.symbols().alphabet();
@@ -424,8 +425,15 @@ fn own_codebooks(
     };
     let first = find(entry.codebook)?;
     let Some(runs) = &entry.runs else { return Ok((Codebooks::one(first), vec![entry.codebook])) };
+    if !scheme.has_runs() {
+        return Err(format!("it has runs, which scheme {} has not", scheme.name()));
+    }
     if runs.codebooks.first() != Some(&entry.codebook) {
         return Err(format!("its first run has not codebook {}", entry.codebook));
+    }
+    if runs.elements == 0 || units.div_ceil(runs.elements).max(1) != runs.codebooks.len() as u64 {
+        let (count, elements) = (runs.codebooks.len(), runs.elements);
+        return Err(format!("it has {units} elements, which are not {count} runs of {elements}"));
     }
     let mut places: BTreeMap<usize, usize> = runs.codebooks.iter().map(|index| (*index, 0)).collect();
     places.values_mut().enumerate().for_each(|(place, of)| *of = place);

@@ -32,7 +32,7 @@ const LEAST_GAIN: f64 = 1000.0;
 
 /// Runs may be shorter for size where that gains at least one part in this many: a block of threads that decodes a short
 /// run has less to do for its table.
-const BALANCE: f64 = 400.0;
+const BALANCE: f64 = 1600.0;
 
 /// Elements that are distributed alike: all of a tensor, or the runs of one class.
 pub(super) struct Piece {

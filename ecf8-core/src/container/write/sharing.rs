@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Which part of the codewords sharing may cost, where no number of codebooks is asked for.
-pub(super) const TOLERANCE: f64 = 0.001;
+pub(super) const TOLERANCE: f64 = 0.0005;
 
 /// What a character takes in a deflated list of codebooks, in bits.
 const CHARACTER_BITS: u64 = 3;
