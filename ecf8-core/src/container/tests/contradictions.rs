@@ -31,6 +31,9 @@ fn each_contradiction_is_told_in_one_line() {
         ("codebook 7 does not exist", |_, m| m["tensors"][0]["codebook"] = json!(7)),
         ("codebook 0 of its manifest is not valid", |_, m| m["codebooks"][0] = json!("1110000000000000")),
         ("codebook 0 of its manifest is not valid", |_, m| m["codebooks"][0] = json!("!")),
+        ("it has runs, which scheme exponent-gap has not", |_, m| {
+            m["tensors"][0]["runs"] = json!({"elements": 6400, "codebooks": [0]});
+        }),
         ("its shape overflows", |_, m| m["tensors"][0]["shape"] = json!([u64::MAX, 3])),
         ("exponent counts do not fit", |_, m| m["tensors"][0]["shape"] = json!([6401])),
         ("exponent counts do not fit", |_, m| m["tensors"][0]["exponents"] = json!([6400])),

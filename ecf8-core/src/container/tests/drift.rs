@@ -115,7 +115,6 @@ fn runs_that_cannot_be_are_refused() {
     let values = drifting(200);
     let folder = folder();
     let file = safetensors_bytes(&[], &[fp8("w", &rows_of(&values), cast(&values))]).unwrap();
-    // With room in the header: a manifest that goes on elsewhere is not edited so easily.
     let path = compressed_with(folder.path(), &file, by(&PAIR_LANES));
     let tensor = CompressedFile::open(&path).unwrap();
     let tensor = tensor.tensor("w").unwrap();

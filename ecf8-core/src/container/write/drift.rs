@@ -64,7 +64,7 @@ pub(super) struct Pieces {
 impl Pieces {
     /// One piece for all elements, whose coded bytes are counted.
     pub(super) fn one(elements: u64, coded: Histogram) -> Self {
-        let piece = Piece { elements, ranges: vec![0..elements], coded, seed: 0 };
+        let piece = Piece { elements, ranges: std::iter::once(0..elements).collect(), coded, seed: 0 };
         Self { list: vec![piece], runs: None }
     }
 
@@ -163,8 +163,8 @@ impl Level {
         let codewords: f64 = sums.iter().map(bits).sum();
         let named = if sums.len() > 1 { of.len() as f64 * RUN_BITS } else { 0.0 };
         // Runs with an odd number of the shortest chunks' lengths have no longer ones.
-        let chunks =
-            (of.len() as u64 * self.elements >> self.elements.trailing_zeros().min(LONGEST_CHUNK)) as f64;
+        let longest = self.elements.trailing_zeros().min(LONGEST_CHUNK);
+        let chunks = (of.len() as u64 * (self.elements >> longest)) as f64;
         let codebooks = sums.len().saturating_sub(1) as f64 * CODEBOOK_BITS;
         let bits = codewords + named + codebooks + chunks * CHUNK_BITS;
         Classes { runs: Runs { elements: self.elements, of }, sums, bits }
