@@ -1,4 +1,4 @@
-//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-byte`, `lanes-two-bytes`: decode a scheme of layout `lanes` once, from
+//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-pair6`, `lanes-pair7`, `lanes-byte`, `lanes-two-bytes`: decode a scheme of layout `lanes` once, from
 //! front to back, a chunk per warp, one symbol per look-up, or two. What a symbol is makes the difference, and how numbers are put
 //! together from fields.
 
@@ -19,7 +19,10 @@ use crate::lang::{
     Global, GlobalMut, Shared, V, Var, WARP, barrier, device, dynamic_shared, kernel, lane_idx, rt, warp_idx,
 };
 use crate::sink::{OpenSink, Sink};
-use ecf8_core::symbols::{BYTE as BYTES, PAIR as PAIRS, QUAD as QUADS, SymbolKind, TRIPLE as TRIPLES};
+use ecf8_core::symbols::{
+    BYTE as BYTES, PAIR as PAIRS, PAIR6 as PAIRS6, PAIR7 as PAIRS7, QUAD as QUADS, SymbolKind,
+    TRIPLE as TRIPLES,
+};
 use ecf8_core::{Codebook, Encoded};
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -98,6 +101,14 @@ pub(super) static TRIPLE: LanesRingStrategy =
 /// Scheme `pair-lanes`.
 pub(super) static PAIR: LanesRingStrategy =
     LanesRingStrategy::new("lanes-pair", &["pair-lanes"], &PAIRS, PerEntry::One);
+
+/// Scheme `pair6-lanes`.
+pub(super) static PAIR6: LanesRingStrategy =
+    LanesRingStrategy::new("lanes-pair6", &["pair6-lanes"], &PAIRS6, PerEntry::One);
+
+/// Scheme `pair7-lanes`.
+pub(super) static PAIR7: LanesRingStrategy =
+    LanesRingStrategy::new("lanes-pair7", &["pair7-lanes"], &PAIRS7, PerEntry::One);
 
 /// Scheme `byte-lanes`.
 pub(super) static BYTE: LanesRingStrategy =

@@ -13,6 +13,7 @@ mod dictionary;
 pub mod format;
 mod nibbles;
 mod planes;
+mod rests;
 mod signs;
 mod split;
 

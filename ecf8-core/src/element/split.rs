@@ -2,7 +2,7 @@
 
 use super::dictionary::Dictionary;
 use super::planes::{self, Bytes};
-use super::{Element, Shape, nibbles};
+use super::{Element, Shape, nibbles, rests};
 use crate::histogram::Histogram;
 use crate::int;
 use std::borrow::Cow;
@@ -187,9 +187,9 @@ impl Split {
         bits == 4 && self.shape() == Shape::Exponent
     }
 
-    /// Whether fields of this many bits share their byte with raw bits, which are stored as nibbles.
-    fn is_halved(&self, bits: u32) -> bool {
-        bits == 4 && self.shape() == Shape::Nibble
+    /// Whether fields of this many bits share their byte with raw bits, which are stored beside codewords.
+    fn is_shared(&self, bits: u32) -> bool {
+        bits < 8 && self.shape() == Shape::Nibble
     }
 
     /// How many of the numbers with these exponents are outside the window.
@@ -210,8 +210,9 @@ impl Split {
     /// Fields of this many bits of coded bytes.
     pub(crate) fn fields<'a>(&self, bits: u32, coded: &'a [u8], memory: &'a mut Vec<u8>) -> &'a [u8] {
         memory.clear();
-        if self.is_halved(bits) {
-            memory.extend(coded.iter().map(|byte| byte >> 3 & 15));
+        if self.is_shared(bits) {
+            let (after, mask) = (7 - bits, 0xff >> (8 - bits));
+            memory.extend(coded.iter().map(|byte| byte >> after & mask));
         } else if self.is_windowed(bits) {
             memory.extend(coded.iter().map(|exponent| exponent.saturating_sub(self.least_exponent).min(15)));
         } else {
@@ -230,7 +231,7 @@ impl Split {
 
     /// Whether something of numbers is stored beside codewords of fields of this many bits.
     pub(crate) fn has_packed(&self, bits: u32) -> bool {
-        self.is_halved(bits) || self.element.bytes > 1
+        self.is_shared(bits) || self.element.bytes > 1
     }
 
     /// Planes that are stored.
@@ -241,8 +242,8 @@ impl Split {
 
     /// Bytes of what is stored beside codewords.
     pub(crate) fn packed_bytes(&self, bits: u32, units: u64) -> u64 {
-        if self.is_halved(bits) {
-            return nibbles::packed_bytes(units);
+        if self.is_shared(bits) {
+            return if bits == 4 { nibbles::packed_bytes(units) } else { rests::packed_bytes(bits, units) };
         }
         planes::stored_bytes(units).saturating_mul(self.stored().count() as u64)
     }
@@ -257,8 +258,8 @@ impl Split {
     ) -> Vec<Vec<&'p mut [u8]>> {
         let count = int::index(units.div_ceil(chunk as u64));
         let mut rooms: Vec<Vec<&mut [u8]>> = (0..count).map(|_| Vec::new()).collect();
-        let (each, plane) = if self.is_halved(bits) {
-            (chunk / 2, packed.len())
+        let (each, plane) = if self.is_shared(bits) {
+            (chunk * (8 - bits as usize) / 8, packed.len())
         } else {
             (chunk, int::index(planes::stored_bytes(units)))
         };
@@ -271,8 +272,11 @@ impl Split {
     /// Stores of a chunk of what is split what codewords do not stand for.
     pub(crate) fn pack(&self, bits: u32, units: &[u8], memory: &mut Vec<u8>, rooms: &mut [&mut [u8]]) {
         let (bytes, shape) = (self.element.bytes, self.shape());
-        if self.is_halved(bits) {
-            rooms.iter_mut().for_each(|room| nibbles::pack(units, room));
+        if self.is_shared(bits) {
+            rooms.iter_mut().for_each(|room| match bits {
+                4 => nibbles::pack(units, room),
+                _ => rests::pack(bits, units, room),
+            });
             return;
         }
         for (plane, room) in self.stored().zip(rooms) {
@@ -283,8 +287,11 @@ impl Split {
 
     /// Whether what is stored is zero where there is no number any more.
     pub(crate) fn ends_in_zeros(&self, bits: u32, packed: &[u8], units: u64) -> bool {
-        if self.is_halved(bits) {
-            return nibbles::ends_in_zeros(packed, units);
+        if self.is_shared(bits) {
+            return match bits {
+                4 => nibbles::ends_in_zeros(packed, units),
+                _ => rests::ends_in_zeros(bits, packed, units),
+            };
         }
         let plane_bytes = int::index(planes::stored_bytes(units));
         let used = int::index(units % 16);
@@ -300,8 +307,12 @@ impl Split {
 
     /// Turns fields of the slots from `first` on, a multiple of [`SLOTS`], into coded bytes.
     pub(crate) fn uncode(&self, bits: u32, packed: &[u8], first: usize, fields: &mut [u8]) {
-        if self.is_halved(bits) {
-            nibbles::unpack_onto(&packed[first / 2..], fields);
+        if self.is_shared(bits) {
+            let packed = &packed[first * (8 - bits as usize) / 8..];
+            match bits {
+                4 => nibbles::unpack_onto(packed, fields),
+                _ => rests::unpack_onto(bits, packed, fields),
+            }
         } else if self.is_windowed(bits) {
             fields.iter_mut().for_each(|field| *field = field.wrapping_add(self.least_exponent));
         }

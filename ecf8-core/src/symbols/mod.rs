@@ -20,7 +20,8 @@ pub struct SymbolKind {
     /// How far apart they are: 1 for neighbours. Where it is more, as many symbols interleave, and the elements of all
     /// of them are neighbours.
     pub stride: usize,
-    /// Bits of each element's field: 4, of an exponent, or 8, all of a byte.
+    /// Bits of each element's field: 4, of an exponent; 6 or 7, of an exponent and the highest bits of its mantissa; or 8,
+    /// all of a byte.
     pub bits: u32,
 }
 
@@ -35,6 +36,12 @@ pub const TRIPLE: SymbolKind = SymbolKind { name: "triple", elements: 3, stride:
 
 /// The exponents of four consecutive numbers, the first in the highest nibble.
 pub const QUAD: SymbolKind = SymbolKind { name: "quad", elements: 4, stride: 1, bits: 4 };
+
+/// The exponents of two consecutive numbers, each with the two highest bits of its mantissa, the first in the high bits.
+pub const PAIR6: SymbolKind = SymbolKind { name: "pair6", elements: 2, stride: 1, bits: 6 };
+
+/// The same, each with all of its mantissa.
+pub const PAIR7: SymbolKind = SymbolKind { name: "pair7", elements: 2, stride: 1, bits: 7 };
 
 /// One byte.
 pub const BYTE: SymbolKind = SymbolKind { name: "byte", elements: 1, stride: 1, bits: 8 };
@@ -69,6 +76,22 @@ impl Symbols for Quad {
     const KIND: SymbolKind = QUAD;
 }
 
+/// [`PAIR6`] as a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair6;
+
+impl Symbols for Pair6 {
+    const KIND: SymbolKind = PAIR6;
+}
+
+/// [`PAIR7`] as a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair7;
+
+impl Symbols for Pair7 {
+    const KIND: SymbolKind = PAIR7;
+}
+
 /// [`BYTE`] as a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Byte;
@@ -87,7 +110,11 @@ impl SymbolKind {
     /// Whether numbers whose bits stand together like this have fields of this kind.
     #[must_use]
     pub fn takes(&self, shape: Shape) -> bool {
-        self.bits == 8 || shape != Shape::Bytes
+        match self.bits {
+            8 => true,
+            4 => shape != Shape::Bytes,
+            _ => shape == Shape::Nibble,
+        }
     }
 
     /// Elements of as many symbols as interleave.

@@ -60,7 +60,7 @@ pub(in super::super) fn launch<'a>(
             rows: model.add(ALIGNMENT, encoded.part(ROWS)?),
             // Reading 32 bits across words touches the word after the last: what follows is another part.
             tails: model.add(ALIGNMENT, encoded.part(TAILS)?),
-            packed: if join.packed_words() > 0 { model.add(ALIGNMENT, encoded.part(PACKED)?) } else { 0 },
+            packed: if join.packed_bytes() > 0 { model.add(ALIGNMENT, encoded.part(PACKED)?) } else { 0 },
             chunks: model.add(ALIGNMENT, encoded.part(CHUNKS)?),
             table: 0,
             output,

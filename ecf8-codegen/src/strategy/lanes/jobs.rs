@@ -170,8 +170,9 @@ impl JobRecord {
         Self {
             elements,
             chunks: self.chunks + 8 * (first / (u64::from(self.elements_per_lane) * u64::from(WARP)).max(1)),
-            // Nibbles; planes have places of their own.
-            packed: self.packed + if join.planes() == 0 { first / 2 } else { 0 },
+            // Planes have places of their own.
+            packed: self.packed
+                + if join.planes() == 0 { first / 16 * u64::from(join.packed_bytes()) } else { 0 },
             output: self.output + first * u64::from(join.bytes()),
             planes: self.planes.iter().map(plane).collect(),
             ..self.clone()

@@ -6,8 +6,9 @@ use super::jobs::Job;
 use super::join::Join;
 use crate::lang::{Global, IntoV, V, WARP, comment, device, select};
 
-/// The packed words of a vector, held: the nibbles of 16 bytes, or one plane of 16 numbers.
+/// The packed words of a vector, held: the nibbles of 16 bytes, what else there is of them, or one plane of 16 numbers.
 type Nibbles = Held<2>;
+type Rest = Held<1>;
 type Plane = Held<4>;
 
 /// Planes that are held at most, over all vectors of a turn: others would take registers that more warps need.
@@ -30,6 +31,8 @@ pub(in super::super) struct Raw {
     join: Join,
     job: Job,
     nibbles: Vec<Nibbles>,
+    /// Of the one vector of a turn.
+    rest: Option<Rest>,
     /// Of each vector, its planes; none, where they are too many to be held.
     planes: Vec<Plane>,
 }
@@ -41,12 +44,14 @@ impl Raw {
         let nibbles = if join == Join::Nibbles { vectors } else { 0 };
         let planes = vectors * join.planes();
         let planes = if planes > MOST_PLANES { 0 } else { planes };
-        if nibbles + planes > 0 {
+        let has_rest = matches!(join, Join::Rests { .. });
+        if nibbles + planes > 0 || has_rest {
             comment("Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.");
         }
         let nibbles = NIBBLES[..nibbles as usize].iter().map(|names| Held::nothing(*names)).collect();
         let planes = PLANES[..planes as usize].iter().map(|names| Held::nothing(*names)).collect();
-        Self { model, join, job: job.clone(), nibbles, planes }
+        let rest = has_rest.then(|| Rest::nothing(["rest"]));
+        Self { model, join, job: job.clone(), nibbles, rest, planes }
     }
 
     /// Loads those of the turn that begins `ahead` vectors after `at`, as far as there are vectors: twice the vectors
@@ -57,6 +62,11 @@ impl Raw {
             let ahead = ahead + WARP * j;
             if left > (2 * ahead) as i32 {
                 vector.replace(self.model.load2(self.job.packed + at + (ahead as u64)));
+            }
+        }
+        if let Some(rest) = self.rest {
+            if left > (2 * ahead) as i32 {
+                rest.replace([self.rest(at + (ahead as u64))]);
             }
         }
         let each = self.join.planes().max(1) as usize;
@@ -80,6 +90,14 @@ impl Raw {
         }
     }
 
+    /// What a vector's fields lack, where that is a word or half of one.
+    #[device]
+    fn rest(&self, vector: V<u64>) -> V<u32> {
+        let each = self.join.packed_bytes();
+        let place = self.job.packed * ((8 / each) as u64) + vector;
+        if each == 4 { self.model[place] } else { self.model.view::<u16>()[place] as u32 }
+    }
+
     /// One plane of a vector.
     #[device]
     fn plane(&self, number: u32, vector: V<u64>) -> [V<u32>; 4] {
@@ -92,6 +110,9 @@ impl Raw {
     pub(in super::super) fn words(&self, at: V<u64>, j: u32, left: V<i32>) -> Vec<V<u32>> {
         if let Some(nibbles) = self.nibbles.get(j as usize) {
             return nibbles.words().to_vec();
+        }
+        if let Some(rest) = self.rest {
+            return rest.words().to_vec();
         }
         let each = self.join.planes();
         (0..each)

@@ -11,7 +11,7 @@ use super::parts::{Chunk, Parts};
 use super::{LaneSymbols, MAX_LEN, turn};
 use crate::codebook::Codebook;
 use crate::layout::{DecodeError, Encoded};
-use crate::symbols::{Byte, Pair, Quad, SymbolKind, Triple};
+use crate::symbols::{Byte, Pair, Pair6, Pair7, Quad, SymbolKind, Triple};
 use crate::{bits, int};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -34,10 +34,12 @@ pub fn section_positions(
     chunks: Range<u64>,
     sections: u32,
 ) -> Result<Vec<u16>, DecodeError> {
-    match kind.elements {
-        4 => positions::<Quad>(encoded, chunks, sections),
-        3 => positions::<Triple>(encoded, chunks, sections),
-        2 => positions::<Pair>(encoded, chunks, sections),
+    match (kind.elements, kind.bits) {
+        (4, _) => positions::<Quad>(encoded, chunks, sections),
+        (3, _) => positions::<Triple>(encoded, chunks, sections),
+        (2, 6) => positions::<Pair6>(encoded, chunks, sections),
+        (2, 7) => positions::<Pair7>(encoded, chunks, sections),
+        (2, _) => positions::<Pair>(encoded, chunks, sections),
         _ => positions::<Byte>(encoded, chunks, sections),
     }
 }
@@ -143,7 +145,13 @@ mod tests {
             let chunk = parts.chunk::<S>(number).unwrap();
             let fields: Vec<u8> = bytes[number * parts.geometry.chunk..][..chunk.elements]
                 .iter()
-                .map(|byte| if S::KIND.bits == 8 { *byte } else { byte >> 3 & 15 })
+                .map(|byte| {
+                    if S::KIND.bits == 8 {
+                        *byte
+                    } else {
+                        byte >> (7 - S::KIND.bits) & (0xff >> (8 - S::KIND.bits))
+                    }
+                })
                 .collect();
             for section in 1..sections as usize {
                 for lane in 0..LANES {
@@ -177,6 +185,7 @@ mod tests {
             for sections in [2, 4, 8] {
                 sections_begin_where_they_say::<Byte>(elements, sections);
                 sections_begin_where_they_say::<Pair>(elements, sections);
+                sections_begin_where_they_say::<Pair6>(elements, sections);
                 sections_begin_where_they_say::<Triple>(elements, sections);
                 sections_begin_where_they_say::<Quad>(elements, sections);
             }

@@ -38,7 +38,8 @@ fn by_definition<S: LaneSymbols>(data: &[u8], codebook: &Codebook, s: usize) -> 
         present.min_by_key(|symbol| codewords[*symbol].1)
     };
     // What of a byte its codeword tells.
-    let coded = |byte: u8| if S::KIND.bits == 4 { byte >> 3 & 15 } else { byte };
+    let bits = S::KIND.bits;
+    let coded = |byte: u8| if bits < 8 { byte >> (7 - bits) & (0xff >> (8 - bits)) } else { byte };
     let (mut rows, mut tails, mut chunks) = (Vec::new(), Vec::new(), Vec::new());
     let mut lead = 1;
     for chunk in data.chunks(32 * s) {
@@ -110,6 +111,19 @@ fn by_definition<S: LaneSymbols>(data: &[u8], codebook: &Codebook, s: usize) -> 
         let group = |eight: &[u8]| [0, 1, 2, 3].map(|i| nibble(eight.get(i)) << 4 | nibble(eight.get(i + 4)));
         parts.push(data.chunks(8).flat_map(group).collect());
     }
+    if bits == 6 || bits == 7 {
+        let each = if bits == 6 { 4 } else { 2 };
+        let mut packed = vec![0u8; data.len().div_ceil(16) * each];
+        for (place, byte) in data.iter().enumerate() {
+            let (word, k, j) = (place / 16 * each, place % 16 / 4, place % 4);
+            if bits == 6 {
+                packed[word + j] |= (byte >> 7) << (7 - k) | (byte & 1) << k;
+            } else {
+                packed[word + j % 2] |= (byte >> 7) << (7 - k - 4 * (j / 2));
+            }
+        }
+        parts.push(packed);
+    }
     (parts, lead)
 }
 
@@ -154,6 +168,8 @@ proptest! {
         assert_as_defined::<Quad>(&data, &book::<Quad>(&data), 1 << s);
         assert_as_defined::<Triple>(&data, &book::<Triple>(&data), triples(1 << s));
         assert_as_defined::<Pair>(&data, &book::<Pair>(&data), 1 << s);
+        assert_as_defined::<Pair6>(&data, &book::<Pair6>(&data), 1 << s);
+        assert_as_defined::<Pair7>(&data, &book::<Pair7>(&data), 1 << s);
         assert_as_defined::<Byte>(&data, &book::<Byte>(&data), 1 << s);
     }
 
@@ -165,6 +181,8 @@ proptest! {
         assert_as_defined::<Quad>(&data, &book::<Quad>(few), 1 << s);
         assert_as_defined::<Triple>(&data, &book::<Triple>(few), triples(1 << s));
         assert_as_defined::<Pair>(&data, &book::<Pair>(few), 1 << s);
+        assert_as_defined::<Pair6>(&data, &book::<Pair6>(few), 1 << s);
+        assert_as_defined::<Pair7>(&data, &book::<Pair7>(few), 1 << s);
         assert_as_defined::<Byte>(&data, &book::<Byte>(few), 1 << s);
     }
 
@@ -224,6 +242,8 @@ fn the_corpus_is_coded_as_defined_by_all_schemes() {
             assert_as_defined::<Quad>(&case.bytes, &case.codebook(Quad::scheme()), s);
             assert_as_defined::<Triple>(&case.bytes, &case.codebook(Triple::scheme()), triples(s));
             assert_as_defined::<Pair>(&case.bytes, &case.codebook(Pair::scheme()), s);
+            assert_as_defined::<Pair6>(&case.bytes, &case.codebook(Pair6::scheme()), s);
+            assert_as_defined::<Pair7>(&case.bytes, &case.codebook(Pair7::scheme()), s);
             assert_as_defined::<Byte>(&case.bytes, &case.codebook(Byte::scheme()), s);
         }
     }
@@ -237,6 +257,8 @@ fn lengths_around_vectors_rounds_and_chunks_are_coded_as_defined() {
             assert_as_defined::<Quad>(&data, &book::<Quad>(&data), 64);
             assert_as_defined::<Triple>(&data, &book::<Triple>(&data), 96);
             assert_as_defined::<Pair>(&data, &book::<Pair>(&data), 64);
+            assert_as_defined::<Pair6>(&data, &book::<Pair6>(&data), 64);
+            assert_as_defined::<Pair7>(&data, &book::<Pair7>(&data), 64);
             assert_as_defined::<Byte>(&data, &book::<Byte>(&data), 64);
         }
     }
@@ -335,6 +357,8 @@ fn a_codebook_made_for_other_data_round_trips() {
     let codebook = Codebook::from_lengths(&[8; 256]).unwrap();
     assert_as_defined::<Byte>(&data(5000, 3), &codebook, 64);
     assert_as_defined::<Pair>(&data(5001, 3), &codebook, 128);
+    assert_as_defined::<Pair6>(&data(5001, 3), &codebook, 128);
+    assert_as_defined::<Pair7>(&data(5001, 3), &codebook, 128);
     assert_as_defined::<Triple>(&data(5003, 3), &Codebook::from_lengths(&[12; 4096]).unwrap(), 192);
 }
 
