@@ -289,7 +289,7 @@ class Numbers:
         return out
 
 
-def decode_lanes(numbers, codebooks, run, params, parts, width_of_symbol):
+def decode_lanes(numbers, codebooks, run, params, parts, width_of_symbol, bits=4):
     """§3.4."""
     elements = numbers.count
     rows, tails = stream_of(parts[0]), stream_of(parts[1])
@@ -297,7 +297,7 @@ def decode_lanes(numbers, codebooks, run, params, parts, width_of_symbol):
     per_lane, lead_rows = params.get("elements_per_lane", 1536 if vectors_of_turn == 3 else 1024), params.get("lead_rows", 64)
     possible = [3 << i for i in range(5, 11)] if vectors_of_turn == 3 else [1 << i for i in range(6, 13)]
     require(per_lane in possible and 1 <= lead_rows <= 64, "a parameter has another value")
-    texts = {text: codewords(text, 256 if width_of_symbol == 1 else 16**width_of_symbol) for text in set(codebooks)}
+    texts = {text: codewords(text, 256 if width_of_symbol == 1 else 2 ** (bits * width_of_symbol)) for text in set(codebooks)}
     require(all(len(codes) <= 4096 for codes in texts.values()), "there are too many codewords")
     longest = max((len(code) for codes in texts.values() for code in codes), default=0)
     require(longest <= 13, "a codeword is too long")
@@ -352,7 +352,7 @@ def decode_lanes(numbers, codebooks, run, params, parts, width_of_symbol):
                         places = range(start + i * width_of_symbol, start + (i + 1) * width_of_symbol)
                     require(places[0] < elements or end - at == shortest, "a symbol for nothing is longer than need be")
                     for after, place in enumerate(reversed(places)):
-                        coded[place] = codes[stream[at:end]] >> 4 * after & (255 if width_of_symbol == 1 else 15)
+                        coded[place] = codes[stream[at:end]] >> bits * after & (255 if width_of_symbol == 1 else 2**bits - 1)
                     at = end
             require(at == len(stream), "a lane goes on after its last codeword")
         for k, positions in starts.items():
@@ -368,6 +368,18 @@ def decode_lanes(numbers, codebooks, run, params, parts, width_of_symbol):
     if width_of_symbol == 1:
         return bytes(patched.get(i, coded[i]) for i in range(elements))
     packed = parts[3]
+    if bits > 4:
+        each, out = 4 if bits == 6 else 2, bytearray()
+        require(len(packed) == (elements + 15) // 16 * each, "packed has another length")
+        rests = []
+        for i in range(len(packed) // each * 16):
+            word, k, j = packed[i // 16 * each :][:each], i % 16 // 4, i % 4
+            if bits == 6:
+                rests.append((word[j] >> (7 - k) & 1) << 7 | word[j] >> k & 1)
+            else:
+                rests.append((word[j % 2] >> (7 - k - 4 * (j // 2)) & 1) << 7)
+        require(not any(rests[elements:]), "a bit after the last element is not 0")
+        return bytes(patched.get(i, rests[i] | coded[i] << (7 - bits)) for i in range(elements))
     require(len(packed) == (elements + 7) // 8 * 4, "packed has another length")
     raws = [(packed[i // 8 * 4 + i % 4] >> 4, packed[i // 8 * 4 + i % 4] & 15)[i % 8 // 4] for i in range(2 * len(packed))]
     require(not any(raws[elements:]), "a nibble after the last element is not 0")
@@ -383,6 +395,8 @@ SCHEMES = {
     "quad-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 4)),
     "triple-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 3)),
     "pair-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 2)),
+    "pair6-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 2, 6)),
+    "pair7-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 2, 7)),
     "byte-lanes": (*LANES, lambda *told: decode_lanes(*told, 1)),
 }
 
