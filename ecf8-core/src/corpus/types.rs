@@ -78,7 +78,7 @@ impl Cases {
             self.split_by_dictionary();
         }
         // A codebook for the first numbers only, so that places are patched.
-        let mixed = [few(40, 4000), few(3000, 12_001)].concat();
+        let mixed = [few(40, 4000), few(3000, 12_000)].concat();
         self.add_values("F32", "distinct numbers, codebook of a part", &mixed);
         self.split_by_dictionary();
         if let Some(case) = self.0.last_mut() {
@@ -133,8 +133,9 @@ impl Cases {
         let upcast = from_bf16.as_chunks::<2>().0.iter().flat_map(|[low, high]| [0, 0, *low, *high]);
         self.add("F32", "that were BF16 once", upcast.collect());
         self.add_values("F64", "that were F32 once", &gaussian(30, 3001, 0.02));
-        // A codebook for the first numbers only, so that others are patched, those outside the window among them.
-        let mixed = [gaussian(31, 4000, 0.02), alpha_stable(32, 4000, 0.8, 0.1)].concat();
+        // A codebook for the first numbers only, so that others are patched, those outside the window among them; and the
+        // last one, whose patch is for two numbers, of which there is one.
+        let mixed = [gaussian(31, 4000, 0.02), alpha_stable(32, 4000, 0.8, 0.1), vec![1e30]].concat();
         for dtype in ["BF16", "F32"] {
             self.add_values(dtype, "codebook and window of a part", &mixed);
             if let (Some(case), Some(element)) = (self.0.last_mut(), element(dtype)) {
