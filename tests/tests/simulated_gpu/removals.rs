@@ -43,7 +43,15 @@ const NOT_MISSED: [(&[&str], &str, &str); 5] = [
     (&LANES, "if self.tail.extra > bit", "what follows a lane's stream is of no consequence"),
 ];
 
-const LANES: [&str; 5] = ["lanes-quad", "lanes-triple", "lanes-pair", "lanes-byte", "lanes-two-bytes"];
+const LANES: [&str; 7] = [
+    "lanes-quad",
+    "lanes-triple",
+    "lanes-pair",
+    "lanes-pair6",
+    "lanes-pair7",
+    "lanes-byte",
+    "lanes-two-bytes",
+];
 
 /// Most kernels that are compiled to see one part missed.
 const MOST_KERNELS: usize = 8;
