@@ -40,7 +40,7 @@ fn profiled(name: &str, mib: usize, copies: usize, aim: Aim) -> Profile {
     let scheme = scheme(strategy.schemes()[0]).unwrap();
     let weights = synthetic::block_scaled(&synthetic::gaussian(1, mib << 20, 1.0), 1 << 10).bytes;
     let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&weights)));
-    let encoded = scheme.encode_for(Numbers::e4m3(&weights), &codebook, aim).unwrap();
+    let encoded = scheme.encode_for(Numbers::e4m3(&weights), &codebook.into(), aim).unwrap();
     // The simulated launches were of whole chunks.
     let whole = [("warps_at_once".to_owned(), "1".to_owned())];
     let params = strategy.params(&whole).or_else(|_| strategy.params(&[])).unwrap();
