@@ -368,18 +368,12 @@ def decode_lanes(numbers, codebooks, run, params, parts, width_of_symbol, bits=4
     if width_of_symbol == 1:
         return bytes(patched.get(i, coded[i]) for i in range(elements))
     packed = parts[3]
-    if bits > 4:
-        each, out = 4 if bits == 6 else 2, bytearray()
-        require(len(packed) == (elements + 15) // 16 * each, "packed has another length")
-        rests = []
-        for i in range(len(packed) // each * 16):
-            word, k, j = packed[i // 16 * each :][:each], i % 16 // 4, i % 4
-            if bits == 6:
-                rests.append((word[j] >> (7 - k) & 1) << 7 | word[j] >> k & 1)
-            else:
-                rests.append((word[j % 2] >> (7 - k - 4 * (j // 2)) & 1) << 7)
+    if bits == 6:
+        require(len(packed) == (elements + 15) // 16 * 4, "packed has another length")
+        rest = lambda i, k, byte: (byte >> (7 - k) & 1) << 7 | byte >> k & 1
+        rests = [rest(i, i % 16 // 4, packed[i // 16 * 4 + i % 4]) for i in range(4 * len(packed))]
         require(not any(rests[elements:]), "a bit after the last element is not 0")
-        return bytes(patched.get(i, rests[i] | coded[i] << (7 - bits)) for i in range(elements))
+        return bytes(patched.get(i, rests[i] | coded[i] << 1) for i in range(elements))
     require(len(packed) == (elements + 7) // 8 * 4, "packed has another length")
     raws = [(packed[i // 8 * 4 + i % 4] >> 4, packed[i // 8 * 4 + i % 4] & 15)[i % 8 // 4] for i in range(2 * len(packed))]
     require(not any(raws[elements:]), "a nibble after the last element is not 0")
@@ -396,7 +390,6 @@ SCHEMES = {
     "triple-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 3)),
     "pair-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 2)),
     "pair6-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 2, 6)),
-    "pair7-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 2, 7)),
     "byte-lanes": (*LANES, lambda *told: decode_lanes(*told, 1)),
 }
 

@@ -1,4 +1,4 @@
-//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-pair6`, `lanes-pair7`, `lanes-byte`, `lanes-two-bytes`: decode a scheme of layout `lanes` once, from
+//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-pair6`, `lanes-byte`, `lanes-two-bytes`: decode a scheme of layout `lanes` once, from
 //! front to back, a chunk per warp, one symbol per look-up, or two. What a symbol is makes the difference, and how numbers are put
 //! together from fields.
 
@@ -20,8 +20,7 @@ use crate::lang::{
 };
 use crate::sink::{OpenSink, Sink};
 use ecf8_core::symbols::{
-    BYTE as BYTES, PAIR as PAIRS, PAIR6 as PAIRS6, PAIR7 as PAIRS7, QUAD as QUADS, SymbolKind,
-    TRIPLE as TRIPLES,
+    BYTE as BYTES, PAIR as PAIRS, PAIR6 as PAIRS6, QUAD as QUADS, SymbolKind, TRIPLE as TRIPLES,
 };
 use ecf8_core::{Codebook, Encoded};
 use std::fmt::Debug;
@@ -105,10 +104,6 @@ pub(super) static PAIR: LanesRingStrategy =
 /// Scheme `pair6-lanes`.
 pub(super) static PAIR6: LanesRingStrategy =
     LanesRingStrategy::new("lanes-pair6", &["pair6-lanes"], &PAIRS6, PerEntry::One);
-
-/// Scheme `pair7-lanes`.
-pub(super) static PAIR7: LanesRingStrategy =
-    LanesRingStrategy::new("lanes-pair7", &["pair7-lanes"], &PAIRS7, PerEntry::One);
 
 /// Scheme `byte-lanes`.
 pub(super) static BYTE: LanesRingStrategy =

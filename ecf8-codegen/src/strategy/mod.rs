@@ -32,14 +32,13 @@ pub use params::{Params, ParamsError};
 pub use prove::{Disproof, LISTED_FAILURES, MakeSink, Proof, ProofFailure, ProofProgress, prove, prove_into};
 pub use tunables::{Requirement, TunableError, TunableSpec, Tunables, parse_tunable};
 
-static STRATEGIES: [&dyn Strategy; 9] = [
+static STRATEGIES: [&dyn Strategy; 8] = [
     &gap_wide::GapWideStrategy,
     &gap_cascade::GapCascadeStrategy,
     &lanes_ring::QUAD,
     &lanes_ring::TRIPLE,
     &lanes_ring::PAIR,
     &lanes_ring::PAIR6,
-    &lanes_ring::PAIR7,
     &lanes_ring::BYTE,
     &lanes_ring::TWO_BYTES,
 ];

@@ -243,7 +243,7 @@ impl Split {
     /// Bytes of what is stored beside codewords.
     pub(crate) fn packed_bytes(&self, bits: u32, units: u64) -> u64 {
         if self.is_shared(bits) {
-            return if bits == 4 { nibbles::packed_bytes(units) } else { rests::packed_bytes(bits, units) };
+            return if bits == 4 { nibbles::packed_bytes(units) } else { rests::packed_bytes(units) };
         }
         planes::stored_bytes(units).saturating_mul(self.stored().count() as u64)
     }
@@ -275,7 +275,7 @@ impl Split {
         if self.is_shared(bits) {
             rooms.iter_mut().for_each(|room| match bits {
                 4 => nibbles::pack(units, room),
-                _ => rests::pack(bits, units, room),
+                _ => rests::pack(units, room),
             });
             return;
         }
@@ -290,7 +290,7 @@ impl Split {
         if self.is_shared(bits) {
             return match bits {
                 4 => nibbles::ends_in_zeros(packed, units),
-                _ => rests::ends_in_zeros(bits, packed, units),
+                _ => rests::ends_in_zeros(packed, units),
             };
         }
         let plane_bytes = int::index(planes::stored_bytes(units));
@@ -311,7 +311,7 @@ impl Split {
             let packed = &packed[first * (8 - bits as usize) / 8..];
             match bits {
                 4 => nibbles::unpack_onto(packed, fields),
-                _ => rests::unpack_onto(bits, packed, fields),
+                _ => rests::unpack_onto(packed, fields),
             }
         } else if self.is_windowed(bits) {
             fields.iter_mut().for_each(|field| *field = field.wrapping_add(self.least_exponent));

@@ -201,13 +201,12 @@ fn range_of(encoded: &Encoded<'_>, first: u64, bytes: usize) -> Result<Range<usi
     range.map(|(first, end)| first..end).ok_or(DecodeError::OutputRange { first, end, elements })
 }
 
-static SCHEMES: [&dyn Scheme; 7] = [
+static SCHEMES: [&dyn Scheme; 6] = [
     &exponent_gap::EXPONENT_GAP,
     &lanes::QUAD_LANES,
     &lanes::TRIPLE_LANES,
     &lanes::PAIR_LANES,
     &lanes::PAIR6_LANES,
-    &lanes::PAIR7_LANES,
     &lanes::BYTE_LANES,
 ];
 

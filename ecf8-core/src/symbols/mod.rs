@@ -20,7 +20,7 @@ pub struct SymbolKind {
     /// How far apart they are: 1 for neighbours. Where it is more, as many symbols interleave, and the elements of all
     /// of them are neighbours.
     pub stride: usize,
-    /// Bits of each element's field: 4, of an exponent; 6 or 7, of an exponent and the highest bits of its mantissa; or 8,
+    /// Bits of each element's field: 4, of an exponent; 6, of an exponent and the two highest bits of its mantissa; or 8,
     /// all of a byte.
     pub bits: u32,
 }
@@ -39,9 +39,6 @@ pub const QUAD: SymbolKind = SymbolKind { name: "quad", elements: 4, stride: 1, 
 
 /// The exponents of two consecutive numbers, each with the two highest bits of its mantissa, the first in the high bits.
 pub const PAIR6: SymbolKind = SymbolKind { name: "pair6", elements: 2, stride: 1, bits: 6 };
-
-/// The same, each with all of its mantissa.
-pub const PAIR7: SymbolKind = SymbolKind { name: "pair7", elements: 2, stride: 1, bits: 7 };
 
 /// One byte.
 pub const BYTE: SymbolKind = SymbolKind { name: "byte", elements: 1, stride: 1, bits: 8 };
@@ -82,14 +79,6 @@ pub struct Pair6;
 
 impl Symbols for Pair6 {
     const KIND: SymbolKind = PAIR6;
-}
-
-/// [`PAIR7`] as a type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pair7;
-
-impl Symbols for Pair7 {
-    const KIND: SymbolKind = PAIR7;
 }
 
 /// [`BYTE`] as a type.

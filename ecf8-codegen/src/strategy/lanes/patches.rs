@@ -85,7 +85,7 @@ fn put_number(join: Join, model: Global<u32>, job: &Job, slot: V<u64>, coded: V<
                 }
             }
         }
-        Join::Whole | Join::Nibbles | Join::Rests { .. } => (),
+        Join::Whole | Join::Nibbles | Join::Rests => (),
     }
 }
 

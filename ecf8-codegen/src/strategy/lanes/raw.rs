@@ -44,7 +44,7 @@ impl Raw {
         let nibbles = if join == Join::Nibbles { vectors } else { 0 };
         let planes = vectors * join.planes();
         let planes = if planes > MOST_PLANES { 0 } else { planes };
-        let has_rest = matches!(join, Join::Rests { .. });
+        let has_rest = join == Join::Rests;
         if nibbles + planes > 0 || has_rest {
             comment("Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.");
         }
@@ -66,7 +66,7 @@ impl Raw {
         }
         if let Some(rest) = self.rest {
             if left > (2 * ahead) as i32 {
-                rest.replace([self.rest(at + (ahead as u64))]);
+                rest.replace([self.model[self.job.packed * 2 + at + (ahead as u64)]]);
             }
         }
         let each = self.join.planes().max(1) as usize;
@@ -88,14 +88,6 @@ impl Raw {
         } else {
             at + (select(left > (2 * WARP * j) as i32, (WARP * j).into_v(), 0u32.into_v()) as u64)
         }
-    }
-
-    /// What a vector's fields lack, where that is a word or half of one.
-    #[device]
-    fn rest(&self, vector: V<u64>) -> V<u32> {
-        let each = self.join.packed_bytes();
-        let place = self.job.packed * ((8 / each) as u64) + vector;
-        if each == 4 { self.model[place] } else { self.model.view::<u16>()[place] as u32 }
     }
 
     /// One plane of a vector.

@@ -34,16 +34,9 @@ impl SchemeChoice {
         if let Some(only) = self.only {
             return vec![only];
         }
-        let mut ranked: Vec<_> =
-            schemes().iter().copied().filter(|scheme| self.is_considered(*scheme)).collect();
+        let mut ranked: Vec<_> = schemes().iter().copied().filter(|scheme| scheme.rank().is_some()).collect();
         ranked.sort_by_key(|scheme| std::cmp::Reverse(scheme.rank()));
         ranked
-    }
-
-    /// Whether a scheme is tried without being named. That of fields of seven bits is hardly ever better than that of six by
-    /// more than who aims at size wants to wait for.
-    fn is_considered(self, scheme: &dyn Scheme) -> bool {
-        scheme.rank().is_some() && (self.aim == Aim::Size || scheme.symbols().bits != 7)
     }
 
     /// Whether a scheme comes into question for numbers that are split like this.
@@ -52,7 +45,7 @@ impl SchemeChoice {
             || self.aim != Aim::Speed || scheme.symbols().bits == 4 || split.shape() == Shape::Bytes;
         let is_open = match self.only {
             Some(only) => only.name() == scheme.name(),
-            None => self.is_considered(scheme) && is_fast(),
+            None => scheme.rank().is_some() && is_fast(),
         };
         is_open && scheme.takes_split(split)
     }

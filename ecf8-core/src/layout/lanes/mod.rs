@@ -41,7 +41,7 @@ use super::{
 use crate::codebook::Codebook;
 use crate::element::{Numbers, Split};
 use crate::histogram::Histogram;
-use crate::symbols::{self, Byte, Pair, Pair6, Pair7, Quad, SymbolKind, Symbols, Triple};
+use crate::symbols::{self, Byte, Pair, Pair6, Quad, SymbolKind, Symbols, Triple};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::RangeInclusive;
@@ -138,15 +138,6 @@ impl LaneSymbols for Pair6 {
         "exponents with two bits of the mantissa, Huffman-coded two by two, one stream per lane of a warp";
 }
 
-impl LaneSymbols for Pair7 {
-    fn scheme() -> &'static Lanes<Self> {
-        &PAIR7_LANES
-    }
-    const NAME: &'static str = "pair7-lanes";
-    const ABOUT: &'static str =
-        "exponents with their mantissas, Huffman-coded two by two, one stream per lane of a warp";
-}
-
 impl LaneSymbols for Byte {
     fn scheme() -> &'static Lanes<Self> {
         &BYTE_LANES
@@ -175,9 +166,6 @@ pub static PAIR_LANES: Lanes<Pair> = Lanes::new(None);
 
 /// `pair6-lanes`.
 pub static PAIR6_LANES: Lanes<Pair6> = Lanes::new(None);
-
-/// `pair7-lanes`.
-pub static PAIR7_LANES: Lanes<Pair7> = Lanes::new(None);
 
 /// One element to a codeword.
 pub static BYTE_LANES: Lanes<Byte> = Lanes::new(None);

@@ -29,16 +29,10 @@ pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> R
         }
     }
     let (split, packed) = (&encoded.split, parts.packed);
-    if matches!(S::KIND.bits, 6 | 7) {
+    if S::KIND.bits == 6 {
         for (element, byte) in coded.iter_mut().enumerate() {
-            let (k, j) = (element % 16 / 4, element % 4);
-            if S::KIND.bits == 6 {
-                let bits = packed[element / 16 * 4 + j];
-                *byte = (bits >> (7 - k) & 1) << 7 | *byte << 1 | bits >> k & 1;
-            } else {
-                let bits = packed[element / 16 * 2 + j % 2];
-                *byte |= (bits >> (7 - k - 4 * (j / 2)) & 1) << 7;
-            }
+            let (k, bits) = (element % 16 / 4, packed[element / 16 * 4 + element % 4]);
+            *byte = (bits >> (7 - k) & 1) << 7 | *byte << 1 | bits >> k & 1;
         }
     }
     if S::KIND.bits == 4 {

@@ -11,7 +11,7 @@ use super::parts::{Chunk, Parts};
 use super::{LaneSymbols, MAX_LEN, turn};
 use crate::codebook::Codebook;
 use crate::layout::{DecodeError, Encoded};
-use crate::symbols::{Byte, Pair, Pair6, Pair7, Quad, SymbolKind, Triple};
+use crate::symbols::{Byte, Pair, Pair6, Quad, SymbolKind, Triple};
 use crate::{bits, int};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -38,7 +38,6 @@ pub fn section_positions(
         (4, _) => positions::<Quad>(encoded, chunks, sections),
         (3, _) => positions::<Triple>(encoded, chunks, sections),
         (2, 6) => positions::<Pair6>(encoded, chunks, sections),
-        (2, 7) => positions::<Pair7>(encoded, chunks, sections),
         (2, _) => positions::<Pair>(encoded, chunks, sections),
         _ => positions::<Byte>(encoded, chunks, sections),
     }

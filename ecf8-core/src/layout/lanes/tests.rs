@@ -111,16 +111,11 @@ fn by_definition<S: LaneSymbols>(data: &[u8], codebook: &Codebook, s: usize) -> 
         let group = |eight: &[u8]| [0, 1, 2, 3].map(|i| nibble(eight.get(i)) << 4 | nibble(eight.get(i + 4)));
         parts.push(data.chunks(8).flat_map(group).collect());
     }
-    if bits == 6 || bits == 7 {
-        let each = if bits == 6 { 4 } else { 2 };
-        let mut packed = vec![0u8; data.len().div_ceil(16) * each];
+    if bits == 6 {
+        let mut packed = vec![0u8; data.len().div_ceil(16) * 4];
         for (place, byte) in data.iter().enumerate() {
-            let (word, k, j) = (place / 16 * each, place % 16 / 4, place % 4);
-            if bits == 6 {
-                packed[word + j] |= (byte >> 7) << (7 - k) | (byte & 1) << k;
-            } else {
-                packed[word + j % 2] |= (byte >> 7) << (7 - k - 4 * (j / 2));
-            }
+            let (word, k, j) = (place / 16 * 4, place % 16 / 4, place % 4);
+            packed[word + j] |= (byte >> 7) << (7 - k) | (byte & 1) << k;
         }
         parts.push(packed);
     }
@@ -169,7 +164,6 @@ proptest! {
         assert_as_defined::<Triple>(&data, &book::<Triple>(&data), triples(1 << s));
         assert_as_defined::<Pair>(&data, &book::<Pair>(&data), 1 << s);
         assert_as_defined::<Pair6>(&data, &book::<Pair6>(&data), 1 << s);
-        assert_as_defined::<Pair7>(&data, &book::<Pair7>(&data), 1 << s);
         assert_as_defined::<Byte>(&data, &book::<Byte>(&data), 1 << s);
     }
 
@@ -182,7 +176,6 @@ proptest! {
         assert_as_defined::<Triple>(&data, &book::<Triple>(few), triples(1 << s));
         assert_as_defined::<Pair>(&data, &book::<Pair>(few), 1 << s);
         assert_as_defined::<Pair6>(&data, &book::<Pair6>(few), 1 << s);
-        assert_as_defined::<Pair7>(&data, &book::<Pair7>(few), 1 << s);
         assert_as_defined::<Byte>(&data, &book::<Byte>(few), 1 << s);
     }
 
@@ -243,7 +236,6 @@ fn the_corpus_is_coded_as_defined_by_all_schemes() {
             assert_as_defined::<Triple>(&case.bytes, &case.codebook(Triple::scheme()), triples(s));
             assert_as_defined::<Pair>(&case.bytes, &case.codebook(Pair::scheme()), s);
             assert_as_defined::<Pair6>(&case.bytes, &case.codebook(Pair6::scheme()), s);
-            assert_as_defined::<Pair7>(&case.bytes, &case.codebook(Pair7::scheme()), s);
             assert_as_defined::<Byte>(&case.bytes, &case.codebook(Byte::scheme()), s);
         }
     }
@@ -258,7 +250,6 @@ fn lengths_around_vectors_rounds_and_chunks_are_coded_as_defined() {
             assert_as_defined::<Triple>(&data, &book::<Triple>(&data), 96);
             assert_as_defined::<Pair>(&data, &book::<Pair>(&data), 64);
             assert_as_defined::<Pair6>(&data, &book::<Pair6>(&data), 64);
-            assert_as_defined::<Pair7>(&data, &book::<Pair7>(&data), 64);
             assert_as_defined::<Byte>(&data, &book::<Byte>(&data), 64);
         }
     }

@@ -22,11 +22,8 @@ pub(in super::super) enum Join {
     Whole,
     /// Fields are exponents of bytes; the other bits are packed as nibbles.
     Nibbles,
-    /// Fields are exponents of bytes with the highest bits of the mantissa; the other bits are packed.
-    Rests {
-        /// Of a field: 6 or 7.
-        bits: u32,
-    },
+    /// Fields are exponents of bytes with the two highest bits of the mantissa; the other bits are packed.
+    Rests,
     /// Fields are exponents between signs and mantissas, of numbers of this many bytes.
     Exponents {
         /// 2 or more.
@@ -58,7 +55,7 @@ impl Join {
             // Of a place, only the two lowest bytes are ever other than zero.
             _ if form.has_dictionary => Self::Places { bytes, coded: coded.saturating_sub(bytes - 2) },
             (_, 1) if symbol.bits == 4 => Self::Nibbles,
-            (_, 1) if is_windowed => Self::Rests { bits: symbol.bits },
+            (_, 1) if is_windowed => Self::Rests,
             (_, 1) => Self::Whole,
             (Shape::Exponent, _) => Self::Exponents { bytes, is_windowed },
             _ => Self::Planes { bytes, coded },
@@ -68,7 +65,7 @@ impl Join {
     /// Bytes of a number, which is how many vectors of 16 bytes hold 16 of them.
     pub(in super::super) fn bytes(self) -> u32 {
         match self {
-            Self::Whole | Self::Nibbles | Self::Rests { .. } => 1,
+            Self::Whole | Self::Nibbles | Self::Rests => 1,
             Self::Exponents { bytes, .. } | Self::Planes { bytes, .. } | Self::Places { bytes, .. } => bytes,
         }
     }
@@ -78,7 +75,7 @@ impl Join {
         match self {
             Self::Whole => 0,
             Self::Nibbles => 8,
-            Self::Rests { bits } => (8 - bits) * 2,
+            Self::Rests => 4,
             Self::Exponents { .. } | Self::Planes { .. } | Self::Places { .. } => 16 * self.planes(),
         }
     }
@@ -97,7 +94,7 @@ impl Join {
     pub(in super::super) fn shift(self) -> u32 {
         match self {
             Self::Nibbles => ecf8_core::format::E4M3.mantissa_bits,
-            Self::Rests { bits } => 7 - bits,
+            Self::Rests => 1,
             _ => 0,
         }
     }
@@ -120,7 +117,7 @@ impl Join {
         match self {
             Self::Whole => fields.to_vec(),
             Self::Nibbles => nibbles::merge(fields, [packed[0], packed[1]]),
-            Self::Rests { bits } => rests::merge(bits, fields, packed[0]),
+            Self::Rests => rests::merge(fields, packed[0]),
             Self::Exponents { bytes, is_windowed } => {
                 let exponents: Vec<V<u32>> =
                     fields.iter().map(|&field| if is_windowed { field + job.least } else { field }).collect();

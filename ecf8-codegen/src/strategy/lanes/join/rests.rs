@@ -1,4 +1,4 @@
-//! Signs and last bits of mantissas, packed beside fields of six or seven bits, moved to their places in the bytes of numbers.
+//! Signs and last bits of mantissas, packed beside fields of six bits, moved to their places in the bytes of numbers.
 
 use crate::lang::{V, device};
 
@@ -11,15 +11,12 @@ const LAST_BITS: u32 = 0x0101_0101;
 /// Four words of numbers: their fields, with what is packed of the vector. In each byte of that word the signs of four
 /// numbers begin at the highest bit, and the last bits at the lowest.
 #[device]
-pub(super) fn merge(bits: u32, fields: &[V<u32>], packed: V<u32>) -> Vec<V<u32>> {
-    // Signs alone are half a word: those of two numbers in the high halves of bytes, and of two others in the low ones.
-    let packed = if bits == 7 { packed | (packed << 20) } else { packed };
+pub(super) fn merge(fields: &[V<u32>], packed: V<u32>) -> Vec<V<u32>> {
     (0u32..)
         .zip(fields)
         .map(|(k, &fields)| {
             let [signs, last_bits] = if k == 0 { [packed; 2] } else { [packed << k, packed >> k] };
-            let signed = (signs & SIGNS) | fields;
-            if bits == 7 { signed } else { signed | (last_bits & LAST_BITS) }
+            (signs & SIGNS) | fields | (last_bits & LAST_BITS)
         })
         .collect()
 }
