@@ -60,6 +60,29 @@ fn tensors_of_several_dtypes_and_schemes_are_verified() {
 }
 
 #[test]
+fn tensors_with_several_codebooks_are_decoded_by_one_launch_each() {
+    let Some(simulated) = Simulated::find() else { return };
+    let scratch = Scratch::new();
+    let mut values = gaussian(11, 300_000, 0.02);
+    values.iter_mut().enumerate().for_each(|(place, value)| *value *= 1.0 + (place / 100_000 * 20) as f32);
+    let tensor = |name, dtype: Dtype| {
+        let bytes = stored_as(&dtype.to_string(), &values).unwrap();
+        SyntheticTensor::new(name, dtype, &[300, 1000], bytes)
+    };
+    let tensors = [tensor("a", Dtype::F8_E4M3), tensor("b", Dtype::F8_E4M3), tensor("c", Dtype::BF16)];
+    scratch.write("m.safetensors", file(&tensors));
+    for scheme in ["pair-lanes", "triple-lanes"] {
+        let line = format!("compress m.safetensors -o m --force --scheme {scheme}");
+        let _ = scratch.ecf8(&line).answer();
+        let inspected: Value = scratch.ecf8("inspect m --json").json();
+        let several = inspected["tensors"].as_array().unwrap().iter();
+        assert!(several.filter(|one| one["codebooks"].as_u64() > Some(1)).count() >= 2, "{inspected}");
+        let verified = json(&simulated, &scratch, "verify m --device cuda:0 --json");
+        assert_eq!((&verified["exact"], &verified["launches"]), (&true.into(), &3.into()), "{verified}");
+    }
+}
+
+#[test]
 fn the_benchmark_measures_every_strategy() {
     let Some(simulated) = Simulated::find() else { return };
     let line = "bench --device cuda:0 --sizes 64K --runs 2 --budget 1ms --json";
