@@ -62,7 +62,8 @@ impl Case {
     /// As [`Scheme::encode`].
     pub fn encode(&self, scheme: &dyn Scheme) -> Result<Encoded<'static>, EncodeError> {
         let numbers = self.numbers();
-        let one = scheme.encode(numbers, &self.codebook(scheme))?;
+        // In chunks as small as they ever are, so that small tensors have several.
+        let one = scheme.encode_for(numbers, &self.codebook(scheme).into(), Aim::Speed)?;
         if self.run_chunks == 0 || !scheme.has_runs() {
             return Ok(one);
         }
@@ -76,7 +77,7 @@ impl Case {
         let list: Vec<Arc<Codebook>> = runs.map(codebook).collect();
         let of = (0..int::index(one.elements.div_ceil(run))).map(|number| number * number / 2 % list.len());
         match Codebooks::of_runs(list.clone(), run, of.collect()) {
-            Some(codebooks) => scheme.encode_for(numbers, &codebooks, Aim::default()),
+            Some(codebooks) => scheme.encode_for(numbers, &codebooks, Aim::Speed),
             None => Ok(one),
         }
     }

@@ -47,8 +47,7 @@ pub(super) const fn as_for_pairs<S: LaneSymbols>(elements_per_lane: u64) -> u64 
     (elements_per_lane >> vectors.ilog2()) * vectors
 }
 
-/// S for a tensor of this many elements: 1024 where that leaves four chunks, which is a tensor of 128 KiB; else 512 or
-/// 256 where that does; else 128. For triples half more.
+/// S for a tensor of this many elements: 1024, and for triples half more.
 ///
 /// A chunk costs about 38 bytes of metadata, which are 0.7 % of the codewords for S = 256 and 0.17 % for S = 1024.
 /// Against that, a chunk's lanes are decoded one symbol after the other, some twenty nanoseconds each, and a small
@@ -57,12 +56,13 @@ pub(super) const fn as_for_pairs<S: LaneSymbols>(elements_per_lane: u64) -> u64 
 /// points that are derived when the weights are loaded.
 ///
 /// Who aims at speed gets 1024 only where that leaves 512 chunks, so that a single tensor keeps a GPU busy without
-/// shared chunks, too. Who aims at size gets 4096 or 2048 where that leaves 64.
+/// shared chunks, too; else 512 or 256 where that leaves four, else 128. Who aims at size gets 4096 or 2048 where that
+/// leaves 64.
 #[must_use]
 pub fn elements_per_lane<S: LaneSymbols>(elements: u64, aim: Aim) -> u64 {
     let candidates: &[(u64, u64)] = match aim {
-        Aim::Size => &[(4096, 64), (2048, 64), (1024, 4), (512, 4), (256, 4)],
-        Aim::Balanced => &[(1024, 4), (512, 4), (256, 4)],
+        Aim::Size => &[(4096, 64), (2048, 64), (1024, 0)],
+        Aim::Balanced => &[(1024, 0)],
         Aim::Speed => &[(1024, 512), (512, 4), (256, 4)],
     };
     let mut candidates =

@@ -491,16 +491,17 @@ fn the_examples_of_format_md_hold() {
 }
 
 #[test]
-fn large_tensors_have_long_lanes_and_small_ones_few_chunks() {
+fn lanes_are_long_unless_a_small_tensor_is_to_be_decoded_fast() {
     let chosen = |elements| elements_per_lane::<Pair>(elements, Aim::Balanced);
-    assert_eq!([1 << 30, 131_072].map(chosen), [1024, 1024]);
-    assert_eq!([131_071, 65_536].map(chosen), [512, 512]);
-    assert_eq!([65_535, 32_768, 32_767, 4096, 1, 0].map(chosen), [256, 256, 128, 128, 128, 128]);
-    let chosen = |elements| elements_per_lane::<Triple>(elements, Aim::Balanced);
+    assert_eq!([1 << 30, 131_072, 4096, 1, 0].map(chosen), [1024; 5]);
+    let chosen = |elements| elements_per_lane::<Pair>(elements, Aim::Speed);
     assert_eq!(
-        [196_608, 196_607, 98_304, 98_303, 49_152, 49_151].map(chosen),
-        [1536, 768, 768, 384, 384, 192]
+        [1 << 30, 131_071, 65_536, 65_535, 32_768, 32_767, 1, 0].map(chosen),
+        [1024, 512, 512, 256, 256, 128, 128, 128]
     );
+    let chosen = |elements| elements_per_lane::<Triple>(elements, Aim::Speed);
+    assert_eq!([196_607, 98_304, 98_303, 49_152, 49_151].map(chosen), [768, 768, 384, 384, 192]);
+    assert_eq!(elements_per_lane::<Triple>(5, Aim::Balanced), 1536);
     let params = TRIPLE_LANES.params().iter().map(|spec| (spec.name, spec.usual, spec.largest));
     assert!(params.eq([(ELEMENTS_PER_LANE, 1536, Some(3072)), (LEAD_ROWS, 64, Some(64))]));
 }
@@ -513,7 +514,7 @@ fn who_aims_at_speed_gets_more_chunks_and_who_aims_at_size_fewer() {
     assert_eq!(chosen(8 << 20), [512, 1024, 4096]);
     assert_eq!(chosen((8 << 20) - 1), [512, 1024, 2048]);
     assert_eq!(chosen((4 << 20) - 1), [512, 1024, 1024]);
-    assert_eq!(chosen((1 << 17) - 1), [512, 512, 512]);
+    assert_eq!(chosen((1 << 17) - 1), [512, 1024, 1024]);
     assert_eq!(elements_per_lane::<Triple>(1 << 30, Aim::Size), 3072);
 
     // The same bytes come back whatever the aim, and the parameter says what it was.
