@@ -2,7 +2,7 @@
 // strategy   lanes-pair6
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 1 bits
-// hash       47015e9aea9f0b85
+// hash       903b33beb532497a
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -155,8 +155,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
         u32 rest_1 = 0;
         if (left > 0) {
-            const u64 place = places.y * 2 + at_1;
-            rest_1 = model[place];
+            rest_1 = model[places.y * 2 + at_1];
         }
         const u32 t_2 = part * 16;
         while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
@@ -255,17 +254,15 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7632);
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
                 const u32 packed = rest_1;
-                const u32 signed_1 = (packed & 0x80808080u) | outputs0;
-                const u32 t_3 = signed_1 | (packed & 0x1010101);
-                const u32 signed_2 = ((packed << 1) & 0x80808080u) | outputs1;
-                const u32 t_4 = signed_2 | ((packed >> 1) & 0x1010101);
-                const u32 signed_3 = ((packed << 2) & 0x80808080u) | outputs2;
-                const u32 t_5 = signed_3 | ((packed >> 2) & 0x1010101);
-                const u32 signed_4 = ((packed << 3) & 0x80808080u) | outputs3;
-                const u32 t_6 = signed_4 | ((packed >> 3) & 0x1010101);
+                const u32 t_3 = (packed & 0x80808080u) | outputs0 | (packed & 0x1010101);
+                const u32 t_4 = ((packed << 1) & 0x80808080u) | outputs1
+                    | ((packed >> 1) & 0x1010101);
+                const u32 t_5 = ((packed << 2) & 0x80808080u) | outputs2
+                    | ((packed >> 2) & 0x1010101);
+                const u32 t_6 = ((packed << 3) & 0x80808080u) | outputs3
+                    | ((packed >> 3) & 0x1010101);
                 if (left > 64) {
-                    const u64 place_1 = places.y * 2 + (at_1 + 32);
-                    rest_1 = model[place_1];
+                    rest_1 = model[places.y * 2 + at_1 + 32];
                 }
                 if (left > 1) {
                     const u64 place_1 = output_1 + at_1;

@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined
 // codebook  0000aTVaJZaCPaHKaCMaHLaCMaCMaCMaCM9CM9CMa0aCKaCN9CM9CM9CI9CP8CM8CM8CM8CM8CM8CM7CM8aCM7C
 //           M7CM7CI7CP6CM6CM6CM6CM60009CI6CM5CM5CN5CM5CM5CI5CP4CM4CM4CM4CM3CM3CM4CM4
-// hash      96a16d4e78ec544a
+// hash      9e101b640cac607e
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -286,8 +286,7 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
         u32 rest_1 = 0;
         if (left > 0) {
-            const u64 place = places.y * 2 + at;
-            rest_1 = model[place];
+            rest_1 = model[places.y * 2 + at];
         }
         const u32 t_2 = part * 16;
         while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
@@ -397,17 +396,15 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                 position += lengths_3;
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
                 const u32 packed = rest_1;
-                const u32 signed_1 = (packed & 0x80808080u) | outputs0;
-                const u32 t_3 = signed_1 | (packed & 0x1010101);
-                const u32 signed_2 = ((packed << 1) & 0x80808080u) | outputs1;
-                const u32 t_4 = signed_2 | ((packed >> 1) & 0x1010101);
-                const u32 signed_3 = ((packed << 2) & 0x80808080u) | outputs2;
-                const u32 t_5 = signed_3 | ((packed >> 2) & 0x1010101);
-                const u32 signed_4 = ((packed << 3) & 0x80808080u) | outputs3;
-                const u32 t_6 = signed_4 | ((packed >> 3) & 0x1010101);
+                const u32 t_3 = (packed & 0x80808080u) | outputs0 | (packed & 0x1010101);
+                const u32 t_4 = ((packed << 1) & 0x80808080u) | outputs1
+                    | ((packed >> 1) & 0x1010101);
+                const u32 t_5 = ((packed << 2) & 0x80808080u) | outputs2
+                    | ((packed >> 2) & 0x1010101);
+                const u32 t_6 = ((packed << 3) & 0x80808080u) | outputs3
+                    | ((packed >> 3) & 0x1010101);
                 if (left > 64) {
-                    const u64 place_3 = places.y * 2 + (at + 32);
-                    rest_1 = model[place_3];
+                    rest_1 = model[places.y * 2 + at + 32];
                 }
                 if (left > 1) {
                     const u64 place_3 = output_1 + at;
