@@ -356,7 +356,8 @@ fn a_codebook_made_for_other_data_round_trips() {
 #[test]
 fn patches_that_cannot_be_are_noticed_without_decoding() {
     let data = data(70_001, 5);
-    let encoded = BYTE_LANES.encode(Numbers::e4m3(&data), &book::<Byte>(&data[..300])).unwrap();
+    let encoded =
+        Lanes::<Byte>::new(Some(512)).encode(Numbers::e4m3(&data), &book::<Byte>(&data[..300])).unwrap();
     assert_eq!(BYTE_LANES.check(&encoded), Ok(()));
     let last = encoded.parts[1].bytes.len() - 4;
     let group = |value: usize| {
@@ -381,7 +382,7 @@ fn patches_that_cannot_be_are_noticed_without_decoding() {
 #[test]
 fn parts_that_would_lead_a_kernel_astray_are_noticed_without_decoding() {
     let data = data(70_000, 5);
-    let encoded = BYTE_LANES.encode(Numbers::e4m3(&data), &book::<Byte>(&data)).unwrap();
+    let encoded = Lanes::<Byte>::new(Some(512)).encode(Numbers::e4m3(&data), &book::<Byte>(&data)).unwrap();
     assert_eq!(BYTE_LANES.check(&encoded), Ok(()));
     for (part, byte, value) in [(2, 9, 0xff), (2, 12, 0xff), (2, 15, 0xff), (1, 0, 0xff), (1, 3, 0xff)] {
         let mut damaged = encoded.clone();
