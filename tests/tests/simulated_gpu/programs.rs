@@ -69,17 +69,13 @@ fn tensors_with_several_codebooks_are_decoded_by_one_launch_each() {
         let bytes = stored_as(&dtype.to_string(), &values).unwrap();
         SyntheticTensor::new(name, dtype, &[300, 1000], bytes)
     };
-    let tensors = [tensor("a", Dtype::F8_E4M3), tensor("b", Dtype::F8_E4M3), tensor("c", Dtype::BF16)];
-    scratch.write("m.safetensors", file(&tensors));
-    for scheme in ["pair-lanes", "triple-lanes"] {
-        let line = format!("compress m.safetensors -o m --force --scheme {scheme}");
-        let _ = scratch.ecf8(&line).answer();
-        let inspected: Value = scratch.ecf8("inspect m --json").json();
-        let several = inspected["tensors"].as_array().unwrap().iter();
-        assert!(several.filter(|one| one["codebooks"].as_u64() > Some(1)).count() >= 2, "{inspected}");
-        let verified = json(&simulated, &scratch, "verify m --device cuda:0 --json");
-        assert_eq!((&verified["exact"], &verified["launches"]), (&true.into(), &3.into()), "{verified}");
-    }
+    scratch.write("m.safetensors", file(&[tensor("a", Dtype::F8_E4M3), tensor("b", Dtype::BF16)]));
+    let _ = scratch.ecf8("compress m.safetensors -o m --scheme pair-lanes").answer();
+    let inspected: Value = scratch.ecf8("inspect m --json").json();
+    let mut tensors = inspected["tensors"].as_array().unwrap().iter();
+    assert!(tensors.all(|one| one["codebooks"].as_u64() > Some(1)), "{inspected}");
+    let verified = json(&simulated, &scratch, "verify m --device cuda:0 --json");
+    assert_eq!((&verified["exact"], &verified["launches"]), (&true.into(), &2.into()), "{verified}");
 }
 
 #[test]
