@@ -246,6 +246,18 @@ pub fn weights(name: &str, seed: u64, count: usize) -> SyntheticTensor {
     SyntheticTensor::new(name, Dtype::F8_E4M3, &[count as u64], bytes)
 }
 
+/// Weights that become larger by and by, so that runs of them have codebooks of their own.
+///
+/// # Panics
+/// If numbers cannot be stored as this dtype.
+#[must_use]
+pub fn drifting(name: &str, dtype: Dtype) -> SyntheticTensor {
+    let mut values = synthetic::gaussian(11, 300_000, 0.02);
+    values.iter_mut().enumerate().for_each(|(place, value)| *value *= 1.0 + (place / 100_000 * 20) as f32);
+    let bytes = synthetic::stored_as(&dtype.to_string(), &values).unwrap();
+    SyntheticTensor::new(name, dtype, &[300, 1000], bytes)
+}
+
 /// A file with two tensors that compress, one that does not, and one that is not FP8.
 #[must_use]
 pub fn sample() -> Vec<u8> {

@@ -4,7 +4,7 @@
 
 use ecf8_core::schemes;
 use ecf8_core::synthetic::{SyntheticTensor, alpha_stable, gaussian, noise, stored_as};
-use ecf8_tests::cli::{Scratch, file, raw_file, sample, weights};
+use ecf8_tests::cli::{Scratch, drifting, file, raw_file, sample, weights};
 use safetensors::Dtype;
 use std::process::{Command, Output};
 
@@ -63,13 +63,6 @@ fn other_types() -> Vec<SyntheticTensor> {
     tensors
 }
 
-/// Weights that become larger by and by, so that runs of them have codebooks of their own.
-fn drifting() -> SyntheticTensor {
-    let mut values = gaussian(11, 300_000, 0.02);
-    values.iter_mut().enumerate().for_each(|(place, value)| *value *= 1.0 + (place / 100_000 * 20) as f32);
-    fp8("drifting", stored_as("F8_E4M3", &values).unwrap())
-}
-
 #[test]
 fn a_decoder_written_from_the_format_restores_any_file() {
     if !has_python() {
@@ -98,7 +91,7 @@ fn a_decoder_written_from_the_format_restores_any_file() {
         file(&clashing.map(|name| weights(name, 1, 7001))),
         file(&[weights("large", 4, 100_000), weights("tiny", 5, 3), fp8("empty", vec![])]),
         file(&other_types()),
-        file(&[drifting()]),
+        file(&[drifting("drifting", Dtype::F8_E4M3)]),
     ];
     for (i, bytes) in files.iter().enumerate() {
         let scratch = Scratch::new();

@@ -3,7 +3,7 @@
 use super::Simulated;
 use ecf8_codegen::strategy::strategies;
 use ecf8_core::synthetic::{SyntheticTensor, gaussian, stored_as};
-use ecf8_tests::cli::{Said, Scratch, file, sample, weights};
+use ecf8_tests::cli::{Said, Scratch, drifting, file, sample, weights};
 use safetensors::Dtype;
 use serde_json::Value;
 
@@ -63,13 +63,7 @@ fn tensors_of_several_dtypes_and_schemes_are_verified() {
 fn tensors_with_several_codebooks_are_decoded_by_one_launch_each() {
     let Some(simulated) = Simulated::find() else { return };
     let scratch = Scratch::new();
-    let mut values = gaussian(11, 300_000, 0.02);
-    values.iter_mut().enumerate().for_each(|(place, value)| *value *= 1.0 + (place / 100_000 * 20) as f32);
-    let tensor = |name, dtype: Dtype| {
-        let bytes = stored_as(&dtype.to_string(), &values).unwrap();
-        SyntheticTensor::new(name, dtype, &[300, 1000], bytes)
-    };
-    scratch.write("m.safetensors", file(&[tensor("a", Dtype::F8_E4M3), tensor("b", Dtype::BF16)]));
+    scratch.write("m.safetensors", file(&[drifting("a", Dtype::F8_E4M3), drifting("b", Dtype::BF16)]));
     let _ = scratch.ecf8("compress m.safetensors -o m --scheme pair-lanes").answer();
     let inspected: Value = scratch.ecf8("inspect m --json").json();
     let mut tensors = inspected["tensors"].as_array().unwrap().iter();

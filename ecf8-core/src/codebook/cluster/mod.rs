@@ -159,7 +159,7 @@ impl<'a> Groups<'a> {
 
 /// Bits that the symbols of a histogram take at their entropy.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn bits(histogram: &Histogram) -> f64 {
+pub(crate) fn bits(histogram: &Histogram) -> f64 {
     histogram.entropy_bits() * histogram.total() as f64
 }
 

@@ -1,7 +1,8 @@
 //! Tensors whose statistics drift: along the vocabulary of an embedding, or between rows whose scales differ. Their runs
 //! are put into classes that are distributed alike, each of which may have a codebook of its own.
 
-use crate::codebook::cluster::{self, MOST, Sharing, share};
+use super::sharing::sum;
+use crate::codebook::cluster::{self, MOST, Sharing, bits, share};
 use crate::element::Split;
 use crate::histogram::Histogram;
 use crate::int;
@@ -11,6 +12,9 @@ use std::ops::Range;
 
 /// Elements of the shortest run: whole chunks of every scheme, but for the longest of them, which are made shorter.
 const SHORTEST: u64 = 98_304;
+
+/// Coded bytes that there are.
+const BYTES: usize = 256;
 
 /// Runs that are looked at of a tensor, at most: those of a larger one are longer.
 const MOST_RUNS: u64 = 4096;
@@ -130,7 +134,7 @@ impl Level {
 
     /// The same with runs that are longer.
     fn joined(&self, times: usize) -> Self {
-        let runs = self.runs.par_chunks(times).map(sum).collect();
+        let runs = self.runs.par_chunks(times).map(|runs| sum(BYTES, runs.iter())).collect();
         Self { elements: self.elements * times as u64, runs }
     }
 
@@ -194,19 +198,5 @@ fn sums(histograms: &[Histogram], numbers: &[usize]) -> Vec<Histogram> {
     let count = numbers.iter().max().map_or(0, |last| last + 1);
     let mut members: Vec<Vec<&Histogram>> = vec![Vec::new(); count];
     histograms.iter().zip(numbers).for_each(|(histogram, number)| members[*number].push(histogram));
-    members.par_iter().map(|members| sum(members)).collect()
-}
-
-fn sum<H: std::borrow::Borrow<Histogram>>(histograms: &[H]) -> Histogram {
-    let mut counts = [0u64; 256];
-    for histogram in histograms {
-        histogram.borrow().present().iter().for_each(|(symbol, count)| counts[*symbol] += count);
-    }
-    Histogram::from_counts(&counts)
-}
-
-/// Bits of symbols at their entropy.
-#[expect(clippy::cast_precision_loss, reason = "an estimate")]
-fn bits(histogram: &Histogram) -> f64 {
-    histogram.entropy_bits() * histogram.total() as f64
+    members.par_iter().map(|members| sum(BYTES, members.iter().copied())).collect()
 }

@@ -166,7 +166,7 @@ pub(super) fn codebooks(
         .into_par_iter()
         .map(|group| {
             let members = sums.iter().zip(&shared.groups).filter(|(_, of)| **of == group);
-            sum(scheme, members.map(|(sum, _)| sum.as_ref()))
+            sum(scheme.symbols().alphabet(), members.map(|(sum, _)| sum.as_ref()))
         })
         .collect();
     let codebooks = groups.par_iter().map(|sum| codebook(scheme, split, sum, rules.code)).collect();
@@ -223,8 +223,8 @@ fn sums_by_seed<'a>(
 
 /// The sum of histograms, counter by counter: adding them to a growing list of symbols would take longer the longer it
 /// is.
-pub(super) fn sum<'a>(scheme: &dyn Scheme, histograms: impl Iterator<Item = &'a Histogram>) -> Histogram {
-    let mut counts = vec![0u64; scheme.symbols().alphabet()];
+pub(super) fn sum<'a>(alphabet: usize, histograms: impl Iterator<Item = &'a Histogram>) -> Histogram {
+    let mut counts = vec![0u64; alphabet];
     histograms.for_each(|histogram| add(&mut counts, histogram));
     Histogram::from_counts(&counts)
 }

@@ -263,7 +263,7 @@ impl Subject<'_> {
             [only] => of_range(only),
             ranges => {
                 let counted: Vec<Histogram> = ranges.par_iter().map(of_range).collect();
-                sharing::sum(scheme, counted.iter())
+                sharing::sum(scheme.symbols().alphabet(), counted.iter())
             }
         };
         self.pieces.iter().map(of_piece).collect()

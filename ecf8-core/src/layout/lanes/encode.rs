@@ -51,13 +51,12 @@ pub(super) fn encode<S: LaneSymbols>(
         (rows_left, tails_left) = (rows, tails);
     }
     let codes = ByChunk::new(codebooks, &plan.geometry, Codes::new);
-    let measures = ByChunk::new(codebooks, &plan.geometry, Measure::new);
     let tasks = bytes.par_chunks(plan.geometry.chunk * width).zip(rooms).zip(&plan.measured).enumerate();
     tasks.for_each_init(
         Memory::default,
         |memory, (index, ((bytes, (rows, tails, mut packed)), measured))| {
             let (bytes, fields, _) = memory.read(split, bits, bytes);
-            codes.of(index).chunk::<S>(fields, measured, measures.of(index), rows, tails);
+            codes.of(index).chunk::<S>(fields, measured, plan.measures.of(index), rows, tails);
             split.pack(bits, bytes, &mut Vec::new(), &mut packed);
         },
     );
@@ -118,17 +117,18 @@ impl Memory {
 }
 
 /// What the first pass decides.
-struct FirstPass {
+struct FirstPass<'c> {
+    measures: ByChunk<'c, Measure>,
     elements_per_lane: u64,
     lead_rows: u64,
     geometry: Geometry,
     measured: Vec<Measured>,
 }
 
-impl FirstPass {
+impl<'c> FirstPass<'c> {
     fn new<S: LaneSymbols>(
         numbers: Numbers<'_>,
-        codebooks: &Codebooks,
+        codebooks: &'c Codebooks,
         mut elements_per_lane: u64,
     ) -> Result<Self, EncodeError> {
         const { assert!(least_fits::<S>()) };
@@ -164,7 +164,7 @@ impl FirstPass {
             let lead_rows = measured.iter().map(|chunk| chunk.lead_rows).max().unwrap_or(0);
             let lead_rows = u64::from(lead_rows.max(1));
             if lead_rows <= MAX_LEAD_ROWS || elements_per_lane == S::LENGTHS.least {
-                return Ok(Self { elements_per_lane, lead_rows, geometry, measured });
+                return Ok(Self { measures, elements_per_lane, lead_rows, geometry, measured });
             }
             elements_per_lane /= 2;
         }
