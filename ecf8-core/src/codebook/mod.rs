@@ -1,8 +1,9 @@
-//! Codebooks: canonical prefix codes, kept as code lengths only.
+//! Codebooks: canonical prefix codes, kept as code lengths only; or frequencies of symbols, see [`ans`].
 //!
 //! Codewords follow from the lengths: shorter codewords come first, equally long ones in the order of their
 //! symbols, each being the previous one plus one (shifted left where the length grows).
 
+pub mod ans;
 pub mod cascade;
 pub mod cluster;
 mod package_merge;
@@ -17,7 +18,10 @@ pub const MAX_CODE_LEN: u8 = 32;
 /// The largest alphabet.
 pub const MAX_ALPHABET: usize = 1 << 16;
 
-/// Code lengths per symbol; 0 means that the symbol has no codeword, and such symbols take no room.
+/// Code lengths per symbol, or frequencies. A length of 0 means that the symbol has no codeword, and such symbols take no room.
+///
+/// In a codebook of frequencies, the "codeword" of a symbol is what leads on from one of its states, and its "length" the most
+/// bits that this may be.
 ///
 /// Valid codebooks are: none of the symbols (for data with no elements), one symbol with a codeword of one bit, or
 /// a complete code (Kraft sum exactly 1), so that every long enough sequence of bits decodes to something.
@@ -27,8 +31,11 @@ pub struct Codebook {
     /// Symbols that have a codeword, in order, and its length. Many tensors may have one codebook, which is in memory
     /// once.
     present: Arc<[(u16, u8)]>,
-    /// The first of the symbols with the shortest codeword, and its length.
+    /// The first of the symbols with the shortest codeword, and its length; in a codebook of frequencies, of those with the
+    /// highest.
     shortest: Option<(u16, u8)>,
+    /// In a codebook of frequencies, which add up to a power of two, those of the symbols that are present.
+    frequencies: Option<Arc<[u16]>>,
 }
 
 /// What is wrong with a codebook.
@@ -64,6 +71,20 @@ pub enum CodebookError {
     /// More symbols in the text form than any alphabet has.
     #[error("the code lengths are for more than {MAX_ALPHABET} symbols, the largest alphabet")]
     TooManySymbols,
+    /// In the text form, no number of bits that states may have.
+    #[error("frequencies begin with '=' and a digit from 1 to d, for tables of 2 to 2^13 states")]
+    StateBits,
+    /// A character in the text form that is not a frequency.
+    #[error("'{found}' at place {place} is not a frequency; they are written as one character each, from '#' to '{{'")]
+    BadFrequency {
+        /// The character.
+        found: char,
+        /// Where it stands, from 0.
+        place: usize,
+    },
+    /// Frequencies that do not add up to the number of states.
+    #[error("the frequencies leave nothing for one symbol, marked '!', to fill the table of states")]
+    Frequencies,
     /// A symbol that a cascaded table cannot hold, since it would read as a pointer.
     #[error("symbol {symbol} cannot stand in a cascaded table, where values from 240 are pointers")]
     SymbolTooLarge {
@@ -94,7 +115,35 @@ impl Codebook {
 
     fn new(alphabet: usize, present: Vec<(u16, u8)>) -> Self {
         let shortest = present.iter().copied().min_by_key(|(_, length)| *length);
-        Self { alphabet, present: present.into(), shortest }
+        Self { alphabet, present: present.into(), shortest, frequencies: None }
+    }
+
+    /// Frequencies for `histogram` that add up to 2^`bits`, or to the smallest power of two that gives each symbol one,
+    /// under which its symbols take the fewest bits, nearly.
+    ///
+    /// One present symbol has a table of two states; no present symbol gives the codebook with no codewords, and so do more
+    /// symbols than 2^[`ans::MAX_STATE_BITS`].
+    #[must_use]
+    pub fn of_frequencies(histogram: &Histogram, bits: u8) -> Self {
+        let present = histogram.present();
+        let counts: Vec<u64> = present.iter().map(|(_, count)| *count).collect();
+        let symbols = present.iter().map_while(|(symbol, _)| u16::try_from(*symbol).ok()).collect();
+        match ans::fit(&counts, bits) {
+            Some((bits, frequencies)) if !counts.is_empty() => {
+                Self::with_frequencies(histogram.alphabet(), symbols, bits, frequencies)
+            }
+            _ => Self::new(histogram.alphabet(), Vec::new()),
+        }
+    }
+
+    /// Of symbols with these frequencies, which add up to 2^`bits`.
+    fn with_frequencies(alphabet: usize, symbols: Vec<u16>, bits: u8, frequencies: Vec<u16>) -> Self {
+        let length = |own: u16| bits.saturating_sub(own.max(1).ilog2().to_le_bytes()[0]).max(1);
+        let present: Vec<(u16, u8)> =
+            symbols.into_iter().zip(&frequencies).map(|(symbol, own)| (symbol, length(*own))).collect();
+        let most = present.iter().zip(&frequencies).min_by_key(|(_, own)| std::cmp::Reverse(**own));
+        let shortest = most.map(|(present, _)| *present);
+        Self { alphabet, present: present.into(), shortest, frequencies: Some(frequencies.into()) }
     }
 
     /// From code lengths, one per symbol, checked to be a valid codebook (see [`Codebook`]).
@@ -145,9 +194,25 @@ impl Codebook {
         if let [(symbol, _)] = self.present[..] { Some(symbol.into()) } else { None }
     }
 
-    /// Length of the longest codeword; 0 for a codebook without codewords.
+    /// The symbols which have a frequency, in order, and it; none in a codebook of code lengths.
+    pub fn frequencies(&self) -> impl Iterator<Item = (usize, u16)> + '_ {
+        let frequencies = self.frequencies.iter().flat_map(|frequencies| frequencies.iter().copied());
+        self.present().map(|(symbol, _)| symbol).zip(frequencies)
+    }
+
+    /// Whether symbols have frequencies.
+    #[must_use]
+    pub fn has_frequencies(&self) -> bool {
+        self.frequencies.is_some()
+    }
+
+    /// Length of the longest codeword; 0 for a codebook without codewords. In one of frequencies, the bits of a state.
     #[must_use]
     pub fn max_len(&self) -> u8 {
+        if let Some(frequencies) = &self.frequencies {
+            let all: u32 = frequencies.iter().map(|own| u32::from(*own)).sum();
+            return all.max(1).ilog2().to_le_bytes()[0];
+        }
         self.present().map(|(_, length)| length).max().unwrap_or(0)
     }
 
@@ -194,14 +259,30 @@ impl Codebook {
         codewords
     }
 
-    /// Bits that the symbols of `histogram` take together; symbols without a codeword count nothing. Saturates.
+    /// Bits that the symbols of `histogram` take together, if they have frequencies about; symbols without a codeword count
+    /// nothing. Saturates.
     #[must_use]
     pub fn cost_bits(&self, histogram: &Histogram) -> u64 {
+        if self.has_frequencies() {
+            return self.frequency_bits(histogram);
+        }
         let costs = histogram
             .present()
             .iter()
             .map(|&(symbol, count)| count.saturating_mul(u64::from(self.length(symbol))));
         costs.fold(0, u64::saturating_add)
+    }
+
+    /// The same under frequencies: for each symbol what information theory has it.
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "about")]
+    fn frequency_bits(&self, histogram: &Histogram) -> u64 {
+        let mut frequencies = vec![0u16; self.alphabet];
+        self.frequencies().for_each(|(symbol, own)| frequencies[symbol] = own);
+        let present = histogram.present().iter().filter_map(|&(symbol, count)| {
+            let own = frequencies.get(symbol).copied().filter(|own| *own > 0)?;
+            Some(count as f64 * (f64::from(self.max_len()) - f64::from(own).log2()))
+        });
+        present.sum::<f64>().ceil() as u64
     }
 
     /// How often symbols without a codeword occur in `histogram`. Saturates.
@@ -212,11 +293,11 @@ impl Codebook {
         uncovered.fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
-    /// The text form: a base-36 digit per symbol, or a number of capitals for many without a codeword (FORMAT.md,
-    /// §3.1).
+    /// The text form: a base-36 digit per symbol, or a number of capitals for many without a codeword; or a
+    /// character for each frequency (FORMAT.md, §3.1).
     #[must_use]
     pub fn to_text(&self) -> String {
-        text::write(self)
+        if self.has_frequencies() { ans::write(self) } else { text::write(self) }
     }
 
     /// Reads the text form, checking it as [`Codebook::from_lengths`] does.
@@ -224,7 +305,7 @@ impl Codebook {
     /// # Errors
     /// If it is not a text form, or not one of a valid codebook.
     pub fn from_text(text: &str) -> Result<Self, CodebookError> {
-        text::read(text)
+        text.strip_prefix(ans::MARK).map_or_else(|| text::read(text), ans::read)
     }
 }
 
@@ -263,6 +344,12 @@ impl Builder {
             std::cmp::Ordering::Greater => return Err(CodebookError::Oversubscribed),
         }
         Ok(Codebook::new(alphabet, present))
+    }
+
+    /// The symbols that have been pushed with a length, with these frequencies instead, which add up to 2^`bits`.
+    fn finish_with(self, bits: u8, frequencies: Vec<u16>) -> Codebook {
+        let symbols = self.present.into_iter().map(|(symbol, _)| symbol).collect();
+        Codebook::with_frequencies(self.alphabet, symbols, bits, frequencies)
     }
 }
 

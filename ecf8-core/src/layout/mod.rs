@@ -82,6 +82,12 @@ pub trait Scheme: Sync + Debug {
         None
     }
 
+    /// The most elements that a byte of all parts together can be for: a symbol takes a bit or more, unless a scheme says
+    /// otherwise. So readers can refuse what no file holds before they ask for memory.
+    fn most_per_byte(&self) -> u64 {
+        8 * self.symbols().elements as u64
+    }
+
     /// The parts that an encoded tensor consists of, in their order in a container.
     fn part_specs(&self, split: &Split) -> &'static [PartSpec];
 
@@ -201,13 +207,14 @@ fn range_of(encoded: &Encoded<'_>, first: u64, bytes: usize) -> Result<Range<usi
     range.map(|(first, end)| first..end).ok_or(DecodeError::OutputRange { first, end, elements })
 }
 
-static SCHEMES: [&dyn Scheme; 6] = [
+static SCHEMES: [&dyn Scheme; 7] = [
     &exponent_gap::EXPONENT_GAP,
     &lanes::QUAD_LANES,
     &lanes::TRIPLE_LANES,
     &lanes::PAIR_LANES,
     &lanes::PAIR6_LANES,
     &lanes::BYTE_LANES,
+    &lanes::ANS_LANES,
 ];
 
 /// All schemes, the default first.

@@ -151,14 +151,13 @@ impl Encoded<'_> {
     /// How many decoded bytes there are.
     ///
     /// # Errors
-    /// [`DecodeError::TooManyElements`] if a damaged file is more likely: every symbol takes at least one bit, so a
-    /// number of elements that the parts cannot hold is refused before any memory is asked for.
+    /// [`DecodeError::TooManyElements`] if a damaged file is more likely: every element takes
+    /// [its part of a byte](Scheme::most_per_byte), so a number of elements that the parts cannot hold is refused before any memory is asked for.
     pub fn output_bytes(&self) -> Result<usize, DecodeError> {
         let too_many = DecodeError::TooManyElements { elements: self.elements };
         let width = self.split.element.bytes;
         let bytes = usize::try_from(self.elements).ok().and_then(|elements| elements.checked_mul(width));
-        let symbol = self.scheme.symbols().elements as u64;
-        let held = self.bytes().saturating_mul(8 * width as u64).saturating_mul(symbol);
+        let held = self.bytes().saturating_mul(width as u64).saturating_mul(self.scheme.most_per_byte());
         bytes.filter(|bytes| *bytes as u64 <= held).ok_or(too_many)
     }
 }

@@ -89,6 +89,14 @@ impl Symbols for Byte {
     const KIND: SymbolKind = BYTE;
 }
 
+/// [`BYTE`] as a type, for codebooks of frequencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnsByte;
+
+impl Symbols for AnsByte {
+    const KIND: SymbolKind = BYTE;
+}
+
 impl SymbolKind {
     /// How many symbols there are.
     #[must_use]

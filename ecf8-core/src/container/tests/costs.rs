@@ -20,7 +20,7 @@ fn costs_are_those_of_the_codes_when_chosen() {
     // Two codebooks, so that each tensor has its own.
     let model = CompressedModel::open(&compressed_with(folder.path(), &file, by(schemes()[0]))).unwrap();
     let costs = code_costs(&model, &()).unwrap();
-    assert_eq!(costs.len(), 1 + 5 * 4);
+    assert_eq!(costs.len(), 1 + 6 * 4);
     let mut compared = 0;
     for cost in &costs {
         let scheme = scheme(cost.scheme).unwrap();

@@ -43,7 +43,7 @@ fn a_table_of_sines_takes_little_more_than_their_places() {
         for (name, width) in [("basis", 4), ("basis64", 8)] {
             let tensor = tensor(name);
             let dictionary = tensor.split().dictionary.clone().unwrap();
-            assert_eq!((tensor.split().shape(), tensor.scheme().name()), (Shape::Bytes, "byte-lanes"));
+            assert_eq!((tensor.split().shape(), tensor.scheme().symbols().name), (Shape::Bytes, "byte"));
             assert!((100..=500).contains(&dictionary.len()), "{dictionary:?}");
             assert!(
                 tensor.stored_bytes() < 200_000 * 9 / 8 + width * 500 + 2000,

@@ -21,21 +21,18 @@ pub(super) struct CodebookCost {
 /// Bits that symbols take under a codebook, those included that have no codeword: another's, and patches.
 #[must_use]
 pub(super) fn cost_bits(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
-    let (shortest, stand_in) = (u64::from(codebook.min_len()), codebook.first_symbol().unwrap_or(0));
-    let bits = histogram.present().iter().map(|&(symbol, count)| {
-        let each = match codebook.length(symbol) {
-            0 => shortest + 32 * patches_of(kind, symbol, stand_in),
-            length => u64::from(length),
-        };
-        count.saturating_mul(each)
-    });
-    bits.fold(0, u64::saturating_add)
+    let stand_ins = codebook.uncovered(histogram).saturating_mul(codebook.min_len().into());
+    let patches = patches(kind, histogram, codebook).saturating_mul(32);
+    codebook.cost_bits(histogram).saturating_add(stand_ins).saturating_add(patches)
 }
 
-/// Bits of all codewords, those included that stand in for symbols which have none.
+/// Bits of all codewords, at their longest, those included that stand in for symbols which have none.
 pub(super) fn stream_bits(histogram: &Histogram, codebook: &Codebook) -> u64 {
-    let missing = codebook.uncovered(histogram).saturating_mul(codebook.min_len().into());
-    codebook.cost_bits(histogram).saturating_add(missing)
+    let bits = histogram.present().iter().map(|&(symbol, count)| {
+        let own = codebook.length(symbol);
+        count.saturating_mul(if own == 0 { codebook.min_len() } else { own }.into())
+    });
+    bits.fold(0, u64::saturating_add)
 }
 
 /// How many patches symbols without a codeword need: one for each group of elements in which they differ from the
@@ -48,7 +45,7 @@ pub(super) fn patches(kind: &SymbolKind, histogram: &Histogram, codebook: &Codeb
 }
 
 /// Patches that a symbol needs where another stands in for it.
-fn patches_of(kind: &SymbolKind, symbol: usize, stand_in: usize) -> u64 {
+pub(super) fn patches_of(kind: &SymbolKind, symbol: usize, stand_in: usize) -> u64 {
     let differs = |element: usize| kind.field(symbol, element) != kind.field(stand_in, element);
     let shared = patch::shared(kind);
     let groups = (0..kind.elements).step_by(shared);
@@ -58,10 +55,10 @@ fn patches_of(kind: &SymbolKind, symbol: usize, stand_in: usize) -> u64 {
 /// The cheapest code found whose limit is the shortest, of 10 to 13 bits, that costs at most 0.05 % more than the
 /// longest. Tables have 2^limit entries, and small ones decode faster.
 #[must_use]
-pub(super) fn choose(kind: &SymbolKind, histogram: &Histogram) -> Codebook {
-    let best = within(kind, histogram, MAX_LEN);
+pub(super) fn choose(histogram: &Histogram, within: impl Fn(&Histogram, u8) -> CodebookCost) -> Codebook {
+    let best = within(histogram, MAX_LEN);
     let accepted = best.bits.saturating_add(best.bits / TOLERANCE);
-    let shorter = (LEAST_LIMIT..best.codebook.max_len()).map(|limit| within(kind, histogram, limit));
+    let shorter = (LEAST_LIMIT..best.codebook.max_len()).map(|limit| within(histogram, limit));
     shorter.into_iter().find(|choice| choice.bits <= accepted).unwrap_or(best).codebook
 }
 
@@ -146,6 +143,10 @@ mod tests {
     use super::*;
     use crate::symbols::{BYTE, PAIR, QUAD};
     use proptest::prelude::*;
+
+    fn choose(kind: &SymbolKind, histogram: &Histogram) -> Codebook {
+        super::choose(histogram, |histogram, limit| within(kind, histogram, limit))
+    }
 
     /// Counts that fall by a fifth from symbol to symbol.
     fn geometric(symbols: usize) -> Histogram {

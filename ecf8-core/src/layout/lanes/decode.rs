@@ -10,6 +10,7 @@ use super::parts::{Chunk, Parts, check_length};
 use super::{LaneSymbols, MAX_CODEWORDS, MAX_LEN, patch, turn};
 use crate::bits;
 use crate::codebook::Codebook;
+use crate::codebook::ans::states;
 use crate::int;
 use crate::layout::memory::zeroed;
 use crate::layout::{DecodeError, Encoded, PIECE, TakePiece, range_of};
@@ -149,10 +150,12 @@ fn decode_streams<S: LaneSymbols>(
 ) -> Result<(), DecodeError> {
     let stride = gather(chunk, streams);
     let mut positions = [0u32; LANES];
+    let mut standing = [table.start; LANES];
     for out in out.chunks_mut(turn::round::<S>()) {
         let lanes = turn::lanes(out.len());
         parts.check_lead(chunk.index, lead(&positions[..lanes], parts.turn_bits))?;
-        let lanes = streams.chunks_exact(stride).zip(&mut positions).take(lanes);
+        let lanes = streams.chunks_exact(stride).zip(&mut positions).zip(&mut standing).take(lanes);
+        let lanes = lanes.map(|((stream, bit), state)| (stream, Standing { bit, state }));
         if out.len() == turn::round::<S>() {
             table.round::<S>(lanes, out);
         } else {
@@ -186,10 +189,49 @@ pub(super) fn gather(chunk: &Chunk<'_>, streams: &mut Vec<u8>) -> usize {
     stride
 }
 
+/// Where a lane stands in its stream.
+pub(super) struct Standing<'a> {
+    pub(super) bit: &'a mut u32,
+    /// The state of the symbol before, where there are states; their number of bits at first.
+    pub(super) state: &'a mut StateEntry,
+}
+
+/// What leads on from a state: the number to add to the bits that follow in the upper 16 bits, its symbol in the 8 bits after
+/// those, and how many bits follow.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct StateEntry(u32);
+
+impl StateEntry {
+    fn new(base: u16, symbol: u16, bits: u8) -> Self {
+        Self(u32::from(base) << 16 | u32::from(symbol.to_le_bytes()[0]) << 8 | u32::from(bits))
+    }
+
+    #[inline]
+    fn symbol(self) -> u8 {
+        self.0.to_le_bytes()[1]
+    }
+
+    #[inline]
+    pub(super) fn bits(self) -> u32 {
+        self.0 & 0xff
+    }
+
+    /// The state to which the bits lead that `window` begins with.
+    #[inline]
+    pub(super) fn next(self, window: u64) -> usize {
+        // Two shifts, because a number of 0 bits would shift by all 64.
+        int::index(u64::from(self.0 >> 16) + (window >> 1 >> (63 - self.bits())))
+    }
+}
+
 /// Symbols and lengths of codewords, by the bits that begin with them: as many bits as a codeword may have, so that the
 /// size is known to the compiler.
-struct Table {
+pub(super) struct Table {
     entries: Box<[Entry; 1 << MAX_LEN]>,
+    /// States by number, where there are some.
+    states: Box<[StateEntry]>,
+    /// What leads to the first state: all its bits.
+    pub(super) start: StateEntry,
     /// Symbols by number, where the alphabet is larger than an entry can tell.
     symbols: Vec<usize>,
 }
@@ -220,11 +262,11 @@ const fn is_small<S: LaneSymbols>() -> bool {
 }
 
 impl Table {
-    fn new<S: LaneSymbols>(codebook: &Codebook) -> Self {
+    pub(super) fn new<S: LaneSymbols>(codebook: &Codebook) -> Self {
         const { assert!(MAX_CODEWORDS <= 1 << (16 - Entry::LEN_BITS) && MAX_LEN < 1 << Entry::LEN_BITS) };
         // Bits that are no codeword take none, so that the stream does not end where it should.
         let mut entries = Box::new([Entry::default(); 1 << MAX_LEN]);
-        let codewords = codebook.canonical();
+        let codewords = if S::ANS { Vec::new() } else { codebook.canonical() };
         for (place, &(symbol, code, len)) in (0u16..).zip(&codewords) {
             let spare = MAX_LEN - len;
             let first = (code as usize) << spare;
@@ -235,7 +277,14 @@ impl Table {
         let mut symbols: Vec<usize> = numbered.map(|(symbol, ..)| symbol).collect();
         // An empty codebook's entries have number 0, too.
         symbols.push(0);
-        Self { entries, symbols }
+        let entry_of = |state: crate::codebook::ans::State| StateEntry::new(state.base, state.symbol, state.bits);
+        let states: Vec<StateEntry> = states(codebook).into_iter().map(entry_of).collect();
+        Self { entries, symbols, states: states.into(), start: StateEntry::new(0, 0, codebook.max_len()) }
+    }
+
+    /// How many states there are.
+    pub(super) fn states(&self) -> usize {
+        self.states.len()
     }
 
     #[inline]
@@ -247,12 +296,35 @@ impl Table {
     #[inline(never)]
     fn round<'a, S: LaneSymbols>(
         &self,
-        lanes: impl Iterator<Item = (&'a [u8], &'a mut u32)>,
+        lanes: impl Iterator<Item = (&'a [u8], Standing<'a>)>,
         round: &mut [u8],
     ) {
-        for (lane, (stream, position)) in lanes.enumerate() {
-            self.turn::<S>(stream, position, lane, round);
+        for (lane, (stream, standing)) in lanes.enumerate() {
+            if S::ANS {
+                self.turn_of_states::<S>(stream, standing, turn::of_mut::<S>(round, lane));
+            } else {
+                self.turn::<S>(stream, standing.bit, lane, round);
+            }
         }
+    }
+
+    /// The symbols of a lane's turn, each of which is a field.
+    #[inline]
+    pub(super) fn turn_of_states<S: LaneSymbols>(&self, stream: &[u8], standing: Standing<'_>, turn: &mut [u8]) {
+        const { assert!(!S::ANS || S::KIND.elements == 1 && turn::symbols::<S>().is_multiple_of(PER_WINDOW)) };
+        let (mut bit, mut entry) = (*standing.bit, *standing.state);
+        for fields in turn.chunks_exact_mut(PER_WINDOW) {
+            let mut window = bits::window(stream, u64::from(bit));
+            for field in fields {
+                let state = entry.next(window);
+                window <<= entry.bits();
+                bit += entry.bits();
+                // A codebook of no symbol has no states.
+                entry = self.states.get(state).copied().unwrap_or_default();
+                *field = entry.symbol();
+            }
+        }
+        (*standing.bit, *standing.state) = (bit, entry);
     }
 
     /// The fields of a lane's turn of a round, from bit `position` of its stream on, which then is where the turn ends.

@@ -120,7 +120,9 @@ pub(super) fn part_bounds<S: LaneSymbols>(
     let chunks = elements.div_ceil(LANES as u64 * least);
     // Symbols of no elements, and those that another stands in for which begins like them.
     let unlike = (VECTOR as u64 + incomplete::<S>(elements)) * u64::from(MAX_LEN);
-    let stream = code::stream_bits(histogram, codebook).saturating_add(unlike).div_ceil(8);
+    // A lane's first state is told in full.
+    let states = if S::ANS { chunks.saturating_mul(LANES as u64 * u64::from(MAX_LEN)) } else { 0 };
+    let stream = code::stream_bits(histogram, codebook).saturating_add(unlike).saturating_add(states).div_ceil(8);
     let patches = code::patches(&S::KIND, histogram, codebook).saturating_add(outside).saturating_mul(4);
     // A chunk's tails: widths of at most 31 bits for each lane, and a last word that is not full.
     let tails = stream.saturating_add(chunks.saturating_mul(32 * 4)).saturating_add(patches);
@@ -141,17 +143,28 @@ pub(super) fn likely_bytes<S: LaneSymbols>(split: &Split, counted: &Counted<'_>,
     let Counted { elements, histogram, outside } = *counted;
     let raw = packed_bytes::<S>(split, elements).unwrap_or(0);
     let chunks = elements.div_ceil(LANES as u64 * S::LENGTHS.most).saturating_add(1).saturating_mul(8);
-    let codewords = code::cost_bits(&S::KIND, histogram, codebook) / 8;
+    let codewords = code::cost_bits(&S::KIND, histogram, codebook).saturating_add(state_bits::<S>(elements)) / 8;
     let dictionary = split.dictionary_bytes().unwrap_or(0);
     let stored = raw.saturating_add(dictionary);
     codewords.saturating_add(stored).saturating_add(chunks).saturating_add(outside.saturating_mul(4))
+}
+
+/// Bits that first states of lanes take beyond what their symbols would, where there are states.
+fn state_bits<S: LaneSymbols>(elements: u64) -> u64 {
+    let chunks = elements.div_ceil(LANES as u64 * 1024);
+    if S::ANS { chunks.saturating_mul(LANES as u64 * u64::from(MAX_LEN) / 2) } else { 0 }
 }
 
 /// The fewest bytes of each part: a bit for each symbol, or what coded bytes take at their entropy where they are the
 /// symbols.
 pub(super) fn least_bytes<S: LaneSymbols>(split: &Split, elements: u64, coded_bits: u64) -> Vec<u64> {
     let symbols = elements.div_ceil(S::KIND.elements as u64);
-    let bits = if S::KIND.bits == 8 { symbols.max(coded_bits) } else { symbols };
+    let bits = match (S::ANS, S::KIND.bits) {
+        // From a well chosen state, few symbols may take a little less than their share of information.
+        (true, _) => coded_bits - coded_bits / 64,
+        (_, 8) => symbols.max(coded_bits),
+        _ => symbols,
+    };
     let chunks = elements.div_ceil(LANES as u64 * S::LENGTHS.most).saturating_add(1).saturating_mul(8);
     let mut least = vec![0, bits.div_ceil(8), chunks];
     least.extend(packed_bytes::<S>(split, elements));

@@ -3,8 +3,9 @@
 use super::geometry::{LANES, VECTOR};
 use super::patch::{GROUP, Patch};
 use super::words::Word;
-use super::{LaneSymbols, turn};
+use super::{LaneSymbols, ans, turn};
 use crate::codebook::Codebook;
+use crate::codebook::ans::Steps;
 use std::borrow::Cow;
 
 /// Set in the length of a symbol without a codeword, beside the length of the one that stands in. Sums of a turn keep
@@ -17,6 +18,8 @@ pub(super) struct Measure {
     /// The first symbol with the shortest codeword, which stands in for symbols that have none and for no symbol at
     /// all.
     shortest: usize,
+    /// What leads from state to state, of a codebook of frequencies.
+    pub(super) steps: Steps,
 }
 
 /// What is known of a chunk before its codewords are written.
@@ -60,7 +63,24 @@ impl Measure {
         let shortest = codebook.first_symbol().unwrap_or(0);
         let mut lengths = vec![u32::from(codebook.min_len()) | MISSING; codebook.symbols()];
         codebook.present().for_each(|(symbol, length)| lengths[symbol] = length.into());
-        Self { lengths, shortest }
+        Self { lengths, shortest, steps: Steps::new(codebook) }
+    }
+
+    /// The symbols of a chunk by lane, others standing in for those that are missing.
+    pub(super) fn symbols<S: LaneSymbols>(&self, fields: &[u8]) -> [Vec<u16>; LANES] {
+        let mut symbols = [const { Vec::new() }; LANES];
+        for elements in fields.chunks(turn::round::<S>()) {
+            let round = self.complete::<S>(elements);
+            for (lane, symbols) in symbols.iter_mut().enumerate().take(turn::lanes(elements.len())) {
+                let turn = turn::of::<S>(&round, lane);
+                symbols.extend((0..turn::symbols::<S>()).map(|number| {
+                    let symbol = S::KIND.symbol_at(turn, number);
+                    let coded = if self.is_missing(symbol) { self.shortest } else { symbol };
+                    u16::try_from(coded).unwrap_or(u16::MAX)
+                }));
+            }
+        }
+        symbols
     }
 
     fn is_missing(&self, symbol: usize) -> bool {
@@ -91,14 +111,22 @@ impl Measure {
         let mut bits = [0; LANES];
         let mut lead_rows = 0;
         let mut patches = Vec::new();
+        if S::ANS {
+            let symbols = self.symbols::<S>(fields);
+            (bits, lead_rows) = ans::measure(&self.steps, &symbols, turn::symbols::<S>(), turn_bits);
+        }
         for (number, elements) in fields.chunks(turn::round::<S>()).enumerate() {
             let lanes = turn::lanes(elements.len());
-            lead_rows = lead_rows.max(lead(&bits[..lanes], turn_bits));
+            if !S::ANS {
+                lead_rows = lead_rows.max(lead(&bits[..lanes], turn_bits));
+            }
             let round = self.complete::<S>(elements);
             for (lane, bits) in bits.iter_mut().enumerate().take(lanes) {
                 let turn = turn::of::<S>(&round, lane);
                 let sum = self.turn::<S>(turn);
-                *bits += sum & (MISSING - 1);
+                if !S::ANS {
+                    *bits += sum & (MISSING - 1);
+                }
                 if sum >= MISSING {
                     let first = number * turn::round::<S>() + lane * VECTOR;
                     self.patch::<S>(

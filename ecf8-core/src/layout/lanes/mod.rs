@@ -12,9 +12,11 @@
 //! fields do not tell of a number is in `packed`.
 //!
 //! The layout takes symbols of any [kind](crate::symbols); with [`Quad`] it is the scheme `quad-lanes`, with [`Triple`]
-//! `triple-lanes`, with [`Pair`] `pair-lanes`, with [`Byte`] `byte-lanes`. A codebook need not have all symbols: for
+//! `triple-lanes`, with [`Pair`] `pair-lanes`, with [`Byte`] `byte-lanes`. Instead of codewords, a stream may hold what leads
+//! from state to state of an [asymmetric numeral system](crate::codebook::ans): with [`AnsByte`] that is `ans-lanes`. A codebook need not have all symbols: for
 //! the rarest there are patches, in `tails`, too.
 
+mod ans;
 mod by_chunk;
 mod chunk;
 mod code;
@@ -41,7 +43,8 @@ use super::{
 use crate::codebook::Codebook;
 use crate::element::{Numbers, Split};
 use crate::histogram::Histogram;
-use crate::symbols::{self, Byte, Pair, Pair6, Quad, SymbolKind, Symbols, Triple};
+use crate::symbols::{self, AnsByte, Byte, Pair, Pair6, Quad, SymbolKind, Symbols, Triple};
+use code::CodebookCost;
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::RangeInclusive;
@@ -86,7 +89,8 @@ static PARTS: [PartSpec; 5] = [
 ];
 
 /// What codebooks the schemes take, for errors.
-const CODEBOOKS: &str = "all its symbols, at most 4096 codewords and 13 bits";
+const CODEBOOKS: &str =
+    "all its symbols, at most 4096 codewords and 13 bits; ans-lanes frequencies, others code lengths";
 
 /// A symbol kind as it is called where it is laid out in lanes.
 pub trait LaneSymbols: Symbols {
@@ -100,6 +104,8 @@ pub trait LaneSymbols: Symbols {
     const VECTORS: usize = turn::vectors(&Self::KIND);
     /// What S may be.
     const LENGTHS: LaneLengths = LaneLengths::new(Self::VECTORS);
+    /// Whether codebooks are of frequencies, so that streams lead from [state](crate::codebook::ans) to state.
+    const ANS: bool = false;
 }
 
 impl LaneSymbols for Pair {
@@ -146,6 +152,15 @@ impl LaneSymbols for Byte {
     const ABOUT: &'static str = "whole bytes Huffman-coded, one stream per lane of a warp";
 }
 
+impl LaneSymbols for AnsByte {
+    fn scheme() -> &'static Lanes<Self> {
+        &ANS_LANES
+    }
+    const NAME: &'static str = "ans-lanes";
+    const ABOUT: &'static str = "whole bytes in an asymmetric numeral system, one stream per lane of a warp";
+    const ANS: bool = true;
+}
+
 /// The scheme with symbols of kind `S`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lanes<S> {
@@ -170,6 +185,9 @@ pub static PAIR6_LANES: Lanes<Pair6> = Lanes::new(None);
 /// One element to a codeword.
 pub static BYTE_LANES: Lanes<Byte> = Lanes::new(None);
 
+/// One element to a state of an asymmetric numeral system.
+pub static ANS_LANES: Lanes<AnsByte> = Lanes::new(None);
+
 impl<S: LaneSymbols> Lanes<S> {
     /// With this many elements per lane, or as many as suit the tensor.
     #[must_use]
@@ -180,8 +198,14 @@ impl<S: LaneSymbols> Lanes<S> {
 
 fn fits<S: LaneSymbols>(codebook: &Codebook) -> bool {
     codebook.symbols() == S::KIND.alphabet()
+        && (codebook.has_frequencies() == S::ANS || codebook.is_empty())
         && codebook.max_len() <= MAX_LEN
         && codebook.present().len() <= MAX_CODEWORDS
+}
+
+/// The cheapest codebook found with at most `limit` bits to a codeword or a state.
+fn within<S: LaneSymbols>(histogram: &Histogram, limit: u8) -> CodebookCost {
+    if S::ANS { ans::within(&S::KIND, histogram, limit) } else { code::within(&S::KIND, histogram, limit) }
 }
 
 impl<S: LaneSymbols> Scheme for Lanes<S> {
@@ -198,7 +222,14 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
     }
 
     fn rank(&self) -> Option<u32> {
-        Some(symbols::narrow(S::KIND.elements))
+        // A state leads to the next one after what Huffman codes do, too.
+        Some(if S::ANS { 0 } else { symbols::narrow(S::KIND.elements) })
+    }
+
+    fn most_per_byte(&self) -> u64 {
+        // Of symbols that are nearly certain, a state may lead on to the next without a bit. Then only entries of chunks,
+        // of 8 bytes, bound how many there are.
+        if S::ANS { LANES as u64 * S::LENGTHS.most / 8 } else { 8 * S::KIND.elements as u64 }
     }
 
     fn part_specs(&self, split: &Split) -> &'static [PartSpec] {
@@ -244,7 +275,7 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
     }
 
     fn codebook(&self, histogram: &Histogram) -> Codebook {
-        code::choose(&S::KIND, histogram)
+        code::choose(histogram, within::<S>)
     }
 
     fn code_bits(&self) -> RangeInclusive<u8> {
@@ -252,7 +283,7 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
     }
 
     fn codebook_within(&self, histogram: &Histogram, limit: u8) -> Codebook {
-        code::within(&S::KIND, histogram, limit.clamp(LEAST_LIMIT, MAX_LEN)).codebook
+        within::<S>(histogram, limit.clamp(LEAST_LIMIT, MAX_LEN)).codebook
     }
 
     fn part_bytes(&self, split: &Split, counted: &Counted<'_>, codebook: &Codebook) -> Vec<u64> {

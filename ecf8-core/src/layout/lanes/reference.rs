@@ -127,11 +127,15 @@ fn decode_lane<S: LaneSymbols>(
     let mut bit = 0;
     // From one element of a symbol to the next, and from one symbol to the next.
     let (stride, step) = if S::VECTORS == 1 { (1, S::KIND.elements) } else { (LANES * VECTOR, 1) };
+    let mut state = None;
     for turn in 0..turns::<S>(chunk.elements, lane) {
         starts.push(u32::try_from(bit).unwrap_or(u32::MAX));
         let first = (turn * S::VECTORS * LANES + lane) * VECTOR;
         for at in (first..first + VECTOR).step_by(step) {
-            let symbol = code.next_symbol(chunk, lane, &mut bit)?;
+            let symbol = match code {
+                Code::Prefix { order, counts } => next_symbol(order, counts, chunk, lane, &mut bit)?,
+                Code::Ans(ans) => ans.next_symbol(chunk, lane, &mut bit, &mut state)?,
+            };
             for element in 0..S::KIND.elements {
                 if let Some(out) = out.get_mut(at + element * stride) {
                     *out = S::KIND.field(symbol, element);
@@ -159,41 +163,104 @@ fn read_bit(chunk: &Chunk<'_>, lane: usize, bit: u64) -> Option<bool> {
     Some(word >> 31 == 1)
 }
 
-/// A canonical code as it is read bit by bit.
-struct Code {
-    /// The symbols in the order of their codewords.
-    order: Vec<usize>,
-    /// How many codewords there are of 1 bit, 2 bits and so on.
-    counts: Vec<usize>,
+/// What is read bit by bit.
+enum Code {
+    /// A canonical code.
+    Prefix {
+        /// The symbols in the order of their codewords.
+        order: Vec<usize>,
+        /// How many codewords there are of 1 bit, 2 bits and so on.
+        counts: Vec<usize>,
+    },
+    /// An asymmetric numeral system.
+    Ans(Ans),
 }
 
 impl Code {
     fn new(codebook: &Codebook) -> Self {
+        if codebook.has_frequencies() {
+            return Self::Ans(Ans::new(codebook));
+        }
         let count = |length| codebook.present().filter(|(_, own)| *own == length).count();
-        Self { order: codebook.canonical_order(), counts: (1..=codebook.max_len()).map(count).collect() }
+        Self::Prefix { order: codebook.canonical_order(), counts: (1..=codebook.max_len()).map(count).collect() }
+    }
+}
+
+/// Reads a bit of a lane's stream, and steps over it.
+fn next_bit(chunk: &Chunk<'_>, lane: usize, bit: &mut u64) -> Result<usize, DecodeError> {
+    let (index, bits) = (chunk.index as u64, chunk.bits(lane));
+    let end = DecodeError::LaneEnd { chunk: index, lane: lane as u64, end: *bit + 1, bits };
+    let found = read_bit(chunk, lane, *bit).ok_or(end)?;
+    *bit += 1;
+    Ok(found.into())
+}
+
+/// Reads one codeword. Among the codewords of one length, values are consecutive, from `first` on; `before` codewords
+/// are shorter.
+fn next_symbol(
+    order: &[usize],
+    counts: &[usize],
+    chunk: &Chunk<'_>,
+    lane: usize,
+    bit: &mut u64,
+) -> Result<usize, DecodeError> {
+    let start = *bit;
+    let (mut code, mut first, mut before) = (0usize, 0usize, 0usize);
+    for count in counts {
+        code = code << 1 | next_bit(chunk, lane, bit)?;
+        if code < first + count {
+            let symbol = order.get(before + code - first).copied();
+            return symbol.ok_or(DecodeError::NoCodeword { bit: start });
+        }
+        before += count;
+        first = (first + count) << 1;
+    }
+    Err(DecodeError::NoCodeword { bit: start })
+}
+
+/// An asymmetric numeral system.
+struct Ans {
+    /// Bits of a state.
+    bits: u32,
+    /// Whose each state is, and what it counts.
+    states: Vec<(usize, usize)>,
+}
+
+impl Ans {
+    /// Deals out the states: each symbol has as many as its frequency says, one a step after the other.
+    fn new(codebook: &Codebook) -> Self {
+        let bits = u32::from(codebook.max_len());
+        let size = 1usize << bits;
+        let step = size / 2 + size / 8 + 3;
+        let step = if step.is_multiple_of(2) { step + 1 } else { step };
+        let all = codebook.frequencies().flat_map(|(symbol, own)| std::iter::repeat_n(symbol, own.into()));
+        let mut states = vec![(0, 0); size];
+        for (number, symbol) in all.enumerate() {
+            states[number * step % size].0 = symbol;
+        }
+        for (symbol, own) in codebook.frequencies() {
+            let of_symbol = states.iter_mut().filter(|(owner, _)| *owner == symbol);
+            (usize::from(own)..).zip(of_symbol).for_each(|(x, (_, counts))| *counts = x);
+        }
+        Self { bits, states }
     }
 
-    /// Reads one codeword. Among the codewords of one length, values are consecutive, from `first` on; `before` codewords
-    /// are shorter.
-    fn next_symbol(&self, chunk: &Chunk<'_>, lane: usize, bit: &mut u64) -> Result<usize, DecodeError> {
-        let start = *bit;
-        let (mut code, mut first, mut before) = (0usize, 0usize, 0usize);
-        for count in &self.counts {
-            let end = DecodeError::LaneEnd {
-                chunk: chunk.index as u64,
-                lane: lane as u64,
-                end: *bit + 1,
-                bits: chunk.bits(lane),
-            };
-            code = code << 1 | usize::from(read_bit(chunk, lane, *bit).ok_or(end)?);
-            *bit += 1;
-            if code < first + count {
-                let symbol = self.order.get(before + code - first).copied();
-                return symbol.ok_or(DecodeError::NoCodeword { bit: start });
-            }
-            before += count;
-            first = (first + count) << 1;
+    /// Reads what leads to the next symbol: all bits of its state, if it is the first, or else so many that the state before
+    /// and they make a number of as many bits as states are counted with.
+    fn next_symbol(
+        &self,
+        chunk: &Chunk<'_>,
+        lane: usize,
+        bit: &mut u64,
+        state: &mut Option<usize>,
+    ) -> Result<usize, DecodeError> {
+        let mut x = state.map_or(1, |state| self.states[state].1);
+        while x < self.states.len() {
+            x = x << 1 | next_bit(chunk, lane, bit)?;
         }
-        Err(DecodeError::NoCodeword { bit: start })
+        debug_assert!(x >> self.bits == 1);
+        let next = x - self.states.len();
+        *state = Some(next);
+        Ok(self.states[next].0)
     }
 }

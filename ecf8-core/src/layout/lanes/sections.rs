@@ -5,13 +5,13 @@
 //! to know where each lane's codewords for it begin.
 
 use super::by_chunk::ByChunk;
-use super::decode::gather;
-use super::geometry::LANES;
+use super::decode::{Standing, Table, gather};
+use super::geometry::{LANES, VECTOR};
 use super::parts::{Chunk, Parts};
 use super::{LaneSymbols, MAX_LEN, turn};
 use crate::codebook::Codebook;
 use crate::layout::{DecodeError, Encoded};
-use crate::symbols::{Byte, Pair, Pair6, Quad, SymbolKind, Triple};
+use crate::symbols::{AnsByte, Byte, Pair, Pair6, Quad, SymbolKind, Triple};
 use crate::{bits, int};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -26,6 +26,9 @@ pub fn section_turns(kind: &SymbolKind, elements_per_lane: u64, sections: u32) -
 /// Bit positions of the lanes in their streams where sections begin, of some chunks, as far as the tensor has them: for
 /// each chunk, for each of its sections but the first, 32 positions. A lane that has ended by then stands at its end.
 ///
+/// Where streams lead from state to state, 32 numbers of states follow the 32 positions: of the lane's first symbol in the
+/// section, whose bits have been read.
+///
 /// # Errors
 /// If parts are inconsistent, or codewords do not end where their stream does.
 pub fn section_positions(
@@ -35,6 +38,7 @@ pub fn section_positions(
     sections: u32,
 ) -> Result<Vec<u16>, DecodeError> {
     match (kind.elements, kind.bits) {
+        _ if encoded.scheme.name() == AnsByte::NAME => positions::<AnsByte>(encoded, chunks, sections),
         (4, _) => positions::<Quad>(encoded, chunks, sections),
         (3, _) => positions::<Triple>(encoded, chunks, sections),
         (2, 6) => positions::<Pair6>(encoded, chunks, sections),
@@ -50,11 +54,23 @@ fn positions<S: LaneSymbols>(
 ) -> Result<Vec<u16>, DecodeError> {
     let parts = Parts::new::<S>(encoded)?;
     let turns = int::index(section_turns(&S::KIND, encoded.param(super::ELEMENTS_PER_LANE)?, sections));
-    let each = LANES * (int::index(sections.into()).saturating_sub(1));
+    let numbers = if S::ANS { 2 * LANES } else { LANES };
+    let each = numbers * (int::index(sections.into()).saturating_sub(1));
     let first = int::index(chunks.start);
     let chunks = parts.geometry.chunks.min(int::index(chunks.end)).saturating_sub(first);
     let mut positions = vec![0; chunks * each];
     if positions.is_empty() {
+        return Ok(positions);
+    }
+    if S::ANS {
+        let tables = ByChunk::new(&encoded.codebooks, &parts.geometry, Table::new::<S>);
+        positions.par_chunks_mut(each).enumerate().with_min_len(1).try_for_each_init(
+            Vec::new,
+            |streams, (number, positions)| {
+                let chunk = parts.chunk::<S>(first + number)?;
+                states_of_chunk::<S>(&chunk, tables.of(chunk.index), turns, streams, positions)
+            },
+        )?;
         return Ok(positions);
     }
     let lengths = ByChunk::new(&encoded.codebooks, &parts.geometry, lengths);
@@ -97,6 +113,38 @@ fn of_chunk<S: LaneSymbols>(
             let wrong =
                 DecodeError::LaneEnd { chunk: chunk.index as u64, lane: lane as u64, end: position, bits };
             section[lane] = u16::try_from(position).ok().filter(|_| position <= bits).ok_or(wrong)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same where streams lead from state to state.
+fn states_of_chunk<S: LaneSymbols>(
+    chunk: &Chunk<'_>,
+    table: &Table,
+    turns: usize,
+    streams: &mut Vec<u8>,
+    positions: &mut [u16],
+) -> Result<(), DecodeError> {
+    let stride = gather(chunk, streams);
+    let mut symbols = [0; VECTOR];
+    for (lane, stream) in streams.chunks_exact(stride).enumerate() {
+        let mut left = turn::turns::<S>(chunk.elements, lane);
+        let (mut bit, mut state) = (0, table.start);
+        for section in positions.chunks_exact_mut(2 * LANES) {
+            for _ in 0..turns.min(left) {
+                let standing = Standing { bit: &mut bit, state: &mut state };
+                table.turn_of_states::<S>(stream, standing, &mut symbols);
+            }
+            left = left.saturating_sub(turns);
+            // A lane that has ended reads no more.
+            let (read, first) =
+                if left > 0 { (state.bits(), state.next(bits::window(stream, bit.into()))) } else { (0, 0) };
+            let (end, bits) = (u64::from(bit + read), chunk.bits(lane));
+            let wrong = DecodeError::LaneEnd { chunk: chunk.index as u64, lane: lane as u64, end, bits };
+            let position = u16::try_from(end).ok().filter(|_| end <= bits);
+            let state = u16::try_from(first).ok().filter(|_| first < table.states());
+            (section[lane], section[LANES + lane]) = position.zip(state).ok_or(wrong)?;
         }
     }
     Ok(())
@@ -189,6 +237,33 @@ mod tests {
                 sections_begin_where_they_say::<Quad>(elements, sections);
             }
         }
+    }
+
+    #[test]
+    fn sections_of_states_begin_where_the_reads_before_them_end() {
+        let bytes = synthetic::stored_as("F8_E4M3", &synthetic::gaussian(5, 70_001, 0.05)).unwrap();
+        let numbers = Numbers::e4m3(&bytes);
+        let scheme = Lanes::<AnsByte>::new(Some(256));
+        let codebook = scheme.codebook_within(&scheme.symbol_histogram(numbers), 13);
+        let encoded = scheme.encode(numbers, &codebook).unwrap();
+        let chunks = 70_001u64.div_ceil(32 * 256);
+        let positions = section_positions(&symbols::BYTE, &encoded, 0..chunks, 4).unwrap();
+        let states = crate::codebook::ans::states(&codebook);
+        let mut begins = 0;
+        for (chunk, of_chunk) in positions.chunks_exact(3 * 64).enumerate() {
+            for (section, of_section) in (1usize..).zip(of_chunk.chunks_exact(64)) {
+                for lane in 0..LANES {
+                    // Four turns of 512 elements to a section.
+                    let first = chunk * 32 * 256 + section * 4 * 512 + lane * VECTOR;
+                    if let Some(byte) = bytes.get(first) {
+                        let state = states[usize::from(of_section[32 + lane])];
+                        assert_eq!(state.symbol, u16::from(*byte));
+                        begins += 1;
+                    }
+                }
+            }
+        }
+        assert!(begins > 700, "{begins}");
     }
 
     #[test]
