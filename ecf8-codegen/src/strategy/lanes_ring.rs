@@ -1,5 +1,5 @@
-//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-pair6`, `lanes-byte`, `lanes-two-bytes`: decode a scheme of layout `lanes` once, from
-//! front to back, a chunk per warp, one symbol per look-up, or two. What a symbol is makes the difference, and how numbers are put
+//! `lanes-quad`, `lanes-triple`, `lanes-pair`, `lanes-pair6`, `lanes-byte`, `lanes-two-bytes`, `lanes-ans`: decode a scheme of layout
+//! `lanes` once, from front to back, a chunk per warp, one symbol per look-up, or two. What a symbol is makes the difference, and how numbers are put
 //! together from fields.
 
 use super::lanes::arguments::{self, Block};
@@ -113,6 +113,10 @@ pub(super) static BYTE: LanesRingStrategy =
 pub(super) static TWO_BYTES: LanesRingStrategy<TwoToAnEntry> =
     LanesRingStrategy::new("lanes-two-bytes", &["byte-lanes"], &BYTES, PerEntry::Two);
 
+/// Scheme `ans-lanes`.
+pub(super) static ANS: LanesRingStrategy =
+    LanesRingStrategy::new("lanes-ans", &["ans-lanes"], &BYTES, PerEntry::State);
+
 impl<T: Debug> Describe for LanesRingStrategy<T> {
     fn name(&self) -> &'static str {
         self.name
@@ -124,6 +128,7 @@ impl<T: Debug> Describe for LanesRingStrategy<T> {
             PerEntry::Two => {
                 "the same, two bytes per look-up where their codewords are short: for much shared memory"
             }
+            PerEntry::State => "the same, a byte per look-up, of the state to which the bits before it lead",
         }
     }
 
@@ -308,7 +313,9 @@ impl Warp<'_> {
     ) {
         let mut position: u32 = 0;
         let mut staged: u32 = 0;
-        section.find(self.model, &self.job, &mut position, &mut staged);
+        #[host]
+        let state = self.decoder.open_state();
+        section.find(self.model, &self.job, &mut position, &mut staged, state);
         let waiting = Waiting::nothing();
         waiting.fetch(columns, staged);
         let mut taken: u32 = 0;
@@ -332,7 +339,7 @@ impl Warp<'_> {
                 &waiting,
             );
             if goes_on {
-                let outputs = look_up_turn(self.kind, self.join, &self.decoder, columns, &mut position);
+                let outputs = look_up_turn(self.kind, self.join, &self.decoder, columns, &mut position, state);
                 let words: Vec<_> = (0..vectors(self.kind))
                     .map(|j| {
                         self.join.numbers(

@@ -32,7 +32,7 @@ pub use params::{Params, ParamsError};
 pub use prove::{Disproof, LISTED_FAILURES, MakeSink, Proof, ProofFailure, ProofProgress, prove, prove_into};
 pub use tunables::{Requirement, TunableError, TunableSpec, Tunables, parse_tunable};
 
-static STRATEGIES: [&dyn Strategy; 8] = [
+static STRATEGIES: [&dyn Strategy; 9] = [
     &gap_wide::GapWideStrategy,
     &gap_cascade::GapCascadeStrategy,
     &lanes_ring::QUAD,
@@ -41,6 +41,7 @@ static STRATEGIES: [&dyn Strategy; 8] = [
     &lanes_ring::PAIR6,
     &lanes_ring::BYTE,
     &lanes_ring::TWO_BYTES,
+    &lanes_ring::ANS,
 ];
 
 /// All strategies. The first that takes a scheme is that scheme's default: the one that is predicted to be fastest.

@@ -1,6 +1,6 @@
 //! What launches of the `lanes` strategies pass to their kernel.
 
-use super::blocks::{self, Chunks, Shares};
+use super::blocks::{self, Chunks, Shares, numbers as numbers_of};
 use super::jobs::{DictionaryRecord, JobRecord, POSITIONS, PlaneRecord};
 use super::join::Join;
 use super::table::{self, PerEntry, Placement};
@@ -173,7 +173,8 @@ fn positions(
     let (first, count) = (chunks(piece.first, per_lane), chunks(piece.elements, per_lane));
     let positions = section_positions(kind, encoded, first + shares.whole..first + count, shares.sections)?;
     let at = model.add(ALIGNMENT, numbers(positions, u16::to_le_bytes)) / u64::from(POSITIONS);
-    let before = shares.whole * u64::from(shares.sections - 1) * u64::from(WARP * 2 / POSITIONS);
+    let each = WARP * 2 / POSITIONS * numbers_of(piece.codebook.has_frequencies());
+    let before = shares.whole * u64::from(shares.sections - 1) * u64::from(each);
     // The kernel adds it again, modulo 2^32.
     let first = at.wrapping_sub(before) & u64::from(u32::MAX);
     u32::try_from(first).map_err(|_| too_large("the place of positions", first))

@@ -88,7 +88,8 @@ impl Section {
         Self { chunk, per_chunk, first, vectors, number, sections_log2, word }
     }
 
-    /// Finds where the lane stands, and the row from which words are to be staged.
+    /// Finds where the lane stands, and the row from which words are to be staged. And the `state` of its first symbol,
+    /// where there are states: it then needs no bits to get there.
     #[device]
     pub(in super::super) fn find(
         &self,
@@ -96,12 +97,18 @@ impl Section {
         job: &Job,
         position: &mut Var<u32>,
         row: &mut Var<u32>,
+        state: Option<Var<u32>>,
     ) {
+        let numbers = numbers(state.is_some());
         if self.number > 0 {
             let before = self.chunk * ((1u32 << self.sections_log2) - 1) + self.number - 1;
-            let first = job.positions + before * (WARP * 2 / POSITIONS);
-            let own =
-                model.view::<u16>()[(first as u64) * ((POSITIONS / 2) as u64) + (lane_idx() as u64)] as u32;
+            let first = job.positions + before * (WARP * 2 / POSITIONS * numbers);
+            let place = (first as u64) * ((POSITIONS / 2) as u64) + (lane_idx() as u64);
+            let own = model.view::<u16>()[place] as u32;
+            if let Some(state) = state {
+                let number = model.view::<u16>()[place + (WARP as u64)] as u32;
+                state.set(number << 16);
+            }
             position = own;
             row = own / WORD;
             for step in 0..5 {
@@ -111,6 +118,11 @@ impl Section {
             row = row & !(BATCH - 1);
         }
     }
+}
+
+/// Numbers that tell of a lane where a section begins: its position, and its state where there are states.
+pub(super) fn numbers(has_states: bool) -> u32 {
+    if has_states { 2 } else { 1 }
 }
 
 /// How the chunks of one tensor are shared among warps.

@@ -1,14 +1,15 @@
-//! One symbol per look-up: entry `i` is for a stream whose next bits, as many as the longest codeword has, are `i`.
+//! One symbol per look-up. Of codewords, entry `i` is for a stream whose next bits, as many as the longest codeword has, are `i`.
 //!
 //! The lower half of an entry is the length of the codeword, the upper half what the symbol contributes to the output.
-//! So an entry can be added to a position, of which only the lower half counts.
+//! So an entry can be added to a position, of which only the lower half counts. Of states, see [`PerEntry::State`].
 
 use super::columns::POSITION_BITS;
 use super::join::Join;
-use crate::lang::{Global, Shared, V, WARP, device, table, thread_idx};
+use crate::lang::{Global, Shared, V, Var, WARP, device, rt, table, thread_idx};
 use crate::strategy::Inlined;
 use crate::strategy::tunables::tunable_enum;
 use ecf8_core::Codebook;
+use ecf8_core::codebook::ans::states;
 use ecf8_core::symbols::SymbolKind;
 
 /// What a symbol contributes to the output: the upper half of an entry. Fields of four bits begin at bit `shift` of
@@ -61,6 +62,9 @@ pub(in super::super) fn entries(
     codebook: &Codebook,
     bits: u32,
 ) -> Vec<u32> {
+    if per_entry == PerEntry::State {
+        return of_states(codebook, bits);
+    }
     let mut entries = vec![0; 1 << bits];
     for (symbol, code, length) in codebook.canonical() {
         let length = u32::from(length);
@@ -72,7 +76,7 @@ pub(in super::super) fn entries(
         }
     }
     match per_entry {
-        PerEntry::One => entries,
+        PerEntry::One | PerEntry::State => entries,
         PerEntry::Two => {
             let after = entries.iter().map(|entry| entry | AFTER);
             two_to_an_entry(&entries, bits).chain(after).collect()
@@ -80,14 +84,30 @@ pub(in super::super) fn entries(
     }
 }
 
-/// How many symbols an entry is for.
+/// The entries of a codebook's states, and one that leads to the first state, for which all bits of a state are read.
+fn of_states(codebook: &Codebook, bits: u32) -> Vec<u32> {
+    let entry = |base: u16, symbol: u32, length: u8| u32::from(base) << 16 | symbol << 8 | u32::from(length);
+    let mut entries: Vec<u32> = states(codebook)
+        .into_iter()
+        .map(|state| entry(state.base, u32::from(state.symbol) & 0xff, state.bits))
+        .collect();
+    entries.resize(PerEntry::State.words(bits) as usize, 0);
+    entries[1 << bits] = entry(0, 0, codebook.max_len());
+    entries
+}
+
+/// What an entry is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum PerEntry {
+    /// A symbol.
     One,
     /// Two bytes, where their codewords fit. Where they do not, the second is looked up in another table, of one byte to an entry,
     /// which stands behind. So most look-ups are made once for two symbols; those made twice are made by few lanes, which meet in
     /// few banks.
     Two,
+    /// A state of an asymmetric numeral system: how many bits lead on from it in the lowest byte, its symbol in the next, and
+    /// the number to add to those bits in the upper half. An entry behind all others leads to the first state.
+    State,
 }
 
 impl PerEntry {
@@ -96,6 +116,8 @@ impl PerEntry {
         match self {
             Self::One => 1 << bits,
             Self::Two => 2 << bits,
+            // Tables are copied four words at a time.
+            Self::State => (1 << bits) + 4,
         }
     }
 }
@@ -123,7 +145,7 @@ fn two_to_an_entry(entries: &[u32], bits: u32) -> impl Iterator<Item = u32> {
 pub(in super::super) struct LanesTable {
     memory: Shared<u32>,
     bits: u32,
-    /// How many symbols an entry is for.
+    /// What an entry is for.
     pub(super) per_entry: PerEntry,
 }
 
@@ -138,6 +160,18 @@ impl LanesTable {
     #[device]
     pub(super) fn look_up_one(&self, window: V<u32>) -> V<u32> {
         self.memory[(window >> (32 - self.bits)) + (1u32 << self.bits)]
+    }
+
+    /// A variable for the entry of the last symbol, where there are states: at first the one that leads to the first state.
+    #[track_caller]
+    pub(in super::super) fn open_state(&self) -> Option<Var<u32>> {
+        (self.per_entry == PerEntry::State).then(|| rt::declare("state", rt::at(&self.memory, 1u32 << self.bits)))
+    }
+
+    /// The entry of a state.
+    #[device]
+    pub(super) fn state(&self, number: V<u32>) -> V<u32> {
+        self.memory[number]
     }
 
     /// Look-ups that a window of 32 bits suffices for.

@@ -23,12 +23,59 @@ pub(in super::super) fn look_up_turn(
     decoder: &LanesTable,
     columns: &Columns,
     position: &mut Var<u32>,
+    state: Option<Var<u32>>,
 ) -> Vec<V<u32>> {
-    let look_up = match decoder.per_entry {
-        PerEntry::One => look_up_ones,
-        PerEntry::Two => look_up_twos,
-    };
-    look_up(kind, join, decoder, columns, position)
+    match (decoder.per_entry, state) {
+        (PerEntry::Two, _) => look_up_twos(kind, join, decoder, columns, position),
+        (PerEntry::State, Some(mut state)) => look_up_states(kind, decoder, columns, position, &mut state),
+        _ => look_up_ones(kind, join, decoder, columns, position),
+    }
+}
+
+/// The same where the bits between two symbols lead from the state of the one to that of the other.
+#[device]
+fn look_up_states(
+    kind: &SymbolKind,
+    decoder: &LanesTable,
+    columns: &Columns,
+    position: &mut Var<u32>,
+    state: &mut Var<u32>,
+) -> Vec<V<u32>> {
+    let symbols = symbols(kind) as usize;
+    #[host]
+    let before: V<u32> = state;
+    #[host]
+    let mut entries = vec![before];
+    #[host]
+    let mut windows = Windows::of(kind);
+    for first in (0..symbols).step_by(decoder.per_window()) {
+        let number = decoder.per_window().min(symbols - first);
+        #[host]
+        let here: V<u32> = position;
+        #[host]
+        let window = windows.next(columns, here);
+        entries.extend(walk(decoder, window, entries[first], number));
+        let read = entries[first + 1..first + number].iter().fold(entries[first], |sum, &entry| sum + entry);
+        // The lowest bytes hold the numbers of bits, and so their sum.
+        position += read & 0xff;
+    }
+    state = entries[symbols];
+    // The symbols are the second bytes of the entries.
+    entries[1..].chunks_exact(2).map(|two| byte_permute(two[0], two[1], 0x5511)).collect()
+}
+
+/// The entries of the states to which a window leads from that of an entry.
+#[device]
+fn walk(decoder: &LanesTable, window: V<u32>, from: V<u32>, number: usize) -> Vec<V<u32>> {
+    // Shifts count modulo 32, so what stands above the number of bits does no harm.
+    let bits = funnel_left(0, window, from);
+    let entry = decoder.state((from >> 16) + bits);
+    if number == 1 {
+        vec![entry]
+    } else {
+        let rest = funnel_left(window, 0, from);
+        [vec![entry], walk(decoder, rest, entry, number - 1)].concat()
+    }
 }
 
 /// The same, a symbol to an entry.

@@ -94,8 +94,11 @@ pub(super) fn variants(options: &CompressOptions) -> Vec<Variant> {
     let balanced = SchemeChoice { aim: Aim::Balanced, ..choice };
     let mut variants = vec![Variant { choice, rules: rules(closest, 0.0), aim: Aim::Size }];
     if options.scheme.is_none() {
-        let each = choice.schemes().into_iter().map(one);
-        variants.extend(each.map(|choice| Variant { choice, rules: rules(closest, 0.0), aim: Aim::Size }));
+        // As it would be if the scheme had been named, too: a tolerance may happen to save bytes.
+        for choice in choice.schemes().into_iter().map(one) {
+            variants.push(Variant { choice, rules: rules(closest, 0.0), aim: Aim::Size });
+            variants.push(Variant { choice, rules: rules(code, TOLERANCE), aim: Aim::Balanced });
+        }
     }
     for aim in [Aim::Size, Aim::Balanced] {
         let each = codes.iter().map(|code| Variant { choice: balanced, rules: rules(*code, TOLERANCE), aim });
