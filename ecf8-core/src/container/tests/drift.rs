@@ -46,7 +46,7 @@ fn a_tensor_that_drifts_takes_hardly_more_than_its_runs_entropies() {
     let (size, balanced, speed) = (takes(Aim::Size), takes(Aim::Balanced), takes(Aim::Speed));
     // Huffman codewords of these bytes take .55 % more than their entropy, whatever the runs.
     assert!(size / runs < 1.002, "{}", size / runs);
-    assert!(balanced / size < 1.006, "{}", balanced / size);
+    assert!(balanced / size < 1.0035, "{}", balanced / size);
     assert!(speed > balanced);
 }
 

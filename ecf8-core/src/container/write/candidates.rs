@@ -401,12 +401,10 @@ fn drop_hopeless(options: &mut [Options<'_>], schemes: &[&'static dyn Scheme], c
         }
         let split = all.first().map(|one| &one.subject.split);
         let is_open = |scheme: &dyn Scheme| split.is_some_and(|split| choice.has(scheme, split));
-        let weighed = |scheme: &&'static dyn Scheme, original: u64, bytes| choice.weighed(*scheme, original, bytes);
         let possible = sums.iter().zip(schemes).filter(|(_, scheme)| is_open(**scheme));
-        let best = possible.map(|((_, most, original), scheme)| weighed(scheme, *original, *most)).min();
-        let is_hopeless = |bytes: u64| best.is_some_and(|best| bytes > best);
-        let sums = sums.iter().zip(schemes);
-        sums.map(|((least, _, original), scheme)| is_hopeless(weighed(scheme, *original, *least))).collect()
+        let accepted = possible.map(|((_, most, original), _)| choice.accepted(*original, *most)).min();
+        let is_hopeless = |least: u64| accepted.is_some_and(|accepted| least > accepted);
+        sums.into_iter().map(|(least, ..)| is_hopeless(least)).collect()
     };
     let drop = |all: &mut [Options<'_>]| {
         let hopeless = hopeless(all);
@@ -439,8 +437,7 @@ fn choose(
             let of = |one: &Options<'_>| one.likely[*index].unwrap_or(u64::MAX).min(bytes(one));
             options.iter().map(|one| of(one).saturating_mul(one.weight)).fold(0, u64::saturating_add)
         };
-        let totals: Vec<(&dyn Scheme, u64)> =
-            open.iter().map(|index| (schemes[*index], total(index))).collect();
+        let totals: Vec<u64> = open.iter().map(total).collect();
         let original = options.iter().map(|one| bytes(one).saturating_mul(one.weight));
         let original = original.fold(0, u64::saturating_add);
         for_all = open.get(choice.pick(original, &totals)).copied();
@@ -455,8 +452,7 @@ fn choose(
             .enumerate()
             .filter_map(|(index, likely)| likely.map(|likely| (index, likely)))
             .collect();
-        let likely: Vec<(&dyn Scheme, u64)> =
-            open.iter().map(|(index, likely)| (schemes[*index], *likely)).collect();
+        let likely: Vec<u64> = open.iter().map(|(_, likely)| *likely).collect();
         open.get(choice.pick(bytes(one), &likely)).map(|(index, _)| *index)
     };
     options.iter().map(pick).collect()

@@ -222,8 +222,7 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
     }
 
     fn rank(&self) -> Option<u32> {
-        // A state leads to the next one after what Huffman codes do, too.
-        Some(if S::ANS { 0 } else { symbols::narrow(S::KIND.elements) })
+        Some(symbols::narrow(S::KIND.elements))
     }
 
     fn most_per_byte(&self) -> u64 {

@@ -3,6 +3,7 @@
 use super::geometry::turn_bits;
 use super::*;
 use crate::bits::BitWriter;
+use crate::codebook::ans::{State, states};
 use crate::corpus::{Case, Tier, corpus};
 use crate::element::Numbers;
 use crate::element::format::E4M3;
@@ -30,12 +31,36 @@ fn triples(s: u64) -> u64 {
     (s / 2 * 3).min(3072)
 }
 
+/// What a lane's stream has for each of its symbols: a codeword; or what is read before it, to come to its state.
+fn pieces(codebook: &Codebook, symbols: &[usize]) -> Vec<(u32, u8)> {
+    if !codebook.has_frequencies() {
+        let codewords = codebook.codewords();
+        return symbols.iter().map(|symbol| codewords[*symbol]).collect();
+    }
+    let states = states(codebook);
+    let mut pieces = Vec::new();
+    // From the last symbol to the first: the state that leads to the one after it.
+    let mut next: Option<usize> = None;
+    for symbol in symbols.iter().rev() {
+        let leads = |state: &State| {
+            usize::from(state.symbol) == *symbol
+                && next.is_none_or(|next| (next.wrapping_sub(state.base.into())) >> state.bits == 0)
+        };
+        let own = states.iter().position(leads).unwrap();
+        pieces.extend(next.map(|next| ((next - usize::from(states[own].base)) as u32, states[own].bits)));
+        next = Some(own);
+    }
+    pieces.extend(next.map(|first| (first as u32, codebook.max_len())));
+    pieces.reverse();
+    pieces
+}
+
 /// All parts, one symbol and one bit at a time, as FORMAT.md says, and `lead_rows`.
 fn by_definition<S: LaneSymbols>(data: &[u8], codebook: &Codebook, s: usize) -> (Vec<Vec<u8>>, u64) {
-    let (width, codewords) = (S::KIND.elements, codebook.codewords());
+    let (width, lengths) = (S::KIND.elements, codebook.lengths());
     let shortest = |symbols: std::ops::Range<usize>| {
-        let present = symbols.filter(|symbol| codewords[*symbol].1 > 0);
-        present.min_by_key(|symbol| codewords[*symbol].1)
+        let present = symbols.filter(|symbol| lengths[*symbol] > 0);
+        present.min_by_key(|symbol| lengths[*symbol])
     };
     // What of a byte its codeword tells.
     let bits = S::KIND.bits;
@@ -43,32 +68,37 @@ fn by_definition<S: LaneSymbols>(data: &[u8], codebook: &Codebook, s: usize) -> 
     let (mut rows, mut tails, mut chunks) = (Vec::new(), Vec::new(), Vec::new());
     let mut lead = 1;
     for chunk in data.chunks(32 * s) {
-        let mut lanes = vec![Vec::new(); 32];
-        let mut starts = vec![Vec::new(); 32];
+        let mut symbols: Vec<Vec<usize>> = vec![Vec::new(); 32];
+        let mut starts: Vec<Vec<usize>> = vec![Vec::new(); 32];
         // What elements decode to, those included that do not exist.
         let mut decoded = vec![0; chunk.len().next_multiple_of(512 * S::VECTORS)];
         // Vectors of a turn, elements of a symbol that are neighbours, and from one to the next of those that are not.
         let (vectors, near, stride) = if S::KIND == TRIPLE { (3, 1, 512) } else { (1, width, 1) };
         for (index, turn) in (0..chunk.len()).step_by(512 * vectors).enumerate() {
             for first in (turn..chunk.len().min(turn + 512)).step_by(16) {
-                let lane: &mut Vec<bool> = &mut lanes[first / 16 % 32];
-                starts[first / 16 % 32].push(lane.len() as u64);
+                let lane = &mut symbols[first / 16 % 32];
+                starts[first / 16 % 32].push(lane.len());
                 assert_eq!(starts[first / 16 % 32].len(), index + 1);
                 for at in (first..first + 16).step_by(near) {
                     let places: Vec<usize> = (0..width).map(|element| at + element * stride).collect();
                     let known: Vec<u8> =
                         places.iter().map_while(|at| chunk.get(*at).map(|byte| coded(*byte))).collect();
-                    let symbol = shortest(S::KIND.beginning_with(&known));
-                    let symbol = symbol.or_else(|| shortest(0..codewords.len())).unwrap();
+                    let beginning = S::KIND.beginning_with(&known);
+                    let symbol = shortest(beginning).filter(|_| !known.is_empty());
+                    let symbol = symbol.or(codebook.first_symbol()).unwrap();
                     let elements = places.into_iter().enumerate();
                     elements.for_each(|(element, at)| decoded[at] = S::KIND.field(symbol, element));
-                    let (code, len) = codewords[symbol];
-                    lane.extend((0..len).rev().map(|bit| code >> bit & 1 == 1));
+                    lane.push(symbol);
                 }
             }
         }
+        let pieces: Vec<Vec<(u32, u8)>> = symbols.iter().map(|symbols| pieces(codebook, symbols)).collect();
+        let bits = |pieces: &[(u32, u8)]| pieces.iter().map(|(_, len)| u64::from(*len)).sum::<u64>();
+        let bit = |(code, len): &(u32, u8)| (0..*len).rev().map(|bit| code >> bit & 1 == 1).collect::<Vec<_>>();
+        let lanes: Vec<Vec<bool>> = pieces.iter().map(|pieces| pieces.iter().flat_map(bit).collect()).collect();
         for turn in 0..starts[0].len() {
-            let at: Vec<u64> = starts.iter().filter_map(|starts| starts.get(turn)).copied().collect();
+            let started = starts.iter().zip(&pieces).filter(|(starts, _)| turn < starts.len());
+            let at: Vec<u64> = started.map(|(starts, pieces)| bits(&pieces[..starts[turn]])).collect();
             let reach = (at.iter().max().unwrap() + turn_bits::<S>(codebook)).div_ceil(32);
             lead = lead.max(reach - at.iter().min().unwrap() / 32);
         }
@@ -136,7 +166,9 @@ fn assert_bounds_hold<S: LaneSymbols>(scheme: &Lanes<S>, data: &[u8], encoded: &
     }
     let likely = scheme.encoded_bytes(&encoded.split, &counted, encoded.codebooks.first());
     if encoded.codebooks.first().uncovered(&histogram) == 0 && data.len().is_multiple_of(S::KIND.block()) {
-        assert!(likely <= encoded.bytes(), "{likely} {}", encoded.bytes());
+        // What of lanes' first states tells no symbol is estimated.
+        let states = if S::ANS { 32 * 13 / 8 * data.len().div_ceil(32 * 64) as u64 } else { 0 };
+        assert!(likely <= encoded.bytes() + states, "{likely} {}", encoded.bytes());
     }
     for spec in scheme.params() {
         assert!(spec.largest.is_some_and(|largest| encoded.params[spec.name] <= largest));
@@ -165,6 +197,7 @@ proptest! {
         assert_as_defined::<Pair>(&data, &book::<Pair>(&data), 1 << s);
         assert_as_defined::<Pair6>(&data, &book::<Pair6>(&data), 1 << s);
         assert_as_defined::<Byte>(&data, &book::<Byte>(&data), 1 << s);
+        assert_as_defined::<AnsByte>(&data, &book::<AnsByte>(&data), 1 << s);
     }
 
     #[test]
@@ -177,6 +210,7 @@ proptest! {
         assert_as_defined::<Pair>(&data, &book::<Pair>(few), 1 << s);
         assert_as_defined::<Pair6>(&data, &book::<Pair6>(few), 1 << s);
         assert_as_defined::<Byte>(&data, &book::<Byte>(few), 1 << s);
+        assert_as_defined::<AnsByte>(&data, &book::<AnsByte>(few), 1 << s);
     }
 
     #[test]
@@ -186,7 +220,8 @@ proptest! {
         let data = data(len, seed);
         let bytes = Lanes::<Byte>::new(Some(64)).encode(Numbers::e4m3(&data), &book::<Byte>(&data[len / 2..])).unwrap();
         let triples = Lanes::<Triple>::new(Some(96)).encode(Numbers::e4m3(&data), &book::<Triple>(&data[len / 2..])).unwrap();
-        for mut encoded in [bytes, triples] {
+        let states = Lanes::<AnsByte>::new(Some(64)).encode(Numbers::e4m3(&data), &book::<AnsByte>(&data[len / 2..])).unwrap();
+        for mut encoded in [bytes, triples, states] {
             let bytes = encoded.parts[part].bytes.to_mut();
             if !bytes.is_empty() {
                 let place = place.index(bytes.len());
@@ -237,6 +272,7 @@ fn the_corpus_is_coded_as_defined_by_all_schemes() {
             assert_as_defined::<Pair>(&case.bytes, &case.codebook(Pair::scheme()), s);
             assert_as_defined::<Pair6>(&case.bytes, &case.codebook(Pair6::scheme()), s);
             assert_as_defined::<Byte>(&case.bytes, &case.codebook(Byte::scheme()), s);
+            assert_as_defined::<AnsByte>(&case.bytes, &case.codebook(AnsByte::scheme()), s);
         }
     }
 }
@@ -251,6 +287,7 @@ fn lengths_around_vectors_rounds_and_chunks_are_coded_as_defined() {
             assert_as_defined::<Pair>(&data, &book::<Pair>(&data), 64);
             assert_as_defined::<Pair6>(&data, &book::<Pair6>(&data), 64);
             assert_as_defined::<Byte>(&data, &book::<Byte>(&data), 64);
+            assert_as_defined::<AnsByte>(&data, &book::<AnsByte>(&data), 64);
         }
     }
 }
@@ -303,7 +340,21 @@ fn lanes_that_run_apart_make_chunks_smaller() {
     assert!(encoded.param(ELEMENTS_PER_LANE).unwrap() < 4096);
     assert!(encoded.param(LEAD_ROWS).unwrap() <= MAX_LEAD_ROWS);
     assert_as_defined::<Byte>(&data, &codebook, 4096);
+    assert_as_defined::<AnsByte>(&data, &book::<AnsByte>(&data), 4096);
     assert_as_defined::<Triple>(&data, &book::<Triple>(&data), 3072);
+}
+
+#[test]
+fn one_symbol_takes_no_bit_in_states_but_one_for_the_first() {
+    let data = vec![0x38; 131_072];
+    let encoded =
+        Lanes::<AnsByte>::new(Some(4096)).encode(Numbers::e4m3(&data), &book::<AnsByte>(&data)).unwrap();
+    // A width of one bit for 32 lanes, and a bit each.
+    assert_eq!(parts(&encoded).iter().map(Vec::len).collect::<Vec<_>>(), [0, 8, 16]);
+    assert!(encoded.decode().unwrap() == data && encoded.decode_reference().unwrap() == data);
+    // No byte can be for more: readers refuse what claims it.
+    let more = Encoded { elements: encoded.elements * 4, ..encoded };
+    assert_eq!(more.decode(), Err(DecodeError::TooManyElements { elements: 524_288 }));
 }
 
 #[test]
