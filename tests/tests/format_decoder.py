@@ -164,6 +164,66 @@ def codewords(text, symbols):
     return codes
 
 
+class Codewords:
+    """Codewords by their text."""
+
+    def __init__(self, text, symbols):
+        self.codes = codewords(text, symbols)
+        self.count, self.longest = len(self.codes), max(map(len, self.codes), default=0)
+        self.shortest = min(map(len, self.codes), default=0)
+
+    def reader(self):
+        def read(stream, at, is_for_nothing):
+            end = at + self.shortest
+            while stream[at:end] not in self.codes:
+                end += 1
+                require(end <= len(stream), "a lane ends early")
+            require(not is_for_nothing or end - at == self.shortest, "a symbol for nothing is longer than need be")
+            return self.codes[stream[at:end]], end
+
+        return read
+
+
+class States:
+    """§3.1: an asymmetric numeral system; of each state the symbol and what it counts."""
+
+    CHARACTERS = [chr(code) for code in range(0x23, 0x7C) if code != 0x5C]
+
+    def __init__(self, text, symbols):
+        require(len(text) == 2 + symbols and text[0] == "=", "the codebook has another alphabet")
+        self.longest = int(text[1], 36)
+        require(1 <= self.longest <= 13, "there are too many states")
+        level = lambda place: place if place < 8 else (8 + place % 8) << (place // 8 - 1)
+        frequencies = [0 if c == "!" else level(self.CHARACTERS.index(c)) for c in text[2:]]
+        size = 1 << self.longest
+        require(text.count("!", 2) == 1 and sum(frequencies) < size, "the frequencies do not fill the table")
+        frequencies[text.index("!", 2) - 2] = size - sum(frequencies)
+        self.count, self.symbols = sum(map(bool, frequencies)), [None] * size
+        step, at = (size // 2 + size // 8 + 3) | 1, 0
+        for symbol, frequency in enumerate(frequencies):
+            for _ in range(frequency):
+                require(self.symbols[at] is None, "two symbols have one state")
+                self.symbols[at], at = symbol, (at + step) % size
+        self.counts = []
+        for symbol in self.symbols:
+            self.counts.append(frequencies[symbol])
+            frequencies[symbol] += 1
+
+    def reader(self):
+        counted, size = 1, len(self.symbols)
+
+        def read(stream, at, is_for_nothing):
+            nonlocal counted
+            while counted < size:
+                require(at < len(stream), "a lane ends early")
+                counted, at = 2 * counted + int(stream[at]), at + 1
+            state = counted - size
+            counted = self.counts[state]
+            return self.symbols[state], at
+
+        return read
+
+
 def nibble(data, i):
     return data[i // 2] >> 4 if i % 2 == 0 else data[i // 2] & 15
 
@@ -289,7 +349,7 @@ class Numbers:
         return out
 
 
-def decode_lanes(numbers, codebooks, run, params, parts, width_of_symbol, bits=4):
+def decode_lanes(numbers, codebooks, run, params, parts, width_of_symbol, bits=4, code=Codewords):
     """§3.4."""
     elements = numbers.count
     rows, tails = stream_of(parts[0]), stream_of(parts[1])
@@ -297,9 +357,12 @@ def decode_lanes(numbers, codebooks, run, params, parts, width_of_symbol, bits=4
     per_lane, lead_rows = params.get("elements_per_lane", 1536 if vectors_of_turn == 3 else 1024), params.get("lead_rows", 64)
     possible = [3 << i for i in range(5, 11)] if vectors_of_turn == 3 else [1 << i for i in range(6, 13)]
     require(per_lane in possible and 1 <= lead_rows <= 64, "a parameter has another value")
-    texts = {text: codewords(text, 256 if width_of_symbol == 1 else 2 ** (bits * width_of_symbol)) for text in set(codebooks)}
-    require(all(len(codes) <= 4096 for codes in texts.values()), "there are too many codewords")
-    longest = max((len(code) for codes in texts.values() for code in codes), default=0)
+    # A codebook without symbols has no states.
+    of = lambda text: Codewords if text == "JW" else code
+    alphabet = 256 if width_of_symbol == 1 else 2 ** (bits * width_of_symbol)
+    texts = {text: of(text)(text, alphabet) for text in set(codebooks)}
+    require(all(codes.count <= 4096 for codes in texts.values()), "there are too many codewords")
+    longest = max((codes.longest for codes in texts.values()), default=0)
     require(longest <= 13, "a codeword is too long")
     require(run is None or run % (32 * per_lane) == 0, "a run ends within a chunk")
     per_turn, round_of = 16 * vectors_of_turn // width_of_symbol, 512 * vectors_of_turn
@@ -312,7 +375,6 @@ def decode_lanes(numbers, codebooks, run, params, parts, width_of_symbol, bits=4
     coded, patched = {}, {}
     for chunk, ((row, word, width), (next_row, next_word, _)) in enumerate(zip(places, places[1:])):
         codes = texts[codebooks[32 * per_lane * chunk // run if run else 0]]
-        shortest = min(map(len, codes), default=0)
         at = 32 * word + 32 * width
         extras = [int(tails[32 * word + width * lane :][:width] or "0", 2) for lane in range(32)]
         require(width == max(extras).bit_length(), "the numbers of extra bits are too wide")
@@ -337,23 +399,18 @@ def decode_lanes(numbers, codebooks, run, params, parts, width_of_symbol, bits=4
 
         starts = {}
         for lane, stream in enumerate(streams):
-            at = 0
+            at, read = 0, codes.reader()
             for k, start in enumerate(range(first + 16 * lane, first + size, round_of)):
                 starts.setdefault(k, []).append(at)
                 for i in range(per_turn):
-                    end = at + shortest
-                    while stream[at:end] not in codes:
-                        end += 1
-                        require(end <= len(stream), "a lane ends early")
                     # Where the elements of the symbol are, as far as they exist.
                     if vectors_of_turn == 3:
                         places = [start + i + 512 * vector for vector in range(3)]
                     else:
                         places = range(start + i * width_of_symbol, start + (i + 1) * width_of_symbol)
-                    require(places[0] < elements or end - at == shortest, "a symbol for nothing is longer than need be")
+                    symbol, at = read(stream, at, places[0] >= elements)
                     for after, place in enumerate(reversed(places)):
-                        coded[place] = codes[stream[at:end]] >> bits * after & (255 if width_of_symbol == 1 else 2**bits - 1)
-                    at = end
+                        coded[place] = symbol >> bits * after & (255 if width_of_symbol == 1 else 2**bits - 1)
             require(at == len(stream), "a lane goes on after its last codeword")
         for k, positions in starts.items():
             most = -(-(max(positions) + longest * per_turn) // 32)
@@ -391,6 +448,7 @@ SCHEMES = {
     "pair-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 2)),
     "pair6-lanes": (LANES[0] + ["packed"], LANES[1] + ["U8"], lambda *told: decode_lanes(*told, 2, 6)),
     "byte-lanes": (*LANES, lambda *told: decode_lanes(*told, 1)),
+    "ans-lanes": (*LANES, lambda *told: decode_lanes(*told, 1, code=States)),
 }
 
 

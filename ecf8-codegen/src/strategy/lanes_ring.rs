@@ -339,7 +339,8 @@ impl Warp<'_> {
                 &waiting,
             );
             if goes_on {
-                let outputs = look_up_turn(self.kind, self.join, &self.decoder, columns, &mut position, state);
+                let outputs =
+                    look_up_turn(self.kind, self.join, &self.decoder, columns, &mut position, state);
                 let words: Vec<_> = (0..vectors(self.kind))
                     .map(|j| {
                         self.join.numbers(

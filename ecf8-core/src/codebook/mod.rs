@@ -75,7 +75,9 @@ pub enum CodebookError {
     #[error("frequencies begin with '=' and a digit from 1 to d, for tables of 2 to 2^13 states")]
     StateBits,
     /// A character in the text form that is not a frequency.
-    #[error("'{found}' at place {place} is not a frequency; they are written as one character each, from '#' to '{{'")]
+    #[error(
+        "'{found}' at place {place} is not a frequency; they are written as one character each, from '#' to '{{'"
+    )]
     BadFrequency {
         /// The character.
         found: char,
@@ -274,7 +276,12 @@ impl Codebook {
     }
 
     /// The same under frequencies: for each symbol what information theory has it.
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "about")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "about"
+    )]
     fn frequency_bits(&self, histogram: &Histogram) -> u64 {
         let mut frequencies = vec![0u16; self.alphabet];
         self.frequencies().for_each(|(symbol, own)| frequencies[symbol] = own);

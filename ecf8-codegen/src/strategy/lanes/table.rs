@@ -165,7 +165,8 @@ impl LanesTable {
     /// A variable for the entry of the last symbol, where there are states: at first the one that leads to the first state.
     #[track_caller]
     pub(in super::super) fn open_state(&self) -> Option<Var<u32>> {
-        (self.per_entry == PerEntry::State).then(|| rt::declare("state", rt::at(&self.memory, 1u32 << self.bits)))
+        (self.per_entry == PerEntry::State)
+            .then(|| rt::declare("state", rt::at(&self.memory, 1u32 << self.bits)))
     }
 
     /// The entry of a state.

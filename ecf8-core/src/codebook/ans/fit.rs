@@ -1,7 +1,7 @@
 //! Frequencies for symbols that occur so and so often.
 
-use super::text::{frequency, level_below};
 use super::MAX_STATE_BITS;
+use super::text::{frequency, level_below};
 
 /// How often the frequencies are gone through for a better one; the first time finds nearly all.
 const ROUNDS: usize = 4;
@@ -9,7 +9,12 @@ const ROUNDS: usize = 4;
 /// The frequencies under which symbols with these counts, none of which is 0, take the fewest bits, nearly: of those that
 /// the text form can tell, with a sum of 2^`bits`. `bits` is raised until each symbol can have one; of one symbol alone it is
 /// 1. None for more symbols than there may be states.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small"
+)]
 pub(in super::super) fn fit(counts: &[u64], bits: u8) -> Option<(u8, Vec<u16>)> {
     if counts.len() < 2 {
         return Some((1, vec![2; counts.len()]));

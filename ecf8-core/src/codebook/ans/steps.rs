@@ -25,31 +25,46 @@ pub struct Steps {
     states: Vec<u16>,
 }
 
+/// How to find a symbol's state, in as few operations as there can be: there is a step for each element.
 #[derive(Debug, Clone, Copy, Default)]
 struct Own {
-    frequency: u16,
-    /// The most bits that lead on from one of its states.
-    bits: u8,
-    /// Where its states begin.
-    first: u16,
+    /// The most bits that lead on from one of its states, times 2^16, less the least next state, 2^L more than its number, that
+    /// they are needed for. So one that is added to this tells in the upper half how many bits lead to it.
+    bits: u32,
+    /// What a next state, 2^L more than its number and without those bits, is from the place of the state before it.
+    place: u32,
+    /// The place of its first state.
+    first: u32,
 }
 
 impl Steps {
-    /// Those of a codebook of frequencies.
+    /// Those of a codebook of frequencies. A symbol that has none has the states of the most frequent.
     #[must_use]
     pub fn new(codebook: &Codebook) -> Self {
         let bits = codebook.max_len();
         let frequencies: Vec<(usize, u16)> = codebook.frequencies().collect();
-        let mut symbols = vec![Own::default(); codebook.symbols()];
         let mut next = Vec::with_capacity(frequencies.len());
-        let mut first = 0;
-        for &(symbol, frequency) in &frequencies {
-            let most = u32::from(bits).saturating_sub(frequency.max(1).ilog2());
-            symbols[symbol] = Own { frequency, bits: most.to_le_bytes()[0], first };
-            next.push(usize::from(first));
-            first = first.saturating_add(frequency);
-        }
-        let mut states = vec![0; usize::from(first)];
+        let mut first = 0u32;
+        let owns: Vec<Own> = frequencies
+            .iter()
+            .map(|(_, frequency)| {
+                let frequency = u32::from(*frequency);
+                let most = u32::from(bits).saturating_sub(frequency.max(1).ilog2());
+                let own = Own {
+                    bits: (most << 16).wrapping_sub(frequency << most),
+                    place: first.wrapping_sub(frequency),
+                    first,
+                };
+                next.push(first as usize);
+                first += frequency;
+                own
+            })
+            .collect();
+        let stand_in = frequencies.iter().position(|(symbol, _)| Some(*symbol) == codebook.first_symbol());
+        let stand_in = stand_in.map(|place| owns[place]).unwrap_or_default();
+        let mut symbols = vec![stand_in; codebook.symbols()];
+        frequencies.iter().zip(owns).for_each(|((symbol, _), own)| symbols[*symbol] = own);
+        let mut states = vec![0; first as usize];
         if !frequencies.is_empty() {
             for (state, owner) in (0..=u16::MAX).zip(owners(&frequencies, bits)) {
                 states[next[owner]] = state;
@@ -65,34 +80,27 @@ impl Steps {
         self.bits
     }
 
-    /// Whether a symbol has states.
-    #[must_use]
-    #[inline]
-    pub fn has(&self, symbol: usize) -> bool {
-        self.symbols[symbol].frequency > 0
-    }
-
     /// The state of the last symbol of a stream: nothing is read after it, so any of its states would do, and from the
     /// first the fewest bits lead back.
     #[must_use]
     #[inline]
     pub fn last(&self, symbol: usize) -> u16 {
-        self.states.get(usize::from(self.symbols[symbol].first)).copied().unwrap_or_default()
+        self.states.get(self.symbols[symbol].first as usize).copied().unwrap_or_default()
     }
 
     /// The state of `symbol` from which some bits lead to state `next`, which was one of this table.
     #[must_use]
     #[inline]
     pub fn before(&self, symbol: usize, next: u16) -> Step {
-        let Own { frequency, bits, first } = self.symbols[symbol];
+        let own = self.symbols[symbol];
         let next = u32::from(next) | 1 << self.bits;
-        let bits = bits - u8::from(next >> bits < u32::from(frequency) && bits > 0);
-        let place = (next >> bits).wrapping_sub(frequency.into()) as usize + usize::from(first);
-        let [low, high, ..] = (next & ((1 << bits) - 1)).to_le_bytes();
+        let bits = next.wrapping_add(own.bits) >> 16;
+        let place = (next >> (bits & 31)).wrapping_add(own.place) as usize;
+        let [low, high, ..] = (next & ((1 << (bits & 31)) - 1)).to_le_bytes();
         Step {
             state: self.states.get(place).copied().unwrap_or_default(),
             value: u16::from_le_bytes([low, high]),
-            bits,
+            bits: bits.to_le_bytes()[0],
         }
     }
 }

@@ -66,7 +66,8 @@ pub(in super::super) fn write(codebook: &Codebook) -> String {
 /// Reads what [`write`] writes, without its mark.
 pub(in super::super) fn read(text: &str) -> Result<Codebook, CodebookError> {
     let mut characters = text.chars();
-    let bits = characters.next().and_then(|digit| digit.to_digit(36)).and_then(|bits| u8::try_from(bits).ok());
+    let bits =
+        characters.next().and_then(|digit| digit.to_digit(36)).and_then(|bits| u8::try_from(bits).ok());
     let bits = bits.filter(|bits| (1..=MAX_STATE_BITS).contains(bits)).ok_or(CodebookError::StateBits)?;
     let mut builder = Builder::default();
     let (mut frequencies, mut left, mut rest) = (Vec::new(), 1u16 << bits, None);

@@ -5,12 +5,14 @@
 //! between two symbols depend on what follows, so an encoder goes from the last symbol to the first.
 
 use super::code::{CodebookCost, cost_bits, patches_of};
-use super::geometry::LANES;
-use super::measure::lead;
+use super::geometry::{LANES, VECTOR};
+use super::measure::{Measure, lead};
+use super::{LaneSymbols, turn};
 use crate::codebook::Codebook;
-use crate::codebook::ans::Steps;
 use crate::histogram::Histogram;
 use crate::symbols::SymbolKind;
+use std::borrow::Cow;
+use std::marker::PhantomData;
 
 /// The cheapest codebook found for at most 2^`limit` states. The rarest symbols have none where a patch costs less than what
 /// a state takes from the others.
@@ -19,9 +21,14 @@ pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Cod
     let stand_in = present.iter().max_by_key(|(symbol, count)| (*count, std::cmp::Reverse(*symbol)));
     let stand_in = stand_in.map_or(0, |(symbol, _)| *symbol);
     let keep = |is_kept: &dyn Fn(usize, u64) -> bool| {
-        let mut kept: Vec<(usize, u64)> =
-            present.iter().copied().filter(|&(symbol, count)| symbol == stand_in || is_kept(symbol, count)).collect();
-        let dropped = histogram.total().saturating_sub(kept.iter().map(|(_, count)| *count).fold(0, u64::saturating_add));
+        let mut kept: Vec<(usize, u64)> = present
+            .iter()
+            .copied()
+            .filter(|&(symbol, count)| symbol == stand_in || is_kept(symbol, count))
+            .collect();
+        let dropped = histogram
+            .total()
+            .saturating_sub(kept.iter().map(|(_, count)| *count).fold(0, u64::saturating_add));
         let own = kept.iter_mut().find(|(symbol, _)| *symbol == stand_in);
         own.into_iter().for_each(|(_, count)| *count = count.saturating_add(dropped));
         let codebook = Codebook::of_frequencies(&Histogram::from_present(histogram.alphabet(), kept), limit);
@@ -38,42 +45,110 @@ pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Cod
     if fewer.bits < all.bits || all.codebook.is_empty() { fewer } else { all }
 }
 
-/// What a lane with these symbols reads before each of them: a number, and of how many bits.
-pub(super) fn reads(steps: &Steps, symbols: &[u16]) -> Vec<(u16, u8)> {
-    let Some((last, before)) = symbols.split_last() else { return Vec::new() };
-    let mut reads = vec![(0, 0); symbols.len()];
-    let mut state = steps.last((*last).into());
-    for (read, symbol) in reads[1..].iter_mut().zip(before).rev() {
-        let step = steps.before((*symbol).into(), state);
-        *read = (step.value, step.bits);
-        state = step.state;
-    }
-    reads[0] = (state, steps.bits());
-    reads
+/// What leads from symbol to symbol in a chunk.
+///
+/// All lanes go back at once, a symbol each and then the next: a step waits for the one before it, and 32 of them are on
+/// their way together.
+struct Back<'a, S> {
+    measure: &'a Measure,
+    /// Fields by round.
+    rounds: Vec<Cow<'a, [u8]>>,
+    /// How many lanes have a turn in the last round.
+    in_last: usize,
+    symbols: PhantomData<S>,
 }
 
-/// How long the lanes' streams become, and how many rows are in use at once, with `per_turn` symbols to a turn, which takes
-/// at most `turn_bits` bits.
-pub(super) fn measure(
-    steps: &Steps,
-    symbols: &[Vec<u16>; LANES],
-    per_turn: usize,
+impl<'a, S: LaneSymbols> Back<'a, S> {
+    fn new(measure: &'a Measure, fields: &'a [u8]) -> Self {
+        let rounds: Vec<_> =
+            fields.chunks(turn::round::<S>()).map(|elements| measure.complete::<S>(elements)).collect();
+        let in_last = fields.chunks(turn::round::<S>()).next_back().map_or(0, |last| turn::lanes(last.len()));
+        Self { measure, rounds, in_last, symbols: PhantomData }
+    }
+
+    /// Goes back. `read` is told of each thing that is read, from the last to the first of a lane: in which turn, by which
+    /// lane, and what.
+    #[inline]
+    fn go(&self, mut read: impl FnMut(usize, usize, u32, u32)) {
+        const { assert!(!S::ANS || S::VECTORS == 1 && S::KIND.elements == 1) };
+        let steps = &self.measure.steps;
+        let mut states = [0u16; LANES];
+        let mut begun = 0;
+        for (turn, round) in self.rounds.iter().enumerate().rev() {
+            let lanes = if turn + 1 == self.rounds.len() { self.in_last } else { LANES };
+            let (whole, _) = round.as_chunks::<VECTOR>();
+            for place in (0..VECTOR).rev() {
+                // What leads on from the last symbol of a turn is read in the next.
+                let (of_turn, known) = if place + 1 == VECTOR { (turn + 1, begun) } else { (turn, lanes) };
+                for (lane, (state, symbols)) in states.iter_mut().zip(whole).enumerate().take(known) {
+                    let step = steps.before(symbols[place].into(), *state);
+                    read(of_turn, lane, step.value.into(), step.bits.into());
+                    *state = step.state;
+                }
+                for (state, symbols) in states.iter_mut().zip(whole).take(lanes).skip(known) {
+                    *state = steps.last(symbols[place].into());
+                }
+            }
+            begun = lanes;
+        }
+        for (lane, state) in states.into_iter().enumerate().take(begun) {
+            read(0, lane, state.into(), steps.bits().into());
+        }
+    }
+}
+
+/// How long the lanes' streams become, and how many rows are in use at once, where a turn takes at most `turn_bits` bits.
+pub(super) fn measure<S: LaneSymbols>(
+    measure: &Measure,
+    fields: &[u8],
     turn_bits: u32,
 ) -> ([u32; LANES], u32) {
-    let mut bits = [0; LANES];
-    let turns: Vec<Vec<u32>> = symbols
-        .iter()
-        .map(|symbols| {
-            let reads = reads(steps, symbols);
-            reads.chunks(per_turn).map(|turn| turn.iter().map(|(_, bits)| u32::from(*bits)).sum()).collect()
-        })
-        .collect();
+    let back = Back::<S>::new(measure, fields);
+    let mut turns = vec![[0u32; LANES]; back.rounds.len()];
+    back.go(|turn, lane, _, bits| turns[turn][lane] += bits);
+    let mut positions = [0; LANES];
     let mut lead_rows = 0;
-    for turn in 0..turns.first().map_or(0, Vec::len) {
-        // Those that take this turn are the first lanes.
-        let lanes = turns.iter().filter(|turns| turn < turns.len()).count();
-        lead_rows = lead_rows.max(lead(&bits[..lanes], turn_bits));
-        bits.iter_mut().zip(&turns).for_each(|(bits, turns)| *bits += turns.get(turn).copied().unwrap_or(0));
+    for (turn, bits) in turns.iter().enumerate() {
+        let lanes = if turn + 1 == turns.len() { back.in_last } else { LANES };
+        lead_rows = lead_rows.max(lead(&positions[..lanes], turn_bits));
+        positions.iter_mut().zip(bits).for_each(|(position, bits)| *position += bits);
     }
-    (bits, lead_rows)
+    (positions, lead_rows)
+}
+
+/// A stream as it is written from its end to its beginning.
+#[derive(Debug, Clone, Copy, Default)]
+struct Writer {
+    /// Bits that are not yet a whole word: the last of them lowest.
+    pending: u64,
+    count: u32,
+    /// The word that they are in.
+    row: usize,
+    /// Bits of the last word that the stream does not reach.
+    beyond: u32,
+}
+
+/// Writes the streams of a chunk, which have these many bits.
+pub(super) fn write<S: LaneSymbols>(
+    measure: &Measure,
+    fields: &[u8],
+    bits: &[u32; LANES],
+    mut put: impl FnMut(usize, usize, u32, u32),
+) {
+    let mut writers = bits.map(|bits| {
+        let beyond = bits.wrapping_neg() % 32;
+        Writer { pending: 0, count: beyond, row: (bits.div_ceil(32) as usize).saturating_sub(1), beyond }
+    });
+    Back::<S>::new(measure, fields).go(|_, lane, value, bits| {
+        let writer = &mut writers[lane];
+        writer.pending |= u64::from(value) << writer.count;
+        writer.count += bits;
+        if writer.count >= 32 {
+            let [word, rest] = [writer.pending & u64::from(u32::MAX), writer.pending >> 32];
+            let beyond = std::mem::take(&mut writer.beyond);
+            put(lane, writer.row, u32::try_from(word).unwrap_or(u32::MAX) >> beyond, 32 - beyond);
+            writer.row = writer.row.saturating_sub(1);
+            (writer.pending, writer.count) = (rest, writer.count - 32);
+        }
+    });
 }

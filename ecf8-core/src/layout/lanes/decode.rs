@@ -277,7 +277,8 @@ impl Table {
         let mut symbols: Vec<usize> = numbered.map(|(symbol, ..)| symbol).collect();
         // An empty codebook's entries have number 0, too.
         symbols.push(0);
-        let entry_of = |state: crate::codebook::ans::State| StateEntry::new(state.base, state.symbol, state.bits);
+        let entry_of =
+            |state: crate::codebook::ans::State| StateEntry::new(state.base, state.symbol, state.bits);
         let states: Vec<StateEntry> = states(codebook).into_iter().map(entry_of).collect();
         Self { entries, symbols, states: states.into(), start: StateEntry::new(0, 0, codebook.max_len()) }
     }
@@ -310,7 +311,12 @@ impl Table {
 
     /// The symbols of a lane's turn, each of which is a field.
     #[inline]
-    pub(super) fn turn_of_states<S: LaneSymbols>(&self, stream: &[u8], standing: Standing<'_>, turn: &mut [u8]) {
+    pub(super) fn turn_of_states<S: LaneSymbols>(
+        &self,
+        stream: &[u8],
+        standing: Standing<'_>,
+        turn: &mut [u8],
+    ) {
         const { assert!(!S::ANS || S::KIND.elements == 1 && turn::symbols::<S>().is_multiple_of(PER_WINDOW)) };
         let (mut bit, mut entry) = (*standing.bit, *standing.state);
         for fields in turn.chunks_exact_mut(PER_WINDOW) {

@@ -228,12 +228,9 @@ impl Codes {
         let tail = Tail::new(&extras, measured.width());
         let mut places = Places { rows, tails, tail: &tail };
         if S::ANS {
-            let symbols = measure.symbols::<S>(data);
-            for (index, (lane, symbols)) in lanes.iter_mut().zip(&symbols).enumerate() {
-                for (value, bits) in ans::reads(&measure.steps, symbols) {
-                    lane.push(value.into(), bits.into(), index, &mut places);
-                }
-            }
+            ans::write::<S>(measure, data, &measured.bits, |lane, row, word, len| {
+                places.put(lane, row, word, len)
+            });
         } else {
             for elements in data.chunks(turn::round::<S>()) {
                 let round = measure.complete::<S>(elements);
@@ -241,9 +238,9 @@ impl Codes {
                     self.turn::<S>(turn::of::<S>(&round, index), index, lane, &mut places);
                 }
             }
-        }
-        for (index, lane) in lanes.iter().enumerate() {
-            places.put(index, lane.row, lane.pending_word(), lane.pending_bits);
+            for (index, lane) in lanes.iter().enumerate() {
+                places.put(index, lane.row, lane.pending_word(), lane.pending_bits);
+            }
         }
         tails[tail.words()..].copy_from_slice(&measured.patches);
     }
@@ -252,7 +249,13 @@ impl Codes {
     fn turn<S: LaneSymbols>(&self, turn: &[u8], index: usize, lane: &mut Lane, places: &mut Places<'_>) {
         for number in 0..turn::symbols::<S>() {
             let (code, len) = self.0[S::KIND.symbol_at(turn, number)];
-            lane.push(code, len, index, places);
+            lane.pending = lane.pending << len | u64::from(code);
+            lane.pending_bits += len;
+            if lane.pending_bits >= 32 {
+                lane.pending_bits -= 32;
+                places.put(index, lane.row, lane.pending_word_above(), 32);
+                lane.row += 1;
+            }
         }
     }
 }
@@ -288,18 +291,6 @@ impl Places<'_> {
 }
 
 impl Lane {
-    /// Appends the low `len` bits of `code`, which has no others, to the stream of lane `index`.
-    #[inline]
-    fn push(&mut self, code: u32, len: u32, index: usize, places: &mut Places<'_>) {
-        self.pending = self.pending << len | u64::from(code);
-        self.pending_bits += len;
-        if self.pending_bits >= 32 {
-            self.pending_bits -= 32;
-            places.put(index, self.row, self.pending_word_above(), 32);
-            self.row += 1;
-        }
-    }
-
     /// The bits that are not a whole word.
     #[expect(clippy::cast_possible_truncation, reason = "fewer than 32 bits are pending")]
     fn pending_word(&self) -> u32 {

@@ -122,7 +122,8 @@ pub(super) fn part_bounds<S: LaneSymbols>(
     let unlike = (VECTOR as u64 + incomplete::<S>(elements)) * u64::from(MAX_LEN);
     // A lane's first state is told in full.
     let states = if S::ANS { chunks.saturating_mul(LANES as u64 * u64::from(MAX_LEN)) } else { 0 };
-    let stream = code::stream_bits(histogram, codebook).saturating_add(unlike).saturating_add(states).div_ceil(8);
+    let stream =
+        code::stream_bits(histogram, codebook).saturating_add(unlike).saturating_add(states).div_ceil(8);
     let patches = code::patches(&S::KIND, histogram, codebook).saturating_add(outside).saturating_mul(4);
     // A chunk's tails: widths of at most 31 bits for each lane, and a last word that is not full.
     let tails = stream.saturating_add(chunks.saturating_mul(32 * 4)).saturating_add(patches);
@@ -143,7 +144,8 @@ pub(super) fn likely_bytes<S: LaneSymbols>(split: &Split, counted: &Counted<'_>,
     let Counted { elements, histogram, outside } = *counted;
     let raw = packed_bytes::<S>(split, elements).unwrap_or(0);
     let chunks = elements.div_ceil(LANES as u64 * S::LENGTHS.most).saturating_add(1).saturating_mul(8);
-    let codewords = code::cost_bits(&S::KIND, histogram, codebook).saturating_add(state_bits::<S>(elements)) / 8;
+    let codewords =
+        code::cost_bits(&S::KIND, histogram, codebook).saturating_add(state_bits::<S>(elements)) / 8;
     let dictionary = split.dictionary_bytes().unwrap_or(0);
     let stored = raw.saturating_add(dictionary);
     codewords.saturating_add(stored).saturating_add(chunks).saturating_add(outside.saturating_mul(4))

@@ -18,6 +18,8 @@ pub(super) struct Measure {
     /// The first symbol with the shortest codeword, which stands in for symbols that have none and for no symbol at
     /// all.
     shortest: usize,
+    /// Whether any symbol has no codeword.
+    has_missing: bool,
     /// What leads from state to state, of a codebook of frequencies.
     pub(super) steps: Steps,
 }
@@ -63,24 +65,8 @@ impl Measure {
         let shortest = codebook.first_symbol().unwrap_or(0);
         let mut lengths = vec![u32::from(codebook.min_len()) | MISSING; codebook.symbols()];
         codebook.present().for_each(|(symbol, length)| lengths[symbol] = length.into());
-        Self { lengths, shortest, steps: Steps::new(codebook) }
-    }
-
-    /// The symbols of a chunk by lane, others standing in for those that are missing.
-    pub(super) fn symbols<S: LaneSymbols>(&self, fields: &[u8]) -> [Vec<u16>; LANES] {
-        let mut symbols = [const { Vec::new() }; LANES];
-        for elements in fields.chunks(turn::round::<S>()) {
-            let round = self.complete::<S>(elements);
-            for (lane, symbols) in symbols.iter_mut().enumerate().take(turn::lanes(elements.len())) {
-                let turn = turn::of::<S>(&round, lane);
-                symbols.extend((0..turn::symbols::<S>()).map(|number| {
-                    let symbol = S::KIND.symbol_at(turn, number);
-                    let coded = if self.is_missing(symbol) { self.shortest } else { symbol };
-                    u16::try_from(coded).unwrap_or(u16::MAX)
-                }));
-            }
-        }
-        symbols
+        let has_missing = codebook.present().len() < codebook.symbols();
+        Self { lengths, shortest, has_missing, steps: Steps::new(codebook) }
     }
 
     fn is_missing(&self, symbol: usize) -> bool {
@@ -112,10 +98,10 @@ impl Measure {
         let mut lead_rows = 0;
         let mut patches = Vec::new();
         if S::ANS {
-            let symbols = self.symbols::<S>(fields);
-            (bits, lead_rows) = ans::measure(&self.steps, &symbols, turn::symbols::<S>(), turn_bits);
+            (bits, lead_rows) = ans::measure::<S>(self, fields, turn_bits);
         }
-        for (number, elements) in fields.chunks(turn::round::<S>()).enumerate() {
+        let rounds = if S::ANS && !self.has_missing { &[] } else { fields };
+        for (number, elements) in rounds.chunks(turn::round::<S>()).enumerate() {
             let lanes = turn::lanes(elements.len());
             if !S::ANS {
                 lead_rows = lead_rows.max(lead(&bits[..lanes], turn_bits));

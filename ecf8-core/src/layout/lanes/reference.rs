@@ -182,7 +182,10 @@ impl Code {
             return Self::Ans(Ans::new(codebook));
         }
         let count = |length| codebook.present().filter(|(_, own)| *own == length).count();
-        Self::Prefix { order: codebook.canonical_order(), counts: (1..=codebook.max_len()).map(count).collect() }
+        Self::Prefix {
+            order: codebook.canonical_order(),
+            counts: (1..=codebook.max_len()).map(count).collect(),
+        }
     }
 }
 

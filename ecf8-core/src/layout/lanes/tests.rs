@@ -94,8 +94,10 @@ fn by_definition<S: LaneSymbols>(data: &[u8], codebook: &Codebook, s: usize) -> 
         }
         let pieces: Vec<Vec<(u32, u8)>> = symbols.iter().map(|symbols| pieces(codebook, symbols)).collect();
         let bits = |pieces: &[(u32, u8)]| pieces.iter().map(|(_, len)| u64::from(*len)).sum::<u64>();
-        let bit = |(code, len): &(u32, u8)| (0..*len).rev().map(|bit| code >> bit & 1 == 1).collect::<Vec<_>>();
-        let lanes: Vec<Vec<bool>> = pieces.iter().map(|pieces| pieces.iter().flat_map(bit).collect()).collect();
+        let bit =
+            |(code, len): &(u32, u8)| (0..*len).rev().map(|bit| code >> bit & 1 == 1).collect::<Vec<_>>();
+        let lanes: Vec<Vec<bool>> =
+            pieces.iter().map(|pieces| pieces.iter().flat_map(bit).collect()).collect();
         for turn in 0..starts[0].len() {
             let started = starts.iter().zip(&pieces).filter(|(starts, _)| turn < starts.len());
             let at: Vec<u64> = started.map(|(starts, pieces)| bits(&pieces[..starts[turn]])).collect();
