@@ -1,5 +1,6 @@
 //! The way back: from the last symbol of a stream to its first, as an encoder goes.
 
+use super::MAX_STATE_BITS;
 use super::table::owners;
 use crate::codebook::Codebook;
 
@@ -14,16 +15,20 @@ pub struct Step {
     pub bits: u8,
 }
 
-/// The states of each symbol.
+/// The states of each symbol, of which there are at most 256. Tables have all the room that there may be, so that a step needs
+/// not check whether it stays within them.
 #[derive(Debug, Clone)]
 pub struct Steps {
     /// L.
     bits: u8,
     /// By symbol.
-    symbols: Vec<Own>,
+    symbols: Box<[Own; 256]>,
     /// All states, by symbol and number.
-    states: Vec<u16>,
+    states: Box<[u16; STATES]>,
 }
+
+/// The most states.
+const STATES: usize = 1 << MAX_STATE_BITS;
 
 /// How to find a symbol's state, in as few operations as there can be: there is a step for each element.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,14 +36,13 @@ struct Own {
     /// The most bits that lead on from one of its states, times 2^16, less the least next state, 2^L more than its number, that
     /// they are needed for. So one that is added to this tells in the upper half how many bits lead to it.
     bits: u32,
-    /// What a next state, 2^L more than its number and without those bits, is from the place of the state before it.
+    /// What the place of the state before is more than a next state, 2^L more than its number, without those bits.
     place: u32,
-    /// The place of its first state.
-    first: u32,
 }
 
 impl Steps {
-    /// Those of a codebook of frequencies. A symbol that has none has the states of the most frequent.
+    /// Those of a codebook of frequencies. A symbol that has none has the states of the most frequent, and so has one that is
+    /// not a byte.
     #[must_use]
     pub fn new(codebook: &Codebook) -> Self {
         let bits = codebook.max_len();
@@ -53,7 +57,6 @@ impl Steps {
                 let own = Own {
                     bits: (most << 16).wrapping_sub(frequency << most),
                     place: first.wrapping_sub(frequency),
-                    first,
                 };
                 next.push(first as usize);
                 first += frequency;
@@ -62,9 +65,13 @@ impl Steps {
             .collect();
         let stand_in = frequencies.iter().position(|(symbol, _)| Some(*symbol) == codebook.first_symbol());
         let stand_in = stand_in.map(|place| owns[place]).unwrap_or_default();
-        let mut symbols = vec![stand_in; codebook.symbols()];
-        frequencies.iter().zip(owns).for_each(|((symbol, _), own)| symbols[*symbol] = own);
-        let mut states = vec![0; first as usize];
+        let mut symbols = Box::new([stand_in; 256]);
+        for ((symbol, _), own) in frequencies.iter().zip(owns) {
+            if let Some(symbol) = symbols.get_mut(*symbol) {
+                *symbol = own;
+            }
+        }
+        let mut states = Box::new([0; STATES]);
         if !frequencies.is_empty() {
             for (state, owner) in (0..=u16::MAX).zip(owners(&frequencies, bits)) {
                 states[next[owner]] = state;
@@ -80,25 +87,24 @@ impl Steps {
         self.bits
     }
 
-    /// The state of the last symbol of a stream: nothing is read after it, so any of its states would do, and from the
-    /// first the fewest bits lead back.
+    /// The state of the last symbol of a stream: nothing is read after it, so any of its states would do.
     #[must_use]
     #[inline]
-    pub fn last(&self, symbol: usize) -> u16 {
-        self.states.get(self.symbols[symbol].first as usize).copied().unwrap_or_default()
+    pub fn last(&self, symbol: u8) -> u16 {
+        self.before(symbol, 0).state
     }
 
     /// The state of `symbol` from which some bits lead to state `next`, which was one of this table.
     #[must_use]
     #[inline]
-    pub fn before(&self, symbol: usize, next: u16) -> Step {
-        let own = self.symbols[symbol];
+    pub fn before(&self, symbol: u8, next: u16) -> Step {
+        let own = self.symbols[usize::from(symbol)];
         let next = u32::from(next) | 1 << self.bits;
         let bits = next.wrapping_add(own.bits) >> 16;
         let place = (next >> (bits & 31)).wrapping_add(own.place) as usize;
         let [low, high, ..] = (next & ((1 << (bits & 31)) - 1)).to_le_bytes();
         Step {
-            state: self.states.get(place).copied().unwrap_or_default(),
+            state: self.states[place % STATES],
             value: u16::from_le_bytes([low, high]),
             bits: bits.to_le_bytes()[0],
         }

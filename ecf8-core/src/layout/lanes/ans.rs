@@ -66,34 +66,43 @@ impl<'a, S: LaneSymbols> Back<'a, S> {
         Self { measure, rounds, in_last, symbols: PhantomData }
     }
 
-    /// Goes back. `read` is told of each thing that is read, from the last to the first of a lane: in which turn, by which
-    /// lane, and what.
+    /// Goes back. `read` is told of each thing that is read, from the last to the first of a lane: by which lane, and what.
+    /// `turn` is told when all of a turn has been read.
     #[inline]
-    fn go(&self, mut read: impl FnMut(usize, usize, u32, u32)) {
+    fn go<T>(
+        &self,
+        told: &mut T,
+        mut read: impl FnMut(&mut T, usize, u32, u32),
+        mut turn: impl FnMut(&mut T, usize),
+    ) {
         const { assert!(!S::ANS || S::VECTORS == 1 && S::KIND.elements == 1) };
         let steps = &self.measure.steps;
         let mut states = [0u16; LANES];
         let mut begun = 0;
-        for (turn, round) in self.rounds.iter().enumerate().rev() {
-            let lanes = if turn + 1 == self.rounds.len() { self.in_last } else { LANES };
-            let (whole, _) = round.as_chunks::<VECTOR>();
+        for (index, round) in self.rounds.iter().enumerate().rev() {
+            let lanes = if index + 1 == self.rounds.len() { self.in_last } else { LANES };
+            let (vectors, _) = round.as_chunks::<VECTOR>();
             for place in (0..VECTOR).rev() {
-                // What leads on from the last symbol of a turn is read in the next.
-                let (of_turn, known) = if place + 1 == VECTOR { (turn + 1, begun) } else { (turn, lanes) };
-                for (lane, (state, symbols)) in states.iter_mut().zip(whole).enumerate().take(known) {
-                    let step = steps.before(symbols[place].into(), *state);
-                    read(of_turn, lane, step.value.into(), step.bits.into());
+                let known = if place + 1 == VECTOR { begun } else { lanes };
+                for (lane, (state, symbols)) in states.iter_mut().zip(vectors).enumerate().take(known) {
+                    let step = steps.before(symbols[place], *state);
+                    read(told, lane, step.value.into(), step.bits.into());
                     *state = step.state;
                 }
-                for (state, symbols) in states.iter_mut().zip(whole).take(lanes).skip(known) {
-                    *state = steps.last(symbols[place].into());
+                for (state, symbols) in states.iter_mut().zip(vectors).take(lanes).skip(known) {
+                    *state = steps.last(symbols[place]);
+                }
+                // What leads on from the last symbol of a turn is read in the next.
+                if place + 1 == VECTOR && known > 0 {
+                    turn(told, index + 1);
                 }
             }
             begun = lanes;
         }
         for (lane, state) in states.into_iter().enumerate().take(begun) {
-            read(0, lane, state.into(), steps.bits().into());
+            read(told, lane, state.into(), steps.bits().into());
         }
+        turn(told, 0);
     }
 }
 
@@ -105,7 +114,15 @@ pub(super) fn measure<S: LaneSymbols>(
 ) -> ([u32; LANES], u32) {
     let back = Back::<S>::new(measure, fields);
     let mut turns = vec![[0u32; LANES]; back.rounds.len()];
-    back.go(|turn, lane, _, bits| turns[turn][lane] += bits);
+    back.go(
+        &mut [0; LANES],
+        |sums, lane, _, bits| sums[lane] += bits,
+        |sums, turn| {
+            if let Some(turn) = turns.get_mut(turn) {
+                *turn = std::mem::take(sums);
+            }
+        },
+    );
     let mut positions = [0; LANES];
     let mut lead_rows = 0;
     for (turn, bits) in turns.iter().enumerate() {
@@ -139,7 +156,7 @@ pub(super) fn write<S: LaneSymbols>(
         let beyond = bits.wrapping_neg() % 32;
         Writer { pending: 0, count: beyond, row: (bits.div_ceil(32) as usize).saturating_sub(1), beyond }
     });
-    Back::<S>::new(measure, fields).go(|_, lane, value, bits| {
+    let mut write = |writers: &mut [Writer; LANES], lane: usize, value: u32, bits: u32| {
         let writer = &mut writers[lane];
         writer.pending |= u64::from(value) << writer.count;
         writer.count += bits;
@@ -150,5 +167,6 @@ pub(super) fn write<S: LaneSymbols>(
             writer.row = writer.row.saturating_sub(1);
             (writer.pending, writer.count) = (rest, writer.count - 32);
         }
-    });
+    };
+    Back::<S>::new(measure, fields).go(&mut writers, &mut write, |_, _| ());
 }

@@ -39,12 +39,12 @@ fn pieces(codebook: &Codebook, symbols: &[usize]) -> Vec<(u32, u8)> {
     }
     let states = states(codebook);
     let mut pieces = Vec::new();
-    // From the last symbol to the first: the state that leads to the one after it.
+    // From the last symbol to the first: the state that leads to the one after it, to state 0 at the end.
     let mut next: Option<usize> = None;
     for symbol in symbols.iter().rev() {
         let leads = |state: &State| {
             usize::from(state.symbol) == *symbol
-                && next.is_none_or(|next| (next.wrapping_sub(state.base.into())) >> state.bits == 0)
+                && next.unwrap_or(0).wrapping_sub(state.base.into()) >> state.bits == 0
         };
         let own = states.iter().position(leads).unwrap();
         pieces.extend(next.map(|next| ((next - usize::from(states[own].base)) as u32, states[own].bits)));
