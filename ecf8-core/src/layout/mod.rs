@@ -105,6 +105,11 @@ pub trait Scheme: Sync + Debug {
         false
     }
 
+    /// Whether codebooks are of frequencies, not of code lengths.
+    fn has_frequencies(&self) -> bool {
+        false
+    }
+
     /// Whether symbols may be without a codeword, which are then stored otherwise.
     fn patches(&self) -> bool {
         false

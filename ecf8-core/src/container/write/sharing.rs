@@ -16,8 +16,8 @@ use std::sync::Arc;
 /// Which part of the codewords sharing may cost, where no number of codebooks is asked for.
 pub(super) const TOLERANCE: f64 = 0.0005;
 
-/// What a character takes in a deflated list of codebooks, in bits, of code lengths and of frequencies.
-const CHARACTER_BITS: [u64; 2] = [3, 6];
+/// Characters for a symbol of a large alphabet, of which most do not occur: a digit, and a number of zeros before it.
+const SPARSE_CHARACTERS: usize = 3;
 
 /// How codewords are bounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,12 +79,14 @@ pub(super) fn stored_bytes(codebook: &Codebook) -> u64 {
 }
 
 fn text_bytes(text: &str) -> u64 {
-    let [of_lengths, of_frequencies] = CHARACTER_BITS;
-    if text.starts_with('=') {
-        // Symbols that do not occur take next to nothing.
-        return text.bytes().filter(|character| *character != b'#').count() as u64 * of_frequencies / 8;
-    }
-    (text.len() as u64).saturating_mul(of_lengths) / 8
+    // Symbols that have no frequency take next to nothing.
+    let characters = text.bytes().filter(|character| *character != b'#').count() as u64;
+    characters.saturating_mul(character_bits(text.starts_with('='))) / 8
+}
+
+/// What a character of a codebook takes in a deflated list of them, in bits: frequencies tell more than code lengths.
+fn character_bits(has_frequencies: bool) -> u64 {
+    if has_frequencies { 6 } else { 3 }
 }
 
 /// The best codebook for a histogram.
@@ -157,9 +159,10 @@ pub(super) fn codebooks(
     } else {
         sums_by_seed(subjects, index, scheme)?
     };
-    let largest = sums.iter().max_by_key(|sum| sum.present().len());
-    let largest = largest.map_or(0, |sum| stored_bytes(&scheme.codebook(sum)));
-    let codebook_bits = 8.0 * largest as f64;
+    let present = sums.iter().map(|sum| sum.present().len()).max().unwrap_or(0);
+    let characters = scheme.symbols().alphabet().min(SPARSE_CHARACTERS * present);
+    let characters = u32::try_from(characters).unwrap_or(u32::MAX);
+    let codebook_bits = f64::from(characters) * character_bits(scheme.has_frequencies()) as f64;
     let sharing = Sharing { codebook_bits, tolerance: rules.tolerance, most: rules.most };
     let shared = share(&sums.iter().map(Cow::as_ref).collect::<Vec<_>>(), &sharing);
     let count = shared.groups.iter().max().map_or(0, |last| last + 1);

@@ -106,67 +106,84 @@ impl<'a, S: LaneSymbols> Back<'a, S> {
     }
 }
 
-/// How long the lanes' streams become, and how many rows are in use at once, where a turn takes at most `turn_bits` bits.
-pub(super) fn measure<S: LaneSymbols>(
-    measure: &Measure,
-    fields: &[u8],
-    turn_bits: u32,
-) -> ([u32; LANES], u32) {
-    let back = Back::<S>::new(measure, fields);
-    let mut turns = vec![[0u32; LANES]; back.rounds.len()];
-    back.go(
-        &mut [0; LANES],
-        |sums, lane, _, bits| sums[lane] += bits,
-        |sums, turn| {
-            if let Some(turn) = turns.get_mut(turn) {
-                *turn = std::mem::take(sums);
-            }
-        },
-    );
-    let mut positions = [0; LANES];
-    let mut lead_rows = 0;
-    for (turn, bits) in turns.iter().enumerate() {
-        let lanes = if turn + 1 == turns.len() { back.in_last } else { LANES };
-        lead_rows = lead_rows.max(lead(&positions[..lanes], turn_bits));
-        positions.iter_mut().zip(bits).for_each(|(position, bits)| *position += bits);
-    }
-    (positions, lead_rows)
+/// The streams of a chunk's lanes. They are written from their ends to their beginnings, each in room of its own.
+#[derive(Debug)]
+pub(super) struct Streams {
+    /// Words of each lane's room, of which the stream is the end; and one more behind all.
+    words: Vec<u32>,
+    room: usize,
+    /// Bits of each stream.
+    pub(super) bits: [u32; LANES],
+    /// Rows that are in use at once.
+    pub(super) lead_rows: u32,
 }
 
-/// A stream as it is written from its end to its beginning.
+/// How far a stream is written.
 #[derive(Debug, Clone, Copy, Default)]
 struct Writer {
-    /// Bits that are not yet a whole word: the last of them lowest.
+    /// Bits that are not yet a whole word, the last of them lowest, and how many.
     pending: u64,
     count: u32,
-    /// The word that they are in.
-    row: usize,
-    /// Bits of the last word that the stream does not reach.
-    beyond: u32,
+    /// The word behind them.
+    end: usize,
+    /// Bits of the turn.
+    turn: u32,
 }
 
-/// Writes the streams of a chunk, which have these many bits.
-pub(super) fn write<S: LaneSymbols>(
-    measure: &Measure,
-    fields: &[u8],
-    bits: &[u32; LANES],
-    mut put: impl FnMut(usize, usize, u32, u32),
-) {
-    let mut writers = bits.map(|bits| {
-        let beyond = bits.wrapping_neg() % 32;
-        Writer { pending: 0, count: beyond, row: (bits.div_ceil(32) as usize).saturating_sub(1), beyond }
-    });
-    let mut write = |writers: &mut [Writer; LANES], lane: usize, value: u32, bits: u32| {
-        let writer = &mut writers[lane];
-        writer.pending |= u64::from(value) << writer.count;
-        writer.count += bits;
-        if writer.count >= 32 {
-            let [word, rest] = [writer.pending & u64::from(u32::MAX), writer.pending >> 32];
-            let beyond = std::mem::take(&mut writer.beyond);
-            put(lane, writer.row, u32::try_from(word).unwrap_or(u32::MAX) >> beyond, 32 - beyond);
-            writer.row = writer.row.saturating_sub(1);
-            (writer.pending, writer.count) = (rest, writer.count - 32);
+impl Streams {
+    /// The streams of a chunk, of which a turn takes at most `turn_bits` bits.
+    pub(super) fn of<S: LaneSymbols>(measure: &Measure, fields: &[u8], turn_bits: u32) -> Self {
+        let back = Back::<S>::new(measure, fields);
+        let rounds = back.rounds.len();
+        let room = rounds * turn_bits as usize / 32 + 1;
+        let mut words = vec![0; LANES * room + 1];
+        let mut turns = vec![[0u32; LANES]; rounds];
+        let mut writers = [Writer::default(); LANES];
+        for (lane, writer) in writers.iter_mut().enumerate() {
+            writer.end = (lane + 1) * room;
         }
-    };
-    Back::<S>::new(measure, fields).go(&mut writers, &mut write, |_, _| ());
+        back.go(
+            &mut writers,
+            |writers, lane, value, bits| {
+                let writer = &mut writers[lane];
+                writer.pending |= u64::from(value) << writer.count;
+                writer.count += bits;
+                writer.turn += bits;
+                // No branch, since whether a word is full is hard to foresee: one that is not is written again.
+                words[writer.end - 1] = low(writer.pending);
+                let is_full = writer.count >> 5;
+                writer.end -= is_full as usize;
+                writer.pending >>= 32 * is_full;
+                writer.count &= 31;
+            },
+            |writers, turn| {
+                if let Some(turn) = turns.get_mut(turn) {
+                    *turn = writers.each_mut().map(|writer| std::mem::take(&mut writer.turn));
+                }
+            },
+        );
+        let mut bits = [0; LANES];
+        let mut lead_rows = 0;
+        for (turn, own) in turns.iter().enumerate() {
+            let lanes = if turn + 1 == rounds { back.in_last } else { LANES };
+            lead_rows = lead_rows.max(lead(&bits[..lanes], turn_bits));
+            bits.iter_mut().zip(own).for_each(|(bits, own)| *bits += own);
+        }
+        Self { words, room, bits, lead_rows }
+    }
+
+    /// Word `row` of a lane's stream, and how many bits of it there are: the last may have fewer than 32, which are then lowest.
+    pub(super) fn word(&self, lane: usize, row: u32) -> (u32, u32) {
+        let bits = self.bits[lane];
+        let before = self.room * 32 - bits as usize + row as usize * 32;
+        let place = lane * self.room + before / 32;
+        let two = u64::from(self.words[place]) << 32 | u64::from(self.words[place + 1]);
+        let len = (bits - 32 * row).min(32);
+        (low(two << (before % 32) >> (64 - len)), len)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+fn low(bits: u64) -> u32 {
+    bits as u32
 }

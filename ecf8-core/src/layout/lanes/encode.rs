@@ -1,4 +1,5 @@
-//! Encoding, in parallel over chunks, in two passes: streams are measured first, so each chunk knows its place.
+//! Encoding, in parallel over chunks. The streams of a chunk are measured before they are written, since its rows go as far as
+//! the shortest.
 
 use super::by_chunk::{self, ByChunk, RUNS};
 use super::chunk::ChunkEntry;
@@ -6,12 +7,12 @@ use super::geometry::{Geometry, LANES, VECTOR, turn_bits};
 use super::measure::{Measure, Measured};
 use super::tail::Tail;
 use super::words::{self, Word};
-use super::{CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, ans, fits, turn};
+use super::{CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, fits, turn};
 use crate::codebook::Codebook;
 use crate::element::{Numbers, Split};
 use crate::int;
 use crate::layout::memory::zeroed;
-use crate::layout::{Codebooks, EncodeError, Encoded, Part};
+use crate::layout::{Codebooks, EncodeError, Encoded, PIECE, Part};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -33,33 +34,29 @@ pub(super) fn encode<S: LaneSymbols>(
             bytes: bytes.len() as u64,
         });
     }
-    let (bits, units) = (S::KIND.bits, numbers.units());
-    let plan = FirstPass::new::<S>(numbers, codebooks, elements_per_lane)?;
-    let entries = entries(&plan.measured)?;
-    let end = entries.last().copied().unwrap_or_default();
-
-    let mut rows = zeroed::<Word>(end.first_row as usize * LANES)?;
-    let mut tails = zeroed::<Word>(end.first_tail as usize)?;
-    let mut packed = zeroed::<u8>(int::index(split.packed_bytes(bits, units)))?;
-    let mut rooms = Vec::with_capacity(plan.measured.len());
-    let (mut rows_left, mut tails_left) = (&mut rows[..], &mut tails[..]);
-    let packed_rooms = split.rooms(bits, &mut packed, units, plan.geometry.chunk);
-    for (measured, packed) in plan.measured.iter().zip(packed_rooms) {
-        let (own_rows, rows) = rows_left.split_at_mut(measured.rows() as usize * LANES);
-        let (own_tails, tails) = tails_left.split_at_mut(int::index(measured.tail_words()));
-        rooms.push((own_rows, own_tails, packed));
-        (rows_left, tails_left) = (rows, tails);
+    if !S::LENGTHS.has(elements_per_lane) {
+        return Err(EncodeError::Param {
+            param: ELEMENTS_PER_LANE,
+            value: elements_per_lane,
+            range: S::LENGTHS.range,
+        });
     }
-    let codes = ByChunk::new(codebooks, &plan.geometry, Codes::new);
-    let tasks = bytes.par_chunks(plan.geometry.chunk * width).zip(rooms).zip(&plan.measured).enumerate();
-    tasks.for_each_init(
-        Memory::default,
-        |memory, (index, ((bytes, (rows, tails, mut packed)), measured))| {
-            let (bytes, fields, _) = memory.read(split, bits, bytes);
-            codes.of(index).chunk::<S>(fields, measured, plan.measures.of(index), rows, tails);
-            split.pack(bits, bytes, &mut Vec::new(), &mut packed);
-        },
-    );
+    let (bits, units) = (S::KIND.bits, numbers.units());
+    if codebooks.list().iter().any(|codebook| codebook.is_empty()) && units > 0 {
+        let mut memory = Memory::default();
+        let (_, fields, _) = memory.read(split, bits, &bytes[..width]);
+        return Err(EncodeError::NoCodeword { symbol: S::KIND.beginning_with(fields).start });
+    }
+    let (mut elements_per_lane, mut packed) =
+        (elements_per_lane, zeroed::<u8>(int::index(split.packed_bytes(bits, units)))?);
+    let chunks = loop {
+        let chunks = Chunks::of::<S>(numbers, codebooks, elements_per_lane, &mut packed)?;
+        if u64::from(chunks.lead_rows) <= MAX_LEAD_ROWS || elements_per_lane == S::LENGTHS.least {
+            break chunks;
+        }
+        elements_per_lane /= 2;
+    };
+    let Chunks { rows, tails, entries, lead_rows } = chunks;
 
     let mut parts = vec![
         rows.into_flattened(),
@@ -81,7 +78,7 @@ pub(super) fn encode<S: LaneSymbols>(
         split: split.clone(),
         elements: units,
         codebooks: codebooks.clone(),
-        params: [(ELEMENTS_PER_LANE, plan.elements_per_lane), (LEAD_ROWS, plan.lead_rows)]
+        params: [(ELEMENTS_PER_LANE, elements_per_lane), (LEAD_ROWS, lead_rows.into())]
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
         parts: parts.map(part).collect(),
@@ -89,8 +86,7 @@ pub(super) fn encode<S: LaneSymbols>(
 }
 
 /// Memory of our own for a chunk. The data may be a mapped file that someone writes to, and code is not made for bytes
-/// that change while it looks. A chunk that changes between the passes is encoded to something that does not come back,
-/// within the room that was measured for it; who encodes such data decodes them again.
+/// that change while it looks.
 #[derive(Default)]
 struct Memory {
     bytes: Vec<u8>,
@@ -116,58 +112,94 @@ impl Memory {
     }
 }
 
-/// What the first pass decides.
-struct FirstPass<'c> {
-    measures: ByChunk<'c, Measure>,
-    elements_per_lane: u64,
-    lead_rows: u64,
-    geometry: Geometry,
-    measured: Vec<Measured>,
+/// The chunks of a tensor, one after the other.
+struct Chunks {
+    rows: Vec<Word>,
+    tails: Vec<Word>,
+    /// One for each chunk, and the one that ends the last.
+    entries: Vec<ChunkEntry>,
+    lead_rows: u32,
 }
 
-impl<'c> FirstPass<'c> {
-    fn new<S: LaneSymbols>(
+/// What becomes of one chunk.
+struct Chunk {
+    measured: Measured,
+    rows: Vec<Word>,
+    tails: Vec<Word>,
+}
+
+impl Chunks {
+    /// Encodes all chunks, as many at once as make work for many threads, and puts them together: how long streams become is
+    /// known only when they are there.
+    fn of<S: LaneSymbols>(
         numbers: Numbers<'_>,
-        codebooks: &'c Codebooks,
-        mut elements_per_lane: u64,
+        codebooks: &Codebooks,
+        elements_per_lane: u64,
+        packed: &mut [u8],
     ) -> Result<Self, EncodeError> {
         const { assert!(least_fits::<S>()) };
         let Numbers { split, bytes } = numbers;
-        let (width, elements) = (split.element.bytes, numbers.units());
-        if !S::LENGTHS.has(elements_per_lane) {
-            return Err(EncodeError::Param {
-                param: ELEMENTS_PER_LANE,
-                value: elements_per_lane,
-                range: S::LENGTHS.range,
-            });
-        }
-        if codebooks.list().iter().any(|codebook| codebook.is_empty()) && elements > 0 {
-            let mut memory = Memory::default();
-            let (_, fields, _) = memory.read(split, S::KIND.bits, &bytes[..width]);
-            return Err(EncodeError::NoCodeword { symbol: S::KIND.beginning_with(fields).start });
+        let (bits, units) = (S::KIND.bits, numbers.units());
+        let geometry = Geometry::new(units, elements_per_lane);
+        if let Some(run) = codebooks.run().filter(|_| !by_chunk::fit(codebooks, &geometry)) {
+            return Err(EncodeError::Runs { scheme: S::NAME, run, takes: RUNS });
         }
         // At most 16 symbols of 13 bits.
         let turn_bits = u32::try_from(turn_bits::<S>(codebooks.widest())).unwrap_or(u32::MAX);
+        let measures = ByChunk::new(codebooks, &geometry, Measure::new);
+        let codes = ByChunk::new(codebooks, &geometry, Codes::new);
+        let one = |memory: &mut Memory, (index, (bytes, mut packed)): (usize, (&[u8], Vec<&mut [u8]>))| {
+            let (bytes, fields, coded) = memory.read(split, bits, bytes);
+            let outside = split.places_outside(bits, coded);
+            let measure = measures.of(index);
+            let measured = measure.chunk::<S>(fields, coded, outside, turn_bits);
+            split.pack(bits, bytes, &mut Vec::new(), &mut packed);
+            codes.of(index).chunk::<S>(fields, measured, measure)
+        };
+        let mut all = Self { rows: Vec::new(), tails: Vec::new(), entries: Vec::new(), lead_rows: 1 };
+        let mut chunks = bytes
+            .chunks(geometry.chunk * split.element.bytes)
+            .zip(split.rooms(bits, packed, units, geometry.chunk))
+            .enumerate();
+        let at_once = (PIECE / geometry.chunk).max(1);
         loop {
-            let geometry = Geometry::new(elements, elements_per_lane);
-            if let Some(run) = codebooks.run().filter(|_| !by_chunk::fit(codebooks, &geometry)) {
-                return Err(EncodeError::Runs { scheme: S::NAME, run, takes: RUNS });
+            let some: Vec<_> = chunks.by_ref().take(at_once).collect();
+            if some.is_empty() {
+                break;
             }
-            let measures = ByChunk::new(codebooks, &geometry, Measure::new);
-            let chunks = bytes.par_chunks(geometry.chunk * width).enumerate();
-            let measured = chunks.map_init(Memory::default, |memory, (index, bytes)| {
-                let (_, fields, coded) = memory.read(split, S::KIND.bits, bytes);
-                let outside = split.places_outside(S::KIND.bits, coded);
-                measures.of(index).chunk::<S>(fields, coded, outside, turn_bits)
-            });
-            let measured: Vec<Measured> = measured.collect();
-            let lead_rows = measured.iter().map(|chunk| chunk.lead_rows).max().unwrap_or(0);
-            let lead_rows = u64::from(lead_rows.max(1));
-            if lead_rows <= MAX_LEAD_ROWS || elements_per_lane == S::LENGTHS.least {
-                return Ok(Self { measures, elements_per_lane, lead_rows, geometry, measured });
-            }
-            elements_per_lane /= 2;
+            let some: Vec<Chunk> = some.into_par_iter().map_init(Memory::default, one).collect();
+            all.add(some)?;
         }
+        let end = all.entry(0)?;
+        all.entries.push(end);
+        Ok(all)
+    }
+
+    /// Adds chunks behind the others.
+    fn add(&mut self, chunks: Vec<Chunk>) -> Result<(), EncodeError> {
+        let words = |of: fn(&Chunk) -> &Vec<Word>| chunks.iter().map(|chunk| of(chunk).len()).sum::<usize>();
+        let memory = |bytes: usize| move |_| EncodeError::Memory { bytes: bytes as u64 };
+        let (rows, tails) = (words(|chunk| &chunk.rows), words(|chunk| &chunk.tails));
+        self.rows.try_reserve(rows).map_err(memory(4 * (self.rows.len() + rows)))?;
+        self.tails.try_reserve(tails).map_err(memory(4 * (self.tails.len() + tails)))?;
+        for Chunk { measured, rows, tails } in chunks {
+            let entry = self.entry(measured.width())?;
+            self.entries.push(entry);
+            self.rows.extend_from_slice(&rows);
+            self.tails.extend_from_slice(&tails);
+            self.lead_rows = self.lead_rows.max(measured.lead_rows);
+        }
+        Ok(())
+    }
+
+    /// The entry of a chunk that comes behind the others.
+    fn entry(&self, width: u8) -> Result<ChunkEntry, EncodeError> {
+        let first_row = u32::try_from(self.rows.len() / LANES).ok();
+        let first_row = first_row.ok_or(EncodeError::TooLarge { part: super::ROWS })?;
+        let first_tail =
+            u32::try_from(self.tails.len()).ok().filter(|tail| *tail < 1 << ChunkEntry::TAIL_BITS);
+        let first_tail = first_tail.ok_or(EncodeError::TooLarge { part: super::TAILS })?;
+        Ok(ChunkEntry { first_row, first_tail, width })
     }
 }
 
@@ -178,23 +210,6 @@ const fn least_fits<S: LaneSymbols>() -> bool {
     let turns = S::LENGTHS.least / (VECTOR * S::VECTORS) as u64;
     let (apart, one) = ((turns - 1) * symbols * 12, symbols * super::MAX_LEN as u64);
     (apart + one).div_ceil(32) < MAX_LEAD_ROWS
-}
-
-/// The entries of all chunks, and the one that ends the last.
-fn entries(measured: &[Measured]) -> Result<Vec<ChunkEntry>, EncodeError> {
-    let (mut row, mut tail) = (0u64, 0u64);
-    let mut entries = Vec::with_capacity(measured.len() + 1);
-    let widths = measured.iter().map(Measured::width).chain([0]);
-    let sizes = measured.iter().map(|chunk| (u64::from(chunk.rows()), chunk.tail_words())).chain([(0, 0)]);
-    for (width, (rows, words)) in widths.zip(sizes) {
-        let first_row = u32::try_from(row).map_err(|_| EncodeError::TooLarge { part: super::ROWS })?;
-        let first_tail = u32::try_from(tail).ok().filter(|tail| *tail < 1 << ChunkEntry::TAIL_BITS);
-        let first_tail = first_tail.ok_or(EncodeError::TooLarge { part: super::TAILS })?;
-        entries.push(ChunkEntry { first_row, first_tail, width });
-        row += rows;
-        tail += words;
-    }
-    Ok(entries)
 }
 
 /// Codewords by symbol, with their lengths.
@@ -210,28 +225,26 @@ impl Codes {
         Self(codes)
     }
 
-    /// Writes the codewords of one chunk.
-    fn chunk<S: LaneSymbols>(
-        &self,
-        data: &[u8],
-        measured: &Measured,
-        measure: &Measure,
-        rows: &mut [Word],
-        tails: &mut [Word],
-    ) {
+    /// Writes one chunk.
+    fn chunk<S: LaneSymbols>(&self, data: &[u8], measured: Measured, measure: &Measure) -> Chunk {
+        let mut rows = vec![Word::default(); measured.rows() as usize * LANES];
+        let mut tails = vec![Word::default(); int::index(measured.tail_words())];
         let width = u64::from(measured.width());
-        let mut lanes = [Lane::default(); LANES];
         let extras = measured.extras();
         for (lane, extra) in (0u64..).zip(extras) {
-            words::put(tails, lane * width, extra, u32::from(measured.width()));
+            words::put(&mut tails, lane * width, extra, u32::from(measured.width()));
         }
         let tail = Tail::new(&extras, measured.width());
-        let mut places = Places { rows, tails, tail: &tail };
-        if S::ANS {
-            ans::write::<S>(measure, data, &measured.bits, |lane, row, word, len| {
-                places.put(lane, row, word, len)
-            });
+        let mut places = Places { rows: &mut rows, tails: &mut tails, tail: &tail };
+        if let Some(streams) = &measured.streams {
+            for (lane, bits) in measured.bits.iter().enumerate() {
+                for row in 0..bits.div_ceil(32) {
+                    let (word, len) = streams.word(lane, row);
+                    places.put(lane, row as usize, word, len);
+                }
+            }
         } else {
+            let mut lanes = [Lane::default(); LANES];
             for elements in data.chunks(turn::round::<S>()) {
                 let round = measure.complete::<S>(elements);
                 for (index, lane) in lanes.iter_mut().enumerate().take(turn::lanes(elements.len())) {
@@ -243,6 +256,7 @@ impl Codes {
             }
         }
         tails[tail.words()..].copy_from_slice(&measured.patches);
+        Chunk { measured, rows, tails }
     }
 
     #[inline]

@@ -25,7 +25,7 @@ pub(super) struct Measure {
 }
 
 /// What is known of a chunk before its codewords are written.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Measured {
     /// Bits of each lane's stream.
     pub(super) bits: [u32; LANES],
@@ -33,6 +33,8 @@ pub(super) struct Measured {
     pub(super) lead_rows: u32,
     /// Its patches, as they are stored.
     pub(super) patches: Vec<Word>,
+    /// Its streams, if they are there as soon as they are measured.
+    pub(super) streams: Option<ans::Streams>,
 }
 
 impl Measured {
@@ -97,8 +99,9 @@ impl Measure {
         let mut bits = [0; LANES];
         let mut lead_rows = 0;
         let mut patches = Vec::new();
-        if S::ANS {
-            (bits, lead_rows) = ans::measure::<S>(self, fields, turn_bits);
+        let streams = S::ANS.then(|| ans::Streams::of::<S>(self, fields, turn_bits));
+        if let Some(streams) = &streams {
+            (bits, lead_rows) = (streams.bits, streams.lead_rows);
         }
         let rounds = if S::ANS && !self.has_missing { &[] } else { fields };
         for (number, elements) in rounds.chunks(turn::round::<S>()).enumerate() {
@@ -130,7 +133,7 @@ impl Measure {
             patches.sort_unstable_by_key(|patch: &Patch| patch.group);
             patches.dedup();
         }
-        Measured { bits, lead_rows, patches: patches.into_iter().map(Patch::to_word).collect() }
+        Measured { bits, lead_rows, patches: patches.into_iter().map(Patch::to_word).collect(), streams }
     }
 
     /// Bits of a turn, and [`MISSING`] for each symbol without a codeword.

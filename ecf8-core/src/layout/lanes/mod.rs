@@ -260,6 +260,10 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         true
     }
 
+    fn has_frequencies(&self) -> bool {
+        S::ANS
+    }
+
     fn patches(&self) -> bool {
         true
     }
