@@ -455,17 +455,18 @@ SCHEMES = {
 class Pool:
     """§1: the parts of tensors that are too small for parts with names."""
 
-    def __init__(self, data):
-        self.data, self.at = data, 0
+    def __init__(self, data, alignment=ALIGNMENT):
+        require(alignment in (1, 2, 4, 8, 16, 32), "the pool is aligned in another way")
+        self.data, self.at, self.alignment = data, 0, alignment
 
     def next(self, length):
-        part = self.data[self.at : self.at + padded(length)]
-        self.at += padded(length)
+        part = self.data[self.at : self.at + padded(length, self.alignment)]
+        self.at += padded(length, self.alignment)
         return part
 
 
-def padded(length):
-    return -(-length // ALIGNMENT) * ALIGNMENT
+def padded(length, alignment=ALIGNMENT):
+    return -(-length // alignment) * alignment
 
 
 def decode(file, entry, codebooks, pool):
@@ -480,11 +481,12 @@ def decode(file, entry, codebooks, pool):
     for name, dtype, length in zip(names, dtypes, entry["lengths"], strict=True):
         name = f"{prefix}.{name}"
         if entry.get("pooled"):
-            data = pool.next(length)
+            data, alignment = pool.next(length), pool.alignment
         else:
+            alignment = ALIGNMENT
             data = file.claim(name, dtype)
             require(file.tensors[name]["data_offsets"][0] % ALIGNMENT == 0, f"{name} is not aligned")
-        require(len(data) == padded(length) and not any(data[length:]), f"{name} is not padded so")
+        require(len(data) == padded(length, alignment) and not any(data[length:]), f"{name} is not padded so")
         parts.append(data[:length])
     require("exponents" not in entry or numbers.count == sum(entry["exponents"]), "shape and exponents differ")
     runs, run, own = entry.get("runs"), None, [codebooks[entry["codebook"]]]
@@ -548,7 +550,7 @@ def restore(data):
         require(len(rest) == continued["length"] and f"{xxh3(rest):016x}" == continued["checksum"], "the manifest goes on wrongly")
         more = json.loads(rest)
         codebooks, entries = codebooks + more["codebooks"], entries + more["tensors"]
-        pool = Pool(file.claim(f"{own}.pool", "U8"))
+        pool = Pool(file.claim(f"{own}.pool", "U8"), continued.get("alignment", ALIGNMENT))
     require(continued or not rest, "something follows the original header")
     if manifest.get("guard"):
         require(entries, "a guard without a compressed tensor")
@@ -556,7 +558,7 @@ def restore(data):
         file.claim(guard, "U8")
         require(file.tensors[guard]["shape"] == [0], "the guard has another shape")
     decoded = {entry["name"]: decode(file, entry, codebooks, pool) for entry in entries}
-    require(pool.at == len(pool.data), "the pool is not filled by its parts")
+    require(padded(pool.at) == len(pool.data) and not any(pool.data[pool.at :]), "the pool is not filled by its parts")
 
     original = tensors_of(header)
     require(set(original) == set(decoded) | file.unclaimed, "the tensors are not those of the original")

@@ -1,5 +1,6 @@
 //! The manifest: the JSON under the key `ecf8` of `__metadata__`. FORMAT.md specifies every key.
 
+use super::ALIGNMENT;
 use super::verbatim::Verbatim;
 use crate::element::{Dictionary, Element, Plane, Split};
 use crate::histogram::Histogram;
@@ -40,6 +41,9 @@ pub(super) struct Continuation {
     pub(super) length: u64,
     /// Of the JSON.
     pub(super) checksum: String,
+    /// What parts in the pool start at and fill multiples of, in bytes.
+    #[serde(default = "usual_alignment", skip_serializing_if = "is_usual_alignment")]
+    pub(super) alignment: u64,
 }
 
 /// What a continuation holds.
@@ -110,7 +114,8 @@ pub(super) struct TensorEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) exponent_entropy: Option<f64>,
     /// Entropy of the bytes, in bits per byte.
-    pub(super) byte_entropy: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) byte_entropy: Option<f64>,
     /// Keys that this version does not know, and which may change the meaning of all others.
     #[serde(flatten, skip_serializing)]
     pub(super) further: BTreeMap<String, IgnoredAny>,
@@ -135,6 +140,15 @@ pub(super) enum PlaneEntry {
 
 const CODED: &str = "coded";
 const STORED: &str = "stored";
+
+fn usual_alignment() -> u64 {
+    ALIGNMENT
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_usual_alignment(alignment: &u64) -> bool {
+    *alignment == ALIGNMENT
+}
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_none(number: &u64) -> bool {

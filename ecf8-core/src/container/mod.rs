@@ -37,7 +37,7 @@ pub use look::{
 pub use options::CompressOptions;
 pub use output::abandon_outputs;
 pub use progress::Progress;
-pub use read::{CompressedFile, CompressedTensor, KeptTensor, UnknownTensor, verify_against};
+pub use read::{CompressedFile, CompressedTensor, KeptTensor, Statistics, UnknownTensor, verify_against};
 pub use report::{FileReport, Report};
 pub use tuning_cache::tuning_cache_beside;
 pub use write::{Estimate, FileEstimate, compress_source, estimate};
@@ -68,6 +68,14 @@ const GUARD_SHAPE: [u64; 1] = [0];
 
 /// What every part starts at and fills multiples of, in bytes: the width of a memory transaction on a GPU.
 const ALIGNMENT: u64 = 32;
+
+/// The same in the pool: whole words. Small tensors have several parts, and padding them all would take more than the
+/// manifest does.
+const POOL_ALIGNMENT: u64 = 4;
+
+/// Of tensors of fewer bytes the manifest has no figures that are only for information: they would be over 0.005 % of
+/// them.
+const TOLD_BYTES: u64 = 256 << 10;
 
 /// Tensors of fewer bytes are small: the JSON for their parts' names would be over 0.03 % of them.
 const SMALL_BYTES: u64 = 1 << 20;

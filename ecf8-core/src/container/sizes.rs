@@ -1,7 +1,7 @@
 //! What things take in a container, known or estimated before it is written.
 
-use super::ALIGNMENT;
 use super::manifest::TensorEntry;
+use super::{ALIGNMENT, POOL_ALIGNMENT};
 use crate::header::{Entry, TensorRecord, entry_json_len};
 use crate::layout::{PartSpec, PartType};
 use flate2::Compression;
@@ -18,9 +18,25 @@ const LONG: usize = 2 << 20;
 /// Pieces of a long text that are deflated instead, each [`LONG`] / `PIECES` bytes.
 const PIECES: usize = 4;
 
-/// A part's bytes with the zeros that fill it up.
+/// Bytes with the zeros that fill them up to a multiple of an alignment.
+pub(super) fn padded_to(alignment: u64, bytes: u64) -> u64 {
+    bytes.checked_next_multiple_of(alignment).unwrap_or(u64::MAX)
+}
+
+/// Bytes with the zeros that fill them up to what tensors with parts start at.
 pub(super) fn padded(bytes: u64) -> u64 {
-    bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(u64::MAX)
+    padded_to(ALIGNMENT, bytes)
+}
+
+/// What parts start at and fill multiples of, in the pool or under names of their own.
+pub(super) fn part_alignment(is_pooled: bool) -> u64 {
+    if is_pooled { POOL_ALIGNMENT } else { ALIGNMENT }
+}
+
+/// Bytes of a tensor's parts with the zeros that fill them up.
+pub(super) fn parts_bytes(entry: &TensorEntry) -> u64 {
+    let parts = entry.lengths.iter().map(|length| padded_to(part_alignment(entry.pooled), *length));
+    parts.fold(0, u64::saturating_add)
 }
 
 /// The dtype that a part is stored as.
@@ -69,15 +85,14 @@ pub(super) fn compressed_bytes(
     parts: Option<u64>,
     deflated: Deflated,
 ) -> u64 {
-    let stored = part_entries(specs, &entry.name, &entry.lengths);
-    let sum = stored.iter().fold(0, |sum: u64, part| sum.saturating_add(part.bytes));
     let described = if entry.pooled {
         deflated.bytes(serde_json::to_string(entry).map_or(0, |json| json.len() as u64 + 1))
     } else {
+        let stored = part_entries(specs, &entry.name, &entry.lengths);
         let names = stored.iter().map(|part| entry_json_len(part) + CHECKSUM_BYTES).sum::<u64>();
         manifest_bytes(entry).saturating_add(names)
     };
-    parts.unwrap_or(sum).saturating_add(described)
+    parts.unwrap_or_else(|| parts_bytes(entry)).saturating_add(described)
 }
 
 /// How much smaller entries of the manifest become by deflating them, one after the other.

@@ -124,13 +124,14 @@ fn row(tensor: &CompressedTensor<'_>, source: &[u8]) -> Result<TensorRow, Failur
     let emulated = EmulatorExecutor { checks: Checks::Full }
         .decode(strategy, &params, &encoded)
         .map_err(|error| Failure::data(format!("tensor `{}`: {error}", tensor.name())))?;
+    let statistics = tensor.statistics()?;
     Ok(TensorRow {
         name: tensor.name().to_owned(),
         bytes: tensor.original_bytes(),
         compressed: tensor.stored_bytes(),
         scheme: tensor.scheme().name(),
-        exponent_entropy: tensor.exponent_entropy_bits().unwrap_or_default(),
-        byte_entropy: tensor.byte_entropy_bits(),
+        exponent_entropy: statistics.exponent_entropy_bits.unwrap_or_default(),
+        byte_entropy: statistics.byte_entropy_bits,
         on_cpu: tensor.decode()? == source,
         on_emulator: emulated == source,
     })

@@ -82,7 +82,7 @@ impl Inspect {
                 grouped(tensor.compressed_bytes),
                 format!("{:.4}", tensor.ratio),
                 tensor.exponent_entropy_bits.map_or(String::new(), |bits| format!("{bits:.3}")),
-                format!("{:.3}", tensor.byte_entropy_bits),
+                tensor.byte_entropy_bits.map_or(String::new(), |bits| format!("{bits:.3}")),
                 code_lengths(&tensor.codebook)
                     + &match tensor.codebooks {
                         1 => String::new(),

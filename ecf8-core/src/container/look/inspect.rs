@@ -2,9 +2,11 @@
 
 use super::dtypes::{self, DtypeSummary};
 use crate::codebook::Codebook;
-use crate::container::{CompressedFile, CompressedModel};
+use crate::container::{CompressedFile, CompressedModel, CompressedTensor, Statistics};
 use crate::histogram::Histogram;
+use rayon::prelude::*;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// Sizes and entropies of a model; the keys are those that scripts rely on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -63,10 +65,10 @@ pub struct TensorInspection {
     pub codebooks: usize,
     /// Numbers in the dictionary by which its numbers are split, if they are.
     pub dictionary: Option<usize>,
-    /// Entropy of its exponents, in bits; none if its numbers are no floats.
+    /// Entropy of its exponents, in bits; none if its numbers are no floats, or cannot be decoded to count them.
     pub exponent_entropy_bits: Option<f64>,
-    /// Entropy of its bytes, in bits.
-    pub byte_entropy_bits: f64,
+    /// Entropy of its bytes, in bits; none if it cannot be decoded to count them.
+    pub byte_entropy_bits: Option<f64>,
     /// Bytes in the original.
     pub original_bytes: u64,
     /// Bytes of its parts, padding included.
@@ -80,7 +82,7 @@ fn codebook_bytes(symbols: usize) -> u64 {
     symbols as u64 + 5
 }
 
-/// Sums up a model. Reads no tensor data.
+/// Sums up a model. Reads the data of small tensors only: of large ones their container says how they are distributed.
 #[must_use]
 pub fn inspect(model: &CompressedModel) -> Inspection {
     let mut sum = Inspection {
@@ -97,13 +99,15 @@ pub fn inspect(model: &CompressedModel) -> Inspection {
     };
     for file in &model.files {
         let name = model.name_of(file).to_string_lossy().into_owned();
-        sum.tensors.extend(tensors(file, &name));
+        let all: Vec<CompressedTensor<'_>> = file.tensors().collect();
+        let statistics: Vec<Told<'_>> = all.par_iter().map(|tensor| tensor.statistics().ok()).collect();
+        sum.tensors.extend(tensors(file, &name, &statistics));
         sum.file_bytes += file.bytes();
         sum.file_original_bytes = sum.file_original_bytes.saturating_add(file.original_bytes());
         sum.kept_tensors += file.kept().len();
         sum.kept_bytes += file.kept().map(|kept| kept.record.bytes()).sum::<u64>();
         sum.dtypes.extend(dtypes::of_container(file));
-        let codebooks = compare_codebooks(file);
+        let codebooks = compare_codebooks(file, &statistics);
         sum.codebooks.count += codebooks.count;
         sum.codebooks.per_tensor_bytes =
             sum.codebooks.per_tensor_bytes.saturating_add(codebooks.per_tensor_bytes);
@@ -117,8 +121,11 @@ pub fn inspect(model: &CompressedModel) -> Inspection {
     sum
 }
 
-fn tensors(file: &CompressedFile, name: &str) -> Vec<TensorInspection> {
-    let tensors = file.tensors().map(|tensor| TensorInspection {
+/// How the numbers of a tensor are distributed, unless it is damaged.
+type Told<'a> = Option<Cow<'a, Statistics>>;
+
+fn tensors(file: &CompressedFile, name: &str, told: &[Told<'_>]) -> Vec<TensorInspection> {
+    let tensors = file.tensors().zip(told).map(|(tensor, told)| TensorInspection {
         file: name.to_owned(),
         name: tensor.name().to_owned(),
         dtype: tensor.dtype().to_owned(),
@@ -128,8 +135,8 @@ fn tensors(file: &CompressedFile, name: &str) -> Vec<TensorInspection> {
         codebook: tensor.codebooks().first().to_text(),
         codebooks: tensor.codebooks().list().len(),
         dictionary: tensor.split().dictionary.as_ref().map(|dictionary| dictionary.len()),
-        exponent_entropy_bits: tensor.exponent_entropy_bits(),
-        byte_entropy_bits: tensor.byte_entropy_bits(),
+        exponent_entropy_bits: told.as_ref().and_then(|told| told.exponent_entropy_bits),
+        byte_entropy_bits: told.as_ref().map(|told| told.byte_entropy_bits),
         original_bytes: tensor.original_bytes(),
         compressed_bytes: tensor.stored_bytes(),
         ratio: ratio(tensor.stored_bytes(), tensor.original_bytes()),
@@ -137,9 +144,9 @@ fn tensors(file: &CompressedFile, name: &str) -> Vec<TensorInspection> {
     tensors.collect()
 }
 
-fn compare_codebooks(file: &CompressedFile) -> CodebookComparison {
+fn compare_codebooks(file: &CompressedFile, told: &[Told<'_>]) -> CodebookComparison {
     let (mut own, mut all) = (0u64, Histogram::default());
-    for exponents in file.tensors().filter_map(|tensor| tensor.exponents()) {
+    for exponents in told.iter().flatten().filter_map(|told| told.exponents.as_ref()) {
         let codebook = Codebook::huffman(exponents, crate::layout::exponent_gap::MAX_LEN);
         own = own.saturating_add(codebook.cost_bits(exponents).div_ceil(8));
         all.add(exponents);

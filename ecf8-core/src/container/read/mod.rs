@@ -15,4 +15,4 @@ mod validate;
 
 pub use against::verify_against;
 pub use reader::{CompressedFile, CompressedTensor, KeptTensor};
-pub use stored::UnknownTensor;
+pub use stored::{Statistics, UnknownTensor};

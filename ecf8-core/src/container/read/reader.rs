@@ -1,15 +1,13 @@
 //! A container opened for reading: mapped, its manifest checked against its header.
 
-use super::stored::{Stored, StoredPart, UnknownTensor};
+use super::stored::{Statistics, Stored, StoredPart, UnknownTensor};
 use super::validate::{self, HeldAs, Original, Validated};
 use crate::checksum::checksum;
 use crate::codebook::Codebook;
 use crate::container::manifest::inflate;
-use crate::container::sizes::padded;
 use crate::element::Split;
 use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
-use crate::histogram::Histogram;
 use crate::int;
 use crate::layout::{Codebooks, Encoded, Part, Scheme};
 use crate::map::MappedFile;
@@ -312,23 +310,16 @@ impl<'a> CompressedTensor<'a> {
         &self.stored.split
     }
 
-    /// How often each exponent of 4 bits occurs, as counted when it was compressed.
-    #[must_use]
-    pub fn exponents(&self) -> Option<&'a Histogram> {
-        self.stored.exponents.as_ref()
-    }
-
-    /// Entropy of its exponents in bits per number, as measured when it was compressed; `None` if its numbers are no
-    /// floats.
-    #[must_use]
-    pub fn exponent_entropy_bits(&self) -> Option<f64> {
-        self.stored.exponents.as_ref().map(Histogram::entropy_bits).or(self.stored.exponent_entropy)
-    }
-
-    /// Entropy of its bytes in bits per byte, as measured when it was compressed.
-    #[must_use]
-    pub fn byte_entropy_bits(&self) -> f64 {
-        self.stored.byte_entropy
+    /// How its numbers are distributed: as the manifest says, or, where that says nothing of a small tensor, as its bytes
+    /// do, which are decoded for it.
+    ///
+    /// # Errors
+    /// If its parts are damaged.
+    pub fn statistics(&self) -> Result<Cow<'a, Statistics>> {
+        match &self.stored.statistics {
+            Some(told) => Ok(Cow::Borrowed(told)),
+            None => Ok(Cow::Owned(Statistics::of(self.split(), &self.decode()?))),
+        }
     }
 
     /// Bytes that it has in the original file.
@@ -340,7 +331,7 @@ impl<'a> CompressedTensor<'a> {
     /// Bytes that its parts take in this file, padding included.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
-        self.stored.parts.iter().map(|part| padded(part.length)).sum()
+        self.stored.parts.iter().map(|part| part.padded).sum()
     }
 
     /// Its parts, borrowed from the mapped file.

@@ -1,6 +1,6 @@
 //! Compressed tensors as a manifest describes them.
 
-use crate::element::Split;
+use crate::element::{self, Shape, Split};
 use crate::histogram::Histogram;
 use crate::layout::{Codebooks, Scheme};
 use std::collections::BTreeMap;
@@ -25,9 +25,31 @@ pub(super) struct Stored {
     /// Units of its number type, see [`Element::units`](crate::element::Element::units).
     pub(super) units: u64,
     pub(super) checksum: u64,
-    pub(super) exponents: Option<Histogram>,
-    pub(super) exponent_entropy: Option<f64>,
-    pub(super) byte_entropy: f64,
+    /// What the manifest tells of its numbers, if it does.
+    pub(super) statistics: Option<Statistics>,
+}
+
+/// How a tensor's numbers are distributed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statistics {
+    /// How often each exponent of 4 bits occurs; none for numbers of other types.
+    pub exponents: Option<Histogram>,
+    /// Entropy of the exponents in bits per number; none if the numbers are no floats.
+    pub exponent_entropy_bits: Option<f64>,
+    /// Entropy of the bytes in bits per byte.
+    pub byte_entropy_bits: f64,
+}
+
+impl Statistics {
+    /// Counts what a tensor decodes to.
+    pub(super) fn of(split: &Split, data: &[u8]) -> Self {
+        let counts = element::counts(split.element, data);
+        Self {
+            exponent_entropy_bits: counts.exponents.as_ref().map(Histogram::entropy_bits),
+            exponents: counts.exponents.filter(|_| split.element.shape == Shape::Nibble),
+            byte_entropy_bits: counts.bytes.entropy_bits(),
+        }
+    }
 }
 
 /// Where a part's bytes are.
@@ -39,6 +61,8 @@ pub(super) struct StoredPart {
     pub(super) begin: u64,
     /// Bytes without padding.
     pub(super) length: u64,
+    /// Bytes with padding.
+    pub(super) padded: u64,
 }
 
 /// A compressed tensor that this version cannot read: it was written by a later one.

@@ -1,19 +1,19 @@
 //! Checks of a manifest against the header that it came in, so that nothing later can be out of bounds.
 
-use super::stored::{Stored, StoredPart, UnknownTensor};
+use super::stored::{Statistics, Stored, StoredPart, UnknownTensor};
 use crate::checksum::{checksum, from_hex};
 use crate::codebook::Codebook;
 use crate::container::limits;
 use crate::container::manifest::{
     Continuation, Lists, Manifest, OriginalHeader, TensorEntry, inflate, is_manifest,
 };
-use crate::container::sizes::{padded, stored_dtype};
+use crate::container::sizes::{padded, padded_to, stored_dtype};
 use crate::container::verbatim::Pieces;
 use crate::container::{
     ALIGNMENT, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL,
     OWN_PREFIX,
 };
-use crate::element::{self, Dictionary, Element, Shape, Split};
+use crate::element::{self, Dictionary, Element, Split};
 use crate::error::{Error, Result};
 use crate::header::{Header, MAX_HEADER, TensorRecord};
 use crate::int;
@@ -125,6 +125,15 @@ struct Known {
     params: BTreeMap<String, u64>,
 }
 
+/// The tensor with the parts of small tensors.
+struct Pool {
+    tensor: usize,
+    /// How far it is claimed, in bytes.
+    claimed: u64,
+    /// What parts start at and fill multiples of, in bytes.
+    alignment: u64,
+}
+
 /// The tensors of a file and which of them something stands for already.
 struct Claims<'a> {
     map: &'a MappedFile,
@@ -133,8 +142,8 @@ struct Claims<'a> {
     claimed: HashSet<usize>,
     /// The parameters of tensors so far, each once.
     params: BTreeSet<Arc<BTreeMap<String, u64>>>,
-    /// The tensor with the parts of small tensors, and how far it is claimed.
-    pool: Option<(usize, u64)>,
+    /// The tensor with the parts of small tensors.
+    pool: Option<Pool>,
 }
 
 impl Claims<'_> {
@@ -155,7 +164,13 @@ impl Claims<'_> {
             if !self.is_aligned(pool) {
                 return Err(format!("its pool is not aligned to {ALIGNMENT} bytes"));
             }
-            self.pool = Some((pool, 0));
+            let alignment = continuation.alignment;
+            if !alignment.is_power_of_two() || alignment > ALIGNMENT {
+                return Err(format!(
+                    "its pool is aligned to {alignment}, which is no power of two up to {ALIGNMENT}"
+                ));
+            }
+            self.pool = Some(Pool { tensor: pool, claimed: 0, alignment });
             let further = self.continuation(own, original.length, continuation)?;
             lists.codebooks.extend(further.codebooks);
             lists.tensors.extend(further.tensors);
@@ -180,7 +195,8 @@ impl Claims<'_> {
             }
         }
         let guarded = if manifest.guard { self.guard(first.as_deref()) } else { Ok(()) };
-        if self.pool.is_some_and(|(pool, claimed)| claimed != self.header.tensors[pool].bytes()) {
+        let is_full = |pool: &Pool| padded(pool.claimed) == self.header.tensors[pool.tensor].bytes();
+        if !self.pool.as_ref().is_none_or(is_full) {
             return Err("its pool holds more than the parts in it".to_owned());
         }
         let count = self.header.tensors.len();
@@ -217,7 +233,7 @@ impl Claims<'_> {
         &self,
         own: Own,
         original_length: u64,
-        Continuation { length, checksum: expected }: &Continuation,
+        Continuation { length, checksum: expected, .. }: &Continuation,
     ) -> Result<Lists, String> {
         let most = limits::most_continuation(self.map.len() as u64);
         if *length > most {
@@ -317,9 +333,6 @@ impl Claims<'_> {
         {
             return Err("its exponent counts do not fit its shape".to_owned());
         }
-        if split.shape() == Shape::Nibble && entry.exponents.is_none() {
-            return Err("it has no exponent counts".to_owned());
-        }
         let (own_codebooks, codebook_indices) = own_codebooks(&entry, scheme, units, codebooks)?;
         let checksum = from_hex(&entry.checksum).ok_or("its checksum is not 16 hexadecimal digits")?;
         let specs = scheme.part_specs(&split);
@@ -345,6 +358,14 @@ impl Claims<'_> {
         if let (Some(dictionary), Some(part)) = (&mut split.dictionary, parts.last()) {
             *dictionary = Arc::new(self.dictionary(&entry, split.element, part)?);
         }
+        let statistics = entry.byte_entropy.map(|byte_entropy_bits| Statistics {
+            exponent_entropy_bits: entry
+                .exponents
+                .as_ref()
+                .map_or(entry.exponent_entropy, |exponents| Some(exponents.entropy_bits())),
+            exponents: entry.exponents,
+            byte_entropy_bits,
+        });
         let params = Arc::new(params);
         let params = self.params.get(&params).cloned().unwrap_or_else(|| {
             self.params.insert(params.clone());
@@ -363,9 +384,7 @@ impl Claims<'_> {
             elements,
             units,
             checksum,
-            exponents: entry.exponents,
-            exponent_entropy: entry.exponent_entropy,
-            byte_entropy: entry.byte_entropy,
+            statistics,
         })
     }
 
@@ -394,15 +413,16 @@ impl Claims<'_> {
         if !self.is_aligned(tensor) {
             return Err(format!("`{name}` is not aligned to {ALIGNMENT} bytes"));
         }
-        Ok(StoredPart { tensor, begin: 0, length })
+        Ok(StoredPart { tensor, begin: 0, length, padded: found })
     }
 
     /// The next part in the pool.
     fn pooled(&mut self, length: u64) -> Result<StoredPart, String> {
-        let (tensor, begin) = self.pool.ok_or("its parts are in a pool, but there is none")?;
-        let end = begin.checked_add(padded(length)).filter(|end| *end <= self.header.tensors[tensor].bytes());
-        self.pool = Some((tensor, end.ok_or("its parts leave the pool")?));
-        Ok(StoredPart { tensor, begin, length })
+        let pool = self.pool.as_mut().ok_or("its parts are in a pool, but there is none")?;
+        let (tensor, begin, padded) = (pool.tensor, pool.claimed, padded_to(pool.alignment, length));
+        let end = begin.checked_add(padded).filter(|end| *end <= self.header.tensors[tensor].bytes());
+        pool.claimed = end.ok_or("its parts leave the pool")?;
+        Ok(StoredPart { tensor, begin, length, padded })
     }
 }
 

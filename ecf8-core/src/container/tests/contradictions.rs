@@ -35,7 +35,10 @@ fn each_contradiction_is_told_in_one_line() {
             m["tensors"][0]["runs"] = json!({"elements": 6400, "codebooks": [0]});
         }),
         ("its shape overflows", |_, m| m["tensors"][0]["shape"] = json!([u64::MAX, 3])),
-        ("exponent counts do not fit", |_, m| m["tensors"][0]["shape"] = json!([6401])),
+        ("exponent counts do not fit", |_, m| {
+            m["tensors"][0]["exponents"] = json!(vec![400; 16]);
+            m["tensors"][0]["shape"] = json!([6401]);
+        }),
         ("exponent counts do not fit", |_, m| m["tensors"][0]["exponents"] = json!([6400])),
         ("it has 1 parts", |_, m| m["tensors"][0]["lengths"] = json!([1])),
         ("does not fit its length", |_, m| m["tensors"][0]["lengths"][0] = json!(u64::MAX)),

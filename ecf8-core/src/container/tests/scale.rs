@@ -67,6 +67,11 @@ fn who_asks_for_size_gets_the_smallest_that_any_options_give() {
         let count = SMALL_BYTES as usize + 4096;
         fp8(&format!("large.{seed}"), &[count as u64], cast(&gaussian(seed, count, sigma)))
     };
+    let halves = |seed: u64| {
+        let narrow = gaussian(seed, 1 << 18, 0.01 * seed as f32);
+        let bytes = cast(&[narrow, gaussian(seed + 9, 1 << 18, 0.3)].concat());
+        fp8(&format!("halves.{seed}"), &[1 << 19], bytes)
+    };
     let mixed = [
         large(1, 0.02),
         fp8("scaled", &[1 << 16], block_scaled(&gaussian(5, 1 << 16, 1.0), 256).bytes),
@@ -80,6 +85,8 @@ fn who_asks_for_size_gets_the_smallest_that_any_options_give() {
         varied(250, 900),
         safetensors_bytes(&[], &mixed).unwrap(),
         safetensors_bytes(&[], &[large(1, 0.02), large(2, 0.3)]).unwrap(),
+        // Half of each is unlike the other half, and the halves differ from tensor to tensor.
+        safetensors_bytes(&[], &(1..4).map(halves).collect::<Vec<_>>()).unwrap(),
     ];
     for (number, file) in models.iter().enumerate() {
         let least = size(file, CompressOptions { aim: Aim::Size, ..CompressOptions::default() });
@@ -89,7 +96,7 @@ fn who_asks_for_size_gets_the_smallest_that_any_options_give() {
             CompressOptions { codebooks: Some(1), ..CompressOptions::default() },
         ];
         others.extend(
-            [10, 12, 13].map(|bits| CompressOptions { code_bits: Some(bits), ..CompressOptions::default() }),
+            (10..=13).map(|bits| CompressOptions { code_bits: Some(bits), ..CompressOptions::default() }),
         );
         others.extend(schemes().iter().map(|scheme| by(*scheme)));
         for options in others {

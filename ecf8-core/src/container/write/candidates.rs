@@ -6,9 +6,9 @@ use super::subject::Subject;
 use crate::checksum::to_hex;
 use crate::codebook::Codebook;
 use crate::codebook::cluster::MOST;
-use crate::container::SMALL_BYTES;
 use crate::container::manifest::{Params, RunsEntry, TensorEntry};
 use crate::container::sizes::{self, Deflated};
+use crate::container::{SMALL_BYTES, TOLD_BYTES};
 use crate::element::Shape;
 use crate::error::{Error, Result};
 use crate::header::TensorRecord;
@@ -111,8 +111,9 @@ impl<'a> Compressible<'a> {
     /// Its entry in the manifest, but for the codebooks' numbers.
     pub(super) fn entry(&self) -> TensorEntry {
         let Subject { record, split, checksum, exponents, byte_entropy, .. } = self.subject;
-        // The counts of the first version's exponents are part of the format; of others, people want to know the
-        // entropy.
+        // People want to know how numbers are distributed, but not at the price of what a small tensor gains.
+        let is_told = record.bytes() >= TOLD_BYTES;
+        let exponents = exponents.as_ref().filter(|_| is_told);
         let is_first = split.element.shape == Shape::Nibble;
         let rounded = |bits: f64| (bits * 1e6).round() / 1e6;
         let mut entry = TensorEntry {
@@ -130,9 +131,9 @@ impl<'a> Compressible<'a> {
             least_exponent: 0,
             planes: None,
             dictionary: 0,
-            exponents: exponents.clone().filter(|_| is_first),
-            exponent_entropy: exponents.as_ref().filter(|_| !is_first).map(|one| rounded(one.entropy_bits())),
-            byte_entropy: rounded(*byte_entropy),
+            exponents: exponents.cloned().filter(|_| is_first),
+            exponent_entropy: exponents.filter(|_| !is_first).map(|one| rounded(one.entropy_bits())),
+            byte_entropy: is_told.then(|| rounded(*byte_entropy)),
             further: BTreeMap::new(),
         };
         entry.describe_split(split);

@@ -10,7 +10,9 @@ use crate::container::manifest::TensorEntry;
 use crate::container::output::{Mode, PendingFile, PendingOutput, Target, clear_stale};
 use crate::container::read::pieces::copy_pieces;
 use crate::container::report::FileReport;
-use crate::container::sizes::{Deflated, compressed_bytes, kept_entry, padded, stored_bytes};
+use crate::container::sizes::{
+    Deflated, compressed_bytes, kept_entry, padded_to, part_alignment, stored_bytes,
+};
 use crate::container::verbatim;
 use crate::container::{ALIGNMENT, BATCH_BYTES, CompressOptions, Progress};
 use crate::element::Numbers;
@@ -195,11 +197,7 @@ impl<'a> Writer<'a> {
                 for bytes in parts {
                     let mut own = Checksum::default();
                     let sum = if entry.pooled { &mut pool } else { &mut own };
-                    let padding = int::index(padded(bytes.len() as u64)) - bytes.len();
-                    for bytes in [&bytes, &PADDING[..padding]] {
-                        self.put(bytes)?;
-                        sum.add(bytes);
-                    }
+                    self.put_padded(&bytes, part_alignment(entry.pooled), sum)?;
                     if !entry.pooled {
                         self.checksums.push(own.finish());
                     }
@@ -208,6 +206,7 @@ impl<'a> Writer<'a> {
             }
         }
         if plan.is_continued() {
+            self.put_padded(&[], ALIGNMENT, &mut pool)?;
             self.checksums.push(pool.finish());
         }
         if !outcome.tensors.is_empty() {
@@ -308,6 +307,17 @@ impl<'a> Writer<'a> {
             let (path, tensor) = (self.source.path().to_owned(), planned.record.name.clone());
             Error::of_decoding(path, tensor, source)
         })
+    }
+
+    /// Writes bytes, and zeros up to a multiple of an alignment; adds them to a checksum.
+    fn put_padded(&mut self, bytes: &[u8], alignment: u64, sum: &mut Checksum) -> Result<()> {
+        let end = self.written + bytes.len() as u64;
+        let padding = &PADDING[..int::index(padded_to(alignment, end) - end)];
+        for bytes in [bytes, padding] {
+            self.put(bytes)?;
+            sum.add(bytes);
+        }
+        Ok(())
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::codebook::cluster::MOST;
 use crate::container::folder::{Content, Folder};
 use crate::container::look::dtypes::{self, DtypeSummary};
 use crate::container::manifest::is_manifest;
-use crate::container::sizes::{self, Deflated, padded};
+use crate::container::sizes::{self, Deflated, padded_to, part_alignment};
 use crate::container::{CompressOptions, CompressedFile, MANIFEST_KEY};
 use crate::element::Element;
 use crate::error::Result;
@@ -224,13 +224,15 @@ fn compressed_bytes(one: &Compressible<'_>, aim: Aim, deflated: Deflated) -> Res
     if subject.bytes == subject.record.bytes() {
         // The sample is the tensor, so what it takes can be known: padding is much of a tiny one.
         if let Ok(encoded) = subject.encode(scheme, &one.coding(), aim)? {
-            let lengths = encoded.parts.iter().map(|part| padded(part.bytes.len() as u64));
+            let alignment = part_alignment(subject.is_pooled(scheme));
+            let lengths = encoded.parts.iter().map(|part| padded_to(alignment, part.bytes.len() as u64));
             return Ok(one.bytes_with(lengths.fold(0, u64::saturating_add), deflated));
         }
     }
     let symbols = subject.count(scheme)?;
     let sampled = subject.encoded_bytes(scheme, &symbols, one.codebooks.iter().map(|one| &*one.codebook));
-    let padding = 16 * scheme.part_specs(&subject.split).len() as u64;
+    let alignment = part_alignment(subject.is_pooled(scheme));
+    let padding = alignment / 2 * scheme.part_specs(&subject.split).len() as u64;
     let units = subject.record.bytes() / subject.split.element.bytes as u64;
     let parts =
         subject.of_whole(sampled).saturating_add(scheme.chunk_bytes(units, aim)).saturating_add(padding);

@@ -3,9 +3,12 @@
 use super::plan::{OutputPlan, Planned};
 use crate::checksum::{checksum, to_hex};
 use crate::container::manifest::{Continuation, ListsOf, Manifest, TensorEntry};
-use crate::container::sizes::{CHECKSUM_BYTES, about_deflated, kept_entry, padded, part_entries};
+use crate::container::sizes::{
+    CHECKSUM_BYTES, about_deflated, kept_entry, padded, part_entries, parts_bytes,
+};
 use crate::container::{
     FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL, OWN_PREFIX,
+    POOL_ALIGNMENT,
 };
 use crate::header::{Entry, LENGTH_BYTES, TensorRecord, header_json, name_json_len};
 use crate::int;
@@ -103,7 +106,8 @@ impl Description {
         if plan.is_continued() {
             serde_json::to_writer(&mut lists, &used.lists(tensors))?;
             let checksum = to_hex(if is_bound { 0 } else { checksum(&lists) });
-            manifest.continued = Some(Continuation { length: lists.len() as u64, checksum });
+            manifest.continued =
+                Some(Continuation { length: lists.len() as u64, checksum, alignment: POOL_ALIGNMENT });
         } else {
             let lists = used.lists(tensors);
             manifest.codebooks = lists.codebooks.iter().map(|text| (*text).to_owned()).collect();
@@ -147,7 +151,7 @@ fn stored_entries(plan: &OutputPlan<'_>, tensors: &[Compressed<'_>], kept: &[Ten
     let mut pool = 0u64;
     for (specs, entry) in tensors {
         if entry.pooled {
-            pool = entry.lengths.iter().fold(pool, |sum, length| sum.saturating_add(padded(*length)));
+            pool = pool.saturating_add(parts_bytes(entry));
         } else {
             let prefix = entry.prefix.as_deref().unwrap_or(&entry.name);
             entries.extend(part_entries(specs, prefix, &entry.lengths));
@@ -155,6 +159,7 @@ fn stored_entries(plan: &OutputPlan<'_>, tensors: &[Compressed<'_>], kept: &[Ten
     }
     if plan.is_continued() {
         let name = format!("{}.{OWN_POOL}", plan.prefix);
+        let pool = padded(pool);
         entries.push(Entry { name, dtype: Dtype::U8, shape: vec![pool], bytes: pool });
     }
     entries.extend(kept.iter().map(kept_entry));

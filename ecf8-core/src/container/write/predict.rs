@@ -2,7 +2,7 @@
 
 use super::file_header::{Description, data_start};
 use super::plan::{OutputPlan, Planned};
-use crate::container::sizes::padded;
+use crate::container::sizes::{part_alignment, parts_bytes};
 
 /// Bytes of a checksum.
 const CHECKSUM_BYTES: u64 = 8;
@@ -26,12 +26,12 @@ impl OutputPlan<'_> {
         let Planned { entry, scheme, split, record, likely, .. } = planned;
         match likely {
             Some(likely) => {
-                let padding = 16 * entry.lengths.len() as u64;
+                let padding = part_alignment(entry.pooled) / 2 * entry.lengths.len() as u64;
                 let units = record.bytes() / split.element.bytes as u64;
                 let chunks = scheme.chunk_bytes(units, self.aim);
                 likely.saturating_add(chunks).saturating_add(padding)
             }
-            None => entry.lengths.iter().map(|length| padded(*length)).fold(0, u64::saturating_add),
+            None => parts_bytes(entry),
         }
     }
 

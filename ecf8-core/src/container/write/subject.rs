@@ -4,7 +4,7 @@ use super::drift::{Piece, Pieces, Runs};
 use super::sharing::{self, Code};
 use crate::checksum::checksum;
 use crate::codebook::Codebook;
-use crate::container::sizes::{kept_entry, padded, stored_bytes};
+use crate::container::sizes::{kept_entry, padded_to, part_alignment, stored_bytes};
 use crate::container::{CompressOptions, SMALL_BYTES};
 use crate::element::{self, Element, Numbers, Split};
 use crate::error::Result;
@@ -276,7 +276,9 @@ impl Subject<'_> {
 
     /// Whether a scheme can make it smaller with any codebook.
     fn can_gain(&self, scheme: &dyn Scheme) -> bool {
-        let parts = self.least_parts(scheme).into_iter().map(padded).fold(0, u64::saturating_add);
+        let alignment = part_alignment(self.is_pooled(scheme));
+        let parts = self.least_parts(scheme).into_iter().map(|part| padded_to(alignment, part));
+        let parts = parts.fold(0, u64::saturating_add);
         parts.saturating_add(LEAST_DESCRIBED) < self.kept_bytes
     }
 
