@@ -61,8 +61,10 @@ fn file_commands_answer_one_json_document_with_the_promised_keys() {
     };
     assert!(limits("quad-lanes").eq(10..=13) && limits("exponent-gap").eq([16]));
 
+    assert_eq!(json["following"], Value::Array(vec![]));
+
     let json = scratch.ecf8("inspect packed --json").json();
-    assert!(json.get("costs").is_none());
+    assert!(json.get("costs").is_none() && json.get("following").is_none());
     has(
         &json,
         &["original_bytes", "compressed_bytes", "ratio", "file_original_bytes", "file_bytes", "tensors"],

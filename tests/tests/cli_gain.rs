@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use ecf8_core::synthetic::{SyntheticTensor, gaussian, noise, stored_as};
-use ecf8_tests::cli::{Scratch, file, sample, weights};
+use ecf8_tests::cli::{Scratch, drifting, file, sample, weights};
 use safetensors::Dtype;
 use serde_json::{Value, json};
 
@@ -177,6 +177,30 @@ fn the_odd_words_of_inspect_are_explained() {
     assert!(
         said.contains("Code lengths: bits of each symbol's codeword")
             && said.contains("exponents coded one by one would"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_several_codebooks_for_one_tensor_gain_is_a_table_of_those_tensors() {
+    let scratch = Scratch::new();
+    scratch.write("in", file(&[drifting("drifting", Dtype::F8_E4M3), weights("alike", 1, 300_000)]));
+    let _ = scratch.ecf8("compress in -o packed --scheme pair-lanes").answer();
+    let json = scratch.ecf8("inspect packed --costs --json").json();
+    let [one] = &json["following"].as_array().unwrap()[..] else { panic!("{json:#}") };
+    assert_eq!((&one["name"], &one["codebooks"]), (&json!("drifting"), &json!(3)));
+    assert!(one["gain_bytes"].as_i64() > Some(10_000), "{one}");
+    let said = scratch.ecf8("inspect packed --costs").answer();
+    let (_, table) = said.split_once("\nwhat several codebooks for one tensor gain").unwrap();
+    let percent = format!("{:.2} %", one["gain_percent"].as_f64().unwrap());
+    assert!(table.lines().count() == 3 && table.ends_with(&format!("{percent}\n")), "{said}");
+    assert!(!table.contains("alike"), "{said}");
+
+    scratch.write("alike", file(&[weights("alike", 1, 300_000)]));
+    let _ = scratch.ecf8("compress alike -o one").answer();
+    let said = scratch.ecf8("inspect one --costs").answer();
+    assert!(
+        said.ends_with("\nno tensor has several codebooks, so following the data gains nothing here\n"),
         "{said}"
     );
 }

@@ -31,8 +31,8 @@ mod write;
 
 pub use directory::{compress, decompress};
 pub use look::{
-    CodeCost, CodebookComparison, CompressedModel, DtypeSummary, Inspection, OtherFiles, Role,
-    TensorInspection, code_costs, inspect,
+    CodeCost, CodebookComparison, CompressedModel, Costs, DtypeSummary, Following, Inspection, OtherFiles,
+    Role, TensorInspection, code_costs, inspect,
 };
 pub use options::CompressOptions;
 pub use output::abandon_outputs;

@@ -5,7 +5,7 @@ use super::gain;
 use super::progress::Bars;
 use clap::Args;
 
-use ecf8_core::container::{self, CodeCost, CompressOptions, CompressedModel};
+use ecf8_core::container::{self, CodeCost, CompressOptions, CompressedModel, Following};
 use ecf8_core::{Codebook, Error};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Inspect {
     /// File or folder: a compressed one, or one of which about is told what compressing it would give
     input: PathBuf,
-    /// Also show what the compressed tensors would take by each scheme with each limit of codewords; decodes them all
+    /// Also show what the compressed tensors would take by each scheme with each limit of codewords, and what several
+    /// codebooks for one tensor gain; decodes them all
     #[arg(long)]
     costs: bool,
     /// Print JSON
@@ -51,6 +52,44 @@ fn cost_table(costs: &[CodeCost]) -> String {
         ]
     });
     table(&["codewords of", "at most, bits", "bytes, without metadata", "ratio", "symbols patched"], rows)
+}
+
+/// A line per tensor with several codebooks, the one that gains most by them first.
+fn following_table(following: &[Following]) -> String {
+    if following.is_empty() {
+        return "no tensor has several codebooks, so following the data gains nothing here\n".to_owned();
+    }
+    let mut by_gain: Vec<&Following> = following.iter().collect();
+    by_gain.sort_by_key(|one| std::cmp::Reverse(one.gain_bytes));
+    let rows = by_gain.into_iter().map(|one| {
+        let sign = if one.gain_bytes < 0 { "-" } else { "" };
+        vec![
+            one.name.clone(),
+            one.scheme.to_owned(),
+            one.runs.to_string(),
+            one.codebooks.to_string(),
+            grouped(one.bytes),
+            grouped(one.codebook_bytes),
+            grouped(one.one_bytes),
+            grouped(one.one_codebook_bytes),
+            sign.to_owned() + &grouped(one.gain_bytes.unsigned_abs()),
+            format!("{:.2} %", one.gain_percent),
+        ]
+    });
+    let head = [
+        "tensor",
+        "scheme",
+        "runs",
+        "codebooks",
+        "bytes",
+        "of codebooks",
+        "bytes with one",
+        "of that codebook",
+        "gained",
+        "of the original",
+    ];
+    "what several codebooks for one tensor gain; bytes: of codewords, patches and raw bits\n".to_owned()
+        + &table(&head, rows)
 }
 
 impl Inspect {
@@ -138,8 +177,9 @@ impl Inspect {
         let mut json = json!(inspection);
         if self.costs {
             let costs = container::code_costs(&model, &Bars::default())?;
-            text += &format!("\n{}", cost_table(&costs));
-            json["costs"] = json!(costs);
+            text += &format!("\n{}\n{}", cost_table(&costs.codes), following_table(&costs.following));
+            json["costs"] = json!(costs.codes);
+            json["following"] = json!(costs.following);
         }
         model.check_unchanged()?;
         Ok(Answer { text, json, failure: None })

@@ -1,5 +1,8 @@
-//! What the codes cost that an encoder can choose: each scheme, with each limit of its codewords.
+//! What the codes cost that an encoder can choose: each scheme, with each limit of its codewords, and one codebook for a
+//! tensor instead of several.
 
+use super::following::{Following, shares_of_codebooks};
+use crate::codebook::Codebook;
 use crate::container::batch::batches;
 use crate::container::{BATCH_BYTES, CompressedFile, CompressedModel, CompressedTensor, Progress};
 use crate::element::{Numbers, Split};
@@ -25,33 +28,45 @@ pub struct CodeCost {
     pub escaped: u64,
 }
 
-/// The costs of all schemes with all their limits, for the tensors that are compressed in a model. Tensors that share a
-/// codebook share one here. Decodes them all.
+/// What other codes would cost, and what codes that follow the data gain.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Costs {
+    /// By each scheme, with each limit of its codewords.
+    pub codes: Vec<CodeCost>,
+    /// Of each tensor with several codebooks, in the order of files and tensors.
+    pub following: Vec<Following>,
+}
+
+/// The costs of all schemes with all their limits, for the tensors that are compressed in a model, where those that share
+/// a codebook share one here; and what several codebooks for one tensor gain. Decodes them all, each once.
 ///
 /// # Errors
 /// If a tensor cannot be decoded.
-pub fn code_costs(model: &CompressedModel, progress: &dyn Progress) -> Result<Vec<CodeCost>> {
+pub fn code_costs(model: &CompressedModel, progress: &dyn Progress) -> Result<Costs> {
     let tensors = || model.files.iter().flat_map(CompressedFile::tensors);
     let original: u64 = tensors().map(|tensor| tensor.original_bytes()).fold(0, u64::saturating_add);
     progress.start("counting", original);
-    let mut costs: Vec<CodeCost> = Vec::new();
+    let mut costs = Costs { codes: Vec::new(), following: Vec::new() };
     for file in &model.files {
-        for symbols in symbols_by_codebook(file, progress)? {
-            add_costs(&mut costs, symbols);
+        let name = model.name_of(file).to_string_lossy().into_owned();
+        for symbols in count(file, &name, &mut costs.following, progress)? {
+            add_costs(&mut costs.codes, symbols);
         }
     }
     progress.finish();
-    costs.iter_mut().for_each(|cost| cost.ratio = super::inspect::ratio(cost.bytes, original));
+    costs.codes.iter_mut().for_each(|cost| cost.ratio = super::inspect::ratio(cost.bytes, original));
     Ok(costs)
 }
 
-/// For each codebook of a file, the symbols of its tensors by each scheme that takes them.
-type BySchemes = Vec<(&'static dyn Scheme, Symbols)>;
+/// Symbols that have one codebook, by each scheme that takes them.
+pub(super) type BySchemes = Vec<(&'static dyn Scheme, Symbols)>;
 
-/// Symbols of some tensors.
-struct Symbols {
-    histogram: Histogram,
-    /// How one of them is split; the others alike.
+/// Symbols of a tensor, of some of its runs, or of several tensors that are split alike.
+#[derive(Debug, Clone)]
+pub(super) struct Symbols {
+    /// How often each occurs.
+    pub(super) histogram: Histogram,
+    /// How one of the tensors is split; the others alike.
     split: Split,
     /// Elements of all.
     elements: u64,
@@ -59,44 +74,50 @@ struct Symbols {
     outside: u64,
 }
 
-fn symbols_by_codebook(file: &CompressedFile, progress: &dyn Progress) -> Result<Vec<BySchemes>> {
+impl Symbols {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.histogram.add(&other.histogram);
+        self.elements = self.elements.saturating_add(other.elements);
+        self.outside = self.outside.saturating_add(other.outside);
+    }
+
+    /// What they take by a scheme with a codebook, which is not counted.
+    pub(super) fn bytes(&self, scheme: &dyn Scheme, codebook: &Codebook) -> u64 {
+        let Self { histogram, split, elements, outside } = self;
+        let counted = Counted { elements: *elements, histogram, outside: *outside };
+        scheme.encoded_bytes(split, &counted, codebook)
+    }
+}
+
+fn add(sums: &mut BySchemes, counted: BySchemes) {
+    if sums.is_empty() {
+        *sums = counted;
+    } else {
+        sums.iter_mut().zip(&counted).for_each(|((_, sum), (_, symbols))| sum.add(symbols));
+    }
+}
+
+/// The symbols of a file's tensors, for each of its codebooks; adds what its tensors gain by several.
+fn count(
+    file: &CompressedFile,
+    name: &str,
+    following: &mut Vec<Following>,
+    progress: &dyn Progress,
+) -> Result<Vec<BySchemes>> {
     let tensors: Vec<CompressedTensor<'_>> = file.tensors().collect();
-    let mut sums: Vec<BySchemes> = file.codebooks().iter().map(|_| Vec::new()).collect();
+    let shares = shares_of_codebooks(file);
+    let mut sums: Vec<BySchemes> = vec![Vec::new(); file.codebooks().len()];
     for batch in batches(&tensors, BATCH_BYTES, CompressedTensor::original_bytes) {
-        let counted: Vec<Vec<(usize, BySchemes)>> = batch
-            .par_iter()
-            .map(|tensor| {
-                let data = tensor.decode()?;
-                let split = tensor.split();
-                let of_bytes = |bytes| {
-                    let numbers = Numbers { split, bytes };
-                    let takes = |scheme: &&&'static dyn Scheme| scheme.takes_split(split);
-                    let coded = Histogram::of_bytes(&numbers.coded());
-                    let symbols = |scheme: &'static dyn Scheme| Symbols {
-                        histogram: scheme.symbol_histogram(numbers),
-                        split: split.clone(),
-                        elements: numbers.units(),
-                        outside: split.outside(scheme.symbols().bits, &coded),
-                    };
-                    schemes().iter().filter(takes).map(|scheme| (*scheme, symbols(*scheme))).collect()
-                };
-                let (width, indices) = (split.element.bytes, tensor.codebook_indices());
-                let pieces = tensor.codebooks().pieces((data.len() / width) as u64).into_iter().map(|run| {
-                    let bytes = &data[int::index(run.first) * width..][..int::index(run.elements) * width];
-                    (indices[run.index], of_bytes(bytes))
-                });
-                Ok(pieces.collect())
-            })
-            .collect::<Result<_>>()?;
-        for (codebook, counted) in counted.into_iter().flatten() {
-            let Some(sums) = sums.get_mut(codebook) else { continue };
-            if sums.is_empty() {
-                *sums = counted;
-            } else {
-                for ((_, sum), (_, symbols)) in sums.iter_mut().zip(&counted) {
-                    sum.histogram.add(&symbols.histogram);
-                    sum.elements = sum.elements.saturating_add(symbols.elements);
-                    sum.outside = sum.outside.saturating_add(symbols.outside);
+        let counted = batch.par_iter().map(|tensor| {
+            let counted = count_tensor(tensor)?;
+            let gain = Following::of(name, tensor, &counted, &shares);
+            Ok((tensor.codebook_indices(), counted, gain))
+        });
+        for (indices, counted, gain) in counted.collect::<Result<Vec<_>>>()? {
+            following.extend(gain);
+            for (index, counted) in indices.iter().zip(counted) {
+                if let Some(sums) = sums.get_mut(*index) {
+                    add(sums, counted);
                 }
             }
         }
@@ -105,13 +126,37 @@ fn symbols_by_codebook(file: &CompressedFile, progress: &dyn Progress) -> Result
     Ok(sums)
 }
 
+/// The symbols of a tensor, for each of its codebooks.
+fn count_tensor(tensor: &CompressedTensor<'_>) -> Result<Vec<BySchemes>> {
+    let data = tensor.decode()?;
+    let split = tensor.split();
+    let of_bytes = |bytes| {
+        let numbers = Numbers { split, bytes };
+        let takes = |scheme: &&&'static dyn Scheme| scheme.takes_split(split);
+        let coded = Histogram::of_bytes(&numbers.coded());
+        let symbols = |scheme: &'static dyn Scheme| Symbols {
+            histogram: scheme.symbol_histogram(numbers),
+            split: split.clone(),
+            elements: numbers.units(),
+            outside: split.outside(scheme.symbols().bits, &coded),
+        };
+        schemes().iter().filter(takes).map(|scheme| (*scheme, symbols(*scheme))).collect()
+    };
+    let width = split.element.bytes;
+    let mut sums: Vec<BySchemes> = vec![Vec::new(); tensor.codebooks().list().len()];
+    for run in tensor.codebooks().pieces((data.len() / width) as u64) {
+        let bytes = &data[int::index(run.first) * width..][..int::index(run.elements) * width];
+        add(&mut sums[run.index], of_bytes(bytes));
+    }
+    Ok(sums)
+}
+
 fn add_costs(costs: &mut Vec<CodeCost>, symbols: BySchemes) {
-    for (scheme, Symbols { histogram, split, elements, outside }) in symbols {
+    for (scheme, symbols) in symbols {
         for code_bits in scheme.code_bits() {
-            let codebook = scheme.codebook_within(&histogram, code_bits);
-            let counted = Counted { elements, histogram: &histogram, outside };
-            let bytes = scheme.encoded_bytes(&split, &counted, &codebook);
-            let escaped = codebook.uncovered(&histogram).saturating_add(outside);
+            let codebook = scheme.codebook_within(&symbols.histogram, code_bits);
+            let bytes = symbols.bytes(scheme, &codebook);
+            let escaped = codebook.uncovered(&symbols.histogram).saturating_add(symbols.outside);
             let is_it = |cost: &&mut CodeCost| (cost.scheme, cost.code_bits) == (scheme.name(), code_bits);
             if let Some(cost) = costs.iter_mut().find(is_it) {
                 cost.bytes = cost.bytes.saturating_add(bytes);

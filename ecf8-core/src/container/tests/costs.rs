@@ -1,10 +1,11 @@
 //! What is said about codes that could have been chosen, against what choosing them gives.
 
+use super::drift::{drifting, rows_of};
 use super::*;
 use crate::codebook::Codebook;
 use crate::element::Numbers;
 use crate::layout::scheme;
-use crate::synthetic::{block_scaled, gaussian};
+use crate::synthetic::{block_scaled, cast, gaussian};
 
 /// Tensors with many exponents, and with few.
 fn two() -> Vec<u8> {
@@ -19,7 +20,7 @@ fn costs_are_those_of_the_codes_when_chosen() {
     let file = two();
     // Two codebooks, so that each tensor has its own.
     let model = CompressedModel::open(&compressed_with(folder.path(), &file, by(schemes()[0]))).unwrap();
-    let costs = code_costs(&model, &()).unwrap();
+    let costs = code_costs(&model, &()).unwrap().codes;
     assert_eq!(costs.len(), 1 + 6 * 4);
     let mut compared = 0;
     for cost in &costs {
@@ -61,4 +62,57 @@ fn patched_tensors_come_back_from_files() {
         let codebook = Codebook::from_text(&inspection.tensors[0].codebook).unwrap();
         assert_eq!(codebook.symbols(), 65_536);
     }
+}
+
+#[test]
+fn what_several_codebooks_gain_is_what_a_tensor_with_one_takes_more() {
+    let values = drifting(4096);
+    let drifts = fp8("drifts", &rows_of(&values), cast(&values));
+    let alike = fp8("alike", &[1 << 20], cast(&gaussian(6, 1 << 20, 0.02)));
+    let both = [drifts, alike];
+    let mut wrong = Vec::new();
+    for name in ["byte-lanes", "pair-lanes", "quad-lanes", "ans-lanes"] {
+        let told = |codebooks: Option<usize>, tensors: &[SyntheticTensor]| {
+            let folder = folder();
+            let file = safetensors_bytes(&[], tensors).unwrap();
+            let options = CompressOptions { codebooks, ..by(scheme(name).unwrap()) };
+            let model = CompressedModel::open(&compressed_with(folder.path(), &file, options)).unwrap();
+            let stored = model.files[0].tensor("drifts").unwrap().stored_bytes();
+            (code_costs(&model, &()).unwrap().following, stored, model.files[0].bytes())
+        };
+        let (following, ..) = told(None, &both);
+        assert_eq!(following.iter().map(|one| &*one.name).collect::<Vec<_>>(), ["drifts"]);
+        let (following, stored, file) = told(None, &both[..1]);
+        let (none, stored_of_one, file_of_one) = told(Some(1), &both[..1]);
+        assert_eq!(none, []);
+        let [one] = &following[..] else { panic!("{following:?}") };
+        assert!(one.codebooks > 1 && one.runs >= one.codebooks, "{one:?}");
+        assert_eq!(one.gain_percent, one.gain_bytes as f64 * 100.0 / values.len() as f64);
+        let (gained, gained_of_file) = (stored_of_one - stored, file_of_one - file);
+        let share = (one.one_bytes - one.bytes) as f64 / gained as f64;
+        let share_of_file = one.gain_bytes as f64 / gained_of_file as f64;
+        // What codebooks take in a deflated list of them is an estimate.
+        if !((0.99..1.01).contains(&share) && (0.98..1.02).contains(&share_of_file)) {
+            wrong.push(format!("{one:?}: {gained}, of the file {gained_of_file}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn tensors_that_share_codebooks_share_what_those_take() {
+    let values = drifting(512);
+    let tensors = ["v", "w"].map(|name| fp8(name, &rows_of(&values), cast(&values)));
+    let folder = folder();
+    let file = safetensors_bytes(&[], &tensors).unwrap();
+    let model =
+        CompressedModel::open(&compressed_with(folder.path(), &file, by(scheme("byte-lanes").unwrap())))
+            .unwrap();
+    let following = code_costs(&model, &()).unwrap().following;
+    let [v, w] = &following[..] else { panic!("{following:?}") };
+    assert_eq!((v.codebook_bytes, v.gain_bytes), (w.codebook_bytes, w.gain_bytes));
+    let codebooks = model.files[0].codebooks();
+    let all: u64 = codebooks.iter().map(|codebook| write::codebook_bytes(codebook)).sum();
+    let told = following.iter().map(|one| one.codebook_bytes - one.runs as u64).sum::<u64>();
+    assert!(told <= all && told + codebooks.len() as u64 >= all, "{told} of {all}");
 }

@@ -6,10 +6,10 @@ use crate::layout::lanes::{PAIR_LANES, QUAD_LANES, TRIPLE_LANES};
 use crate::layout::{Aim, Codebooks, DecodeError, Encoded, Scheme};
 use crate::synthetic::{cast, gaussian, stored_as};
 
-const COLUMNS: usize = 2048;
+pub(super) const COLUMNS: usize = 2048;
 
 /// Rows of Gaussian weights whose scale rises by a factor of 8 from the first to the last.
-fn drifting(rows: usize) -> Vec<f32> {
+pub(super) fn drifting(rows: usize) -> Vec<f32> {
     let mut values = gaussian(5, rows * COLUMNS, 0.02);
     for (row, values) in values.chunks_mut(COLUMNS).enumerate() {
         let scale = 8f32.powf(row as f32 / rows as f32);
@@ -18,7 +18,7 @@ fn drifting(rows: usize) -> Vec<f32> {
     values
 }
 
-fn rows_of(values: &[f32]) -> [u64; 2] {
+pub(super) fn rows_of(values: &[f32]) -> [u64; 2] {
     [(values.len() / COLUMNS) as u64, COLUMNS as u64]
 }
 

@@ -20,3 +20,4 @@ mod subject;
 
 pub use compress::compress_source;
 pub use estimate::{Estimate, FileEstimate, estimate};
+pub(super) use sharing::stored_bytes as codebook_bytes;

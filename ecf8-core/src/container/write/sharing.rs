@@ -74,7 +74,7 @@ pub(super) struct FileCodebooks {
 }
 
 /// What a codebook takes in a deflated list of them.
-pub(super) fn stored_bytes(codebook: &Codebook) -> u64 {
+pub(in crate::container) fn stored_bytes(codebook: &Codebook) -> u64 {
     text_bytes(&codebook.to_text())
 }
 
