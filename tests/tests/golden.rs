@@ -39,7 +39,7 @@ fn codebook(strategy: &dyn Strategy, tensor: &str) -> Codebook {
 
 /// Number types that stand for all forms of kernels, and of which strategies the kernels are read.
 const TYPES: [(&str, &[&str]); 4] = [
-    ("BF16", &["lanes-quad", "lanes-triple", "lanes-pair", "lanes-byte", "lanes-two-bytes"]),
+    ("BF16", &["lanes-quad", "lanes-triple", "lanes-pair", "lanes-byte", "lanes-two-bytes", "lanes-ans"]),
     ("F32", &["lanes-pair"]),
     ("F16", &["lanes-byte"]),
     ("F64", &[]),

@@ -444,7 +444,8 @@ mod tests {
             Box::new(XorBase::new(tensors.iter().map(base).collect()))
         };
         let is_short = |run: &Run<'_>| run.tensors.iter().all(|tensor| tensor.case.bytes.len() < 100_000);
-        for name in ["lanes-quad", "lanes-triple", "lanes-pair", "lanes-byte", "lanes-two-bytes"] {
+        for name in ["lanes-quad", "lanes-triple", "lanes-pair", "lanes-byte", "lanes-two-bytes", "lanes-ans"]
+        {
             let strategy = strategy(name).unwrap();
             let scheme = scheme(strategy.schemes()[0]).unwrap();
             let cases: Vec<_> = corpus(Tier::Quick).into_iter().filter(|case| case.suits(scheme)).collect();

@@ -49,8 +49,8 @@ const NOT_MISSED: [(&[&str], &str, &str); 7] = [
     (&LANES, "if self.tail.extra > bit", "what follows a lane's stream is of no consequence"),
 ];
 
-const LANES: [&str; 6] =
-    ["lanes-quad", "lanes-triple", "lanes-pair", "lanes-pair6", "lanes-byte", "lanes-two-bytes"];
+const LANES: [&str; 7] =
+    ["lanes-quad", "lanes-triple", "lanes-pair", "lanes-pair6", "lanes-byte", "lanes-two-bytes", "lanes-ans"];
 
 /// Most kernels that are compiled to see one part missed.
 const MOST_KERNELS: usize = 8;

@@ -162,6 +162,9 @@ impl Streams {
                 }
             },
         );
+        for writer in writers.iter().filter(|writer| writer.count > 0) {
+            words[writer.end - 1] = low(writer.pending);
+        }
         let mut bits = [0; LANES];
         let mut lead_rows = 0;
         for (turn, own) in turns.iter().enumerate() {

@@ -25,7 +25,7 @@ fn codebooks(model: &Model) -> usize {
 
 #[test]
 fn tensors_of_several_codebooks_share_a_launch_unless_the_kernel_has_one_compiled_in() {
-    for scheme in ["pair-lanes", "byte-lanes", "exponent-gap"] {
+    for scheme in ["pair-lanes", "byte-lanes", "ans-lanes", "exponent-gap"] {
         let folder = shards(3, scheme);
         let model = Arc::new(Model::open(folder.path()).unwrap());
         let different = codebooks(&model);
