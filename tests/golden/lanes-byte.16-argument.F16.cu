@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument
 // numbers    numbers of 2 bytes, byte 1 coded
 // codewords  of at most 11 bits
-// hash       837d4cb8f5b0a118
+// hash       139307d46feedcdb
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -126,7 +126,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         if (number > 0) {
             const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
             const u32 first_5 = positions + before * 2;
-            const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
+            const u64 place = (u64)first_5 * 16 + (threadIdx.x & 31);
+            const u32 own_1 = ((const u16*)model)[place];
             position = own_1;
             staged = own_1 / 32;
             staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 1u));

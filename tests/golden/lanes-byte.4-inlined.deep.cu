@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined
 // codebook  b0000000b0000000bb000000bbb00000bbbbb000bbbbbbbbbaaaabbbaaaaaaaa99999999999999998888888
 //           87777777767777777666666665555555544455544EY
-// hash      da7567b7c7ef9f91
+// hash      839484d1089d3d9e
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -381,7 +381,8 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         if (number > 0) {
             const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
             const u32 first_5 = positions + before * 2;
-            const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
+            const u64 place = (u64)first_5 * 16 + (threadIdx.x & 31);
+            const u32 own_1 = ((const u16*)model)[place];
             position = own_1;
             staged = own_1 / 32;
             staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 1u));

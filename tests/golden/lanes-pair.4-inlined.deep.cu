@@ -4,7 +4,7 @@
 // codebook  09BG90000000000000000990000000000000009000000000000000070000000000000000790000000000000
 //           006000000000000000060000000000000000590000000000000005000000000000000040000000000000000
 //           4900000000000000030000000000000000300000000000000001
-// hash      000e4dc2a07d50c8
+// hash      877f508b51fd697a
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -190,7 +190,8 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         if (number > 0) {
             const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
             const u32 first_5 = positions + before * 2;
-            const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
+            const u64 place = (u64)first_5 * 16 + (threadIdx.x & 31);
+            const u32 own_1 = ((const u16*)model)[place];
             position = own_1;
             staged = own_1 / 32;
             staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 1u));

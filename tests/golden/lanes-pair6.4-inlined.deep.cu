@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined
 // codebook  0000aTVaJZaCPaHKaCMaHLaCMaCMaCMaCM9CM9CMa0aCKaCN9CM9CM9CI9CP8CM8CM8CM8CM8CM8CM7CM8aCM7C
 //           M7CM7CI7CP6CM6CM6CM6CM60009CI6CM5CM5CN5CM5CM5CI5CP4CM4CM4CM4CM3CM3CM4CM4
-// hash      9e101b640cac607e
+// hash      34f492ea66ba049a
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -253,7 +253,8 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         if (number > 0) {
             const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
             const u32 first_5 = positions + before * 2;
-            const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
+            const u64 place = (u64)first_5 * 16 + (threadIdx.x & 31);
+            const u32 own_1 = ((const u16*)model)[place];
             position = own_1;
             staged = own_1 / 32;
             staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 1u));

@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined
 // codebook  LE8SYZ8GLZ8GMA7GMA7KM8GBN600000000000000008GLJ5GMA58GLZ4GMA4GMA3KM8GBN30000000000000000
 //           8GLJ2GMA2
-// hash      28ec0b0514985774
+// hash      c7aa26a72f8048de
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -157,7 +157,8 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         if (number > 0) {
             const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
             const u32 first_5 = positions + before * 2;
-            const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
+            const u64 place = (u64)first_5 * 16 + (threadIdx.x & 31);
+            const u32 own_1 = ((const u16*)model)[place];
             position = own_1;
             staged = own_1 / 32;
             staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 1u));

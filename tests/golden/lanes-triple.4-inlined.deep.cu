@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined
 // codebook  HYaJVaJV9JV8JV7JV7JV6JV6JV5JV70000000000000004JV4JV3JV40000000000000005UI4JG10000000000
 //           00000
-// hash      722524e44125a2e4
+// hash      179d093737b95d4e
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -253,7 +253,8 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         if (number > 0) {
             const u32 before = chunk * ((1u << sections_log2) - 1) + number - 1;
             const u32 first_5 = positions + before * 2;
-            const u32 own_1 = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
+            const u64 place = (u64)first_5 * 16 + (threadIdx.x & 31);
+            const u32 own_1 = ((const u16*)model)[place];
             position = own_1;
             staged = own_1 / 32;
             staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 1u));
