@@ -208,5 +208,5 @@ fn one_scheme_is_chosen_for_a_file_and_the_smallest_for_each_tensor_on_request()
     };
     assert_eq!(schemes(Aim::Balanced), ["pair6-lanes", "pair6-lanes"]);
     assert_eq!(schemes(Aim::Size), ["pair-lanes", "byte-lanes"]);
-    assert_eq!(schemes(Aim::Speed), ["pair-lanes", "quad-lanes"]);
+    assert_eq!(schemes(Aim::Speed), ["pair-lanes", "pair6-lanes"]);
 }

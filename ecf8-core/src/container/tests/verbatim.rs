@@ -56,14 +56,10 @@ fn thousands_of_tiny_tensors_cost_no_more_than_a_manifest() {
         let data = crate::synthetic::noise(name as u64, bytes);
         SyntheticTensor::new(&format!("layers.{name}.scale"), dtype, &[bytes as u64], data)
     };
-    let file = |bytes| {
+    for bytes in [1, 64] {
         let tensors: Vec<SyntheticTensor> = (0..3000).map(|name| tiny(name, bytes)).collect();
-        safetensors_bytes(&[], &tensors).unwrap()
-    };
-    assert_verbatim(&file(1));
-    // What the manifest says of these is deflated and takes less than their entries in the header, which are not.
-    let inspection = assert_comes_back_with(&file(64), CompressOptions::default());
-    assert!(inspection.file_bytes < inspection.file_original_bytes, "{}", inspection.file_bytes);
+        assert_verbatim(&safetensors_bytes(&[], &tensors).unwrap());
+    }
 }
 
 #[test]

@@ -177,6 +177,12 @@ impl<'a> Compressible<'a> {
     pub(super) fn may_be_worthwhile(&self, codebook_is_shared: bool, deflated: Deflated) -> bool {
         let texts = self.codebooks.iter().map(|codebook| codebook.text.len() as u64 + 6);
         let codebook = if codebook_is_shared { 0 } else { texts.sum() };
+        // A tensor that does not become smaller itself is kept, even if less is said of it then.
+        let parts =
+            self.likely.unwrap_or_else(|| self.lengths.iter().fold(0, |sum, own| sum.saturating_add(*own)));
+        if parts >= self.subject.record.bytes() {
+            return false;
+        }
         let compressed = sizes::compressed_bytes(self.parts(), &self.entry(), self.likely, deflated);
         compressed.saturating_add(codebook) < self.subject.kept_bytes
     }

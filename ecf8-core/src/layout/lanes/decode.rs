@@ -300,9 +300,9 @@ impl Table {
         lanes: impl Iterator<Item = (&'a [u8], Standing<'a>)>,
         round: &mut [u8],
     ) {
-        for (lane, (stream, standing)) in lanes.enumerate() {
+        for (lane, (stream, mut standing)) in lanes.enumerate() {
             if S::ANS {
-                self.turn_of_states::<S>(stream, standing, turn::of_mut::<S>(round, lane));
+                self.turn_of_states::<S>(stream, &mut standing, turn::of_mut::<S>(round, lane));
             } else {
                 self.turn::<S>(stream, standing.bit, lane, round);
             }
@@ -314,7 +314,7 @@ impl Table {
     pub(super) fn turn_of_states<S: LaneSymbols>(
         &self,
         stream: &[u8],
-        standing: Standing<'_>,
+        standing: &mut Standing<'_>,
         turn: &mut [u8],
     ) {
         const { assert!(!S::ANS || S::KIND.elements == 1 && turn::symbols::<S>().is_multiple_of(PER_WINDOW)) };

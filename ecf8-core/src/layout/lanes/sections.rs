@@ -133,8 +133,8 @@ fn states_of_chunk<S: LaneSymbols>(
         let (mut bit, mut state) = (0, table.start);
         for section in positions.chunks_exact_mut(2 * LANES) {
             for _ in 0..turns.min(left) {
-                let standing = Standing { bit: &mut bit, state: &mut state };
-                table.turn_of_states::<S>(stream, standing, &mut symbols);
+                let mut standing = Standing { bit: &mut bit, state: &mut state };
+                table.turn_of_states::<S>(stream, &mut standing, &mut symbols);
             }
             left = left.saturating_sub(turns);
             // A lane that has ended reads no more.
