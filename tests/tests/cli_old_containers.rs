@@ -46,7 +46,9 @@ fn containers_of_format_version_1_are_read_as_ever() {
         bytes!("v1.quad-lanes.safetensors"),
         bytes!("v1.triple-lanes.safetensors"),
         bytes!("v1.pair-lanes.safetensors"),
+        bytes!("v1.pair6-lanes.safetensors"),
         bytes!("v1.byte-lanes.safetensors"),
+        bytes!("v1.ans-lanes.safetensors"),
         bytes!("v1.optimize-size.safetensors"),
         bytes!("v1.optimize-speed.safetensors"),
     ] {
@@ -64,6 +66,7 @@ fn containers_of_many_dtypes_are_read_as_ever() {
         bytes!("v1.dtypes.triple-lanes.safetensors"),
         bytes!("v1.dtypes.pair-lanes.safetensors"),
         bytes!("v1.dtypes.byte-lanes.safetensors"),
+        bytes!("v1.dtypes.ans-lanes.safetensors"),
     ] {
         is_read_as_ever(original, container);
     }
