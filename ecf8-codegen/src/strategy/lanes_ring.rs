@@ -55,6 +55,28 @@ pub(super) struct TwoToAnEntry {
     pub(super) warps_at_once: u32,
 }
 
+/// What a GPU may like differently where entries are for states. A lane keeps a register more than for codewords, so with fewer
+/// warps, or a table that is compiled in, kernels for sm_120 spill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
+pub(super) struct OfStates {
+    /// Warps in a block, which share a decode table.
+    #[tunable(values = [16], default = 16)]
+    pub(super) warps_per_block: u32,
+    /// Where the decode table comes from.
+    #[tunable(values = [Placement::Argument], default = Placement::Argument)]
+    pub(super) table: Placement,
+    /// How many warps the GPU is thought to run at once, as for the other strategies.
+    #[tunable(values = [1, 4096, 16384], default = 4096)]
+    pub(super) warps_at_once: u32,
+}
+
+impl From<OfStates> for LanesRing {
+    fn from(tunables: OfStates) -> Self {
+        let OfStates { warps_per_block, table, warps_at_once } = tunables;
+        Self { warps_per_block, table, warps_at_once }
+    }
+}
+
 impl From<TwoToAnEntry> for LanesRing {
     fn from(tunables: TwoToAnEntry) -> Self {
         let TwoToAnEntry { warps_per_block, table, warps_at_once } = tunables;
@@ -114,7 +136,7 @@ pub(super) static TWO_BYTES: LanesRingStrategy<TwoToAnEntry> =
     LanesRingStrategy::new("lanes-two-bytes", &["byte-lanes"], &BYTES, PerEntry::Two);
 
 /// Scheme `ans-lanes`.
-pub(super) static ANS: LanesRingStrategy =
+pub(super) static ANS: LanesRingStrategy<OfStates> =
     LanesRingStrategy::new("lanes-ans", &["ans-lanes"], &BYTES, PerEntry::State);
 
 impl<T: Debug> Describe for LanesRingStrategy<T> {

@@ -47,6 +47,8 @@ fn look_up_states(
     #[host]
     let mut entries = vec![before];
     #[host]
+    let mut outputs: Vec<V<u32>> = Vec::new();
+    #[host]
     let mut windows = Windows::of(kind);
     for first in (0..symbols).step_by(decoder.per_window()) {
         let number = decoder.per_window().min(symbols - first);
@@ -58,10 +60,12 @@ fn look_up_states(
         let read = entries[first + 1..first + number].iter().fold(entries[first], |sum, &entry| sum + entry);
         // The lowest bytes hold the numbers of bits, and so their sum.
         position += read & 0xff;
+        // The symbols are the second bytes of the entries. As soon as may be, so that registers are free again.
+        let whole = entries[1 + 2 * outputs.len()..].chunks_exact(2);
+        outputs.extend(whole.map(|two| byte_permute(two[0], two[1], 0x5511)));
     }
     state = entries[symbols];
-    // The symbols are the second bytes of the entries.
-    entries[1..].chunks_exact(2).map(|two| byte_permute(two[0], two[1], 0x5511)).collect()
+    outputs
 }
 
 /// The entries of the states to which a window leads from that of an entry.
