@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument
 // numbers    floats of 2 bytes, exponents coded
 // codewords  of at most 11 bits
-// hash       bfd2be14af66c699
+// hash       1e7725407d8aced5
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -261,6 +261,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_2 = memory[(entry_1 >> 16) + bits_1];
                 const u32 read = before + entry_1;
                 position += read & 255;
+                const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x5511);
                 const u32 here_1 = position;
                 if (((here_1 ^ here) & 0xffe0) != 0) {
                     const u32 row_2 = (here_1 * 64) & ring_mask;
@@ -275,6 +276,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_4 = memory[(entry_3 >> 16) + bits_3];
                 const u32 read_1 = entry_2 + entry_3;
                 position += read_1 & 255;
+                const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x5511);
                 const u32 here_2 = position;
                 if (((here_2 ^ here_1) & 0xffe0) != 0) {
                     const u32 row_2 = (here_2 * 64) & ring_mask;
@@ -289,6 +291,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_6 = memory[(entry_5 >> 16) + bits_5];
                 const u32 read_2 = entry_4 + entry_5;
                 position += read_2 & 255;
+                const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x5511);
                 const u32 here_3 = position;
                 if (((here_3 ^ here_2) & 0xffe0) != 0) {
                     const u32 row_2 = (here_3 * 64) & ring_mask;
@@ -303,6 +306,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_8 = memory[(entry_7 >> 16) + bits_7];
                 const u32 read_3 = entry_6 + entry_7;
                 position += read_3 & 255;
+                const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x5511);
                 const u32 here_4 = position;
                 if (((here_4 ^ here_3) & 0xffe0) != 0) {
                     const u32 row_2 = (here_4 * 64) & ring_mask;
@@ -317,6 +321,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_10 = memory[(entry_9 >> 16) + bits_9];
                 const u32 read_4 = entry_8 + entry_9;
                 position += read_4 & 255;
+                const u32 outputs4 = __byte_perm(entry_9, entry_10, 0x5511);
                 const u32 here_5 = position;
                 if (((here_5 ^ here_4) & 0xffe0) != 0) {
                     const u32 row_2 = (here_5 * 64) & ring_mask;
@@ -331,6 +336,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_12 = memory[(entry_11 >> 16) + bits_11];
                 const u32 read_5 = entry_10 + entry_11;
                 position += read_5 & 255;
+                const u32 outputs5 = __byte_perm(entry_11, entry_12, 0x5511);
                 const u32 here_6 = position;
                 if (((here_6 ^ here_5) & 0xffe0) != 0) {
                     const u32 row_2 = (here_6 * 64) & ring_mask;
@@ -345,6 +351,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_14 = memory[(entry_13 >> 16) + bits_13];
                 const u32 read_6 = entry_12 + entry_13;
                 position += read_6 & 255;
+                const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x5511);
                 const u32 here_7 = position;
                 if (((here_7 ^ here_6) & 0xffe0) != 0) {
                     const u32 row_2 = (here_7 * 64) & ring_mask;
@@ -359,15 +366,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_16 = memory[(entry_15 >> 16) + bits_15];
                 const u32 read_7 = entry_14 + entry_15;
                 position += read_7 & 255;
-                state = entry_16;
-                const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x5511);
-                const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x5511);
-                const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x5511);
-                const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x5511);
-                const u32 outputs4 = __byte_perm(entry_9, entry_10, 0x5511);
-                const u32 outputs5 = __byte_perm(entry_11, entry_12, 0x5511);
-                const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x5511);
                 const u32 outputs7 = __byte_perm(entry_15, entry_16, 0x5511);
+                state = entry_16;
                 const u32 exponents_1 = __byte_perm(outputs0, outputs1, 0x6240);
                 const u32 exponents_2 = __byte_perm(outputs2, outputs3, 0x6240);
                 const u32 exponents_3 = __byte_perm(outputs4, outputs5, 0x6240);

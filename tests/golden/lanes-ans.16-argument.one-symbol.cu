@@ -2,7 +2,7 @@
 // strategy   lanes-ans
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 1 bits
-// hash       4f5948a1e372441e
+// hash       cf7d2202f34ebcdc
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -285,7 +285,6 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     + entry_7 + entry_8 + entry_9 + entry_10 + entry_11 + entry_12 + entry_13
                     + entry_14 + entry_15;
                 position += read & 255;
-                state = entry_16;
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x5511);
                 const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x5511);
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x5511);
@@ -294,6 +293,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 outputs5 = __byte_perm(entry_11, entry_12, 0x5511);
                 const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x5511);
                 const u32 outputs7 = __byte_perm(entry_15, entry_16, 0x5511);
+                state = entry_16;
                 const u32 t_3 = __byte_perm(outputs0, outputs1, 0x6420);
                 const u32 t_4 = __byte_perm(outputs2, outputs3, 0x6420);
                 const u32 t_5 = __byte_perm(outputs4, outputs5, 0x6420);

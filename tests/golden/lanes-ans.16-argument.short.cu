@@ -2,7 +2,7 @@
 // strategy   lanes-ans
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 10 bits
-// hash       b01d69197a0c3077
+// hash       9deed32dcd403fb3
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -244,6 +244,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_3 = memory[(entry_2 >> 16) + bits_2];
                 const u32 read = before + entry_1 + entry_2;
                 position += read & 255;
+                const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x5511);
                 const u32 here_1 = position;
                 if (((here_1 ^ here) & 0xffe0) != 0) {
                     const u32 row_2 = (here_1 * 64) & ring_mask;
@@ -261,6 +262,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_6 = memory[(entry_5 >> 16) + bits_5];
                 const u32 read_1 = entry_3 + entry_4 + entry_5;
                 position += read_1 & 255;
+                const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x5511);
+                const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x5511);
                 const u32 here_2 = position;
                 if (((here_2 ^ here_1) & 0xffe0) != 0) {
                     const u32 row_2 = (here_2 * 64) & ring_mask;
@@ -278,6 +281,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_9 = memory[(entry_8 >> 16) + bits_8];
                 const u32 read_2 = entry_6 + entry_7 + entry_8;
                 position += read_2 & 255;
+                const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x5511);
                 const u32 here_3 = position;
                 if (((here_3 ^ here_2) & 0xffe0) != 0) {
                     const u32 row_2 = (here_3 * 64) & ring_mask;
@@ -295,6 +299,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_12 = memory[(entry_11 >> 16) + bits_11];
                 const u32 read_3 = entry_9 + entry_10 + entry_11;
                 position += read_3 & 255;
+                const u32 outputs4 = __byte_perm(entry_9, entry_10, 0x5511);
+                const u32 outputs5 = __byte_perm(entry_11, entry_12, 0x5511);
                 const u32 here_4 = position;
                 if (((here_4 ^ here_3) & 0xffe0) != 0) {
                     const u32 row_2 = (here_4 * 64) & ring_mask;
@@ -312,6 +318,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_15 = memory[(entry_14 >> 16) + bits_14];
                 const u32 read_4 = entry_12 + entry_13 + entry_14;
                 position += read_4 & 255;
+                const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x5511);
                 const u32 here_5 = position;
                 if (((here_5 ^ here_4) & 0xffe0) != 0) {
                     const u32 row_2 = (here_5 * 64) & ring_mask;
@@ -322,15 +329,8 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 bits_15 = __funnelshift_l(window_5, 0u, entry_15);
                 const u32 entry_16 = memory[(entry_15 >> 16) + bits_15];
                 position += entry_15 & 255;
-                state = entry_16;
-                const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x5511);
-                const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x5511);
-                const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x5511);
-                const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x5511);
-                const u32 outputs4 = __byte_perm(entry_9, entry_10, 0x5511);
-                const u32 outputs5 = __byte_perm(entry_11, entry_12, 0x5511);
-                const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x5511);
                 const u32 outputs7 = __byte_perm(entry_15, entry_16, 0x5511);
+                state = entry_16;
                 const u32 t_3 = __byte_perm(outputs0, outputs1, 0x6420);
                 const u32 t_4 = __byte_perm(outputs2, outputs3, 0x6420);
                 const u32 t_5 = __byte_perm(outputs4, outputs5, 0x6420);
