@@ -55,12 +55,12 @@ pub(super) struct TwoToAnEntry {
     pub(super) warps_at_once: u32,
 }
 
-/// What a GPU may like differently where entries are for states. A lane keeps a register more than for codewords, so with fewer
-/// warps, or a table that is compiled in, kernels for sm_120 spill.
+/// What a GPU may like differently where entries are for states. A lane keeps a register more than for codewords, so with a
+/// table that is compiled in, kernels for sm_120 spill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Tunables)]
 pub(super) struct OfStates {
     /// Warps in a block, which share a decode table.
-    #[tunable(values = [16], default = 16)]
+    #[tunable(values = [4, 8, 16], default = 16)]
     pub(super) warps_per_block: u32,
     /// Where the decode table comes from.
     #[tunable(values = [Placement::Argument], default = Placement::Argument)]

@@ -31,6 +31,10 @@ fn tensors_of_several_codebooks_share_a_launch_unless_the_kernel_has_one_compile
         let different = codebooks(&model);
         assert!(different > 1, "{scheme}");
         for (table, launches) in [("argument", 1), ("inlined", different)] {
+            // Its table is always an argument.
+            if (scheme, table) == ("ans-lanes", "inlined") {
+                continue;
+            }
             let (record, _) =
                 records::for_first_compressed(&model, |params| params.get("table") == Some(table));
             let plan = LoadPlan::from_records(&model, &emulator(), &[record]).unwrap();
