@@ -2,7 +2,7 @@
 // strategy   lanes-ans
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 1 bits
-// hash       cf7d2202f34ebcdc
+// hash       c97d8327c5631462
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -257,38 +257,46 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 rest_7 = __funnelshift_l(0u, rest_6, entry_6);
                 const u32 bits_7 = __funnelshift_l(rest_7, 0u, entry_7);
                 const u32 entry_8 = memory[(entry_7 >> 16) + bits_7];
-                const u32 rest_8 = __funnelshift_l(0u, rest_7, entry_7);
-                const u32 bits_8 = __funnelshift_l(rest_8, 0u, entry_8);
-                const u32 entry_9 = memory[(entry_8 >> 16) + bits_8];
-                const u32 rest_9 = __funnelshift_l(0u, rest_8, entry_8);
-                const u32 bits_9 = __funnelshift_l(rest_9, 0u, entry_9);
-                const u32 entry_10 = memory[(entry_9 >> 16) + bits_9];
-                const u32 rest_10 = __funnelshift_l(0u, rest_9, entry_9);
-                const u32 bits_10 = __funnelshift_l(rest_10, 0u, entry_10);
-                const u32 entry_11 = memory[(entry_10 >> 16) + bits_10];
-                const u32 rest_11 = __funnelshift_l(0u, rest_10, entry_10);
-                const u32 bits_11 = __funnelshift_l(rest_11, 0u, entry_11);
-                const u32 entry_12 = memory[(entry_11 >> 16) + bits_11];
-                const u32 rest_12 = __funnelshift_l(0u, rest_11, entry_11);
-                const u32 bits_12 = __funnelshift_l(rest_12, 0u, entry_12);
-                const u32 entry_13 = memory[(entry_12 >> 16) + bits_12];
-                const u32 rest_13 = __funnelshift_l(0u, rest_12, entry_12);
-                const u32 bits_13 = __funnelshift_l(rest_13, 0u, entry_13);
-                const u32 entry_14 = memory[(entry_13 >> 16) + bits_13];
-                const u32 rest_14 = __funnelshift_l(0u, rest_13, entry_13);
-                const u32 bits_14 = __funnelshift_l(rest_14, 0u, entry_14);
-                const u32 entry_15 = memory[(entry_14 >> 16) + bits_14];
-                const u32 rest_15 = __funnelshift_l(0u, rest_14, entry_14);
-                const u32 bits_15 = __funnelshift_l(rest_15, 0u, entry_15);
-                const u32 entry_16 = memory[(entry_15 >> 16) + bits_15];
                 const u32 read = before + entry_1 + entry_2 + entry_3 + entry_4 + entry_5 + entry_6
-                    + entry_7 + entry_8 + entry_9 + entry_10 + entry_11 + entry_12 + entry_13
-                    + entry_14 + entry_15;
+                    + entry_7;
                 position += read & 255;
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x5511);
                 const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x5511);
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x5511);
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x5511);
+                const u32 here_1 = position;
+                if (((here_1 ^ here) & 0xffe0) != 0) {
+                    const u32 row_2 = (here_1 * 64) & ring_mask;
+                    word_1 = next_word;
+                    next_word = memory[(row_2 | column) / 4 + 8 + 512];
+                }
+                const u32 window_1 = __funnelshift_l(next_word, word_1, here_1);
+                const u32 bits_8 = __funnelshift_l(window_1, 0u, entry_8);
+                const u32 entry_9 = memory[(entry_8 >> 16) + bits_8];
+                const u32 rest_8 = __funnelshift_l(0u, window_1, entry_8);
+                const u32 bits_9 = __funnelshift_l(rest_8, 0u, entry_9);
+                const u32 entry_10 = memory[(entry_9 >> 16) + bits_9];
+                const u32 rest_9 = __funnelshift_l(0u, rest_8, entry_9);
+                const u32 bits_10 = __funnelshift_l(rest_9, 0u, entry_10);
+                const u32 entry_11 = memory[(entry_10 >> 16) + bits_10];
+                const u32 rest_10 = __funnelshift_l(0u, rest_9, entry_10);
+                const u32 bits_11 = __funnelshift_l(rest_10, 0u, entry_11);
+                const u32 entry_12 = memory[(entry_11 >> 16) + bits_11];
+                const u32 rest_11 = __funnelshift_l(0u, rest_10, entry_11);
+                const u32 bits_12 = __funnelshift_l(rest_11, 0u, entry_12);
+                const u32 entry_13 = memory[(entry_12 >> 16) + bits_12];
+                const u32 rest_12 = __funnelshift_l(0u, rest_11, entry_12);
+                const u32 bits_13 = __funnelshift_l(rest_12, 0u, entry_13);
+                const u32 entry_14 = memory[(entry_13 >> 16) + bits_13];
+                const u32 rest_13 = __funnelshift_l(0u, rest_12, entry_13);
+                const u32 bits_14 = __funnelshift_l(rest_13, 0u, entry_14);
+                const u32 entry_15 = memory[(entry_14 >> 16) + bits_14];
+                const u32 rest_14 = __funnelshift_l(0u, rest_13, entry_14);
+                const u32 bits_15 = __funnelshift_l(rest_14, 0u, entry_15);
+                const u32 entry_16 = memory[(entry_15 >> 16) + bits_15];
+                const u32 read_1 = entry_8 + entry_9 + entry_10 + entry_11 + entry_12 + entry_13
+                    + entry_14 + entry_15;
+                position += read_1 & 255;
                 const u32 outputs4 = __byte_perm(entry_9, entry_10, 0x5511);
                 const u32 outputs5 = __byte_perm(entry_11, entry_12, 0x5511);
                 const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x5511);

@@ -2,7 +2,7 @@
 // strategy   lanes-triple
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 1 bits
-// hash       b40931cf51aa0a15
+// hash       3f70a808d156f7d0
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -266,30 +266,36 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 entry_7 = memory[rest_6 >> 30];
                 const u32 rest_7 = __funnelshift_l(0u, rest_6, entry_7);
                 const u32 entry_8 = memory[rest_7 >> 30];
-                const u32 rest_8 = __funnelshift_l(0u, rest_7, entry_8);
-                const u32 entry_9 = memory[rest_8 >> 30];
-                const u32 rest_9 = __funnelshift_l(0u, rest_8, entry_9);
-                const u32 entry_10 = memory[rest_9 >> 30];
-                const u32 rest_10 = __funnelshift_l(0u, rest_9, entry_10);
-                const u32 entry_11 = memory[rest_10 >> 30];
-                const u32 rest_11 = __funnelshift_l(0u, rest_10, entry_11);
-                const u32 entry_12 = memory[rest_11 >> 30];
-                const u32 rest_12 = __funnelshift_l(0u, rest_11, entry_12);
-                const u32 entry_13 = memory[rest_12 >> 30];
-                const u32 rest_13 = __funnelshift_l(0u, rest_12, entry_13);
-                const u32 entry_14 = memory[rest_13 >> 30];
-                const u32 rest_14 = __funnelshift_l(0u, rest_13, entry_14);
-                const u32 entry_15 = memory[rest_14 >> 30];
-                const u32 rest_15 = __funnelshift_l(0u, rest_14, entry_15);
-                const u32 entry_16 = memory[rest_15 >> 30];
                 const u32 lengths_1 = entry_1 + entry_2 + entry_3 + entry_4 + entry_5 + entry_6
-                    + entry_7 + entry_8 + entry_9 + entry_10 + entry_11 + entry_12 + entry_13
-                    + entry_14 + entry_15 + entry_16;
+                    + entry_7 + entry_8;
                 position += lengths_1;
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7632);
                 const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7632);
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7632);
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
+                const u32 here_1 = position;
+                const u32 row_2 = (here_1 * 64) & ring_mask;
+                const u32 place_1 = (row_2 | column) / 4 + 4;
+                const u32 window_1 = __funnelshift_l(memory[place_1 + 512], memory[place_1],
+                    here_1);
+                const u32 entry_9 = memory[window_1 >> 30];
+                const u32 rest_8 = __funnelshift_l(0u, window_1, entry_9);
+                const u32 entry_10 = memory[rest_8 >> 30];
+                const u32 rest_9 = __funnelshift_l(0u, rest_8, entry_10);
+                const u32 entry_11 = memory[rest_9 >> 30];
+                const u32 rest_10 = __funnelshift_l(0u, rest_9, entry_11);
+                const u32 entry_12 = memory[rest_10 >> 30];
+                const u32 rest_11 = __funnelshift_l(0u, rest_10, entry_12);
+                const u32 entry_13 = memory[rest_11 >> 30];
+                const u32 rest_12 = __funnelshift_l(0u, rest_11, entry_13);
+                const u32 entry_14 = memory[rest_12 >> 30];
+                const u32 rest_13 = __funnelshift_l(0u, rest_12, entry_14);
+                const u32 entry_15 = memory[rest_13 >> 30];
+                const u32 rest_14 = __funnelshift_l(0u, rest_13, entry_15);
+                const u32 entry_16 = memory[rest_14 >> 30];
+                const u32 lengths_2 = entry_9 + entry_10 + entry_11 + entry_12 + entry_13 + entry_14
+                    + entry_15 + entry_16;
+                position += lengths_2;
                 const u32 outputs4 = __byte_perm(entry_9, entry_10, 0x7632);
                 const u32 outputs5 = __byte_perm(entry_11, entry_12, 0x7632);
                 const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x7632);
@@ -342,12 +348,12 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     nibbles_5 = v.y;
                 }
                 if (left > 129) {
-                    const u64 place_1 = output_1 + at_1;
-                    ((uint4*)output)[place_1] = make_uint4(high, low, high_1, low_1);
-                    const u64 place_2 = output_1 + at_1 + 32;
-                    ((uint4*)output)[place_2] = make_uint4(high_2, low_2, high_3, low_3);
-                    const u64 place_3 = output_1 + at_1 + 64;
-                    ((uint4*)output)[place_3] = make_uint4(high_4, low_4, high_5, low_5);
+                    const u64 place_2 = output_1 + at_1;
+                    ((uint4*)output)[place_2] = make_uint4(high, low, high_1, low_1);
+                    const u64 place_3 = output_1 + at_1 + 32;
+                    ((uint4*)output)[place_3] = make_uint4(high_2, low_2, high_3, low_3);
+                    const u64 place_4 = output_1 + at_1 + 64;
+                    ((uint4*)output)[place_4] = make_uint4(high_4, low_4, high_5, low_5);
                 } else {
                     const u64 at_4 = at_1;
                     if (at_4 * 16 < geometry.y) {

@@ -175,9 +175,9 @@ impl LanesTable {
         self.memory[number]
     }
 
-    /// Look-ups that a window of 32 bits suffices for.
+    /// Look-ups that a window of 32 bits suffices for; eight at most, since each keeps a register until the window's are added up.
     pub(super) fn per_window(&self) -> usize {
-        (WARP / self.bits) as usize
+        (WARP / self.bits).min(8) as usize
     }
 
     /// Bits of the longest codeword.
