@@ -9,10 +9,12 @@ use super::geometry::{LANES, VECTOR};
 use super::measure::{Measure, lead};
 use super::{LaneSymbols, turn};
 use crate::codebook::Codebook;
+use crate::codebook::ans::{MAX_STATE_BITS, Steps};
 use crate::histogram::Histogram;
 use crate::symbols::SymbolKind;
 use std::borrow::Cow;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// The cheapest codebook found for at most 2^`limit` states. The rarest symbols have none where a patch costs less than what
 /// a state takes from the others.
@@ -47,10 +49,10 @@ pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Cod
 
 /// What leads from symbol to symbol in a chunk.
 ///
-/// All lanes go back at once, a symbol each and then the next: a step waits for the one before it, and 32 of them are on
+/// All lanes go back at once, two symbols each and then the next two: a step waits for the one before it, and 32 lanes' are on
 /// their way together.
 struct Back<'a, S> {
-    measure: &'a Measure,
+    steps: &'a Steps,
     /// Fields by round.
     rounds: Vec<Cow<'a, [u8]>>,
     /// How many lanes have a turn in the last round.
@@ -63,11 +65,11 @@ impl<'a, S: LaneSymbols> Back<'a, S> {
         let rounds: Vec<_> =
             fields.chunks(turn::round::<S>()).map(|elements| measure.complete::<S>(elements)).collect();
         let in_last = fields.chunks(turn::round::<S>()).next_back().map_or(0, |last| turn::lanes(last.len()));
-        Self { measure, rounds, in_last, symbols: PhantomData }
+        Self { steps: &measure.steps, rounds, in_last, symbols: PhantomData }
     }
 
-    /// Goes back. `read` is told of each thing that is read, from the last to the first of a lane: by which lane, and what.
-    /// `turn` is told when all of a turn has been read.
+    /// Goes back. `read` is told what is read, from the last of a lane to the first, often of two symbols at once: by which
+    /// lane, the bits as a number, and how many. `turn` is told when all of a turn has been read.
     #[inline]
     fn go<T>(
         &self,
@@ -76,34 +78,62 @@ impl<'a, S: LaneSymbols> Back<'a, S> {
         mut turn: impl FnMut(&mut T, usize),
     ) {
         const { assert!(!S::ANS || S::VECTORS == 1 && S::KIND.elements == 1) };
-        let steps = &self.measure.steps;
+        let Some((last, others)) = self.rounds.split_last() else { return };
         let mut states = [0u16; LANES];
-        let mut begun = 0;
-        for (index, round) in self.rounds.iter().enumerate().rev() {
-            let lanes = if index + 1 == self.rounds.len() { self.in_last } else { LANES };
-            let (vectors, _) = round.as_chunks::<VECTOR>();
-            for place in (0..VECTOR).rev() {
-                let known = if place + 1 == VECTOR { begun } else { lanes };
-                for (lane, (state, symbols)) in states.iter_mut().zip(vectors).enumerate().take(known) {
-                    let step = steps.before(symbols[place], *state);
-                    read(told, lane, step.value.into(), step.bits.into());
-                    *state = step.state;
-                }
-                for (state, symbols) in states.iter_mut().zip(vectors).take(lanes).skip(known) {
-                    *state = steps.last(symbols[place]);
-                }
-                // What leads on from the last symbol of a turn is read in the next.
-                if place + 1 == VECTOR && known > 0 {
-                    turn(told, index + 1);
+        self.begin(&mut states, last, 0..self.in_last);
+        let mut lanes = self.in_last;
+        let mut round = last;
+        for index in (0..self.rounds.len()).rev() {
+            for places in (1..VECTOR - 1).step_by(2).rev() {
+                for (lane, (state, symbols)) in states.iter_mut().zip(vectors(round)).enumerate().take(lanes)
+                {
+                    let (value, bits) = self.two(state, symbols[places + 1], symbols[places]);
+                    read(told, lane, value, bits);
                 }
             }
-            begun = lanes;
+            // What leads on from the last symbol of a turn is read in the next.
+            let Some(before) = index.checked_sub(1).map(|before| &others[before]) else { break };
+            let both = vectors(round).iter().zip(vectors(before));
+            for (lane, (state, (symbols, before))) in states.iter_mut().zip(both).enumerate().take(lanes) {
+                let (value, bits) = self.two(state, symbols[0], before[VECTOR - 1]);
+                read(told, lane, value, bits);
+            }
+            turn(told, index);
+            self.begin(&mut states, before, lanes..LANES);
+            (lanes, round) = (LANES, before);
         }
-        for (lane, state) in states.into_iter().enumerate().take(begun) {
-            read(told, lane, state.into(), steps.bits().into());
+        for (lane, (state, symbols)) in states.into_iter().zip(vectors(round)).enumerate().take(lanes) {
+            let first = self.steps.before(symbols[0], state);
+            read(told, lane, first.value.into(), first.bits.into());
+            read(told, lane, first.state.into(), self.steps.bits().into());
         }
         turn(told, 0);
     }
+
+    /// The states of these lanes' last symbols.
+    fn begin(&self, states: &mut [u16; LANES], round: &[u8], lanes: Range<usize>) {
+        let with_symbols = states.iter_mut().zip(vectors(round));
+        for (state, symbols) in with_symbols.take(lanes.end).skip(lanes.start) {
+            *state = self.steps.last(symbols[VECTOR - 1]);
+        }
+    }
+
+    /// Goes back to the symbol `after` and from it to the one `before`. What is read on the way there and back stands behind
+    /// one another.
+    #[inline]
+    fn two(&self, state: &mut u16, after: u8, before: u8) -> (u32, u32) {
+        const { assert!(2 * MAX_STATE_BITS < 32) };
+        let second = self.steps.before(after, *state);
+        let first = self.steps.before(before, second.state);
+        *state = first.state;
+        let value = u32::from(first.value) << second.bits | u32::from(second.value);
+        (value, u32::from(first.bits) + u32::from(second.bits))
+    }
+}
+
+/// The turns of a round's lanes.
+fn vectors(round: &[u8]) -> &[[u8; VECTOR]] {
+    round.as_chunks().0
 }
 
 /// The streams of a chunk's lanes. They are written from their ends to their beginnings, each in room of its own.
@@ -126,8 +156,13 @@ struct Writer {
     count: u32,
     /// The word behind them.
     end: usize,
-    /// Bits of the turn.
-    turn: u32,
+}
+
+impl Writer {
+    /// Bits that were written by a lane whose room ends at this word.
+    fn bits(&self, end: usize) -> u32 {
+        low((end - self.end) as u64) * 32 + self.count
+    }
 }
 
 impl Streams {
@@ -137,18 +172,16 @@ impl Streams {
         let rounds = back.rounds.len();
         let room = rounds * turn_bits as usize / 32 + 1;
         let mut words = vec![0; LANES * room + 1];
-        let mut turns = vec![[0u32; LANES]; rounds];
-        let mut writers = [Writer::default(); LANES];
-        for (lane, writer) in writers.iter_mut().enumerate() {
-            writer.end = (lane + 1) * room;
-        }
+        // Bits of each lane from the beginning of a turn to the end.
+        let mut from_turn = vec![[0u32; LANES]; rounds + 1];
+        let ends: [usize; LANES] = std::array::from_fn(|lane| (lane + 1) * room);
+        let mut writers = ends.map(|end| Writer { end, ..Writer::default() });
         back.go(
             &mut writers,
             |writers, lane, value, bits| {
                 let writer = &mut writers[lane];
                 writer.pending |= u64::from(value) << writer.count;
                 writer.count += bits;
-                writer.turn += bits;
                 // No branch, since whether a word is full is hard to foresee: one that is not is written again.
                 words[writer.end - 1] = low(writer.pending);
                 let is_full = writer.count >> 5;
@@ -157,20 +190,20 @@ impl Streams {
                 writer.count &= 31;
             },
             |writers, turn| {
-                if let Some(turn) = turns.get_mut(turn) {
-                    *turn = writers.each_mut().map(|writer| std::mem::take(&mut writer.turn));
+                if let Some(bits) = from_turn.get_mut(turn) {
+                    *bits = std::array::from_fn(|lane| writers[lane].bits(ends[lane]));
                 }
             },
         );
         for writer in writers.iter().filter(|writer| writer.count > 0) {
             words[writer.end - 1] = low(writer.pending);
         }
-        let mut bits = [0; LANES];
+        let bits = from_turn[0];
         let mut lead_rows = 0;
-        for (turn, own) in turns.iter().enumerate() {
+        for (turn, own) in from_turn[..rounds].iter().enumerate() {
             let lanes = if turn + 1 == rounds { back.in_last } else { LANES };
-            lead_rows = lead_rows.max(lead(&bits[..lanes], turn_bits));
-            bits.iter_mut().zip(own).for_each(|(bits, own)| *bits += own);
+            let before: [u32; LANES] = std::array::from_fn(|lane| bits[lane] - own[lane]);
+            lead_rows = lead_rows.max(lead(&before[..lanes], turn_bits));
         }
         Self { words, room, bits, lead_rows }
     }

@@ -4,7 +4,7 @@
 //! output: neighbours belong to different lanes and do not wait for each other.
 
 use super::by_chunk::ByChunk;
-use super::geometry::LANES;
+use super::geometry::{LANES, VECTOR};
 use super::measure::lead;
 use super::parts::{Chunk, Parts, check_length};
 use super::{LaneSymbols, MAX_CODEWORDS, MAX_LEN, patch, turn};
@@ -154,13 +154,12 @@ fn decode_streams<S: LaneSymbols>(
     for out in out.chunks_mut(turn::round::<S>()) {
         let lanes = turn::lanes(out.len());
         parts.check_lead(chunk.index, lead(&positions[..lanes], parts.turn_bits))?;
-        let lanes = streams.chunks_exact(stride).zip(&mut positions).zip(&mut standing).take(lanes);
-        let lanes = lanes.map(|((stream, bit), state)| (stream, Standing { bit, state }));
+        let (positions, standing) = (&mut positions[..lanes], &mut standing[..lanes]);
         if out.len() == turn::round::<S>() {
-            table.round::<S>(lanes, out);
+            table.round::<S>(streams, stride, positions, standing, out);
         } else {
             let mut round = vec![0; turn::round::<S>()];
-            table.round::<S>(lanes, &mut round);
+            table.round::<S>(streams, stride, positions, standing, &mut round);
             out.copy_from_slice(&round[..out.len()]);
         }
     }
@@ -187,13 +186,6 @@ pub(super) fn gather(chunk: &Chunk<'_>, streams: &mut Vec<u8>) -> usize {
         }
     }
     stride
-}
-
-/// Where a lane stands in its stream.
-pub(super) struct Standing<'a> {
-    pub(super) bit: &'a mut u32,
-    /// The state of the symbol before, where there are states; their number of bits at first.
-    pub(super) state: &'a mut StateEntry,
 }
 
 /// What leads on from a state: the number to add to the bits that follow in the upper 16 bits, its symbol in the 8 bits after
@@ -293,44 +285,67 @@ impl Table {
         if is_small::<S>() { entry.number() } else { self.symbols[entry.number()] }
     }
 
-    /// A round of lanes with these streams and positions.
+    /// A round of lanes that stand at these positions of their streams, which are `stride` bytes from one another, and, where
+    /// there are states, in these.
     #[inline(never)]
-    fn round<'a, S: LaneSymbols>(
+    fn round<S: LaneSymbols>(
         &self,
-        lanes: impl Iterator<Item = (&'a [u8], Standing<'a>)>,
+        streams: &[u8],
+        stride: usize,
+        positions: &mut [u32],
+        standing: &mut [StateEntry],
         round: &mut [u8],
     ) {
-        for (lane, (stream, mut standing)) in lanes.enumerate() {
-            if S::ANS {
-                self.turn_of_states::<S>(stream, &mut standing, turn::of_mut::<S>(round, lane));
-            } else {
-                self.turn::<S>(stream, standing.bit, lane, round);
+        let mut streams = streams.chunks_exact(stride);
+        if !S::ANS {
+            for (lane, (stream, position)) in streams.zip(positions).enumerate() {
+                self.turn::<S>(stream, position, lane, round);
             }
+            return;
+        }
+        let (four_positions, positions) = positions.as_chunks_mut();
+        let (four_standing, standing) = standing.as_chunks_mut();
+        let (turns, _) = round.as_chunks_mut();
+        let (four_turns, turns) = turns.split_at_mut(4 * four_positions.len());
+        let (four_turns, _) = four_turns.as_chunks_mut();
+        for ((positions, standing), turns) in four_positions.iter_mut().zip(four_standing).zip(four_turns) {
+            let streams = [(); 4].map(|()| streams.next().unwrap_or_default());
+            self.turns_of_states(streams, positions, standing, turns);
+        }
+        let (positions, standing) = (positions.as_chunks_mut().0, standing.as_chunks_mut().0);
+        let alone = positions.iter_mut().zip(standing).zip(turns.as_chunks_mut().0);
+        for (stream, ((position, standing), turn)) in streams.zip(alone) {
+            self.turns_of_states::<1>([stream], position, standing, turn);
         }
     }
 
-    /// The symbols of a lane's turn, each of which is a field.
+    /// The symbols of some lanes' turns, each of which is a field. Several lanes at once, because a symbol is looked up where the
+    /// one before says, and a processor can do something else meanwhile.
     #[inline]
-    pub(super) fn turn_of_states<S: LaneSymbols>(
+    pub(super) fn turns_of_states<const N: usize>(
         &self,
-        stream: &[u8],
-        standing: &mut Standing<'_>,
-        turn: &mut [u8],
+        streams: [&[u8]; N],
+        positions: &mut [u32; N],
+        standing: &mut [StateEntry; N],
+        turns: &mut [[u8; VECTOR]; N],
     ) {
-        const { assert!(!S::ANS || S::KIND.elements == 1 && turn::symbols::<S>().is_multiple_of(PER_WINDOW)) };
-        let (mut bit, mut entry) = (*standing.bit, *standing.state);
-        for fields in turn.chunks_exact_mut(PER_WINDOW) {
-            let mut window = bits::window(stream, u64::from(bit));
-            for field in fields {
-                let state = entry.next(window);
-                window <<= entry.bits();
-                bit += entry.bits();
-                // A codebook of no symbol has no states.
-                entry = self.states.get(state).copied().unwrap_or_default();
-                *field = entry.symbol();
+        const { assert!(VECTOR.is_multiple_of(PER_WINDOW)) };
+        let (mut bits, mut entries) = (*positions, *standing);
+        for first in (0..VECTOR).step_by(PER_WINDOW) {
+            let mut windows: [u64; N] =
+                std::array::from_fn(|lane| bits::window(streams[lane], bits[lane].into()));
+            for place in first..first + PER_WINDOW {
+                for lane in 0..N {
+                    let state = entries[lane].next(windows[lane]);
+                    windows[lane] <<= entries[lane].bits();
+                    bits[lane] += entries[lane].bits();
+                    // A codebook of no symbol has no states.
+                    entries[lane] = self.states.get(state).copied().unwrap_or_default();
+                    turns[lane][place] = entries[lane].symbol();
+                }
             }
         }
-        (*standing.bit, *standing.state) = (bit, entry);
+        (*positions, *standing) = (bits, entries);
     }
 
     /// The fields of a lane's turn of a round, from bit `position` of its stream on, which then is where the turn ends.

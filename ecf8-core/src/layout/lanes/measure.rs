@@ -18,8 +18,6 @@ pub(super) struct Measure {
     /// The first symbol with the shortest codeword, which stands in for symbols that have none and for no symbol at
     /// all.
     shortest: usize,
-    /// Whether any symbol has no codeword.
-    has_missing: bool,
     /// What leads from state to state, of a codebook of frequencies.
     pub(super) steps: Steps,
 }
@@ -67,12 +65,18 @@ impl Measure {
         let shortest = codebook.first_symbol().unwrap_or(0);
         let mut lengths = vec![u32::from(codebook.min_len()) | MISSING; codebook.symbols()];
         codebook.present().for_each(|(symbol, length)| lengths[symbol] = length.into());
-        let has_missing = codebook.present().len() < codebook.symbols();
-        Self { lengths, shortest, has_missing, steps: Steps::new(codebook) }
+        Self { lengths, shortest, steps: Steps::new(codebook) }
     }
 
     fn is_missing(&self, symbol: usize) -> bool {
         self.lengths[symbol] & MISSING != 0
+    }
+
+    /// Whether any of these elements, each of which is a symbol, has no codeword.
+    fn has_missing<S: LaneSymbols>(&self, elements: &[u8]) -> bool {
+        const { assert!(!S::ANS || S::KIND.elements == 1) };
+        let all = elements.iter().fold(0, |all, element| all | self.lengths[usize::from(*element)]);
+        all & MISSING != 0
     }
 
     /// A round that has these elements. If some are missing, symbols have the shortest codewords possible.
@@ -103,8 +107,12 @@ impl Measure {
         if let Some(streams) = &streams {
             (bits, lead_rows) = (streams.bits, streams.lead_rows);
         }
-        let rounds = if S::ANS && !self.has_missing { &[] } else { fields };
-        for (number, elements) in rounds.chunks(turn::round::<S>()).enumerate() {
+        for (number, elements) in fields.chunks(turn::round::<S>()).enumerate() {
+            // Streams of states are measured as they are written. What is left is to find symbols without one, and there are
+            // hardly any.
+            if S::ANS && !self.has_missing::<S>(elements) {
+                continue;
+            }
             let lanes = turn::lanes(elements.len());
             if !S::ANS {
                 lead_rows = lead_rows.max(lead(&bits[..lanes], turn_bits));

@@ -5,7 +5,7 @@
 //! to know where each lane's codewords for it begin.
 
 use super::by_chunk::ByChunk;
-use super::decode::{Standing, Table, gather};
+use super::decode::{Table, gather};
 use super::geometry::{LANES, VECTOR};
 use super::parts::{Chunk, Parts};
 use super::{LaneSymbols, MAX_LEN, turn};
@@ -127,17 +127,17 @@ fn states_of_chunk<S: LaneSymbols>(
     positions: &mut [u16],
 ) -> Result<(), DecodeError> {
     let stride = gather(chunk, streams);
-    let mut symbols = [0; VECTOR];
+    let mut symbols = [[0; VECTOR]];
     for (lane, stream) in streams.chunks_exact(stride).enumerate() {
         let mut left = turn::turns::<S>(chunk.elements, lane);
-        let (mut bit, mut state) = (0, table.start);
+        let (mut bit, mut state) = ([0], [table.start]);
         for section in positions.chunks_exact_mut(2 * LANES) {
             for _ in 0..turns.min(left) {
-                let mut standing = Standing { bit: &mut bit, state: &mut state };
-                table.turn_of_states::<S>(stream, &mut standing, &mut symbols);
+                table.turns_of_states([stream], &mut bit, &mut state, &mut symbols);
             }
             left = left.saturating_sub(turns);
             // A lane that has ended reads no more.
+            let ([bit], [state]) = (bit, state);
             let (read, first) =
                 if left > 0 { (state.bits(), state.next(bits::window(stream, bit.into()))) } else { (0, 0) };
             let (end, bits) = (u64::from(bit + read), chunk.bits(lane));
