@@ -13,15 +13,16 @@ use crate::layout::{Aim, Scheme, lanes, schemes};
 ///   look-up, whose kernels wait for memory alone on the largest GPUs, so that what is smaller is faster. Numbers without
 ///   exponents of their own have codewords for bytes.
 /// - Else all tensors of a file that are of one number type have one scheme, so that one launch decodes a layer: the
-///   one with the smallest result, unless one that decodes faster takes at most a fifth of a percent of their size more.
+///   one with the smallest result, unless one that decodes faster takes at most a tenth of a percent of their size more.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SchemeChoice {
     only: Option<&'static dyn Scheme>,
     aim: Aim,
 }
 
-/// A tensor may become larger for speed by one part in this many.
-const BALANCE: u64 = 500;
+/// A tensor may become larger for speed by one part in this many: on an H100 the smallest scheme was decoded as fast as those for
+/// speed, on an H200 .87 times as fast.
+const BALANCE: u64 = 1000;
 
 impl SchemeChoice {
     pub(super) fn new(options: &CompressOptions) -> Self {
@@ -106,9 +107,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fifth_of_a_percent_is_given_for_speed_unless_size_is_asked_for() {
+    fn a_tenth_of_a_percent_is_given_for_speed_unless_size_is_asked_for() {
         let choice = |aim| SchemeChoice { only: None, aim };
-        let pick = |aim: Aim, bytes: [u64; 2]| choice(aim).pick(2500, &bytes);
+        let pick = |aim: Aim, bytes: [u64; 2]| choice(aim).pick(5000, &bytes);
         assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [805, 800])), [1, 0]);
         assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [806, 800])), [1, 1]);
         assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [800, 801])), [0, 0]);
