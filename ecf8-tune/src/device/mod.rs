@@ -22,6 +22,7 @@ mod ffi;
 mod graph;
 mod info;
 mod kernel;
+mod neighbour;
 mod nvcomp;
 mod occupancy;
 mod replay;

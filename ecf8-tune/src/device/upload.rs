@@ -113,8 +113,17 @@ impl CudaDevice {
     /// # Errors
     /// As [`CudaDevice::alloc`], or what the driver says.
     pub fn upload_with(&self, bytes: usize, fill: &Fill<'_>) -> Result<DeviceBuffer, DeviceError> {
-        const DOING: &str = "copying to it";
         let buffer = self.alloc(bytes)?;
+        self.upload_into(buffer, fill)
+    }
+
+    /// The same into a buffer that is there already.
+    ///
+    /// # Errors
+    /// [`DeviceError::Captured`], or what the driver says.
+    pub fn upload_into(&self, buffer: DeviceBuffer, fill: &Fill<'_>) -> Result<DeviceBuffer, DeviceError> {
+        const DOING: &str = "copying to it";
+        let bytes = buffer.len();
         let _current = self.enter_uncaptured(DOING)?;
         let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
         let mut start = 0;

@@ -23,6 +23,25 @@ pub struct CudaExecutor {
     functions: HashMap<u64, Function>,
     /// Why launches were run one by one though there were several to repeat, if they were.
     one_by_one: Option<DeviceError>,
+    /// Who allocates what is uploaded; the driver, if nobody does.
+    memory: Option<Allocate>,
+}
+
+/// Allocates bytes on the GPU for as long as they may be used, at a multiple of 256, and says where; or says why not.
+#[derive(Clone)]
+pub struct Allocate(Arc<dyn Fn(usize) -> Result<u64, String> + Send + Sync>);
+
+impl Allocate {
+    /// By a function that gives an address.
+    pub fn by(allocate: impl Fn(usize) -> Result<u64, String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(allocate))
+    }
+}
+
+impl std::fmt::Debug for Allocate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Allocate")
+    }
 }
 
 impl CudaExecutor {
@@ -46,7 +65,19 @@ impl CudaExecutor {
     /// On an opened GPU, so on the stream that it was [opened](CudaDevice::on_stream) with, with a kernel cache.
     #[must_use]
     pub fn on(device: CudaDevice, cache: Arc<KernelCache>) -> Self {
-        Self { device, cache, functions: HashMap::new(), one_by_one: None }
+        Self { device, cache, functions: HashMap::new(), one_by_one: None, memory: None }
+    }
+
+    /// The same with what is uploaded in memory that somebody else allocates, such as PyTorch, which then counts it. He keeps it
+    /// as long as the executor and what was uploaded by it.
+    #[must_use]
+    pub fn with_memory(self, allocate: Allocate) -> Self {
+        Self { memory: Some(allocate), ..self }
+    }
+
+    /// Has everything on another stream of the GPU from now on; gives the device as it was.
+    pub(crate) fn replace_device(&mut self, other: CudaDevice) -> CudaDevice {
+        std::mem::replace(&mut self.device, other)
     }
 
     /// The opened GPU.
@@ -163,7 +194,14 @@ impl Target for CudaExecutor {
     fn upload(&mut self, bytes: &Gather<'_>) -> Result<DeviceBuffer, ExecutorError> {
         let padded = bytes.len().next_multiple_of(ALIGNMENT as u64);
         let padded = usize::try_from(padded).unwrap_or(usize::MAX);
-        Ok(self.device.upload_with(padded, &|start, out| bytes.fill(start as u64, out))?)
+        let buffer = match &self.memory {
+            None => self.device.alloc(padded)?,
+            Some(Allocate(allocate)) => {
+                let address = allocate(padded).map_err(|why| ExecutorError::Memory { bytes: padded, why })?;
+                self.device.memory_number(address, padded)?
+            }
+        };
+        Ok(self.device.upload_into(buffer, &|start, out| bytes.fill(start as u64, out))?)
     }
 
     fn settle(&mut self) -> Result<(), ExecutorError> {

@@ -17,8 +17,8 @@ mod prediction;
 mod prepared;
 mod target;
 
-pub use cuda::CudaExecutor;
 pub(crate) use cuda::nanoseconds;
+pub use cuda::{Allocate, CudaExecutor};
 pub use emulator::EmulatorExecutor;
 pub use fingerprint::Fingerprint;
 pub use fit::{BlockNeeds, Misfit};
@@ -76,6 +76,14 @@ pub enum ExecutorError {
         wanted: usize,
         /// How many are given.
         given: usize,
+    },
+    /// Who allocates memory for uploads has none.
+    #[error("no memory for {bytes} bytes of compressed weights: {why}")]
+    Memory {
+        /// How many are asked for.
+        bytes: usize,
+        /// What he says.
+        why: String,
     },
     /// No time can be predicted for a launch.
     #[error("no time can be predicted for kernel `{kernel}`: not one block of it fits the GPU predicted for")]

@@ -31,7 +31,10 @@ impl Model {
                 continue;
             };
             let Some(key) = key(index) else { continue };
-            parts.entry((tensor.scheme().name(), tensor.dtype(), key)).or_default().push(index);
+            parts
+                .entry((tensor.scheme().name(), self.tensors()[index].dtype.as_str(), key))
+                .or_default()
+                .push(index);
         }
         parts.into_values().collect()
     }

@@ -2,7 +2,7 @@
 
 use super::load::{Home, LoadedLayer, TensorLocation};
 use super::{LoadedModel, ModelError};
-use crate::executor::{ExecutorError, Target, Transfer, Undone};
+use crate::executor::{CudaExecutor, ExecutorError, Target, Transfer, Undone};
 
 impl<T: Target> LoadedModel<T> {
     /// Bytes of a buffer that any layer fits.
@@ -129,7 +129,7 @@ impl<T: Target> LoadedModel<T> {
             };
             let found = &all[place.start..place.start + place.bytes];
             let is_exact = match self.model.compressed(place.tensor) {
-                Some(tensor) => tensor.check(found).is_ok(),
+                Some(tensor) => tensor.is(found),
                 None => *found == *self.model.read(place.tensor)?,
             };
             if !is_exact {
@@ -175,6 +175,31 @@ impl<T: Target> LoadedModel<T> {
         };
         let variant = step.map_or(String::new(), |step| step.variant.clone());
         ModelError::Decode { what, variant, source: Box::new(undone.source) }
+    }
+}
+
+impl LoadedModel<CudaExecutor> {
+    /// Decodes a layer into a caller's memory on the caller's stream, both named by numbers, as PyTorch's `data_ptr()` and
+    /// `cuda_stream` are: the work is queued, and nothing waits. Each tensor goes where [`LoadedModel::places`] says.
+    ///
+    /// The memory and the stream are the caller's to keep until the work is done; see
+    /// [`CudaDevice::on_stream_number`](crate::device::CudaDevice::on_stream_number).
+    ///
+    /// # Errors
+    /// As [`LoadedModel::decode_layer`], and if the memory does not start at a multiple of 256.
+    pub fn decode_layer_at(
+        &mut self,
+        layer: usize,
+        address: u64,
+        bytes: usize,
+        stream: u64,
+    ) -> Result<(), ModelError> {
+        let there = self.target.device().on_stream_number(stream).map_err(ExecutorError::from)?;
+        let mut memory = there.memory_number(address, bytes).map_err(ExecutorError::from)?;
+        let before = self.target.replace_device(there);
+        let done = self.decode_layer(layer, &mut memory);
+        self.target.replace_device(before);
+        done
     }
 }
 

@@ -3,6 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `open` | a container or a folder of them, mapped: its tensors and layers |
+//! | `held` | a compressed tensor, in a file or where somebody holds it |
 //! | `layers` | which tensors make a layer, by their names |
 //! | `batches` | which tensors of a layer are decoded together |
 //! | `plan` | the variant for each tensor, from the tuning cache, with few kernels |
@@ -48,6 +49,7 @@ mod batches;
 mod decode;
 mod error;
 mod fit;
+mod held;
 mod layers;
 mod load;
 mod open;
@@ -57,7 +59,9 @@ mod tests;
 mod walk;
 
 pub use error::ModelError;
+pub(crate) use held::Compressed;
+pub use held::HeldTensor;
 pub use layers::layer_of;
 pub use load::{CudaModel, EmulatedModel, Home, LoadedModel, TensorLocation};
-pub use open::{Layer, Model, Tensor};
+pub use open::{Layer, Model, NamedTensor, Tensor};
 pub use plan::{LoadPlan, MOST_KERNELS, TensorPlan};

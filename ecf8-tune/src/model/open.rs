@@ -1,18 +1,25 @@
-//! A compressed model, mapped: its tensors and its layers.
+//! A compressed model: its tensors and its layers.
 
 use super::ModelError;
+use super::held::{Compressed, HeldTensor};
 use super::layers::{layer_of, natural};
 use ecf8_core::Progress;
-use ecf8_core::container::{self, CompressedFile, CompressedTensor, UnknownTensor};
+use ecf8_core::container::{self, CompressedFile, UnknownTensor};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// A compressed model, opened and mapped. Nothing is decoded yet.
+/// A compressed model, opened and mapped, or of tensors that somebody holds. Nothing is decoded yet.
 #[derive(Debug)]
 pub struct Model {
-    container: container::CompressedModel,
+    /// What messages call it, and what a tuning cache is beside.
+    path: PathBuf,
+    /// Its files, where it has opened some itself.
+    container: Option<container::CompressedModel>,
+    /// Where each tensor is.
+    places: Vec<Place>,
     tensors: Vec<Tensor>,
     layers: Vec<Layer>,
     by_name: HashMap<String, usize>,
@@ -33,8 +40,28 @@ pub struct Tensor {
     pub is_kept: bool,
     /// Index of its layer.
     pub layer: usize,
-    /// Index of its file in the container.
-    file: usize,
+}
+
+/// Where a tensor is.
+#[derive(Clone, Debug)]
+enum Place {
+    /// In this file of the container.
+    File(usize),
+    /// Somebody holds it.
+    Held(HeldTensor),
+}
+
+/// A tensor to make a model of.
+#[derive(Clone, Debug)]
+pub struct NamedTensor {
+    /// Its name.
+    pub name: String,
+    /// Its safetensors dtype.
+    pub dtype: String,
+    /// Its dimensions.
+    pub shape: Vec<u64>,
+    /// The tensor.
+    pub held: HeldTensor,
 }
 
 /// Tensors that are decoded together.
@@ -67,39 +94,79 @@ impl Model {
         let container = shards(container::CompressedModel::open(path)?);
         let mut tensors = Vec::new();
         for (file, opened) in container.files.iter().enumerate() {
-            tensors.extend(opened.tensors().map(|tensor| Tensor {
-                name: tensor.name().to_owned(),
-                dtype: tensor.dtype().to_owned(),
-                shape: tensor.shape().to_vec(),
-                bytes: tensor.original_bytes(),
-                is_kept: false,
-                layer: 0,
-                file,
+            tensors.extend(opened.tensors().map(|tensor| {
+                let tensor = Tensor {
+                    name: tensor.name().to_owned(),
+                    dtype: tensor.dtype().to_owned(),
+                    shape: tensor.shape().to_vec(),
+                    bytes: tensor.original_bytes(),
+                    is_kept: false,
+                    layer: 0,
+                };
+                (tensor, Place::File(file))
             }));
-            tensors.extend(opened.kept().map(|kept| Tensor {
-                name: kept.record.name.clone(),
-                dtype: kept.record.dtype.to_string(),
-                shape: kept.record.shape.clone(),
-                bytes: kept.record.bytes(),
-                is_kept: true,
-                layer: 0,
-                file,
+            tensors.extend(opened.kept().map(|kept| {
+                let tensor = Tensor {
+                    name: kept.record.name.clone(),
+                    dtype: kept.record.dtype.to_string(),
+                    shape: kept.record.shape.clone(),
+                    bytes: kept.record.bytes(),
+                    is_kept: true,
+                    layer: 0,
+                };
+                (tensor, Place::File(file))
             }));
         }
-        tensors.sort_by(|one, other| natural(&one.name, &other.name));
-        if let Some(pair) = tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            return Err(ModelError::Twice { path: path.to_owned(), tensor: pair[0].name.clone() });
-        }
+        tensors.sort_by(|(one, _), (other, _)| natural(&one.name, &other.name));
+        let (mut tensors, places): (Vec<_>, Vec<_>) = tensors.into_iter().unzip();
         let layers = group(&mut tensors, layer);
-        let names = tensors.iter().enumerate().map(|(index, tensor)| (tensor.name.clone(), index));
-        let by_name = names.collect();
-        Ok(Self { container, tensors, layers, by_name })
+        Self::checked(container.root.clone(), Some(container), places, tensors, layers)
     }
 
-    /// The file or folder.
+    /// A model of tensors that somebody holds, by layer: tensors and layers keep their order. `path` is what messages call it; if
+    /// it is the container that they are from, the tuning cache beside that is used.
+    ///
+    /// # Errors
+    /// If two have the same name, or one is not in the container that it is said to be in.
+    pub fn of(path: &Path, layers: Vec<(String, Vec<NamedTensor>)>) -> Result<Self, ModelError> {
+        let (mut tensors, mut places, mut made) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, members) in layers {
+            let mut layer = Layer { name, tensors: Vec::new(), bytes: 0 };
+            for NamedTensor { name, dtype, shape, held } in members {
+                let Some(encoded) = held.get(&name).map(|tensor| tensor.encoded()) else {
+                    return Err(ecf8_core::Error::NoTensor { path: path.to_owned(), tensor: name }.into());
+                };
+                let bytes = encoded.elements.saturating_mul(encoded.split.element.bytes as u64);
+                layer.bytes = layer.bytes.saturating_add(bytes);
+                layer.tensors.push(tensors.len());
+                tensors.push(Tensor { name, dtype, shape, bytes, is_kept: false, layer: made.len() });
+                places.push(Place::Held(held));
+            }
+            made.push(layer);
+        }
+        Self::checked(path.to_owned(), None, places, tensors, made)
+    }
+
+    fn checked(
+        path: PathBuf,
+        container: Option<container::CompressedModel>,
+        places: Vec<Place>,
+        tensors: Vec<Tensor>,
+        layers: Vec<Layer>,
+    ) -> Result<Self, ModelError> {
+        let mut by_name = HashMap::new();
+        for (index, tensor) in tensors.iter().enumerate() {
+            if by_name.insert(tensor.name.clone(), index).is_some() {
+                return Err(ModelError::Twice { path, tensor: tensor.name.clone() });
+            }
+        }
+        Ok(Self { path, container, places, tensors, layers, by_name })
+    }
+
+    /// The file or folder, or what it was called.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.container.root
+        &self.path
     }
 
     /// Its tensors.
@@ -110,7 +177,7 @@ impl Model {
 
     /// Compressed tensors that this version cannot read, which are left out.
     pub fn unknown(&self) -> impl Iterator<Item = &UnknownTensor> {
-        self.container.files.iter().flat_map(CompressedFile::unknown)
+        self.files().iter().flat_map(CompressedFile::unknown)
     }
 
     /// Its layers, in the order in which they are walked.
@@ -130,7 +197,7 @@ impl Model {
     /// # Errors
     /// What is damaged, by name.
     pub fn verify_integrity(&self, progress: &dyn Progress) -> Result<(), ModelError> {
-        Ok(self.container.files.iter().try_for_each(|file| file.verify_integrity(progress))?)
+        Ok(self.files().iter().try_for_each(|file| file.verify_integrity(progress))?)
     }
 
     /// Checks that no file has changed since the model was opened, so that all bytes which were read of it are of one state.
@@ -140,19 +207,44 @@ impl Model {
     /// # Errors
     /// [`ecf8_core::Error::Changed`], naming one that has.
     pub fn check_unchanged(&self) -> Result<(), ModelError> {
-        Ok(self.container.check_unchanged()?)
+        if let Some(container) = &self.container {
+            container.check_unchanged()?;
+        }
+        let held = self.places.iter().filter_map(|place| match place {
+            Place::Held(HeldTensor::File(file, _)) => Some(file),
+            _ => None,
+        });
+        // Neighbours are mostly of one file.
+        let mut last = None;
+        for file in held.filter(|file| last.replace(Arc::as_ptr(file)) != Some(Arc::as_ptr(file))) {
+            file.check_unchanged()?;
+        }
+        Ok(())
+    }
+
+    fn files(&self) -> &[CompressedFile] {
+        self.container.as_ref().map_or(&[], |container| &container.files)
     }
 
     /// The compressed tensor at an index; `None` for one that is kept.
-    pub(crate) fn compressed(&self, index: usize) -> Option<CompressedTensor<'_>> {
-        let tensor = &self.tensors[index];
-        self.container.files[tensor.file].tensor(&tensor.name)
+    pub(crate) fn compressed(&self, index: usize) -> Option<Compressed<'_>> {
+        match &self.places[index] {
+            Place::File(file) => self.files()[*file].tensor(&self.tensors[index].name).map(Compressed::File),
+            Place::Held(held) => held.get(&self.tensors[index].name),
+        }
     }
 
     /// The bytes of a tensor, decoded on the CPU if it is compressed; checked.
     pub(super) fn read(&self, index: usize) -> Result<Cow<'_, [u8]>, ModelError> {
-        let tensor = &self.tensors[index];
-        Ok(self.container.files[tensor.file].read_tensor(&tensor.name)?)
+        let name = &self.tensors[index].name;
+        Ok(match &self.places[index] {
+            Place::File(file) => self.files()[*file].read_tensor(name)?,
+            Place::Held(held) => {
+                let no_tensor =
+                    || ecf8_core::Error::NoTensor { path: self.path.clone(), tensor: name.clone() };
+                Cow::Owned(held.get(name).ok_or_else(no_tensor)?.decode()?)
+            }
+        })
     }
 }
 

@@ -1,14 +1,13 @@
 //! Which variant decodes which tensor: from the tuning cache, with so few kernels that loading does not wait for them.
 
 use super::fit::Fitting;
-use super::{Model, ModelError};
+use super::{Compressed, Model, ModelError};
 use crate::cache::{self, NoPlan, Record, Rung, TuningCache};
 use crate::executor::Target;
 use crate::tuner::{Problem, nearest_first};
 use ecf8_codegen::strategy::{Coding, Form, Inlined, Params, Strategy, strategies_for};
 use ecf8_codegen::{cuda, ir};
 use ecf8_core::Codebook;
-use ecf8_core::container::CompressedTensor;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The most kernels that a model should need.
@@ -193,7 +192,7 @@ impl LoadPlan {
         &mut self,
         model: &Model,
         fitting: &mut Fitting<'_>,
-        which: impl Fn(&TensorPlan, &CompressedTensor<'_>) -> bool,
+        which: impl Fn(&TensorPlan, &Compressed<'_>) -> bool,
     ) {
         let mut known: HashMap<(String, &str), Option<Params>> = HashMap::new();
         for (index, tensor) in self.tensors.iter_mut().enumerate() {
@@ -267,7 +266,7 @@ impl LoadPlan {
                 None => {
                     let kernel = tensor.strategy.kernel(&tensor.params, &coding);
                     let kernel = kernel.map_err(|error| ModelError::Decode {
-                        what: format!("tensor `{}`", compressed.name()),
+                        what: format!("tensor `{}`", model.tensors()[index].name),
                         variant: tensor.variant(),
                         source: Box::new(error.into()),
                     })?;
@@ -285,7 +284,7 @@ impl LoadPlan {
 }
 
 /// How a tensor is coded.
-pub(super) fn coding<'a>(tensor: &CompressedTensor<'a>) -> Coding<'a> {
+pub(super) fn coding<'a>(tensor: &Compressed<'a>) -> Coding<'a> {
     Coding { split: tensor.split(), codebook: tensor.codebooks().widest() }
 }
 

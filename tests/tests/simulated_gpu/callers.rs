@@ -2,15 +2,15 @@
 #![allow(unsafe_code, reason = "they call the driver as C does")]
 
 use super::models::of_two_schemes;
-use super::on_simulated_gpu;
+use super::{Simulated, is_child, on_simulated_gpu};
 use ecf8_tune::device::{CudaDevice, DeviceArg};
-use ecf8_tune::executor::CudaExecutor;
+use ecf8_tune::executor::{Allocate, CudaExecutor};
 use ecf8_tune::kernel_cache::KernelCache;
 use ecf8_tune::nvrtc::{CompileRequest, Nvrtc};
 use libloading::Library;
 use std::ffi::{c_int, c_uint, c_void};
 use std::ptr::null_mut;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 type Handle = *mut c_void;
 
@@ -129,4 +129,48 @@ fn a_model_is_decoded_on_the_stream_of_the_caller() {
             loaded.check_layer(layer, &scratch).unwrap();
         }
     }
+}
+
+#[test]
+fn a_layer_is_decoded_where_python_says_on_its_stream_and_nothing_waits() {
+    const TEST: &str = "callers::a_layer_is_decoded_where_python_says_on_its_stream_and_nothing_waits";
+    if !is_child() {
+        let Some(simulated) = Simulated::find() else { return };
+        let text = simulated.run(TEST, &[("ECF8_SIM_LOG", "1")]);
+        let decoding = text.split("decoding now").nth(1).unwrap_or_default();
+        let decoding = decoding.split("decoded").next().unwrap_or_default();
+        let count = |call: &str| decoding.matches(&format!("simulated GPU: {call}: Ok")).count();
+        assert_eq!(count("cuLaunchKernel"), 2, "{text}");
+        let waits =
+            ["cuStreamSynchronize", "cuEventSynchronize", "cuMemAlloc", "cuMemAllocAsync", "cuMemFree"];
+        assert_eq!(waits.map(count), [0; 5], "{text}");
+        return;
+    }
+    let (device, _own, _caller, stream) = on_own_stream();
+    let (_folder, model) = of_two_schemes();
+    // What a caller's allocator gives is kept by the caller.
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let (allocator, kept) = (device.clone(), taken.clone());
+    let allocate = Allocate::by(move |bytes| {
+        let buffer = allocator.alloc(bytes).map_err(|error| error.to_string())?;
+        let address = buffer.device_address();
+        kept.lock().map_err(|error| error.to_string())?.push(buffer);
+        Ok(address)
+    });
+    let executor = CudaExecutor::on(device.clone(), Arc::new(KernelCache::open())).with_memory(allocate);
+    let mut loaded = model.load(executor).unwrap();
+    assert_eq!(taken.lock().unwrap().len(), 12, "parts, jobs and blocks of each of four launches");
+    let output = device.alloc(loaded.scratch_bytes()).unwrap();
+    device.synchronize().unwrap();
+    let (address, bytes, stream) = (output.device_address(), output.len(), stream.expose_provenance() as u64);
+    eprintln!("decoding now");
+    loaded.decode_layer_at(1, address, bytes, stream).unwrap();
+    eprintln!("decoded");
+    device.on_stream_number(stream).unwrap().synchronize().unwrap();
+    loaded.check_layer(1, &output).unwrap();
+    let error = loaded.decode_layer_at(1, address + 16, bytes, stream).unwrap_err().to_string();
+    assert!(error.contains("multiple of 256"), "{error}");
+    let error = loaded.decode_layer_at(1, address, 5, stream).unwrap_err().to_string();
+    assert!(error.contains("make it larger"), "{error}");
+    loaded.check_layer(1, &output).unwrap();
 }

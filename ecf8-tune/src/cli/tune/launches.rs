@@ -2,10 +2,9 @@
 
 use crate::cli::answer::Failure;
 use crate::executor::Timing;
-use crate::model::Model;
+use crate::model::{Compressed, Model};
 use crate::tuner::Problem;
 use ecf8_core::Encoded;
-use ecf8_core::container::CompressedTensor;
 use ecf8_core::element::Numbers;
 use std::collections::BTreeMap;
 
@@ -29,16 +28,16 @@ pub(super) struct Group {
 
 /// Gives the first bytes of a tensor, as many as it is told: decoded on the CPU by all its cores, never by the
 /// reference decoder.
-pub(super) type Decode<'a> = dyn FnMut(&CompressedTensor<'_>, u64) -> ecf8_core::Result<Vec<u8>> + 'a;
+pub(super) type Decode<'a> = dyn FnMut(&Compressed<'_>, u64) -> ecf8_core::Result<Vec<u8>> + 'a;
 
 /// All of a tensor is checked by its checksum; a beginning by what the emulator makes of it.
-pub(super) fn decode(tensor: &CompressedTensor<'_>, elements: u64) -> ecf8_core::Result<Vec<u8>> {
+pub(super) fn decode(tensor: &Compressed<'_>, elements: u64) -> ecf8_core::Result<Vec<u8>> {
     if elements == tensor.encoded().elements {
         return tensor.decode();
     }
     let bytes = elements.saturating_mul(bytes_per_element(tensor));
     let mut bytes = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
-    tensor.decode_range(0, &mut bytes)?;
+    tensor.decode_beginning(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -77,7 +76,7 @@ pub(super) fn samples<'a>(
         Timing::Measured => usize::MAX,
         Timing::Predicted => usize::try_from(EMULATED_IN_ALL / most).unwrap_or(usize::MAX),
     };
-    let sample = |tensor: CompressedTensor<'a>| {
+    let sample = |tensor: Compressed<'a>| {
         let (whole, elements) = (tensor.encoded(), tensor.encoded().elements.min(most));
         let bytes = decode(&tensor, elements)?;
         // A beginning under the codebook that it has in the tensor, or most of it.
@@ -93,6 +92,6 @@ pub(super) fn samples<'a>(
     tensors.take(tried).map(sample).collect()
 }
 
-pub(super) fn bytes_per_element(tensor: &CompressedTensor<'_>) -> u64 {
+pub(super) fn bytes_per_element(tensor: &Compressed<'_>) -> u64 {
     tensor.split().element.bytes as u64
 }

@@ -3,6 +3,7 @@
 mod bad;
 mod batch;
 mod fake_gpu;
+mod held;
 mod large;
 mod limits;
 mod logged;
