@@ -321,6 +321,7 @@ impl Table {
 
     /// The symbols of some lanes' turns, each of which is a field. Several lanes at once, because a symbol is looked up where the
     /// one before says, and a processor can do something else meanwhile.
+    #[expect(clippy::needless_range_loop, reason = "places and lanes are indices of several arrays")]
     #[inline]
     pub(super) fn turns_of_states<const N: usize>(
         &self,
