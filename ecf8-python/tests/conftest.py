@@ -39,7 +39,7 @@ def arrays() -> dict[str, np.ndarray]:
         "ids": np.arange(10),
         "mask": np.array([True, False, True]),
         "bytes": np.random.default_rng(1).binomial(20, 0.5, (400, 33)).astype(np.uint8),
-        "scalar": np.float64(3.5) * np.ones(()),
+        "scalar": np.array(3.5),
         "none": np.zeros((0, 7), np.float32),
     }
 

@@ -1,7 +1,6 @@
 //! Bytes put into the caller's memory, all or some of a tensor's; and tensors that are encoded in memory only.
 
 use super::*;
-use crate::layout::Encoded;
 use crate::source::{Assembled, AssembledTensor};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -152,10 +151,7 @@ fn tensors_encoded_in_memory_are_what_a_container_of_them_has() {
             let stored = file.tensor(&tensor.name);
             assert_eq!(encoded.is_some(), stored.is_some(), "{}", tensor.name);
             if let (Some(encoded), Some(stored)) = (encoded, stored) {
-                let parts = |encoded: &Encoded<'_>| encoded.parts.clone();
-                assert!(
-                    parts(encoded) == parts(&stored.encoded()) && encoded.decode().unwrap() == tensor.bytes
-                );
+                assert!(encoded.parts == stored.encoded().parts && encoded.decode().unwrap() == tensor.bytes);
             }
         }
     }
