@@ -122,6 +122,12 @@ pub enum Error {
         /// What tells.
         how: String,
     },
+    /// Work that was given up because whoever asked for it does not want it any more.
+    #[error("{}: the work was given up as was asked; nothing is left of it", path.display())]
+    Cancelled {
+        /// What was worked on.
+        path: PathBuf,
+    },
     /// A tensor that takes more memory than there is.
     #[error("{}: there is no memory for the {bytes} bytes that working on tensor `{tensor}` takes at once; free some, or allow more (`ulimit -v`)", path.display())]
     Memory {
@@ -161,6 +167,32 @@ pub enum Error {
         path: PathBuf,
         /// The name.
         tensor: String,
+    },
+    /// A buffer that is not as long as the tensor that is to be put into it.
+    #[error("{}: the buffer for tensor `{tensor}` has {found} bytes, the tensor {expected}; give a buffer of just that length", path.display())]
+    Buffer {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Bytes of the buffer.
+        found: u64,
+        /// Bytes of the tensor.
+        expected: u64,
+    },
+    /// Bytes of a tensor that it does not have, or that cut its numbers.
+    #[error("{}: tensor `{tensor}` has {bytes} bytes, and {count} from byte {first} on are no whole numbers of it; ask for others", path.display())]
+    Range {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The first byte asked for.
+        first: u64,
+        /// How many are asked for.
+        count: u64,
+        /// Bytes of the tensor.
+        bytes: u64,
     },
     /// A tensor that a later version wrote in a way which this one does not know.
     #[error("{}: tensor `{tensor}` cannot be read by this version of ecf8: {why}; use a newer one, or read the other tensors", path.display())]
@@ -370,6 +402,9 @@ impl Error {
             | Self::Memory { .. }
             | Self::OverLimit { .. }
             | Self::NoTensor { .. }
+            | Self::Cancelled { .. }
+            | Self::Buffer { .. }
+            | Self::Range { .. }
             | Self::OutputExists { .. }
             | Self::OutputIsInput { .. }
             | Self::OutputIsFolder { .. }

@@ -11,7 +11,6 @@
 
 use super::CompressedFile;
 use super::output::PendingFile;
-use super::read::decompress::original_layout;
 use super::write::file_header::{Description, data_start};
 use super::write::plan::OutputPlan;
 use crate::error::{Error, IoContext, Result};
@@ -62,7 +61,7 @@ pub(super) fn fit(plan: &mut OutputPlan<'_>, input: &Path) -> Result<Description
 
 /// Opens a finished container before it gets its name. So none can ever be promised that our own reader refuses.
 pub(super) fn prove_readable(output: &PendingFile, input: &Path) -> Result<()> {
-    let proof = CompressedFile::open(output.path()).and_then(|file| original_layout(&file).map(|_| ()));
+    let proof = CompressedFile::open(output.path()).and_then(|file| file.original_layout().map(|_| ()));
     proof.map_err(|source| Error::Unreadable { path: input.to_owned(), source: Box::new(source) })
 }
 

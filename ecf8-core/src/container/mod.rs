@@ -37,10 +37,12 @@ pub use look::{
 pub use options::CompressOptions;
 pub use output::abandon_outputs;
 pub use progress::Progress;
-pub use read::{CompressedFile, CompressedTensor, KeptTensor, Statistics, UnknownTensor, verify_against};
+pub use read::{
+    CompressedFile, CompressedTensor, KeptTensor, Statistics, UnknownTensor, is_container, verify_against,
+};
 pub use report::{FileReport, Report};
 pub use tuning_cache::tuning_cache_beside;
-pub use write::{Estimate, FileEstimate, compress_source, estimate};
+pub use write::{Estimate, FileEstimate, compress_source, encode_source, estimate};
 
 /// The version of the format that is written and read here.
 pub const FORMAT_VERSION: u64 = 1;

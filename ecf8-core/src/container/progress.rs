@@ -1,4 +1,7 @@
-//! Telling how far a long task has come.
+//! Telling how far a long task has come, and whether it is still wanted.
+
+use crate::error::{Error, Result};
+use std::path::Path;
 
 /// Something that shows progress. `()` shows nothing.
 pub trait Progress: Sync {
@@ -16,6 +19,18 @@ pub trait Progress: Sync {
 
     /// Something that the user should know and that is no error, on one line.
     fn note(&self, _text: &str) {}
+
+    /// Whether nobody wants the result any more; asked between tensors.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+impl dyn Progress + '_ {
+    /// Gives up work on `path` that nobody wants any more.
+    pub(crate) fn go_on(&self, path: &Path) -> Result<()> {
+        if self.is_cancelled() { Err(Error::Cancelled { path: path.to_owned() }) } else { Ok(()) }
+    }
 }
 
 impl Progress for () {

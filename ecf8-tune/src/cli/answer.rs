@@ -4,7 +4,6 @@ use crate::model::ModelError;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableStyle, presets};
 use serde_json::Value;
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 /// The answer of a command that succeeded, in both forms.
 #[derive(Debug, Default)]
@@ -58,8 +57,8 @@ impl From<ModelError> for Failure {
     }
 }
 
-/// Writes the answer or the failure, and says how the process ends.
-pub(super) fn give(answer: Result<Answer, Failure>, json: bool) -> ExitCode {
+/// Writes the answer or the failure, and gives the exit status.
+pub(super) fn give(answer: Result<Answer, Failure>, json: bool) -> u8 {
     let failure = match answer {
         Ok(answer) => {
             let text = if json { format!("{:#}\n", answer.json) } else { answer.text };
@@ -72,9 +71,9 @@ pub(super) fn give(answer: Result<Answer, Failure>, json: bool) -> ExitCode {
         }
         Err(failure) => Some(failure),
     };
-    let Some(failure) = failure else { return ExitCode::SUCCESS };
+    let Some(failure) = failure else { return 0 };
     let _ = writeln!(io::stderr(), "ecf8: {}", printable(&failure.message));
-    ExitCode::from(failure.status)
+    failure.status
 }
 
 /// On one line and harmless to terminals, whatever characters the names of files and tensors are made of.

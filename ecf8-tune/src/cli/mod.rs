@@ -22,6 +22,7 @@ mod verify;
 use answer::Failure;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -52,13 +53,19 @@ enum Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
+    ExitCode::from(run_from(std::env::args_os()))
+}
+
+/// Runs a command line, the first of `args` being the program's name, and gives the exit status. For a process that does
+/// nothing else: signals are handled as the command needs it, and `--threads` is for the whole process.
+pub fn run_from(args: impl IntoIterator<Item: Into<OsString> + Clone>) -> u8 {
     ecf8_core::map::survive_truncation();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) if is_help(&error) => {
             // Asked for, it goes to standard output, else to standard error; a closed pipe is nobody's fault.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            return if error.use_stderr() { 2 } else { 0 };
         }
         Err(error) => return answer::give(Err(Failure::request(one_line(&error))), false),
     };

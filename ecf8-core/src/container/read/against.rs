@@ -1,6 +1,5 @@
 //! Comparing a compressed model with its original, byte for byte.
 
-use super::decompress::original_layout;
 use crate::container::folder::{Content, Folder};
 use crate::container::tuning_cache;
 use crate::container::{CompressedFile, CompressedModel, Progress};
@@ -69,7 +68,7 @@ fn compare_opened(file: &CompressedFile, bytes: &MappedFile, progress: &dyn Prog
         original: bytes.path().to_owned(),
         place,
     };
-    let (json, header) = original_layout(file)?;
+    let (json, header) = file.original_layout()?;
     let mut front = (json.len() as u64).to_le_bytes().to_vec();
     front.extend(json);
     if let Some(offset) = first_difference(&front, bytes.get(..front.len()).unwrap_or(bytes)) {

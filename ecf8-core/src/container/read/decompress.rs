@@ -5,8 +5,8 @@ use crate::container::look::dtypes;
 use crate::container::output::PendingFile;
 use crate::container::report::FileReport;
 use crate::container::{BATCH_BYTES, CompressedFile, Progress};
-use crate::error::{Error, IoContext, Result};
-use crate::header::{Header, TensorRecord};
+use crate::error::{IoContext, Result};
+use crate::header::TensorRecord;
 use rayon::prelude::*;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -28,13 +28,14 @@ fn decompress_opened(
     progress: &dyn Progress,
 ) -> Result<FileReport> {
     input.verify_integrity(progress)?;
-    let (json, header) = original_layout(input)?;
+    let (json, header) = input.original_layout()?;
     progress.start(&format!("decompressing {}", input.path().display()), header.data_bytes());
     let target = output.target().to_owned();
     let mut writer = BufWriter::with_capacity(1 << 20, output.file());
     writer.write_all(&header.length.to_le_bytes()).at(&target, "write")?;
     writer.write_all(&json).at(&target, "write")?;
     for batch in batches(&header.tensors, BATCH_BYTES, TensorRecord::bytes) {
+        progress.go_on(input.path())?;
         let decoded: Result<Vec<Option<Vec<u8>>>> =
             batch.par_iter().map(|record| whole(input, record)).collect();
         for (decoded, record) in decoded?.into_iter().zip(batch) {
@@ -66,38 +67,4 @@ fn decompress_opened(
 fn whole(input: &CompressedFile, record: &TensorRecord) -> Result<Option<Vec<u8>>> {
     let tensor = input.tensor(&record.name).filter(|_| record.bytes() <= BATCH_BYTES);
     tensor.map(|tensor| tensor.decode()).transpose()
-}
-
-/// The original header as bytes and read, with every tensor in it found in `input` with the same dtype and shape.
-pub(in crate::container) fn original_layout(input: &CompressedFile) -> Result<(Vec<u8>, Header)> {
-    input.require_known()?;
-    let path = input.path().to_owned();
-    let json = input.original_header()?;
-    let data_bytes = input.original_bytes().saturating_sub(crate::header::LENGTH_BYTES + json.len() as u64);
-    let header = match Header::of_json(&json, data_bytes) {
-        Ok(header) => header,
-        Err(source) => {
-            return Err(Error::Container { path, problem: format!("in the original header, {source}") });
-        }
-    };
-    let mismatch = |record: &&TensorRecord| {
-        let is_kept = |kept: crate::container::KeptTensor<'_>| {
-            kept.record.dtype == record.dtype && kept.record.shape == record.shape
-        };
-        match input.tensor(&record.name) {
-            Some(tensor) => tensor.dtype() != record.dtype.to_string() || tensor.shape() != record.shape,
-            None => !input.kept_tensor(&record.name).is_some_and(is_kept),
-        }
-    };
-    if let Some(record) = header.tensors.iter().find(mismatch) {
-        let problem = format!("tensor `{}` is not there as the original header describes it", record.name);
-        return Err(Error::Container { path, problem });
-    }
-    if header.tensors.len() != input.tensors().len() + input.kept().len() {
-        return Err(Error::Container {
-            path,
-            problem: "it holds tensors that the original did not have".to_owned(),
-        });
-    }
-    Ok((json, header))
 }

@@ -1,6 +1,5 @@
 //! Checksums of everything that is stored: header, parts, kept tensors, padding, and the checksums themselves.
 
-use super::decompress::original_layout;
 use super::validate::{HeldAs, Own};
 use crate::checksum::checksum;
 use crate::container::verbatim::Pieces;
@@ -32,12 +31,13 @@ impl CompressedFile {
             })?,
         }
         progress.finish();
-        original_layout(self).map(|_| ())
+        self.original_layout().map(|_| ())
     }
 
     fn verify_own(&self, own: &Own, progress: &dyn Progress) -> Result<()> {
         self.verify_header(own)?;
         (0..own.checksums).into_par_iter().try_for_each(|index| {
+            progress.go_on(self.path())?;
             self.verify_stored(index)?;
             progress.advance(self.header.tensors[index].bytes());
             Ok(())

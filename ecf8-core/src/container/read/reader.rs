@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A compressed file. Opening it checks its structure; its bytes are checked by [`CompressedFile::verify_integrity`]
 /// and, tensor by tensor, by [`CompressedFile::read_tensor`].
@@ -29,6 +30,8 @@ pub struct CompressedFile {
     pub(super) codebooks: Vec<Arc<Codebook>>,
     /// Indices into the header's tensors.
     pub(super) kept: Vec<usize>,
+    /// Which of the header's tensors were found to be right, so that their parts need not be checked again.
+    pub(super) was_right: Vec<AtomicBool>,
     by_name: HashMap<String, TensorKind>,
 }
 
@@ -42,8 +45,8 @@ enum TensorKind {
 /// A compressed tensor of an open file.
 #[derive(Debug, Clone, Copy)]
 pub struct CompressedTensor<'a> {
-    file: &'a CompressedFile,
-    stored: &'a Stored,
+    pub(super) file: &'a CompressedFile,
+    pub(super) stored: &'a Stored,
 }
 
 /// A tensor that is stored as it was.
@@ -78,7 +81,9 @@ impl CompressedFile {
         );
         by_name
             .extend(kept.iter().map(|index| (header.tensors[*index].name.clone(), TensorKind::Kept(*index))));
-        let opened = Self { map, header, original, form, stored, unknown, codebooks, kept, by_name };
+        let was_right = header.tensors.iter().map(|_| AtomicBool::new(false)).collect();
+        let opened =
+            Self { map, header, original, form, stored, unknown, codebooks, kept, was_right, by_name };
         opened.verify_unknown()?;
         Ok(opened)
     }

@@ -171,7 +171,7 @@ fn what_only_the_bytes_can_tell_is_noticed_when_they_are_read() {
         m["tensors"][0]["shape"] = shape;
     });
     let file = CompressedFile::open(&swapped).unwrap();
-    let error = super::super::read::decompress::original_layout(&file).unwrap_err();
+    let error = file.original_layout().unwrap_err();
     assert!(
         error.to_string().contains("tensor `a.weight` is not there as the original header describes"),
         "{error}"

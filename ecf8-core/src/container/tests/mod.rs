@@ -8,6 +8,7 @@ mod dictionaries;
 mod drift;
 mod folders;
 mod guard;
+mod into;
 mod outputs;
 mod round_trip;
 mod scale;

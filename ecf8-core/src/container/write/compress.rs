@@ -1,30 +1,25 @@
 //! Compressing one file: encoded tensors go to the output as they are made, the header goes in front at the end.
 
+use super::encode::{broken_promise, encode};
 use super::file_header::{self, Description, Outcome, data_start, framed};
-use super::plan::{self, OutputPlan, Planned};
-use crate::checksum::{Checksum, checksum, from_hex};
+use super::plan::{self, OutputPlan};
+use crate::checksum::{Checksum, checksum};
 use crate::container::batch::batches;
 use crate::container::limits;
 use crate::container::look::dtypes::{self, DtypeSummary};
-use crate::container::manifest::TensorEntry;
 use crate::container::output::{Mode, PendingFile, PendingOutput, Target, clear_stale};
 use crate::container::read::pieces::copy_pieces;
 use crate::container::report::FileReport;
-use crate::container::sizes::{
-    Deflated, compressed_bytes, kept_entry, padded_to, part_alignment, stored_bytes,
-};
+use crate::container::sizes::{padded_to, part_alignment};
 use crate::container::verbatim;
 use crate::container::{ALIGNMENT, BATCH_BYTES, CompressOptions, Progress};
-use crate::element::Numbers;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{IoContext, Result};
 use crate::header::TensorRecord;
 use crate::int;
-use crate::layout::{Aim, EncodeError, Encoded, TakePiece};
 use crate::map::MappedFile;
 use crate::source::{MappedSource, Source, file_bytes};
 use rayon::prelude::*;
 use std::io::{Seek, SeekFrom, Write};
-use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Compresses `input` into `output`, which gets its name when whole, and if `input` has not changed meanwhile. The
@@ -161,14 +156,6 @@ struct Writer<'a> {
     written: u64,
 }
 
-/// A compressed tensor, ready to be written.
-struct Ready {
-    /// As it goes into the manifest.
-    entry: TensorEntry,
-    /// Without padding.
-    parts: Vec<Vec<u8>>,
-}
-
 /// Zeros that fill a part up.
 static PADDING: [u8; int::index(ALIGNMENT)] = [0; int::index(ALIGNMENT)];
 
@@ -186,18 +173,19 @@ impl<'a> Writer<'a> {
         let mut outcome = Outcome { tensors: Vec::new(), kept: plan.kept.clone() };
         let mut pool = Checksum::default();
         for batch in batches(&plan.tensors, BATCH_BYTES, |planned| planned.record.bytes()) {
-            let ready: Result<Vec<Option<Ready>>> =
-                batch.par_iter().map(|planned| self.encode(planned, plan.aim)).collect();
+            progress.go_on(self.source.path())?;
+            let ready: Result<Vec<_>> =
+                batch.par_iter().map(|planned| encode(self.source, planned, plan.aim)).collect();
             for (ready, planned) in ready?.into_iter().zip(batch) {
                 progress.advance(planned.record.bytes());
-                let Some(Ready { entry, parts }) = ready else {
+                let Some((entry, encoded)) = ready else {
                     outcome.kept.push(planned.record.clone());
                     continue;
                 };
-                for bytes in parts {
+                for part in encoded.parts {
                     let mut own = Checksum::default();
                     let sum = if entry.pooled { &mut pool } else { &mut own };
-                    self.put_padded(&bytes, part_alignment(entry.pooled), sum)?;
+                    self.put_padded(&part.bytes, part_alignment(entry.pooled), sum)?;
                     if !entry.pooled {
                         self.checksums.push(own.finish());
                     }
@@ -214,6 +202,7 @@ impl<'a> Writer<'a> {
         }
         plan::sort_kept(&mut outcome.kept);
         for record in &outcome.kept {
+            progress.go_on(self.source.path())?;
             self.keep(record, progress)?;
         }
         let described = Description::new(plan, &outcome);
@@ -222,7 +211,8 @@ impl<'a> Writer<'a> {
         self.checksums.push(checksum(&own_header));
         self.put(&own_header)?;
 
-        let framed = framed(&json, data_start).ok_or_else(|| self.broken_promise(plan.tensors.first()))?;
+        let framed =
+            framed(&json, data_start).ok_or_else(|| broken_promise(self.source, plan.tensors.first()))?;
         self.checksums[0] = checksum(&framed);
         let mut table: Vec<u8> = self.checksums.iter().flat_map(|checksum| checksum.to_le_bytes()).collect();
         table.extend(checksum(&table).to_le_bytes());
@@ -242,71 +232,6 @@ impl<'a> Writer<'a> {
         })?;
         self.checksums.push(sum);
         Ok(())
-    }
-
-    /// Encodes a tensor and proves that it comes back; gives `None` if it takes more than it did.
-    fn encode(&self, planned: &Planned, aim: Aim) -> Result<Option<Ready>> {
-        let Planned { record, scheme, split, codebooks, entry, .. } = planned;
-        let data = self.source.bytes(record)?;
-        let encoded = match scheme.encode_for(Numbers { split, bytes: &data }, codebooks, aim) {
-            // What a scheme cannot point into is kept as it is.
-            Err(EncodeError::TooLarge { .. }) => return Ok(None),
-            encoded => encoded,
-        };
-        let (path, tensor) = (self.source.path().to_owned(), record.name.clone());
-        let encoded = encoded.map_err(|source| Error::of_encoding(path, tensor, source))?;
-        self.prove(planned, &encoded)?;
-        let mut described = entry.clone();
-        described.describe(&encoded);
-        let bounds = entry.lengths.iter();
-        if described.lengths.len() != bounds.len()
-            || described.lengths.iter().zip(bounds).any(|(is, bound)| is > bound)
-        {
-            return Err(self.broken_promise(Some(planned)));
-        }
-        // What is in the pool has no entry in the header, so there may be no room for one of a kept tensor.
-        let is_certain = described.pooled;
-        if !is_certain
-            && compressed_bytes(scheme.part_specs(split), &described, None, Deflated::default())
-                >= stored_bytes(&kept_entry(record))
-        {
-            return Ok(None);
-        }
-        let parts = encoded.parts.into_iter().map(|part| part.bytes.into_owned());
-        Ok(Some(Ready { entry: described, parts: parts.collect() }))
-    }
-
-    /// Checks that what is to be written decodes to the bytes whose checksum was recorded: to those that were read
-    /// first, and not to those that may be in their place by now.
-    fn prove(&self, planned: &Planned, encoded: &Encoded<'_>) -> Result<()> {
-        let mut sum = Checksum::default();
-        self.decode(planned, encoded, &mut |piece| {
-            sum.add(piece);
-            ControlFlow::Continue(())
-        })?;
-        if from_hex(&planned.entry.checksum) == Some(sum.finish()) {
-            return Ok(());
-        }
-        let (data, mut offset, mut is_same) = (self.source.bytes(&planned.record)?, 0, true);
-        self.decode(planned, encoded, &mut |piece| {
-            let same = piece.iter().zip(&data[offset..]).take_while(|(a, b)| a == b).count();
-            (offset, is_same) = (offset + same, same == piece.len());
-            if is_same { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        let path = self.source.path().to_owned();
-        if is_same {
-            // Encoded rightly, so what was counted before was something else.
-            let how = format!("tensor `{}` is not what it was", planned.record.name);
-            return Err(Error::Changed { path, how });
-        }
-        Err(Error::NotLossless { path, tensor: planned.record.name.clone(), offset: offset as u64 })
-    }
-
-    fn decode(&self, planned: &Planned, encoded: &Encoded<'_>, take: &mut TakePiece<'_>) -> Result<()> {
-        encoded.decode_pieces(take).map_err(|source| {
-            let (path, tensor) = (self.source.path().to_owned(), planned.record.name.clone());
-            Error::of_decoding(path, tensor, source)
-        })
     }
 
     /// Writes bytes, and zeros up to a multiple of an alignment; adds them to a checksum.
@@ -329,13 +254,5 @@ impl<'a> Writer<'a> {
     fn seek(&mut self, to: u64) -> Result<()> {
         let sought = self.output.file().seek(SeekFrom::Start(to));
         sought.map(|_| ()).at(self.output.target(), "write")
-    }
-
-    fn broken_promise(&self, planned: Option<&Planned>) -> Error {
-        Error::Promise {
-            path: self.source.path().to_owned(),
-            tensor: planned.map_or_else(String::new, |planned| planned.record.name.clone()),
-            scheme: planned.map_or("", |planned| planned.scheme.name()),
-        }
     }
 }

@@ -4,6 +4,7 @@
 //! - `subject`, `candidates`, `choice`, `sharing`: a tensor read once; by which scheme, and which tensors share a codebook.
 //! - `plan`, `predict`: what becomes of each tensor, and what the container will take.
 //! - `file_header`: the header of the output, from the plan.
+//! - `encode`: one tensor, as planned, and proven.
 //! - `compress`: one file, streamed to its output.
 //! - `estimate`: what compressing would give, told from samples.
 
@@ -11,6 +12,7 @@ mod candidates;
 mod choice;
 pub(super) mod compress;
 mod drift;
+mod encode;
 pub(super) mod estimate;
 pub(super) mod file_header;
 pub(super) mod plan;
@@ -19,5 +21,6 @@ mod sharing;
 mod subject;
 
 pub use compress::compress_source;
+pub use encode::encode_source;
 pub use estimate::{Estimate, FileEstimate, estimate};
 pub(super) use sharing::stored_bytes as codebook_bytes;

@@ -128,6 +128,7 @@ pub(in crate::container) fn plan<'a>(
     let reading = Reading::new(&schemes, options, takable.len() <= MOST);
     let mut subjects: Vec<Subject<'_>> = Vec::with_capacity(takable.len());
     for batch in batches(&takable, BATCH_BYTES, |(record, _)| record.bytes()) {
+        progress.go_on(source.path())?;
         let read =
             batch.par_iter().map(|(record, element)| reading.read(record, element, Data::Whole(source)));
         subjects.extend(read.collect::<Result<Vec<_>>>()?);
