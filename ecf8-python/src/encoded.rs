@@ -7,6 +7,7 @@ use ecf8_core::container::encode_source;
 use ecf8_core::header::TensorRecord;
 use ecf8_core::source::{Assembled, AssembledTensor};
 use ecf8_core::{CompressedFile, Encoded as Coded, Error, element};
+use ecf8_tune::model::HeldTensor;
 use numpy::{PyReadonlyArray1, PyReadwriteArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -37,7 +38,7 @@ enum Held {
     /// In a mapped container, compressed or kept.
     File(Arc<CompressedFile>),
     /// Here.
-    Coded(Coded<'static>),
+    Coded(Arc<Coded<'static>>),
     /// Here, as the bytes that it decodes to, since no scheme makes it smaller.
     Kept(Vec<u8>),
 }
@@ -123,6 +124,35 @@ impl Encoded {
         }
     }
 
+    /// It for a model, if it is compressed.
+    pub(crate) fn held(&self) -> Option<HeldTensor> {
+        match &self.held {
+            Held::File(file) => {
+                file.tensor(&self.name).map(|_| HeldTensor::File(file.clone(), self.name.clone()))
+            }
+            Held::Coded(coded) => Some(HeldTensor::Memory(coded.clone())),
+            Held::Kept(_) => None,
+        }
+    }
+
+    /// The file that it is in.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.held {
+            Held::File(file) => Some(file.path()),
+            _ => None,
+        }
+    }
+
+    /// As safetensors calls it.
+    pub(crate) fn dtype(&self) -> &str {
+        &self.dtype
+    }
+
+    /// The tensor's dimensions.
+    pub(crate) fn shape(&self) -> &[u64] {
+        &self.shape
+    }
+
     /// Bytes of the tensor when it is decoded.
     pub(crate) fn decoded_bytes(&self) -> u64 {
         self.nbytes
@@ -172,7 +202,8 @@ pub(crate) fn encode_all(
         let source = Assembled::new(Path::new(MEMORY), &[], numbered.collect())?;
         let coded = encode_source(&source, &compress, told)?;
         let encoded = coded.into_iter().zip(&tensors).map(|(coded, tensor)| Encoded {
-            held: coded.map_or_else(|| Held::Kept(tensor.bytes.to_vec()), Held::Coded),
+            held: coded
+                .map_or_else(|| Held::Kept(tensor.bytes.to_vec()), |coded| Held::Coded(Arc::new(coded))),
             name: tensor.name.clone(),
             dtype: tensor.dtype.to_string(),
             shape: tensor.shape.clone(),

@@ -6,6 +6,7 @@
 //! | `file` | an opened container |
 //! | `encoded` | one tensor's compressed form, in memory or in a file |
 //! | `decoder` | layers of tensors, decoded into one buffer |
+//! | `placed`, `loaded` | by the CPU; by the generated kernels, on a GPU or the emulator |
 //! | `whole` | files and folders: compressed, restored, verified, inspected |
 //! | `options`, `progress` | how it is to be done, and how far it is |
 //! | `threads` | work without the interpreter's lock, on threads of this very process |
@@ -17,7 +18,9 @@ mod decoder;
 mod encoded;
 mod error;
 mod file;
+mod loaded;
 mod options;
+mod placed;
 mod progress;
 mod threads;
 mod whole;

@@ -127,23 +127,52 @@ class Encoded:
 class Decoder:
     """Layers of tensors, decoded into one buffer, in which each tensor has its place."""
 
-    def __init__(self, device: str, layers: Sequence[Sequence[tuple[str, int, Encoded]]]) -> None:
-        """Prepares layers for a device, "cpu". Of each tensor: its name, its first byte in the buffer, and what it is decoded from.
+    def __init__(
+        self,
+        device: str,
+        layers: Sequence[Sequence[tuple[str, int, Encoded]]],
+        allocate: Callable[[int], int] | None = None,
+    ) -> None:
+        """Prepares layers for a device: "cpu", "emulator" or "cuda:N". Of each tensor: its name, its first byte in the buffer, and
+        what it is decoded from. Kernels put tensors at places of their own instead: ask `places`; and take only compressed ones.
 
-        Raises ValueError if two tensors of a layer overlap, or `ecf8.Error` for a device that is not there.
+        On a GPU everything compressed is uploaded now, kernels are compiled or taken from the cache, and each is launched once.
+        `allocate` takes a number of bytes and gives the address of as many on the GPU, at a multiple of 256; they are kept by
+        the caller as long as the decoder. Without it the driver allocates.
+
+        Raises ValueError if two tensors of a layer overlap, or for what is no device; `ecf8.Error` if there is no GPU, or no NVRTC
+        and a kernel that is not in the cache; MemoryError if `allocate` raises.
+        """
+
+    def places(self, layer: int) -> list[int]:
+        """The first byte of each of a layer's tensors in the buffer, in the order in which they were given.
+
+        Raises IndexError.
         """
 
     def decode(self, layer: int, out: Bytes) -> None:
-        """Decodes a layer into the buffer `out`, its tensors in parallel. Between them, `out` stays as it is.
+        """Decodes a layer into the buffer `out`, and waits for it. Between its tensors, `out` stays as it is.
 
         Raises IndexError, ValueError with both lengths if `out` is too short, or `ecf8.Damaged`.
         """
 
     def decode_at(self, layer: int, address: int, nbytes: int, stream: int) -> None:
-        """Decodes a layer into the buffer of `nbytes` bytes at an address of a GPU, by one launch on a stream (a CUstream), and
-        does not wait for it.
+        """Decodes a layer into the buffer of `nbytes` bytes at an address of the GPU, at a multiple of 256, on a stream (a CUstream
+        as `torch.cuda.current_stream().cuda_stream` is; 0 for the default one), and does not wait for it. Tensors of one dtype
+        and scheme take one launch. Nothing that is forbidden while a graph is captured is done.
 
-        Raises `ecf8.Error` on "cpu".
+        Address and stream are used as they are: a wrong one is for the driver to find out.
+
+        Raises IndexError, or `ecf8.Error` if the buffer is too short, or on "cpu" and "emulator".
+        """
+
+    def launches(self, layer: int) -> int:
+        """How many kernels are launched for a layer; 0 on "cpu"."""
+
+    def verify(self) -> int:
+        """Decodes every layer and compares it with what the CPU decodes. Gives the number of bytes.
+
+        Raises `ecf8.Error` naming the first tensor that differs.
         """
 
     def __len__(self) -> int:
