@@ -12,5 +12,10 @@ rm -f "$wheels"/ecf8-*.whl
 "$python" -m maturin build --quiet --locked --profile "${ECF8_PROFILE:-release}" -m ecf8-python/Cargo.toml \
     --interpreter "$python" --out "$wheels"
 "$python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$wheels"/ecf8-*.whl
+# A GPU that is none, for the tests of what decodes on one.
+cargo build --quiet --locked --profile "${ECF8_PROFILE:-release}" -p ecf8-simcuda
+folder="${ECF8_PROFILE:-release}"
+ECF8_SIMCUDA="$PWD/target/${folder/dev/debug}/libecf8_simcuda.so"
+export ECF8_SIMCUDA
 cd ecf8-python
 "$python" -m pytest -q -rs -p no:cacheprovider "${@:2}"

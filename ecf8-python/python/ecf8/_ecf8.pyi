@@ -138,7 +138,7 @@ class Decoder:
 
         On a GPU everything compressed is uploaded now, kernels are compiled or taken from the cache, and each is launched once.
         `allocate` takes a number of bytes and gives the address of as many on the GPU, at a multiple of 256; they are kept by
-        the caller as long as the decoder. Without it the driver allocates.
+        the caller as long as the decoder. It is called on another thread. Without it the driver allocates.
 
         Raises ValueError if two tensors of a layer overlap, or for what is no device; `ecf8.Error` if there is no GPU, or no NVRTC
         and a kernel that is not in the cache; MemoryError if `allocate` raises.
