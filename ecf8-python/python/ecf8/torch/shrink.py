@@ -65,7 +65,7 @@ def compress(model, *, dtypes=(torch.float8_e4m3fn,), scheme=None, threshold=1 <
 
 
 def attach(model, path, *, names=None, device=None, buffers=1, group=layer_of, strict=True) -> Handle:
-    """Gives a model the weights of a container, or of a folder with several, and keeps compressed what is compressed there.
+    """Gives a model the weights of a container, a list of them or a folder, and keeps compressed what is compressed there.
 
     The model may be on the meta device: its dense weights are never made. Parameters get the dtypes of the file, as with
     `load_state_dict(assign=True)`; an `nn.Linear` whose weight is FP8 there becomes a `Linear8`. `names` maps the file's names
@@ -179,6 +179,8 @@ def _encode(parameter, scheme):
 
 
 def _files(path):
+    if isinstance(path, (list, tuple)):
+        return [os.fspath(one) for one in path]
     path = os.fspath(path)
     if not os.path.isdir(path):
         return [path]
