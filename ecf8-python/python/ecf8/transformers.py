@@ -17,8 +17,8 @@ from transformers.utils.quantization_config import QuantizationConfigMixin
 import ecf8
 import ecf8.torch
 
-from . import _ecf8
-from .torch.dtypes import DTYPE, FLOAT8, NAME
+from . import _dtypes, _ecf8
+from .torch.linear8 import is_float8
 
 METHOD = "ecf8"
 # Of a file that is being loaded, the weights that stay compressed and that transformers must not see.
@@ -83,11 +83,11 @@ class Ecf8HfQuantizer(HfQuantizer):
 
     def _serves(self, module, weight, container, name):
         """Whether a linear layer computes the same with the weight as it is in the file as with what transformers would load."""
-        dtype = DTYPE.get(container.dtype(name))
+        dtype = _dtypes.torch_dtype(container.dtype(name))
         if list(weight.shape) != container.shape(name):
             return False
         # A plain cast to FP8, which is loaded as `Linear8` converts it. With an inner quantiser there are scales beside it.
-        if dtype in FLOAT8 and type(module) is torch.nn.Linear:
+        if is_float8(dtype) and type(module) is torch.nn.Linear:
             return self.inner is None
         # Other quantisers than this one change weights after loading.
         return dtype == weight.dtype and (self.inner is None or _method(self.inner) == "fp8")
@@ -100,7 +100,7 @@ class Ecf8HfQuantizer(HfQuantizer):
         for device, names in _by_device(model, [name for _, name, _ in self.kept]).items():
             ecf8.torch.attach(model, self.files, names={name: name for name in names}, device=device, strict=False)
         if not self.pre_quantized and not self.files:
-            ecf8.torch.compress(model, dtypes=tuple(dtype for dtype in NAME if dtype.is_floating_point))
+            ecf8.torch.compress(model, dtypes=ecf8.torch.FLOATS)
         # From here on the model is what it was before it was compressed: also for saving, which writes dense weights.
         if self.inner is not None:
             model.hf_quantizer = self.inner

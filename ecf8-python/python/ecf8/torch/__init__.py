@@ -16,13 +16,16 @@ from .files import load_file, load_model, save_file
 from .handle import Handle, handle_of
 from .linear8 import Linear8
 from .parameter import CompressedParameter, CompressedWeightError
-from .shrink import attach, compress, decompress, layer_of
+from .shrink import BYTES, FLOATS, NothingToCompress, attach, compress, decompress, layer_of
 
 __all__ = [
+    "BYTES",
+    "FLOATS",
     "CompressedParameter",
     "CompressedWeightError",
     "Handle",
     "Linear8",
+    "NothingToCompress",
     "attach",
     "compress",
     "decompress",

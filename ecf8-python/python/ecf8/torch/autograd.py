@@ -24,16 +24,16 @@ def training(model):
             slot = handle.slot_of(tensor)
             if slot is not None:
                 form = tensor.dtype, tuple(tensor.shape), tensor.stride(), tensor.storage_offset()
-                return handle, slot.now, form
+                return slot, slot.now, form
         return tensor
 
     def unpack(packed):
         if isinstance(packed, torch.Tensor):
             return packed
-        handle, group, (dtype, shape, stride, offset) = packed
-        handle.require(group)
+        slot, group, (dtype, shape, stride, offset) = packed
+        group.handle.require(group)
         # Only until the operator that asked for it has run, which is before anything else is decoded.
-        return handle.slot(group).buffer.view(dtype).as_strided(shape, stride, offset)
+        return slot.buffer.view(dtype).as_strided(shape, stride, offset)
 
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
         yield

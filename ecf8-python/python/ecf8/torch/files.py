@@ -1,9 +1,11 @@
 """Containers and plain safetensors files as dictionaries of tensors."""
 
-import os
-import tempfile
+import torch
 
 import ecf8
+
+from .. import _dtypes
+from ..numpy import save
 
 
 def load_file(filename, device="cpu"):
@@ -31,11 +33,11 @@ def load_model(model, filename, *, strict=True, device="cpu"):
 
 def save_file(tensors, filename, metadata=None, **as_compress):
     """Saves tensors by name as a container. `as_compress` are the options of `ecf8.compress`; returns its report."""
-    import safetensors.torch
-
-    filename = os.fspath(filename)
-    # The plain file lies beside the container, where there is room for it if anywhere.
-    with tempfile.TemporaryDirectory(prefix=".ecf8-", dir=os.path.dirname(filename) or ".") as folder:
-        plain = os.path.join(folder, "plain.safetensors")
-        safetensors.torch.save_file(tensors, plain, metadata=metadata)
-        return ecf8.compress(plain, filename, **as_compress)
+    given = []
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().to("cpu").contiguous()
+        shape, dtype = list(tensor.shape), _dtypes.name_of(tensor.dtype)
+        if dtype in _dtypes.PACKED:
+            shape[-1] *= 2
+        given.append((name, dtype, shape, tensor.reshape(-1).view(torch.uint8).numpy()))
+    return save(given, filename, metadata, as_compress)

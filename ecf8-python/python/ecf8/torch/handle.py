@@ -89,7 +89,7 @@ class Handle:
     `buffer_bytes` the size of the buffer (of all buffers) into which they are decoded.
     """
 
-    def __init__(self, groups: dict[str, list[Weight]], device, buffers: int = 1):
+    def __init__(self, groups: dict[str, list[Weight]], device, buffers: int = 1, share: list[Slot] | None = None):
         if buffers not in (1, 2):
             raise ValueError(f"buffers is {buffers}: one buffer, or two that layers use in turn")
         self.number = next(_NUMBERS)
@@ -107,7 +107,9 @@ class Handle:
                 weight.group, weight.offset = group, group.bytes
                 group.bytes += -(-weight.encoded.nbytes // ALIGNMENT) * ALIGNMENT
             self.groups.append(group)
-        self._slots = [None] * buffers
+        self._slots = []
+        self._buffers = buffers
+        self._shared = [] if share is None else share
         self._place()
 
     @property
@@ -165,7 +167,7 @@ class Handle:
             self._decode(group)
 
     def slot(self, group: Group) -> Slot:
-        return self._slots[group.index % len(self._slots)]
+        return self._slots[group.index % self._buffers]
 
     def slot_of(self, tensor) -> Slot | None:
         """The buffer that a tensor is a view of."""
@@ -190,9 +192,9 @@ class Handle:
         self._decoder = _ecf8.Decoder(str(self.device), layers)
         # Tensors that are made in inference mode cannot be used outside it.
         with torch.inference_mode(False), torch.no_grad():
-            for at in range(len(self._slots)):
-                sizes = [group.bytes for group in self.groups if group.index % len(self._slots) == at]
-                self._slots[at] = Slot(torch.empty(max(sizes, default=0), dtype=torch.uint8, device=self.device))
+            self._slots = []
+            for at in range(self._buffers):
+                self._slots.append(self._slot_with(max((g.bytes for g in self.groups if g.index % self._buffers == at), default=0)))
             for weight in self.weights:
                 view = weight.view(self.slot(weight.group).buffer)
                 if weight.parameter is None:
@@ -200,6 +202,14 @@ class Handle:
                 else:
                     with torch._C.DisableTorchFunctionSubclass():
                         weight.parameter.data = view
+
+    def _slot_with(self, size: int) -> Slot:
+        """A buffer of at least so many bytes: one of those that are shared, or another."""
+        for slot in self._shared:
+            if slot.buffer.device == self.device and slot.buffer.nbytes >= size and slot not in self._slots:
+                return slot
+        self._shared.append(Slot(torch.empty(size, dtype=torch.uint8, device=self.device)))
+        return self._shared[-1]
 
     def _is_capturing(self):
         return self.device.type == "cuda" and torch.cuda.is_current_stream_capturing()

@@ -33,6 +33,13 @@ def install(model, handle: Handle) -> None:
         handle._hooks.append(functools.partial(module.__dict__.pop, "_apply", None))
 
 
+def require(module, args, kwargs) -> None:
+    """Does what a module's guards do, for whoever uses its weights without calling it."""
+    for hook in module._forward_pre_hooks.values():
+        if isinstance(hook, Guard):
+            hook(module, args, kwargs)
+
+
 class BeforeBlock:
     """Decodes a layer before its block runs.
 

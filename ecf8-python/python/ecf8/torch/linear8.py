@@ -16,6 +16,11 @@ def _(weight, x):
     return torch.empty_like(weight, dtype=x.dtype)
 
 
+def is_float8(dtype: torch.dtype) -> bool:
+    """Whether numbers are floating-point ones of eight bits."""
+    return dtype.is_floating_point and dtype.itemsize == 1
+
+
 class Linear8(nn.Linear):
     """`nn.Linear` with an FP8 weight that is converted to the dtype of the input when it is used: for checkpoints that were
     plainly cast to FP8, without scales. `module.__class__ = Linear8` makes one of an `nn.Linear`."""

@@ -6,12 +6,21 @@ import torch
 
 import ecf8
 
-from .. import _ecf8
-from .dtypes import DTYPE, FLOAT8, NAME
+from .. import _dtypes, _ecf8
 from .handle import Handle, Weight, handles_of
 from .hooks import install
-from .linear8 import Linear8
+from .linear8 import Linear8, is_float8
 from .parameter import CompressedParameter
+
+# All dtypes whose numbers have bytes of their own: also weights that were packed into integers.
+BYTES = tuple(getattr(torch, name) for name in {**_dtypes.NUMPY, **_dtypes.ML_DTYPES}.values() if hasattr(torch, name))
+
+# All dtypes of floating-point weights, for `compress(model, dtypes=ecf8.torch.FLOATS)`.
+FLOATS = tuple(dtype for dtype in BYTES if dtype.is_floating_point)
+
+
+class NothingToCompress(ValueError):
+    """No weight has the right dtype, is large enough and gets smaller."""
 
 
 def layer_of(name: str) -> str:
@@ -24,17 +33,19 @@ def layer_of(name: str) -> str:
     return ".".join(parts[:-1])
 
 
-def compress(model, *, dtypes=(torch.float8_e4m3fn,), scheme=None, threshold=1 << 16, device=None, buffers=1, group=layer_of) -> Handle:
+def compress(model, *, dtypes=(torch.float8_e4m3fn,), scheme=None, threshold=1 << 16, device=None, buffers=1, group=layer_of, share=None) -> Handle:
     """Compresses the weights of a model in memory. They are encoded on the CPU, freed, and decoded before each use, by the
     device that they are on or by `device`.
 
     Weights are parameters of two and more dimensions whose dtype is one of `dtypes`. `group` names the layer of a parameter,
     given the parameter's name; a layer with fewer bytes than `threshold`, and a weight that would not get smaller, stay as
-    they are. Raises `ValueError` if nothing is left to be compressed.
+    they are. `buffers=2` has layers take turns in two buffers. Models that run one after another may have the same buffers:
+    those that are given the same list as `share`. Raises `NothingToCompress`, a `ValueError`, if
+    nothing is left.
     """
     found = {}
     for weight, parameter in _weights(model):
-        if parameter.dtype in dtypes and parameter.dtype in NAME and parameter.dim() > 1 and parameter.device.type != "meta":
+        if parameter.dtype in dtypes and parameter.dtype in BYTES and parameter.dim() > 1 and parameter.device.type != "meta":
             found.setdefault(group(weight.name), []).append(weight)
     found = {name: weights for name, weights in found.items() if sum(_now(w).nbytes for w in weights) >= threshold}
     devices = {_now(weight).device for weights in found.values() for weight in weights}
@@ -46,25 +57,20 @@ def compress(model, *, dtypes=(torch.float8_e4m3fn,), scheme=None, threshold=1 <
     done = []
     try:
         for weights in found.values():
-            for weight in weights:
-                parameter = _now(weight)
-                weight.encoded = _encode(parameter, schemes[parameter.dtype])
-                if weight.encoded.is_compressed:
-                    # Freed here, so that a model that just fits can be compressed.
-                    weight.set(torch.nn.Parameter(parameter.new_empty(0), requires_grad=False))
-                    done.append((weight, parameter.device))
+            for dtype in {weight.dtype for weight in weights}:
+                done += _encode_layer([weight for weight in weights if weight.dtype == dtype], schemes[dtype])
         kept = {name: [w for w in weights if w.encoded.is_compressed] for name, weights in found.items()}
-        return _install(model, {name: weights for name, weights in kept.items() if weights}, device, buffers)
+        return _install(model, {name: weights for name, weights in kept.items() if weights}, device, buffers, share)
     except BaseException:
         for weight, where in done:
             flat = torch.empty(weight.encoded.nbytes, dtype=torch.uint8)
             weight.encoded.decode_into(flat.numpy())
-            dense = flat.view(weight.dtype).as_strided(weight.shape, weight.strides).to(where)
+            dense = weight.view(flat).to(where)
             weight.set(torch.nn.Parameter(dense, requires_grad=weight.requires_grad))
         raise
 
 
-def attach(model, path, *, names=None, device=None, buffers=1, group=layer_of, strict=True) -> Handle:
+def attach(model, path, *, names=None, device=None, buffers=1, group=layer_of, strict=True, share=None) -> Handle:
     """Gives a model the weights of a container, a list of them or a folder, and keeps compressed what is compressed there.
 
     The model may be on the meta device: its dense weights are never made. Parameters get the dtypes of the file, as with
@@ -90,14 +96,17 @@ def attach(model, path, *, names=None, device=None, buffers=1, group=layer_of, s
                     unexpected.append(theirs)
                     continue
                 weight = target if isinstance(target, Weight) else None
-                shape = tuple(file.get_slice(theirs).get_shape())
+                part = file.get_slice(theirs)
+                shape, is_packed = part.get_shape(), part.get_dtype() in _dtypes.PACKED
+                # torch counts pairs of numbers of four bits.
+                shape = tuple((*shape[:-1], shape[-1] // 2) if is_packed else shape)
                 expected = weight.shape if weight else tuple(target[1].shape)
                 if shape != expected:
                     raise RuntimeError(f"{path}: tensor `{theirs}` has the shape {list(shape)}, the model's `{name}` {list(expected)}")
                 filled.update(weight.names if weight else [name])
-                if weight and len(shape) > 1 and container and container.is_compressed(theirs):
+                if weight and len(shape) > 1 and not is_packed and container and container.is_compressed(theirs):
                     weight.encoded = container.encoded(theirs)
-                    weight.dtype = DTYPE[weight.encoded.dtype]
+                    weight.dtype = _dtypes.torch_dtype(weight.encoded.dtype)
                     weight.strides = torch.empty(shape, device="meta").stride()
                     found.setdefault(group(weight.name), []).append(weight)
                 else:
@@ -114,9 +123,9 @@ def attach(model, path, *, names=None, device=None, buffers=1, group=layer_of, s
             model.get_submodule(parent)._buffers[attribute] = tensor
     for weight in weights.values():
         for module, attribute in weight.owners:
-            if weight.dtype in FLOAT8 and type(module) is torch.nn.Linear and attribute == "weight":
+            if is_float8(weight.dtype) and type(module) is torch.nn.Linear and attribute == "weight":
                 module.__class__ = Linear8
-    return _install(model, found, device, buffers)
+    return _install(model, found, device, buffers, share)
 
 
 def decompress(model):
@@ -126,10 +135,10 @@ def decompress(model):
     return model
 
 
-def _install(model, groups, device, buffers):
+def _install(model, groups, device, buffers, share):
     if not groups:
-        raise ValueError(f"no weight of {type(model).__name__} is compressed: none has the right dtype, is large enough and gets smaller")
-    handle = Handle(groups, device, buffers)
+        raise NothingToCompress(f"no weight of {type(model).__name__} is compressed: none has the right dtype, is large enough and gets smaller")
+    handle = Handle(groups, device, buffers, share)
     install(model, handle)
     return handle
 
@@ -159,23 +168,34 @@ def _now(weight):
 
 def _schemes(found, scheme):
     """One scheme for all weights of a dtype, so that one launch decodes a layer: the largest chooses."""
-    schemes = {}
     weights = [w for weights in found.values() for w in weights]
-    for dtype in {weight.dtype for weight in weights}:
-        schemes[dtype] = scheme
-        largest = max((_now(w) for w in weights if w.dtype == dtype), key=lambda p: p.nbytes)
-        if scheme is None and len(weights) > 1:
-            schemes[dtype] = getattr(_encode(largest, None), "scheme", None)
+    schemes = dict.fromkeys((weight.dtype for weight in weights), scheme)
+    for dtype in schemes if scheme is None else ():
+        largest = max((w for w in weights if w.dtype == dtype), key=lambda w: _now(w).nbytes)
+        schemes[dtype] = _ecf8.encode_all([_described(largest)])[0].scheme
     return schemes
 
 
-def _encode(parameter, scheme):
-    """A parameter's bytes in the order in which they lie in memory, encoded."""
-    tensor = parameter.detach()
+def _encode_layer(weights, scheme):
+    """Encodes weights of one dtype, and frees those that get smaller, so that a model that just fits can be compressed; gives
+    these and their devices."""
+    freed = []
+    for weight, encoded in zip(weights, _ecf8.encode_all([_described(w) for w in weights], scheme=scheme), strict=True):
+        weight.encoded = encoded
+        if encoded.is_compressed:
+            parameter = _now(weight)
+            freed.append((weight, parameter.device))
+            weight.set(torch.nn.Parameter(parameter.new_empty(0), requires_grad=False))
+    return freed
+
+
+def _described(weight):
+    """A weight's name, dtype, shape and bytes in the order in which they lie in memory."""
+    tensor = _now(weight).detach()
     # Axes from the widest stride to the narrowest: a transposed weight is encoded as what it is a transpose of.
     axes = sorted(range(tensor.dim()), key=lambda axis: -tensor.stride(axis))
     tensor = tensor.permute(axes).to("cpu").contiguous()
-    return _ecf8.Encoded.encode(tensor.reshape(-1).view(torch.uint8).numpy(), NAME[tensor.dtype], list(tensor.shape), scheme=scheme)
+    return weight.name, _dtypes.name_of(tensor.dtype), list(tensor.shape), tensor.reshape(-1).view(torch.uint8).numpy()
 
 
 def _files(path):
