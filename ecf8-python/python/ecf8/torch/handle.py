@@ -12,9 +12,9 @@ from .parameter import CompressedParameter, CompressedWeightError
 
 # Kernels load 16 bytes at a time, and torch's own allocations are aligned to at least this.
 ALIGNMENT = 256
-# By number, so that `ecf8::decode` can name one in a compiled graph.
+# By number, so that `ecf8::decode` can name one in a compiled graph. From 2 on, as compilers make a graph of its own for 0 and 1.
 HANDLES = weakref.WeakValueDictionary()
-_NUMBERS = itertools.count(1)
+_NUMBERS = itertools.count(2)
 
 
 @dataclass(eq=False)
@@ -100,7 +100,7 @@ class Handle:
         self.traced = None
         self.groups = []
         self._hooks = []
-        # Numbers start at 2, as compilers make a graph of its own for each 0 and 1, and one for all other numbers.
+        # From 2 on for the same reason: one graph then serves all blocks.
         for index, (name, weights) in enumerate(groups.items(), start=2):
             group = Group(name, index, self, weights)
             for weight in weights:

@@ -65,6 +65,7 @@ def compress(model, *, dtypes=(torch.float8_e4m3fn,), scheme=None, threshold=1 <
         for weight, where in done:
             flat = torch.empty(weight.encoded.nbytes, dtype=torch.uint8)
             weight.encoded.decode_into(flat.numpy())
+            weight.offset = 0
             dense = weight.view(flat).to(where)
             weight.set(torch.nn.Parameter(dense, requires_grad=weight.requires_grad))
         raise
