@@ -4,9 +4,7 @@
 model has itself. Weights of linear layers then stay compressed in memory; all others are decoded while they are loaded.
 """
 
-import json
 import os
-import tempfile
 
 import torch
 from transformers import modeling_utils
@@ -18,9 +16,12 @@ import ecf8
 import ecf8.torch
 
 from . import _dtypes, _ecf8
+from ._prepare import METHOD, prepare
 from .torch.linear8 import is_float8
 
-METHOD = "ecf8"
+__all__ = ["Ecf8Config", "Ecf8HfQuantizer", "prepare"]
+
+
 # Of a file that is being loaded, the weights that stay compressed and that transformers must not see.
 _HIDDEN: dict[str, set[str]] = {}
 
@@ -170,27 +171,3 @@ def _open(filename, *args, **kwargs):
 
 # The one function through which transformers reads weights. Plain files are opened as before.
 modeling_utils.safe_open = _open
-
-
-def prepare(folder, *, keep_compressed: bool = True) -> None:
-    """Has `from_pretrained` of a compressed folder use ecf8, by its config.json. `ecf8.decompress` restores the file."""
-    path = os.path.join(folder, "config.json")
-    with open(path, encoding="utf-8", newline="") as file:
-        text = file.read()
-    config = json.loads(text)
-    quantization = config.get("quantization_config") or (config.get("text_config") or {}).get("quantization_config")
-    if quantization and quantization.get("quant_method") == METHOD:
-        quantization["keep_compressed"] = keep_compressed
-    else:
-        config["quantization_config"] = {
-            "quant_method": METHOD,
-            "inner": quantization,
-            "keep_compressed": keep_compressed,
-            "original_config": text,
-        }
-    # Under its name only when it is whole.
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, prefix=".ecf8-", suffix=".tmp", delete=False) as file:
-        json.dump(config, file, indent=2)
-        file.write("\n")
-    os.chmod(file.name, os.stat(path).st_mode & 0o777)
-    os.replace(file.name, path)
