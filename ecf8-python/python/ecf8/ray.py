@@ -1,0 +1,173 @@
+"""Compressing and verifying a sharded model on a Ray cluster, a file at a time on whatever worker is free.
+
+    import ecf8.ray
+    ecf8.ray.compress("/shared/model", "/shared/model-ecf8")      # goes on where it was interrupted
+    ecf8.ray.verify("/shared/model-ecf8", against="/shared/model")
+
+The folders lie where all workers see them. Where no cluster is connected, `ray.init()` finds one by RAY_ADDRESS, or starts one here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import Any
+
+import ray
+
+import ecf8
+
+from ._progress import Progress, function_of
+from ._report import Report
+
+# Where files lie until all are there; beside the output, and hidden.
+_UNFINISHED = ".ecf8-ray.unfinished"
+
+
+def compress(input, output, *, overwrite: bool = False, progress: Progress = True, cpus: int | None = None, **options: Any) -> Report:
+    """Compresses a folder's weight files, each as `ecf8.compress` does with a file, and copies its other files.
+
+    The output gets its name when all is there. Until then finished files lie in a hidden folder beside it, and the same call
+    takes those that are intact for done. `cpus` are the cores that one file's work gets, by default all cores shared out among
+    the files; `options` are those of `ecf8.compress`.
+
+    Raises FileExistsError for an output that is there, FileNotFoundError where a worker does not see a file, OSError, or Error.
+    """
+    input, output = os.path.abspath(input), os.path.abspath(output)
+    if os.path.exists(output) and not overwrite:
+        raise FileExistsError(f"{output} is there already; choose another output, or say overwrite=True")
+    weights, others = _listed(input)
+    folder = os.path.join(os.path.dirname(output), f".{os.path.basename(output)}{_UNFINISHED}")
+    for name in (*weights, *others):
+        os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
+    jobs = [(_compress_file, name, (os.path.join(input, name), os.path.join(folder, name), options)) for name in weights]
+    sizes = {name: os.path.getsize(os.path.join(input, name)) for name in weights}
+    reports = _run("compress", jobs, sizes, cpus, function_of(progress))
+    for name in others:
+        shutil.copy2(os.path.join(input, name), os.path.join(folder, name))
+    # A file that is no longer in the input may have stayed from before it was interrupted.
+    for name in _listed(folder)[0]:
+        if name not in weights:
+            os.remove(os.path.join(folder, name))
+    if os.path.exists(output):
+        shutil.rmtree(output)
+    os.rename(folder, output)
+    merged = [reports[name].files[0] | {"name": name} for name in weights]
+    return Report(
+        input_bytes=sum(file["input_bytes"] for file in merged),
+        output_bytes=sum(file["output_bytes"] for file in merged),
+        files=merged,
+        copied=others,
+        copied_bytes=sum(os.path.getsize(os.path.join(output, name)) for name in others),
+        notes=[note for name in weights for note in reports[name].notes],
+    )
+
+
+def verify(path, *, against=None, progress: Progress = True, cpus: int | None = None) -> int:
+    """Checks a folder's containers as `ecf8.verify` does each, and gives how many bytes the originals have. Raises Damaged with
+    the file and what is wrong in it."""
+    path, against = os.path.abspath(path), against and os.path.abspath(against)
+    weights, _ = _listed(path)
+    jobs = [(_verify_file, name, (os.path.join(path, name), against and os.path.join(against, name))) for name in weights]
+    sizes = {name: os.path.getsize(os.path.join(path, name)) for name in weights}
+    return sum(_run("verify", jobs, sizes, cpus, function_of(progress)).values())
+
+
+def _listed(folder):
+    """The weight files of a folder, and its other files; those of hub caches and unfinished ones are hidden."""
+    weights, others = [], []
+    for root, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            within = os.path.relpath(os.path.join(root, name), folder)
+            if name.startswith(".ecf8-"):
+                continue
+            is_weights = name.endswith((".safetensors", ".sft")) and not name.startswith(".")
+            (weights if is_weights else others).append(within)
+    if not weights:
+        raise FileNotFoundError(f"{folder} holds no .safetensors file")
+    return weights, others
+
+
+def _run(what, jobs, sizes, cpus, progress):
+    """Runs a job for each file, and tells how far all are together."""
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False)
+    cpus = cpus or max(1, int(ray.cluster_resources().get("CPU", 1)) // len(jobs))
+    total = sum(sizes.values())
+    counter = ray.remote(num_cpus=0)(_Counter).remote()
+    # Large files first, so that none is left alone at the end.
+    jobs = sorted(jobs, key=lambda job: -sizes[job[1]])
+    running = {
+        ray.remote(num_cpus=cpus)(function).remote(*arguments, cpus, counter, name): name for function, name, arguments in jobs
+    }
+    results = {}
+    try:
+        while running:
+            done, _ = ray.wait(list(running), timeout=0.2)
+            for task in done:
+                results[running.pop(task)] = ray.get(task)
+            if progress:
+                shares = ray.get(counter.shares.remote())
+                sure = sum(size * (1 if name in results else shares.get(name, 0)) for name, size in sizes.items())
+                # Only the last word may say that all is done.
+                progress(what, min(int(sure), total - 1) if running else total, total)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error
+    finally:
+        for task in running:
+            ray.cancel(task)
+        ray.kill(counter)
+    return results
+
+
+class _Counter:
+    """Which share of each file is done."""
+
+    def __init__(self):
+        self._shares = {}
+
+    def set(self, name, share):
+        self._shares[name] = share
+
+    def shares(self):
+        return self._shares
+
+
+def _telling(counter, name):
+    """A progress function of a file's work, which tells the counter at most five times a second."""
+    last = 0.0
+
+    def tell(what, done, total):
+        nonlocal last
+        if total and time.monotonic() - last > 0.2:
+            last = time.monotonic()
+            counter.set.remote(name, done / total)
+
+    return tell
+
+
+def _compress_file(input, output, options, cpus, counter, name):
+    report = _finished(input, output)
+    # A container appears only when it is whole, so what is there and is not what the input gives is of another input.
+    return report or ecf8.compress(input, output, overwrite=True, threads=cpus, progress=_telling(counter, name), **options)
+
+
+def _finished(input, output):
+    """The report of a file that an earlier call has compressed; `None` if it is not there or not of this input."""
+    if not os.path.exists(output):
+        return None
+    try:
+        ecf8.verify(output, against=input)
+    except (ecf8.Error, OSError):
+        return None
+    file = ecf8._ecf8.File(output)
+    compressed = sum(file.is_compressed(name) for name in file.names())
+    sizes = {"input_bytes": os.path.getsize(input), "output_bytes": os.path.getsize(output)}
+    one = {"name": output, **sizes, "compressed_tensors": compressed, "kept_tensors": len(file) - compressed, "kept": []}
+    return Report(**sizes, files=[one])
+
+
+def _verify_file(path, against, cpus, counter, name):
+    return ecf8.verify(path, against=against, threads=cpus, progress=_telling(counter, name))
