@@ -79,6 +79,38 @@ def test_what_is_no_device_and_what_is_not_compressed_is_refused():
         _ecf8.Decoder("emulator", [[("noise", 0, kept)]])
 
 
+def test_torch_finds_weights_where_kernels_put_them(torch, monkeypatch):
+    import ecf8.torch as et
+    from ecf8.torch import handle
+
+    class Block(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            # Kernels decode those of one dtype together, so they are not in the order of their names.
+            for name, dtype in (("a", torch.bfloat16), ("b", torch.float16), ("c", torch.bfloat16)):
+                setattr(self, name, torch.nn.Linear(96, 96, bias=False, dtype=dtype))
+
+        def forward(self, x):
+            for linear in (self.a, self.b, self.c):
+                x = linear(x.to(linear.weight.dtype))
+            return x
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(Block(), Block())
+    x = torch.randn(3, 96)
+    expected = model(x)
+    made, real = [], _ecf8.Decoder
+
+    def emulated(device, layers, allocate=None):
+        made.append(real("emulator", layers, allocate))
+        return made[-1]
+
+    monkeypatch.setattr(handle._ecf8, "Decoder", emulated)
+    et.compress(model, dtypes=(torch.bfloat16, torch.float16), threshold=1)
+    assert made[0].launches(0) == 2 and made[0].places(0)[1] > made[0].places(0)[2]
+    assert torch.equal(model(x), expected) and torch.equal(model(x), expected)
+
+
 def test_a_simulated_gpu_decodes_on_the_callers_stream_into_the_callers_memory(tmp_path):
     library = os.environ.get("ECF8_SIMCUDA")
     if not library:

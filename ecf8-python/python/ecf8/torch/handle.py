@@ -150,6 +150,7 @@ class Handle:
     def detach(self) -> None:
         """Gives the model its dense weights back and forgets it."""
         dense = [(weight, weight.dense()) for weight in self.weights]
+        self._settle()
         for weight, tensor in dense:
             parameter = nn.Parameter(tensor, requires_grad=weight.requires_grad)
             # What somebody has put in a weight's place stays.
@@ -181,6 +182,7 @@ class Handle:
         device = torch.device(device)
         if device.type == "meta":
             raise CompressedWeightError(f"weight `{self.groups[0].weights[0].name}` is compressed and cannot go to the meta device")
+        self._settle()
         self.device = device
         self._place()
 
@@ -189,7 +191,13 @@ class Handle:
         if self.device.type == "cuda" and self.device.index is None:
             self.device = torch.device("cuda", torch.cuda.current_device())
         layers = [[(w.name, w.offset, w.encoded) for w in group.weights] for group in self.groups]
-        self._decoder = _ecf8.Decoder(str(self.device), layers)
+        self._parts = []
+        self._decoder = _ecf8.Decoder(str(self.device), layers, self._allocate if self.device.type == "cuda" else None)
+        # Kernels put the weights of a launch where they like.
+        for index, group in enumerate(self.groups):
+            for weight, place in zip(group.weights, self._decoder.places(index)):
+                weight.offset = place
+            group.bytes = max((w.offset + -(-w.encoded.nbytes // ALIGNMENT) * ALIGNMENT for w in group.weights), default=0)
         # Tensors that are made in inference mode cannot be used outside it.
         with torch.inference_mode(False), torch.no_grad():
             self._slots = []
@@ -202,6 +210,20 @@ class Handle:
                 else:
                     with torch._C.DisableTorchFunctionSubclass():
                         weight.parameter.data = view
+
+    def _allocate(self, nbytes: int) -> int:
+        """Memory on the GPU for compressed weights, which torch counts as its own. It is called on another thread."""
+        with torch.inference_mode(False), torch.cuda.device(self.device):
+            part = torch.empty(nbytes, dtype=torch.uint8, device=self.device)
+            # What torch gives may still be used by what it queued before.
+            torch.cuda.synchronize(self.device)
+        self._parts.append(part)
+        return part.data_ptr()
+
+    def _settle(self) -> None:
+        """Waits until nothing reads the compressed weights any more, before they are let go."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def _slot_with(self, size: int) -> Slot:
         """A buffer of at least so many bytes: one of those that are shared, or another."""
