@@ -322,6 +322,14 @@ pub enum Error {
         /// The list that names it.
         list: PathBuf,
     },
+    /// A folder's configuration cannot be made to name ecf8.
+    #[error("{}: {why}; give a model's folder with a config.json, or compress without --for", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// A file of a compressed folder that is no container and has other bytes than when it was compressed.
     #[error("{} is not what it was when the model was compressed (checksum {found:016x}, expected {expected:016x}); fetch it again, or if the change is wanted remove the folder's ecf8.files.json", path.display())]
     OtherFile {
@@ -415,6 +423,7 @@ impl Error {
             | Self::BrokenLink { .. }
             | Self::LinkCircle { .. }
             | Self::CacheEntry { .. }
+            | Self::Config { .. }
             | Self::Special { .. } => false,
         }
     }

@@ -1,6 +1,7 @@
 //! Files and folders of shards: every `.safetensors` file is worked on, every other file copied as it is.
 
 use super::CompressedFile;
+use super::folder::prepared::{self, Changed};
 use super::folder::{Content, FileList, Folder, Found, MissingShard, copy_file};
 use super::look::model::require_unchanged;
 use super::options::CompressOptions;
@@ -10,7 +11,8 @@ use super::read::decompress::decompress_file;
 use super::report::{FileReport, Report};
 use super::tuning_cache;
 use super::write::compress::compress_file;
-use crate::error::{IoContext, Result};
+use crate::error::{Error, IoContext, Result};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Compresses a `.safetensors` file, or all in a folder, into `output`, which appears only when whole.
@@ -25,6 +27,10 @@ pub fn compress(
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    if options.for_transformers && input.is_file() {
+        let why = "it is one file, and frameworks load folders".to_owned();
+        return Err(Error::Config { path: input.to_owned(), why });
+    }
     let work = |from: &Path, pending| compress_file(from, pending, options, progress);
     transfer(&Compressing { options }, &work, input, output, options.overwrite, progress)
 }
@@ -58,6 +64,11 @@ trait Direction {
         self.most_bytes(from)
     }
 
+    /// What a file becomes that is neither weights nor copied as it is.
+    fn changes(&self, _folder: &Folder, _name: &Path) -> Result<Option<Changed>> {
+        Ok(None)
+    }
+
     /// Whether a file is left out of the output.
     fn leaves_out(&self, _folder: &Folder, _name: &Path) -> bool {
         false
@@ -72,7 +83,16 @@ impl Direction for Compressing<'_> {
     const CONTENT: Content = Content::Plain;
 
     fn check(&self, folder: &Folder) -> Result<()> {
+        if self.options.for_transformers {
+            // Before hours of work.
+            prepared::prepare(&folder.root.join(prepared::NAME), Path::new(prepared::NAME))?;
+        }
         if self.options.allow_missing_shards { Ok(()) } else { folder.require_shards() }
+    }
+
+    fn changes(&self, folder: &Folder, name: &Path) -> Result<Option<Changed>> {
+        let is_meant = self.options.for_transformers && name == Path::new(prepared::NAME);
+        is_meant.then(|| prepared::prepare(&folder.root.join(name), name)).transpose()
     }
 
     fn most_bytes(&self, from: &Path) -> Result<u64> {
@@ -100,6 +120,11 @@ impl Direction for Decompressing {
         const MOST: u64 = 64;
         let file = CompressedFile::open(from)?;
         Ok(file.original_bytes().min(file.bytes().saturating_mul(MOST)))
+    }
+
+    fn changes(&self, folder: &Folder, name: &Path) -> Result<Option<Changed>> {
+        let expected = folder.list.as_ref().and_then(|list| list.copied(name));
+        expected.map_or(Ok(None), |expected| prepared::original(&folder.root.join(name), expected))
     }
 
     fn leaves_out(&self, folder: &Folder, name: &Path) -> bool {
@@ -184,7 +209,14 @@ fn transfer_folder<D: Direction>(
             list.containers.push(name.clone());
             continue;
         }
-        let copied = copy_file(&from, name, Some(to))?;
+        let copied = match direction.changes(folder, name)? {
+            Some(Changed { bytes, entry }) => {
+                let mut to = to;
+                to.file().write_all(&bytes).at(&from, "copy")?;
+                entry
+            }
+            None => copy_file(&from, name, Some(to))?,
+        };
         match folder.list.as_ref().map(|list| list.copied(name)) {
             Some(Some(expected)) => require_unchanged(&from, &copied, expected)?,
             Some(None) => report.unchecked.push(text.clone()),

@@ -19,4 +19,7 @@ pub struct CompressOptions {
     pub overwrite: bool,
     /// Whether shards may be missing that an index names.
     pub allow_missing_shards: bool,
+    /// Whether a folder's `config.json` tells transformers and diffusers to load the weights by ecf8. Decompressing gives the
+    /// original back.
+    pub for_transformers: bool,
 }

@@ -39,7 +39,7 @@ pub(super) struct Compress {
     scheme: Option<String>,
     /// Choose schemes and chunks for one goal only; with `--scheme`, chunks only, of which exponent-gap has none
     /// (default: for all tensors the scheme with the smallest result, unless one that decodes faster takes at most a
-    /// quarter of a percent more)
+    /// tenth of a percent more)
     #[arg(long, value_name = "GOAL")]
     optimize: Option<Goal>,
     /// The most codebooks that tensors share, for each scheme (default: as few as cost less than 0.05 % of the
@@ -54,6 +54,10 @@ pub(super) struct Compress {
     /// Compress what is there of a model whose index names shards that are not
     #[arg(long)]
     allow_missing_shards: bool,
+    /// Have a framework load the folder by ecf8: its config.json gets `"quant_method": "ecf8"` around the model's own
+    /// quantisation. `ecf8 decompress` gives the original back
+    #[arg(long = "for", value_name = "FRAMEWORK")]
+    framework: Option<Framework>,
     /// Threads to use (default: all cores)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
     threads: Option<u16>,
@@ -63,6 +67,13 @@ pub(super) struct Compress {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// What loads a compressed folder.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum Framework {
+    /// transformers and diffusers, with the Python package: `import ecf8.transformers`
+    Transformers,
 }
 
 /// What schemes and chunks are chosen for.
@@ -149,6 +160,7 @@ impl Compress {
             code_bits: self.code_bits,
             overwrite: self.force,
             allow_missing_shards: self.allow_missing_shards,
+            for_transformers: matches!(self.framework, Some(Framework::Transformers)),
         };
         let Some(output) = self.output.as_ref().filter(|_| !self.dry_run) else {
             let mut answer = gain::answer(&self.input, &container::estimate(&self.input, &options)?);

@@ -4,6 +4,7 @@ mod files;
 mod hub;
 mod index;
 mod list;
+pub(super) mod prepared;
 
 pub(super) use files::{Copied, FileList, copy_file};
 pub(super) use index::{MissingShard, missing_shards};

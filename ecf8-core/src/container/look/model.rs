@@ -1,6 +1,6 @@
 //! A compressed model: one file, or a folder of shards with an index.
 
-use crate::container::folder::{Content, Copied, FileList, Folder, copy_file};
+use crate::container::folder::{Content, Copied, FileList, Folder, copy_file, prepared};
 use crate::container::tuning_cache;
 use crate::container::{CompressedFile, Progress};
 use crate::error::{Error, Result};
@@ -97,7 +97,11 @@ impl CompressedModel {
             match list.copied(name) {
                 Some(expected) => {
                     let path = self.root.join(name);
-                    require_unchanged(&path, &copy_file(&path, name, None)?, expected)?;
+                    let own = match prepared::original(&path, expected)? {
+                        Some(original) => original.entry,
+                        None => copy_file(&path, name, None)?,
+                    };
+                    require_unchanged(&path, &own, expected)?;
                     found.checked += 1;
                 }
                 None if tuning_cache::has_name(name) => {}

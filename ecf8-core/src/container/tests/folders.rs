@@ -150,3 +150,40 @@ fn folders_do_not_mix_with_their_outputs() {
     assert!(!empty.join("stale").exists() && CompressedModel::open(&empty).is_ok());
     assert_eq!(names_in(root.path()), ["empty", "model"]);
 }
+
+#[test]
+fn a_configuration_that_names_ecf8_is_undone_and_no_other_change_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let [input, packed, back] = ["in", "packed", "back"].map(|name| folder.path().join(name));
+    fs::create_dir(&input).unwrap();
+    let tensors = [fp8("w", &[5000], weights(1, 5000))];
+    fs::write(input.join("model.safetensors"), safetensors_bytes(&[], &tensors).unwrap()).unwrap();
+    let options = CompressOptions { for_transformers: true, ..CompressOptions::default() };
+    let error = compress(&input, &packed, &options, &()).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+    // As people write it, which no serialiser would.
+    let text = "{ \"architectures\" : [\"L\"],\n\t\"quantization_config\": {\"quant_method\": \"fp8\", \"x\": 1e-05} }\r\n";
+    fs::write(input.join("config.json"), "[]").unwrap();
+    let error = compress(&input, &packed, &options, &()).unwrap_err();
+    assert!(matches!(error, Error::Config { .. }), "{error}");
+    fs::write(input.join("config.json"), text).unwrap();
+    let error = compress(&input.join("model.safetensors"), &packed, &options, &()).unwrap_err();
+    assert!(matches!(error, Error::Config { .. }), "{error}");
+    compress(&input, &packed, &options, &()).unwrap();
+    let config: serde_json::Value =
+        serde_json::from_slice(&fs::read(packed.join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["quantization_config"]["quant_method"], "ecf8");
+    assert_eq!(config["quantization_config"]["inner"]["quant_method"], "fp8");
+    let model = CompressedModel::open(&packed).unwrap();
+    assert_eq!(model.verify_other_files(&()).unwrap().checked, 1);
+    decompress(&packed, &back, false, &()).unwrap();
+    assert_eq!(fs::read_to_string(back.join("config.json")).unwrap(), text);
+
+    // Anything else than what was there before is a change.
+    let other = config.to_string().replace("fp8", "fp4");
+    fs::write(packed.join("config.json"), other).unwrap();
+    let error = decompress(&packed, &back, true, &()).unwrap_err();
+    assert!(matches!(error, Error::OtherFile { .. }), "{error}");
+    let error = CompressedModel::open(&packed).unwrap().verify_other_files(&()).unwrap_err();
+    assert!(matches!(error, Error::OtherFile { .. }), "{error}");
+}
