@@ -66,6 +66,10 @@ def test_arrays_that_do_not_fit_are_refused_with_both_lengths(container):
             with pytest.raises(ValueError, match=rf"\b{length} bytes.*\b{bytes_}\b") as error:
                 call(np.empty(length, np.uint8))
             assert not isinstance(error.value, ecf8.Error)
+    with pytest.raises(ValueError, match=r"\b81 bytes.*\b80\b"):
+        file.decode_all_into([("scalar", np.empty(8, np.uint8)), ("ids", np.empty(81, np.uint8))])
+    with pytest.raises(KeyError):
+        file.decode_all_into([("none such", np.empty(8, np.uint8))])
     read_only = np.empty(bytes_, np.uint8)
     read_only.flags.writeable = False
     wrong = [np.empty(bytes_, np.int8), np.empty((bytes_, 1), np.uint8), np.empty(2 * bytes_, np.uint8)[::2], read_only, b"x" * bytes_]
