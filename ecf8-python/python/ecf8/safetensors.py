@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -134,11 +135,11 @@ class safe_open:
 
     def get_tensors(self) -> dict[str, Any]:
         """All tensors by name, in the order of the original's data."""
-        file, tensors, names = self._file, {}, self.offset_keys()
+        file, tensors, names = self._file, {}, deque(self.offset_keys())
         while names:
             batch, nbytes = [], 0
             while names and (not batch or nbytes + file.nbytes(names[0]) <= _BATCH):
-                name = names.pop(0)
+                name = names.popleft()
                 nbytes += file.nbytes(name)
                 batch.append((name, *self._tensors.room(file.nbytes(name))))
             file.decode_all_into([(name, out) for name, _, out in batch])
