@@ -8,6 +8,7 @@ use numpy::PyReadwriteArray1;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
+use rayon::prelude::*;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -91,6 +92,20 @@ impl File {
         let expected = self.record(name)?.bytes();
         let out = whole(&mut out, Some(expected), name)?;
         threads::work(py, || self.file.read_into(name, out))
+    }
+
+    /// Puts the original bytes of several tensors into an array each, in parallel, and checks them.
+    fn decode_all_into(
+        &self,
+        py: Python<'_>,
+        mut tensors: Vec<(String, PyReadwriteArray1<'_, u8>)>,
+    ) -> PyResult<()> {
+        let work = tensors.iter_mut().map(|(name, out)| {
+            let expected = self.record(name)?.bytes();
+            Ok((&*name, whole(out, Some(expected), name)?))
+        });
+        let work = work.collect::<PyResult<Vec<_>>>()?;
+        threads::work(py, || work.into_par_iter().try_for_each(|(name, out)| self.file.read_into(name, out)))
     }
 
     /// Puts some of a tensor's original bytes into an array, as many as it has room for, and decodes little more than

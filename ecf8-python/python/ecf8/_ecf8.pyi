@@ -62,6 +62,9 @@ class File:
         Raises KeyError, ValueError with both lengths, or `ecf8.Damaged`; `out` then holds bytes without meaning.
         """
 
+    def decode_all_into(self, tensors: Sequence[tuple[str, Bytes]]) -> None:
+        """Puts the bytes of several tensors, each given by its name, into an array each, in parallel. Raises as `decode_into`."""
+
     def decode_range_into(self, name: str, first_byte: int, out: Bytes) -> None:
         """Puts as many of a tensor's bytes as `out` has room for into it, from `first_byte` on, and decodes little more than
         these, where the scheme permits. What is stored of the tensor is checked the first time.

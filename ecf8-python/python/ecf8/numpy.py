@@ -23,7 +23,7 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises OSError, Damaged, Error, or TypeError for a dtype that numpy has not.
     """
     with safe_open(path, framework="np") as file:
-        return {name: file.get_tensor(name) for name in file.offset_keys()}
+        return file.get_tensors()
 
 
 def save_file(

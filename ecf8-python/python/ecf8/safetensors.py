@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,21 +21,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Slice", "patch", "patched", "safe_open"]
 
-# Puts bytes of a tensor into an array of numpy with room for just these.
-Fill = Callable[["np.ndarray"], None]
+# Bytes of tensors that are decoded together.
+_BATCH = 1 << 30
 
 
 class _Numpy:
     """Arrays of numpy."""
 
-    def make(self, dtype: str, shape: list[int], nbytes: int, fill: Fill) -> Any:
-        """An array that `fill` has put bytes into."""
+    def room(self, nbytes: int) -> tuple[Any, np.ndarray]:
+        """Memory for a tensor, and the same as an array of bytes."""
         import numpy as np
 
-        kind = _dtypes.numpy_dtype(dtype)
         data = np.empty(nbytes, np.uint8)
-        fill(data)
-        return data.view(kind).reshape(shape)
+        return data, data
+
+    def made(self, data: Any, dtype: str, shape: list[int]) -> Any:
+        """The array that such memory is."""
+        return data.view(_dtypes.numpy_dtype(dtype)).reshape(shape)
 
     def whole(self, part: Any) -> Any:
         """The same numbers without others in between."""
@@ -47,27 +50,26 @@ class _Torch:
     def __init__(self, device: Any):
         self.device = f"cuda:{device}" if isinstance(device, int) else device
 
-    def make(self, dtype: str, shape: list[int], nbytes: int, fill: Fill) -> Any:
-        """A tensor that `fill` has put bytes into."""
+    def room(self, nbytes: int) -> tuple[Any, np.ndarray]:
+        """Memory for a tensor, and the same as an array of bytes."""
         import torch
 
+        # On the CPU also where the caller's tensors are made on another device, or on none.
+        data = torch.empty(nbytes, dtype=torch.uint8, device="cpu")
+        return data, data.numpy()
+
+    def made(self, data: Any, dtype: str, shape: list[int]) -> Any:
+        """The tensor that such memory is."""
         kind = _dtypes.torch_dtype(dtype)
         if dtype in _dtypes.PACKED:
             shape = [*shape[:-1], shape[-1] // 2]
-        # Also where the caller's tensors are made on another device, or on none.
-        data = torch.empty(nbytes, dtype=torch.uint8, device="cpu")
-        fill(data.numpy())
         return data.view(kind).reshape(shape).to(self.device)
 
     def whole(self, part: Any) -> Any:
         """The same numbers without others in between."""
-        return part.clone(memory_format=_contiguous())
+        import torch
 
-
-def _contiguous() -> Any:
-    import torch
-
-    return torch.contiguous_format
+        return part.clone(memory_format=torch.contiguous_format)
 
 
 def _framework(name: str, device: Any) -> _Numpy | _Torch:
@@ -133,7 +135,17 @@ class safe_open:
 
     def get_tensors(self) -> dict[str, Any]:
         """All tensors by name, in the order of the original's data."""
-        return {name: self.get_tensor(name) for name in self.offset_keys()}
+        file, tensors, names = self._file, {}, deque(self.offset_keys())
+        while names:
+            batch, nbytes = [], 0
+            while names and (not batch or nbytes + file.nbytes(names[0]) <= _BATCH):
+                name = names.popleft()
+                nbytes += file.nbytes(name)
+                batch.append((name, *self._tensors.room(file.nbytes(name))))
+            file.decode_all_into([(name, out) for name, _, out in batch])
+            for name, data, _ in batch:
+                tensors[name] = self._tensors.made(data, file.dtype(name), file.shape(name))
+        return tensors
 
     def get_slice(self, name: str) -> Slice:
         """A tensor that is decoded as far as it is indexed."""
@@ -200,17 +212,15 @@ class Slice:
         return rows if self._nbytes % count == 0 else None
 
     def _all(self) -> Any:
-        return self._tensors.make(
-            self._dtype, self._shape, self._nbytes, lambda out: self._file.decode_into(self._name, out)
-        )
+        data, out = self._tensors.room(self._nbytes)
+        self._file.decode_into(self._name, out)
+        return self._tensors.made(data, self._dtype, self._shape)
 
     def _some(self, rows: range) -> Any:
         row = self._nbytes // self._shape[0]
-        shape = [len(rows), *self._shape[1:]]
-        first = rows.start * row
-        return self._tensors.make(
-            self._dtype, shape, len(rows) * row, lambda out: self._file.decode_range_into(self._name, first, out)
-        )
+        data, out = self._tensors.room(len(rows) * row)
+        self._file.decode_range_into(self._name, rows.start * row, out)
+        return self._tensors.made(data, self._dtype, [len(rows), *self._shape[1:]])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Slice, (self._file, self._name, self._tensors)
