@@ -1,4 +1,4 @@
-"""What README-frameworks.md shows runs."""
+"""What the page shows for frameworks runs."""
 
 import re
 from pathlib import Path
@@ -10,9 +10,8 @@ torch = need("torch")
 
 from models import saved  # noqa: E402
 
-# Merged into one page, sections keep their headings.
-PAGES = [page for page in Path(__file__).parent.parent.glob("README*.md") if "## transformers" in page.read_text()]
-SECTIONS = dict(re.findall(r"^## (.+?)$.*?```python\n(.*?)```", "\n".join(p.read_text() for p in PAGES), re.MULTILINE | re.DOTALL))
+PAGE = (Path(__file__).parent.parent / "README.md").read_text()
+SECTIONS = dict(re.findall(r"^## (.+?)$.*?```python\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL))
 NEEDS = {"transformers": ["transformers"], "PEFT": ["transformers", "peft"], "diffusers": ["diffusers"], "Ray": ["ray"], "PyTorch": []}
 
 
