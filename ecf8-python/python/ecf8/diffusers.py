@@ -32,6 +32,10 @@ class Ecf8Config(QuantizationConfigMixin):
         self.keep_compressed = keep_compressed
         self.original_config = original_config
 
+    def to_diff_dict(self):
+        # Left out by diffusers' own base class, whose `repr` needs it.
+        return self.to_dict()
+
 
 class Ecf8DiffusersQuantizer(DiffusersQuantizer):
     """Compresses the weights of a model when it has been loaded."""
