@@ -57,13 +57,16 @@ def test_the_configuration_wraps_any_other():
 
 
 @torch.no_grad()
-def test_linear_layers_compute_the_same_from_compressed_weights():
+def test_linear_layers_compute_the_same_from_compressed_weights(tmp_path):
     from vllm.config import VllmConfig, set_current_vllm_config
+    from vllm.distributed import init_distributed_environment, initialize_model_parallel
     from vllm.model_executor.layers.linear import ReplicatedLinear
     from vllm.model_executor.layers.quantization import get_quantization_config
 
     config = get_quantization_config("ecf8").from_config({"quant_method": "ecf8"})
     with set_current_vllm_config(VllmConfig()):
+        init_distributed_environment(1, 0, f"file://{tmp_path}/init", 0, "gloo")
+        initialize_model_parallel()
         layers = [ReplicatedLinear(256, width, bias=False, params_dtype=torch.bfloat16, quant_config=config) for width in (512, 256)]
         for layer in layers:
             layer.weight.data.normal_(0, 0.02)
