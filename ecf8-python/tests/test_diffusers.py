@@ -9,9 +9,18 @@ torch = need("torch")
 diffusers = need("diffusers")
 
 import ecf8  # noqa: E402
-import ecf8.diffusers  # noqa: E402
 import ecf8.torch as et  # noqa: E402
-from models import F8, to_linear8  # noqa: E402
+from models import F8, to_linear8, unpatched_after  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _patched():
+    with unpatched_after():
+        import ecf8.diffusers  # noqa: F401
+
+        # Another test may have imported it before, and undone what that did.
+        ecf8.patch()
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ Containers are read like safetensors files. A model whose folder was prepared (`
 with `quantization_config=ecf8.diffusers.Ecf8Config()`, also keeps its weights compressed in memory.
 """
 
+from diffusers.configuration_utils import FrozenDict
 from diffusers.quantizers import DiffusersQuantizer
 from diffusers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING, AUTO_QUANTIZER_MAPPING
 from diffusers.quantizers.quantization_config import QuantizationConfigMixin
@@ -32,6 +33,10 @@ class Ecf8Config(QuantizationConfigMixin):
         self.keep_compressed = keep_compressed
         self.original_config = original_config
 
+    def to_diff_dict(self):
+        # Left out by diffusers' own base class, whose `repr` needs it.
+        return self.to_dict()
+
 
 class Ecf8DiffusersQuantizer(DiffusersQuantizer):
     """Compresses the weights of a model when it has been loaded."""
@@ -43,7 +48,7 @@ class Ecf8DiffusersQuantizer(DiffusersQuantizer):
 
     def _process_model_after_weight_loading(self, model, **kwargs):
         # Weights that are saved are dense, so the configuration is what it was before.
-        model.register_to_config(quantization_config=None)
+        model._internal_dict = FrozenDict({k: v for k, v in model._internal_dict.items() if k != "quantization_config"})
         if self.quantization_config.keep_compressed:
             ecf8.torch.compress(model, dtypes=ecf8.torch.FLOATS)
         return model

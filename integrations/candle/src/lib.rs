@@ -70,8 +70,7 @@ impl SimpleBackend for Containers {
 
 /// candle's dtype for one of safetensors.
 fn dtype_of(name: &str) -> Result<DType> {
-    let candles = if name == "F8_E4M3" { "f8e4m3".to_owned() } else { name.to_lowercase() };
-    DType::from_str(&candles).map_err(|_| Error::Msg(format!("candle has no dtype for {name}")).bt())
+    DType::from_str(&name.to_lowercase().replace('_', "")).map_err(|_| Error::Msg(format!("candle has no dtype for {name}")).bt())
 }
 
 /// A `VarBuilder` that reads containers, and gives their tensors in a dtype on a device.
