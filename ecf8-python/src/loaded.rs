@@ -36,7 +36,7 @@ impl Loaded {
         }
         let ordinal = device.strip_prefix("cuda:").and_then(|ordinal| ordinal.parse().ok());
         let Some(ordinal) = ordinal else {
-            return Err(PyValueError::new_err(format!(
+            return Err(error::plain(format!(
                 "{device:?} is no device; give \"cpu\", \"emulator\" or \"cuda:N\""
             )));
         };
