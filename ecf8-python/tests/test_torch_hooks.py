@@ -70,6 +70,40 @@ def test_a_layer_is_decoded_once_for_each_call():
     assert handle.stats()["decodes"] == handle.decodes
 
 
+def test_a_replayed_graph_is_never_taken_for_what_was_decoded_before(monkeypatch):
+    model = Stack()
+    x = inputs()
+    with torch.no_grad():
+        expected = [layer(x) for layer in model.layers]
+        handle = et.compress(model, dtypes=et.FLOATS)
+        last = handle.groups[-1]
+
+        def replay():
+            """What a graph does that was captured of the whole model: in the end its last layer is in the buffer."""
+            handle._decoder.decode(3, handle.slot(last).buffer.numpy())
+
+        monkeypatch.setattr(handle, "_is_capturing", lambda: True)
+        for _ in range(2):
+            # Each capture decodes all that it needs, also what the one before ended with, and each layer once.
+            before = handle.decodes
+            model.layers[3](x), model.layers[0](x), model.layers[3](x)
+            assert handle.decodes - before == 3
+        monkeypatch.undo()
+        for at in (0, 3, 1, 1):
+            before = handle.decodes
+            assert torch.equal(model.layers[at](x), expected[at])
+            assert handle.decodes - before == 1
+            up = model.layers[at].up(x)
+            replay()
+            assert torch.equal(model.layers[at].up(x), up)
+            replay()
+        with pytest.raises(RuntimeError):
+            model.layers[1](torch.randn(3, 5).to(x.dtype))
+        replay()
+        # A block that has failed is no longer taken to be running.
+        assert torch.equal(model.layers[1].up(x), up)
+
+
 def test_parts_of_blocks_in_any_order_have_their_own_weights():
     model = Stack()
     x = inputs()

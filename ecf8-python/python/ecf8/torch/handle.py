@@ -78,8 +78,11 @@ class Slot:
 
     buffer: torch.Tensor
     now: Group | None = None
-    # A decoding that a graph capture has recorded has not happened: the buffer is as it was.
-    captured: bool = False
+    # The layer whose block is running.
+    inside: Group | None = None
+    # Whether a graph capture has recorded a decoding into it. Replaying the graph writes the buffer, which nobody here sees, so
+    # from then on only what a running block has decoded itself counts as decoded.
+    recorded: bool = False
 
 
 class Handle:
@@ -162,10 +165,21 @@ class Handle:
         HANDLES.pop(self.number, None)
 
     def require(self, group: Group) -> None:
-        """Has a layer's weights in the buffer, decoded if another's are."""
+        """Has a layer's weights in the buffer, decoded if they may not be there."""
         slot = self.slot(group)
-        if slot.now is not group or slot.captured != self._is_capturing():
+        is_seen = not slot.recorded and not self._is_capturing()
+        if slot.now is not group or not (is_seen or slot.inside is group):
             self._decode(group)
+
+    def enter(self, group: Group) -> None:
+        """Has a layer's weights in the buffer while its block runs."""
+        slot = self.slot(group)
+        slot.inside = None
+        self.require(group)
+        slot.inside = group
+
+    def leave(self, group: Group) -> None:
+        self.slot(group).inside = None
 
     def slot(self, group: Group) -> Slot:
         return self._slots[group.index % self._buffers]
@@ -248,7 +262,8 @@ class Handle:
             self._decoder.decode(index, slot.buffer.numpy())
         # Autograd keeps weights for the backward pass. With this it notices that they have been overwritten.
         torch.autograd.graph.increment_version(slot.buffer)
-        slot.now, slot.captured = group, self._is_capturing()
+        slot.now = group
+        slot.recorded |= self._is_capturing()
         self.decodes += 1
 
 

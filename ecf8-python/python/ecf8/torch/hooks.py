@@ -24,7 +24,8 @@ def install(model, handle: Handle) -> None:
         # A module whose own weights are all of its layer has its guard.
         if block is not None and block not in owners:
             handle._hooks.append(block.register_forward_pre_hook(BeforeBlock(group), with_kwargs=True).remove)
-            handle._hooks.append(block.register_forward_hook(AfterBlock(group)).remove)
+            # Also after one that has failed.
+            handle._hooks.append(block.register_forward_hook(AfterBlock(group), always_call=True).remove)
     for module, groups in owners.items():
         for group in groups:
             handle._hooks.append(module.register_forward_pre_hook(Guard(group), with_kwargs=True).remove)
@@ -54,16 +55,18 @@ class BeforeBlock:
             _trace(self, args, kwargs)
             self.handle.traced = self.group
         else:
-            self.handle.require(self.group)
+            self.handle.enter(self.group)
 
 
 class AfterBlock:
     def __init__(self, group: Group):
-        self.handle = group.handle
+        self.handle, self.group = group.handle, group
 
     def __call__(self, module, args, output):
         if torch.compiler.is_compiling():
             self.handle.traced = None
+        else:
+            self.handle.leave(self.group)
 
 
 class Guard(BeforeBlock):
