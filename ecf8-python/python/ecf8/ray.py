@@ -50,9 +50,7 @@ def compress(input, output, *, overwrite: bool = False, progress: Progress = Tru
     for name in _listed(folder)[0]:
         if name not in weights:
             os.remove(os.path.join(folder, name))
-    if os.path.exists(output):
-        shutil.rmtree(output)
-    os.rename(folder, output)
+    _replace(output, folder)
     merged = [reports[name].files[0] | {"name": name} for name in weights]
     return Report(
         input_bytes=sum(file["input_bytes"] for file in merged),
@@ -62,6 +60,22 @@ def compress(input, output, *, overwrite: bool = False, progress: Progress = Tru
         copied_bytes=sum(os.path.getsize(os.path.join(output, name)) for name in others),
         notes=[note for name in weights for note in reports[name].notes],
     )
+
+
+def _replace(output, folder):
+    """Gives a finished folder its name. What had it before is removed only then, and is not lost in between."""
+    if not os.path.exists(output):
+        os.rename(folder, output)
+        return
+    before = os.path.join(os.path.dirname(output), f".{os.path.basename(output)}.ecf8-ray.replaced")
+    shutil.rmtree(before, ignore_errors=True)
+    os.rename(output, before)
+    try:
+        os.rename(folder, output)
+    except OSError:
+        os.rename(before, output)
+        raise
+    shutil.rmtree(before)
 
 
 def verify(path, *, against=None, progress: Progress = True, cpus: int | None = None) -> int:
