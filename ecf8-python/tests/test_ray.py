@@ -101,3 +101,15 @@ def test_an_output_that_is_there_stays_unless_that_is_said(folder, tmp_path):
         ecf8.ray.compress(folder, tmp_path / "out", progress=False)
     ecf8.ray.compress(folder, tmp_path / "out", progress=False, overwrite=True)
     assert np.array_equal(len(os.listdir(tmp_path / "out")), 6)
+
+
+def test_tuning_gives_one_cache_and_what_cannot_be_tuned_is_said(folder, tmp_path):
+    import json
+
+    ecf8.ray.compress(folder, tmp_path / "out", progress=False, scheme="pair-lanes")
+    cache = ecf8.ray.tune(tmp_path / "out", device="emulator", budget="1s", progress=False)
+    assert cache == str(tmp_path / "out" / "model.tuning.json")
+    assert json.load(open(cache))["records"]
+    assert [name for name in os.listdir(tmp_path / "out") if "tuning" in name] == ["model.tuning.json"]
+    with pytest.raises(RuntimeError, match="ecf8: "):
+        ecf8.ray._command("tune", str(tmp_path / "out"), "--device", "cuda:77")

@@ -1,8 +1,9 @@
-"""Compressing and verifying a sharded model on a Ray cluster, a file at a time on whatever worker is free.
+"""Compressing, verifying and tuning a sharded model on a Ray cluster, a file at a time on whatever worker is free.
 
     import ecf8.ray
     ecf8.ray.compress("/shared/model", "/shared/model-ecf8")      # goes on where it was interrupted
     ecf8.ray.verify("/shared/model-ecf8", against="/shared/model")
+    ecf8.ray.tune("/shared/model-ecf8")                           # once for each kind of GPU
 
 The folders lie where all workers see them. Where no cluster is connected, `ray.init()` finds one by RAY_ADDRESS, or starts one here.
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -88,6 +91,26 @@ def verify(path, *, against=None, progress: Progress = True, cpus: int | None = 
     return sum(_run("verify", jobs, sizes, cpus, function_of(progress)).values())
 
 
+def tune(path, *, device: str = "cuda:0", budget: str = "60s", progress: Progress = True, cpus: int | None = None) -> str:
+    """Tunes the kernels of a compressed folder's files, each on a GPU of a worker's for at most `budget`, as `ecf8 tune` does, and
+    joins what was found in the folder's tuning cache, whose path it gives. What is in it already is kept, and called again it goes on.
+
+    `device` is the worker's GPU ("cuda:0": Ray shows each task its own), or "emulator" to predict, which takes no GPU. Raises
+    RuntimeError with what the command says where a file cannot be tuned.
+    """
+    path = os.path.abspath(path)
+    weights, _ = _listed(path)
+    jobs = [(_tune_file, name, (os.path.join(path, name), device, budget)) for name in weights]
+    sizes = {name: os.path.getsize(os.path.join(path, name)) for name in weights}
+    caches = _run("tune", jobs, sizes, cpus, function_of(progress), gpus=0 if device == "emulator" else 1)
+    joined = os.path.join(path, "model.tuning.json")
+    # In one order, so that equal results are equal files.
+    _command("tune", "merge", *(caches[name] for name in weights), "-o", joined)
+    for cache in caches.values():
+        os.remove(cache)
+    return joined
+
+
 def _listed(folder):
     """The weight files of a folder, and its other files; those of hub caches and unfinished ones are hidden."""
     weights, others = [], []
@@ -104,7 +127,7 @@ def _listed(folder):
     return weights, others
 
 
-def _run(what, jobs, sizes, cpus, progress):
+def _run(what, jobs, sizes, cpus, progress, gpus=0):
     """Runs a job for each file, and tells how far all are together."""
     if not ray.is_initialized():
         ray.init(log_to_driver=False)
@@ -114,7 +137,7 @@ def _run(what, jobs, sizes, cpus, progress):
     # Large files first, so that none is left alone at the end.
     jobs = sorted(jobs, key=lambda job: -sizes[job[1]])
     running = {
-        ray.remote(num_cpus=cpus)(function).remote(*arguments, cpus, counter, name): name for function, name, arguments in jobs
+        ray.remote(num_cpus=cpus, num_gpus=gpus)(function).remote(*arguments, cpus, counter, name): name for function, name, arguments in jobs
     }
     results = {}
     try:
@@ -132,6 +155,9 @@ def _run(what, jobs, sizes, cpus, progress):
     finally:
         for task in running:
             ray.cancel(task)
+        # Nobody writes into the folder any more when the caller goes on.
+        if running:
+            ray.wait(list(running), num_returns=len(running), timeout=60)
         ray.kill(counter)
     return results
 
@@ -185,3 +211,15 @@ def _finished(input, output):
 
 def _verify_file(path, against, cpus, counter, name):
     return ecf8.verify(path, against=against, threads=cpus, progress=_telling(counter, name))
+
+
+def _tune_file(path, device, budget, cpus, counter, name):
+    _command("tune", path, "--device", device, "--budget", budget)
+    return os.path.splitext(path)[0] + ".tuning.json"
+
+
+def _command(*words):
+    """Runs the command in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", "ecf8", *words], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip() or f"`ecf8 {' '.join(words)}` ended with status {done.returncode}")
