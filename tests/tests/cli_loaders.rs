@@ -38,7 +38,7 @@ fn stock_loaders_refuse_compressed_weights_and_load_kept_ones() {
         "diffusers of the original loads",
         "diffusers refuses",
         "load_state_dict of fp8 refuses",
-        "load_state_dict of bf16 loads",
+        "load_state_dict of noise loads",
     ]) {
         assert!(line.starts_with(expected), "expected {expected:?} in\n{said}");
     }
