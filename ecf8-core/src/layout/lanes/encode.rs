@@ -226,7 +226,7 @@ impl Codes {
     }
 
     /// Writes one chunk.
-    fn chunk<S: LaneSymbols>(&self, data: &[u8], measured: Measured, measure: &Measure) -> Chunk {
+    fn chunk<S: LaneSymbols>(&self, data: &[u8], mut measured: Measured, measure: &Measure) -> Chunk {
         let mut rows = vec![Word::default(); measured.rows() as usize * LANES];
         let mut tails = vec![Word::default(); int::index(measured.tail_words())];
         let width = u64::from(measured.width());
@@ -236,7 +236,8 @@ impl Codes {
         }
         let tail = Tail::new(&extras, measured.width());
         let mut places = Places { rows: &mut rows, tails: &mut tails, tail: &tail };
-        if let Some(streams) = &measured.streams {
+        // They take more than the rows, so they go as soon as they are in their places.
+        if let Some(streams) = measured.streams.take() {
             for (lane, bits) in measured.bits.iter().enumerate() {
                 for row in 0..bits.div_ceil(32) {
                     let (word, len) = streams.word(lane, row);
