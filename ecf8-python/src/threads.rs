@@ -26,7 +26,7 @@ pub(crate) fn pool(_py: Python<'_>) -> PyResult<Arc<ThreadPool>> {
     Ok(pool)
 }
 
-/// A pool of so many threads; 0 for as many as there are cores, or as `RAYON_NUM_THREADS` says.
+/// A pool of `threads` threads; 0 stands for one per core, or for the number in `RAYON_NUM_THREADS`.
 pub(crate) fn build(threads: usize) -> PyResult<ThreadPool> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("ecf8-{index}"));
     pool.build().map_err(|error| {

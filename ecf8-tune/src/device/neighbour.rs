@@ -9,6 +9,9 @@ impl CudaDevice {
     /// The same GPU with everything on the stream of this number, such as `torch.cuda.current_stream().cuda_stream`; 0 is the
     /// default one. Nothing on the host can tell whether a number is a stream: who passes one that is not breaks the driver,
     /// as with every function that takes streams from Python.
+    ///
+    /// # Errors
+    /// If the number is larger than an address of this machine.
     pub fn on_stream_number(&self, stream: u64) -> Result<Self, DeviceError> {
         let stream = usize::try_from(stream).map_err(|_| self.no_such("stream", stream))?;
         // SAFETY: the caller says that it is a stream of this GPU's primary context, which PyTorch's are, and that it lives until

@@ -157,7 +157,7 @@ fn tensors_encoded_in_memory_are_what_a_container_of_them_has() {
     }
 }
 
-/// Wants a result until it was asked so many times.
+/// Wants a result the first N times that it is asked, N being its number; then no more.
 struct Patience(AtomicUsize);
 
 impl Progress for Patience {

@@ -248,8 +248,8 @@ impl Ans {
         Self { bits, states }
     }
 
-    /// Reads what leads to the next symbol: all bits of its state, if it is the first, or else so many that the state before
-    /// and they make a number of as many bits as states are counted with.
+    /// Reads what leads to the next symbol. If it is the first, these are all bits of its state. Otherwise bits are put behind the
+    /// number of the state before, one by one, until the number has as many bits as states are counted with.
     fn next_symbol(
         &self,
         chunk: &Chunk<'_>,

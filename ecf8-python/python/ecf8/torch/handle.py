@@ -37,6 +37,11 @@ class Weight:
         return self.names[0]
 
     @property
+    def end(self):
+        """Where the next weight may begin in the buffer."""
+        return self.offset + -(-self.encoded.nbytes // ALIGNMENT) * ALIGNMENT
+
+    @property
     def handle(self):
         return self.group.handle
 
@@ -108,7 +113,7 @@ class Handle:
             group = Group(name, index, self, weights)
             for weight in weights:
                 weight.group, weight.offset = group, group.bytes
-                group.bytes += -(-weight.encoded.nbytes // ALIGNMENT) * ALIGNMENT
+                group.bytes = weight.end
             self.groups.append(group)
         self._slots = []
         self._buffers = buffers
@@ -211,7 +216,7 @@ class Handle:
         for index, group in enumerate(self.groups):
             for weight, place in zip(group.weights, self._decoder.places(index)):
                 weight.offset = place
-            group.bytes = max((w.offset + -(-w.encoded.nbytes // ALIGNMENT) * ALIGNMENT for w in group.weights), default=0)
+            group.bytes = max((weight.end for weight in group.weights), default=0)
         # Tensors that are made in inference mode cannot be used outside it.
         with torch.inference_mode(False), torch.no_grad():
             self._slots = []
@@ -240,7 +245,7 @@ class Handle:
             torch.cuda.synchronize(self.device)
 
     def _slot_with(self, size: int) -> Slot:
-        """A buffer of at least so many bytes: one of those that are shared, or another."""
+        """A buffer of at least `size` bytes: one of those that are shared, or another."""
         for slot in self._shared:
             if slot.buffer.device == self.device and slot.buffer.nbytes >= size and slot not in self._slots:
                 return slot
