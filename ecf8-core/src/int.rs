@@ -14,3 +14,10 @@ pub(crate) const fn index(value: u64) -> usize {
 pub(crate) const fn low_byte(value: u64) -> u8 {
     value.to_le_bytes()[0]
 }
+
+/// The low half.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+pub(crate) const fn low(bits: u64) -> u32 {
+    bits as u32
+}

@@ -29,41 +29,51 @@ pub(super) enum Bytes<'a> {
 /// Takes one plane of some numbers, in the order of slots, the first being one of a multiple of [`SLOTS`]. Plane 0 is
 /// the most significant one.
 pub(super) fn take(shape: Shape, bytes: usize, plane: usize, numbers: &[u8], out: &mut Vec<u8>) {
-    out.clear();
+    out.resize(numbers.len() / bytes.max(1), 0);
     match bytes {
         2 => take_of::<2>(shape, plane, numbers, out),
         4 => take_of::<4>(shape, plane, numbers, out),
         8 => take_of::<8>(shape, plane, numbers, out),
-        _ => out.extend_from_slice(numbers),
+        _ => out.copy_from_slice(numbers),
     }
 }
 
-fn take_of<const W: usize>(shape: Shape, plane: usize, numbers: &[u8], out: &mut Vec<u8>) {
-    let (blocks, rest) = numbers.as_chunks::<W>().0.as_chunks::<SLOTS>();
-    out.reserve(numbers.len() / W);
-    let byte = |number: &[u8; W]| plane_of(shape, plane, *number);
-    for block in blocks {
-        let (vectors, per) = (block.as_flattened(), VECTOR / W);
+fn take_of<const W: usize>(shape: Shape, plane: usize, numbers: &[u8], out: &mut [u8]) {
+    let numbers = numbers.as_chunks::<W>().0;
+    match (shape, plane) {
+        (Shape::Exponent, 0) => take_by(numbers, out, |number| number[W - 1] << 1 | number[W - 2] >> 7),
+        (Shape::Exponent, 1) => take_by(numbers, out, |number| number[W - 1] & 0x80 | number[W - 2] & 0x7f),
+        _ => take_by(numbers, out, |number| number[W - 1 - plane]),
+    }
+}
+
+/// Takes a byte of each number. All of a block's first and then where they belong, since compilers make wide operations of
+/// that.
+#[inline]
+fn take_by<const W: usize>(numbers: &[[u8; W]], out: &mut [u8], byte: impl Fn([u8; W]) -> u8) {
+    let (blocks, rest) = numbers.as_chunks::<SLOTS>();
+    let (slots, last) = out.as_chunks_mut::<SLOTS>();
+    let mut taken = [0; SLOTS];
+    for (block, slots) in blocks.iter().zip(slots) {
+        for (taken, number) in taken.iter_mut().zip(block) {
+            *taken = byte(*number);
+        }
         for lane in 0..LANES {
             for part in 0..W {
-                let first = VECTOR * (LANES * part + lane);
-                let vector = vectors[first..first + VECTOR].as_chunks::<W>().0;
-                out.extend(vector[..per].iter().map(byte));
+                let (slot, number) = places::<W>(lane, part);
+                slots[slot..slot + VECTOR / W].copy_from_slice(&taken[number..number + VECTOR / W]);
             }
         }
     }
-    out.extend(rest.iter().map(byte));
+    for (slot, number) in last.iter_mut().zip(rest) {
+        *slot = byte(*number);
+    }
 }
 
-/// One plane of a number.
+/// Where the numbers of a vector begin in a block: their slots, and themselves.
 #[inline]
-fn plane_of<const W: usize>(shape: Shape, plane: usize, number: [u8; W]) -> u8 {
-    let (low, high) = (number[W - 2], number[W - 1]);
-    match (shape, plane) {
-        (Shape::Exponent, 0) => high << 1 | low >> 7,
-        (Shape::Exponent, 1) => high & 0x80 | low & 0x7f,
-        _ => number[W - 1 - plane],
-    }
+const fn places<const W: usize>(lane: usize, part: usize) -> (usize, usize) {
+    (VECTOR * lane + VECTOR / W * part, VECTOR / W * (LANES * part + lane))
 }
 
 /// Puts the planes of numbers together: the inverse of [`take`] for all planes.
@@ -77,55 +87,52 @@ pub(super) fn join(shape: Shape, planes: &[Bytes<'_>], out: &mut [u8]) {
 }
 
 fn join_of<const W: usize>(shape: Shape, planes: [Bytes<'_>; W], out: &mut [u8]) {
-    let per = VECTOR / W;
+    if shape == Shape::Exponent {
+        join_by(planes, out, |mut number| {
+            let (exponent, rest) = (number[W - 1], number[W - 2]);
+            (number[W - 1], number[W - 2]) = (rest & 0x80 | exponent >> 1, exponent << 7 | rest & 0x7f);
+            number
+        });
+    } else {
+        join_by(planes, out, |number| number);
+    }
+}
+
+/// Puts numbers together of their bytes, and then finishes them. Bytes of a block in the order of its numbers first, see
+/// [`take_by`].
+#[inline]
+fn join_by<const W: usize>(planes: [Bytes<'_>; W], out: &mut [u8], finish: impl Fn([u8; W]) -> [u8; W]) {
     let (blocks, rest) = out.as_chunks_mut::<W>().0.as_chunks_mut::<SLOTS>();
     let count = blocks.len();
+    let mut bytes = [[0u8; SLOTS]; W];
     for (index, block) in blocks.iter_mut().enumerate() {
-        let vectors = block.as_flattened_mut();
-        for lane in 0..LANES {
-            let first = SLOTS * index + VECTOR * lane;
-            // The same 16 slots of every plane, so that what follows has no branches.
-            let bytes = planes.map(|plane| slots(plane, first));
-            for part in 0..W {
-                let vector = &mut vectors[VECTOR * (LANES * part + lane)..][..VECTOR];
-                for (number, slot) in vector.as_chunks_mut::<W>().0.iter_mut().zip(per * part..) {
-                    *number = number_of(shape, bytes.map(|plane| plane[slot]));
+        for (bytes, plane) in bytes.iter_mut().zip(planes) {
+            let slots = match plane {
+                Bytes::Each(all) => all.get(SLOTS * index..).and_then(<[u8]>::first_chunk::<SLOTS>),
+                Bytes::All(byte) => {
+                    bytes.fill(byte);
+                    None
+                }
+            };
+            let Some(slots) = slots else { continue };
+            for lane in 0..LANES {
+                for part in 0..W {
+                    let (slot, number) = places::<W>(lane, part);
+                    bytes[number..number + VECTOR / W].copy_from_slice(&slots[slot..slot + VECTOR / W]);
                 }
             }
         }
+        for (place, number) in block.iter_mut().enumerate() {
+            *number = finish(std::array::from_fn(|byte| bytes[W - 1 - byte][place]));
+        }
     }
     for (number, slot) in rest.iter_mut().zip(SLOTS * count..) {
-        *number = number_of(
-            shape,
-            planes.map(|plane| match plane {
-                Bytes::Each(bytes) => bytes.get(slot).copied().unwrap_or_default(),
-                Bytes::All(byte) => byte,
-            }),
-        );
+        let byte = |plane: Bytes<'_>| match plane {
+            Bytes::Each(bytes) => bytes.get(slot).copied().unwrap_or_default(),
+            Bytes::All(byte) => byte,
+        };
+        *number = finish(std::array::from_fn(|place| byte(planes[W - 1 - place])));
     }
-}
-
-/// The bytes of sixteen slots from `first` on; zeros where there are none.
-#[inline]
-fn slots(plane: Bytes<'_>, first: usize) -> [u8; VECTOR] {
-    match plane {
-        Bytes::Each(bytes) => {
-            bytes.get(first..).and_then(|bytes| bytes.first_chunk()).copied().unwrap_or_default()
-        }
-        Bytes::All(byte) => [byte; VECTOR],
-    }
-}
-
-/// The number with these planes, the most significant first.
-#[inline]
-fn number_of<const W: usize>(shape: Shape, planes: [u8; W]) -> [u8; W] {
-    let mut number = planes;
-    number.reverse();
-    if shape == Shape::Exponent {
-        number[W - 1] = planes[1] & 0x80 | planes[0] >> 1;
-        number[W - 2] = planes[0] << 7 | planes[1] & 0x7f;
-    }
-    number
 }
 
 /// Bytes that a plane takes where it is stored: whole vectors.
@@ -150,10 +157,10 @@ pub(super) fn store(turned: bool, plane: &[u8], out: &mut [u8]) {
 /// Reads a plane back from how it is stored: whole vectors.
 pub(super) fn read(turned: bool, stored: &[u8], out: &mut Vec<u8>) {
     out.clear();
+    out.extend_from_slice(stored);
     if turned {
-        out.extend(stored.as_chunks::<4>().0.iter().flat_map(|four| signs::turn_back(*four)));
-    } else {
-        out.extend_from_slice(stored);
+        let fours = out.as_chunks_mut::<4>().0.iter_mut();
+        fours.for_each(|four| *four = signs::turn_back(*four));
     }
 }
 

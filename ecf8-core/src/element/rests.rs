@@ -13,25 +13,59 @@ pub(super) const fn packed_bytes(elements: u64) -> u64 {
     elements.div_ceil(VECTOR as u64).saturating_mul(WORD as u64)
 }
 
+/// The signs of a word's four numbers.
+const SIGNS: u32 = 0x8080_8080;
+
+/// The last bits of their mantissas.
+const LAST: u32 = 0x0101_0101;
+
 /// Packs the raw bits of `data` into `out`, which has [`packed_bytes`]. What no element fills is zero.
 pub(super) fn pack(data: &[u8], out: &mut [u8]) {
-    for (vector, word) in data.chunks(VECTOR).zip(out.as_chunks_mut::<WORD>().0) {
-        *word = [0; WORD];
-        for (place, number) in vector.iter().enumerate() {
-            let (k, j) = (place / WORD, place % WORD);
-            word[j] |= (number & 0x80) >> k | (number & 1) << k;
-        }
+    let words = out.as_chunks_mut::<WORD>().0;
+    let (vectors, rest) = data.as_chunks::<VECTOR>();
+    for (vector, word) in vectors.iter().zip(words.iter_mut()) {
+        *word = pack_vector(vector);
     }
+    if let Some(word) = words.get_mut(vectors.len()).filter(|_| !rest.is_empty()) {
+        let mut whole = [0; VECTOR];
+        whole[..rest.len()].copy_from_slice(rest);
+        *word = pack_vector(&whole);
+    }
+}
+
+#[inline]
+fn pack_vector(vector: &[u8; VECTOR]) -> [u8; WORD] {
+    let fours = vector.as_chunks::<WORD>().0.iter().enumerate();
+    let word = fours.fold(0, |word, (k, four)| {
+        let four = u32::from_le_bytes(*four);
+        word | (four & SIGNS) >> k | (four & LAST) << k
+    });
+    word.to_le_bytes()
 }
 
 /// Puts the raw bits of a tensor's numbers, from the first of a vector on, to their fields, which are in `out`; `packed`
 /// begins with the first one's.
 pub(super) fn unpack_onto(packed: &[u8], out: &mut [u8]) {
-    for (vector, word) in out.chunks_mut(VECTOR).zip(packed.as_chunks::<WORD>().0) {
-        for (place, number) in vector.iter_mut().enumerate() {
-            let (k, byte) = (place / WORD, word[place % WORD]);
-            *number = (byte << k) & 0x80 | *number << 1 | (byte >> k) & 1;
-        }
+    let words = packed.as_chunks::<WORD>().0;
+    let (vectors, rest) = out.as_chunks_mut::<VECTOR>();
+    for (vector, word) in vectors.iter_mut().zip(words) {
+        unpack_vector(*word, vector);
+    }
+    if let Some(word) = words.get(vectors.len()) {
+        let mut whole = [0; VECTOR];
+        whole[..rest.len()].copy_from_slice(rest);
+        unpack_vector(*word, &mut whole);
+        rest.copy_from_slice(&whole[..rest.len()]);
+    }
+}
+
+#[inline]
+fn unpack_vector(word: [u8; WORD], vector: &mut [u8; VECTOR]) {
+    let word = u32::from_le_bytes(word);
+    for (k, four) in vector.as_chunks_mut::<WORD>().0.iter_mut().enumerate() {
+        // Fields have six bits, so none is shifted into its neighbour.
+        let fields = u32::from_le_bytes(*four) << 1;
+        *four = (word << k & SIGNS | fields | word >> k & LAST).to_le_bytes();
     }
 }
 

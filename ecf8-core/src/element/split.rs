@@ -76,12 +76,18 @@ impl<'a> Numbers<'a> {
 
     /// The coded byte of each, in the order of slots.
     pub(crate) fn coded(&self) -> Cow<'a, [u8]> {
-        if self.split.dictionary.is_none() {
-            return self.split.coded_of(self.bytes);
+        if self.split.planes.is_empty() {
+            return Cow::Borrowed(self.bytes);
         }
-        let mut places = self.bytes.to_vec();
-        self.split.replace_by_places(&mut places);
-        Cow::Owned(self.split.coded_of(&places).into_owned())
+        let mut coded = Vec::new();
+        if self.split.dictionary.is_none() {
+            self.split.coded_of(self.bytes, &mut coded);
+        } else {
+            let mut places = self.bytes.to_vec();
+            self.split.replace_by_places(&mut places);
+            self.split.coded_of(&places, &mut coded);
+        }
+        Cow::Owned(coded)
     }
 }
 
@@ -107,14 +113,13 @@ impl Split {
         }
     }
 
-    /// The coded byte of each of what is split, in the order of slots.
-    pub(crate) fn coded_of<'a>(&self, units: &'a [u8]) -> Cow<'a, [u8]> {
+    /// The coded byte of each of what is split, in the order of slots; in `memory`, where numbers have several.
+    pub(crate) fn coded_of<'a>(&self, units: &'a [u8], memory: &'a mut Vec<u8>) -> &'a [u8] {
         if self.planes.is_empty() {
-            return Cow::Borrowed(units);
+            return units;
         }
-        let mut coded = Vec::new();
-        planes::take(self.shape(), self.element.bytes, self.coded_plane(), units, &mut coded);
-        Cow::Owned(coded)
+        planes::take(self.shape(), self.element.bytes, self.coded_plane(), units, memory);
+        memory
     }
 
     /// Bytes of the dictionary.
@@ -225,8 +230,16 @@ impl Split {
     pub(crate) fn places_outside<'a>(&self, bits: u32, coded: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
         let (is_windowed, least) = (self.is_windowed(bits), self.least_exponent);
         let coded = if is_windowed { coded } else { &[] };
-        let is_outside = move |exponent: u8| exponent < least || exponent - least > 15;
-        coded.iter().enumerate().filter(move |(_, exponent)| is_outside(**exponent)).map(|(place, _)| place)
+        let is_outside = move |exponent: u8| exponent.wrapping_sub(least) > 15;
+        // Hardly any are, so that most are looked at many at a time.
+        const AT_ONCE: usize = 64;
+        let some = coded.chunks(AT_ONCE).enumerate().filter(move |(_, exponents)| {
+            exponents.iter().fold(false, |any, exponent| any | is_outside(*exponent))
+        });
+        some.flat_map(move |(index, exponents)| {
+            let those = (AT_ONCE * index..).zip(exponents).filter(move |(_, exponent)| is_outside(**exponent));
+            those.map(|(place, _)| place)
+        })
     }
 
     /// Whether something of numbers is stored beside codewords of fields of this many bits.

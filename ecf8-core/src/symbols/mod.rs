@@ -4,8 +4,11 @@
 //! They are neighbours, or equally far apart.
 
 mod count;
+mod spread;
 
 pub use count::histogram;
+pub use spread::Number;
+pub(crate) use spread::{join, part};
 
 use crate::element::Shape;
 use std::fmt::Debug;
@@ -47,6 +50,8 @@ pub const BYTE: SymbolKind = SymbolKind { name: "byte", elements: 1, stride: 1, 
 pub trait Symbols: Debug + Clone + Copy + Send + Sync + 'static {
     /// The kind.
     const KIND: SymbolKind;
+    /// What holds the number of any symbol.
+    type Number: Number;
 }
 
 /// [`PAIR`] as a type.
@@ -55,6 +60,7 @@ pub struct Pair;
 
 impl Symbols for Pair {
     const KIND: SymbolKind = PAIR;
+    type Number = u8;
 }
 
 /// [`TRIPLE`] as a type.
@@ -63,6 +69,7 @@ pub struct Triple;
 
 impl Symbols for Triple {
     const KIND: SymbolKind = TRIPLE;
+    type Number = u16;
 }
 
 /// [`QUAD`] as a type.
@@ -71,6 +78,7 @@ pub struct Quad;
 
 impl Symbols for Quad {
     const KIND: SymbolKind = QUAD;
+    type Number = u16;
 }
 
 /// [`PAIR6`] as a type.
@@ -79,6 +87,7 @@ pub struct Pair6;
 
 impl Symbols for Pair6 {
     const KIND: SymbolKind = PAIR6;
+    type Number = u16;
 }
 
 /// [`BYTE`] as a type.
@@ -87,6 +96,7 @@ pub struct Byte;
 
 impl Symbols for Byte {
     const KIND: SymbolKind = BYTE;
+    type Number = u8;
 }
 
 /// [`BYTE`] as a type, for codebooks of frequencies.
@@ -95,6 +105,7 @@ pub struct AnsByte;
 
 impl Symbols for AnsByte {
     const KIND: SymbolKind = BYTE;
+    type Number = u8;
 }
 
 impl SymbolKind {

@@ -6,11 +6,13 @@
 
 use super::code::{CodebookCost, cost_bits, patches_of};
 use super::geometry::{LANES, VECTOR};
-use super::measure::{Measure, lead};
+use super::codes::Codes;
+use super::streams::{Written, lead};
 use super::{LaneSymbols, turn};
 use crate::codebook::Codebook;
 use crate::codebook::ans::{MAX_STATE_BITS, Steps};
 use crate::histogram::Histogram;
+use crate::int;
 use crate::symbols::SymbolKind;
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -61,11 +63,11 @@ struct Back<'a, S> {
 }
 
 impl<'a, S: LaneSymbols> Back<'a, S> {
-    fn new(measure: &'a Measure, fields: &'a [u8]) -> Self {
+    fn new(codes: &'a Codes, fields: &'a [u8]) -> Self {
         let rounds: Vec<_> =
-            fields.chunks(turn::round::<S>()).map(|elements| measure.complete::<S>(elements)).collect();
+            fields.chunks(turn::round::<S>()).map(|elements| codes.complete::<S>(elements)).collect();
         let in_last = fields.chunks(turn::round::<S>()).next_back().map_or(0, |last| turn::lanes(last.len()));
-        Self { steps: &measure.steps, rounds, in_last, symbols: PhantomData }
+        Self { steps: &codes.steps, rounds, in_last, symbols: PhantomData }
     }
 
     /// Goes back. `read` is told what is read, from the last of a lane to the first, often of two symbols at once: by which
@@ -136,18 +138,6 @@ fn vectors(round: &[u8]) -> &[[u8; VECTOR]] {
     round.as_chunks().0
 }
 
-/// The streams of a chunk's lanes. They are written from their ends to their beginnings, each in room of its own.
-#[derive(Debug)]
-pub(super) struct Streams {
-    /// Words of each lane's room, of which the stream is the end; and one more behind all.
-    words: Vec<u32>,
-    room: usize,
-    /// Bits of each stream.
-    pub(super) bits: [u32; LANES],
-    /// Rows that are in use at once.
-    pub(super) lead_rows: u32,
-}
-
 /// How far a stream is written.
 #[derive(Debug, Clone, Copy, Default)]
 struct Writer {
@@ -161,65 +151,51 @@ struct Writer {
 impl Writer {
     /// Bits that were written by a lane whose room ends at this word.
     fn bits(&self, end: usize) -> u32 {
-        low((end - self.end) as u64) * 32 + self.count
+        int::low((end - self.end) as u64) * 32 + self.count
     }
 }
 
-impl Streams {
-    /// The streams of a chunk, of which a turn takes at most `turn_bits` bits.
-    pub(super) fn of<S: LaneSymbols>(measure: &Measure, fields: &[u8], turn_bits: u32) -> Self {
-        let back = Back::<S>::new(measure, fields);
-        let rounds = back.rounds.len();
-        let room = rounds * turn_bits as usize / 32 + 1;
-        let mut words = vec![0; LANES * room + 1];
-        // Bits of each lane from the beginning of a turn to the end.
-        let mut from_turn = vec![[0u32; LANES]; rounds + 1];
-        let ends: [usize; LANES] = std::array::from_fn(|lane| (lane + 1) * room);
-        let mut writers = ends.map(|end| Writer { end, ..Writer::default() });
-        back.go(
-            &mut writers,
-            |writers, lane, value, bits| {
-                let writer = &mut writers[lane];
-                writer.pending |= u64::from(value) << writer.count;
-                writer.count += bits;
-                // No branch, since whether a word is full is hard to foresee: one that is not is written again.
-                words[writer.end - 1] = low(writer.pending);
-                let is_full = writer.count >> 5;
-                writer.end -= is_full as usize;
-                writer.pending >>= 32 * is_full;
-                writer.count &= 31;
-            },
-            |writers, turn| {
-                if let Some(bits) = from_turn.get_mut(turn) {
-                    *bits = std::array::from_fn(|lane| writers[lane].bits(ends[lane]));
-                }
-            },
-        );
-        for writer in writers.iter().filter(|writer| writer.count > 0) {
-            words[writer.end - 1] = low(writer.pending);
-        }
-        let bits = from_turn[0];
-        let mut lead_rows = 0;
-        for (turn, own) in from_turn[..rounds].iter().enumerate() {
-            let lanes = if turn + 1 == rounds { back.in_last } else { LANES };
-            let before: [u32; LANES] = std::array::from_fn(|lane| bits[lane] - own[lane]);
-            lead_rows = lead_rows.max(lead(&before[..lanes], turn_bits));
-        }
-        Self { words, room, bits, lead_rows }
+/// Writes the streams of a chunk, of which a turn takes at most `turn_bits` bits, from their ends to their beginnings.
+pub(super) fn write<S: LaneSymbols>(codes: &Codes, fields: &[u8], turn_bits: u32, written: &mut Written) {
+    let back = Back::<S>::new(codes, fields);
+    let rounds = back.rounds.len();
+    let room = rounds * turn_bits as usize / 32 + 1;
+    written.streams.stride = 4 * room;
+    written.streams.bytes.resize(LANES * written.streams.stride, 0);
+    let words = written.streams.bytes.as_chunks_mut::<4>().0;
+    // Bits of each lane from the beginning of a turn to the end.
+    let mut from_turn = vec![[0u32; LANES]; rounds + 1];
+    let ends: [usize; LANES] = std::array::from_fn(|lane| (lane + 1) * room);
+    let mut writers = ends.map(|end| Writer { end, ..Writer::default() });
+    back.go(
+        &mut writers,
+        |writers, lane, value, bits| {
+            let writer = &mut writers[lane];
+            writer.pending |= u64::from(value) << writer.count;
+            writer.count += bits;
+            // No branch, since whether a word is full is hard to foresee: one that is not is written again.
+            words[writer.end - 1] = int::low(writer.pending).to_be_bytes();
+            let is_full = writer.count >> 5;
+            writer.end -= is_full as usize;
+            writer.pending >>= 32 * is_full;
+            writer.count &= 31;
+        },
+        |writers, turn| {
+            if let Some(bits) = from_turn.get_mut(turn) {
+                *bits = std::array::from_fn(|lane| writers[lane].bits(ends[lane]));
+            }
+        },
+    );
+    for writer in writers.iter().filter(|writer| writer.count > 0) {
+        words[writer.end - 1] = int::low(writer.pending).to_be_bytes();
     }
-
-    /// Word `row` of a lane's stream, and how many bits of it there are: the last may have fewer than 32, which are then lowest.
-    pub(super) fn word(&self, lane: usize, row: u32) -> (u32, u32) {
-        let bits = self.bits[lane];
-        let before = self.room * 32 - bits as usize + row as usize * 32;
-        let place = lane * self.room + before / 32;
-        let two = u64::from(self.words[place]) << 32 | u64::from(self.words[place + 1]);
-        let len = (bits - 32 * row).min(32);
-        (low(two << (before % 32) >> (64 - len)), len)
+    written.bits = from_turn[0];
+    written.starts = written.bits.map(|bits| int::low(32 * room as u64) - bits);
+    written.lead_rows = 0;
+    for (turn, own) in from_turn[..rounds].iter().enumerate() {
+        let lanes = if turn + 1 == rounds { back.in_last } else { LANES };
+        let before: [u32; LANES] = std::array::from_fn(|lane| written.bits[lane] - own[lane]);
+        written.lead_rows = written.lead_rows.max(lead(&before[..lanes], turn_bits));
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
-fn low(bits: u64) -> u32 {
-    bits as u32
-}

@@ -1,16 +1,16 @@
-//! Encoding, in parallel over chunks. The streams of a chunk are measured before they are written, since its rows go as far as
-//! the shortest.
+//! Encoding, in parallel over chunks. The streams of a chunk's lanes are written first, each in room of its own, since its rows
+//! go as far as the shortest.
 
 use super::by_chunk::{self, ByChunk, RUNS};
 use super::chunk::ChunkEntry;
 use super::geometry::{Geometry, LANES, VECTOR, turn_bits};
-use super::measure::{Measure, Measured};
-use super::tail::Tail;
-use super::words::{self, Word};
-use super::{CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, fits, turn};
-use crate::codebook::Codebook;
+use super::codes::{Codes, Lacking};
+use super::streams::Written;
+use super::words::Word;
+use super::{CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, ans, fits, turn};
 use crate::element::{Numbers, Split};
 use crate::int;
+use crate::symbols::{self};
 use crate::layout::memory::zeroed;
 use crate::layout::{Codebooks, EncodeError, Encoded, PIECE, Part};
 use rayon::prelude::*;
@@ -43,8 +43,8 @@ pub(super) fn encode<S: LaneSymbols>(
     }
     let (bits, units) = (S::KIND.bits, numbers.units());
     if codebooks.list().iter().any(|codebook| codebook.is_empty()) && units > 0 {
-        let mut memory = Memory::default();
-        let (_, fields, _) = memory.read(split, bits, &bytes[..width]);
+        let [mut own, mut coded, mut fields] = [(); 3].map(|()| Vec::new());
+        let Read { fields, .. } = read(split, bits, &bytes[..width], [&mut own, &mut coded, &mut fields]);
         return Err(EncodeError::NoCodeword { symbol: S::KIND.beginning_with(fields).start });
     }
     let (mut elements_per_lane, mut packed) =
@@ -87,29 +87,65 @@ pub(super) fn encode<S: LaneSymbols>(
 
 /// Memory of our own for a chunk. The data may be a mapped file that someone writes to, and code is not made for bytes
 /// that change while it looks.
-#[derive(Default)]
-struct Memory {
+struct Memory<S: LaneSymbols> {
     bytes: Vec<u8>,
     coded: Vec<u8>,
     fields: Vec<u8>,
+    symbols: Vec<S::Number>,
+    written: Written,
+    lacking: Lacking,
 }
 
-impl Memory {
-    /// Reads a chunk: what is split of it, fields and coded bytes.
-    fn read(&mut self, split: &Split, bits: u32, bytes: &[u8]) -> (&[u8], &[u8], &[u8]) {
-        let Self { bytes: own, coded, fields } = self;
-        own.clear();
-        own.extend_from_slice(bytes);
-        split.replace_by_places(own);
-        let coded = match split.coded_of(own) {
-            Cow::Borrowed(_) => &own[..],
-            Cow::Owned(taken) => {
-                *coded = taken;
-                &coded[..]
-            }
-        };
-        (own, split.fields(bits, coded, fields), coded)
+impl<S: LaneSymbols> Default for Memory<S> {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            coded: Vec::new(),
+            fields: Vec::new(),
+            symbols: Vec::new(),
+            written: Written::default(),
+            lacking: Vec::new(),
+        }
     }
+}
+
+/// What is read of a chunk: what is split, its fields, and its coded bytes.
+struct Read<'a> {
+    units: &'a [u8],
+    fields: &'a [u8],
+    coded: &'a [u8],
+}
+
+/// Reads a chunk.
+fn read<'a>(
+    split: &Split,
+    bits: u32,
+    bytes: &[u8],
+    [own, coded, fields]: [&'a mut Vec<u8>; 3],
+) -> Read<'a> {
+    own.clear();
+    own.extend_from_slice(bytes);
+    split.replace_by_places(own);
+    let units = &own[..];
+    let coded = split.coded_of(units, coded);
+    Read { units, fields: split.fields(bits, coded, fields), coded }
+}
+
+/// The symbols of fields, those of a last round that lacks elements completed.
+fn symbols_of<'a, S: LaneSymbols>(
+    codes: &Codes,
+    fields: &[u8],
+    symbols: &'a mut Vec<S::Number>,
+) -> &'a [S::Number] {
+    let (round, in_round) = (turn::round::<S>(), LANES * turn::symbols::<S>());
+    symbols.resize(fields.len().div_ceil(round) * in_round, S::Number::default());
+    let (whole, rest) = fields.split_at(fields.len() - fields.len() % round);
+    let (of_whole, of_rest) = symbols.split_at_mut(whole.len() / round * in_round);
+    symbols::join::<S>(whole, of_whole);
+    if !rest.is_empty() {
+        symbols::join::<S>(&codes.complete::<S>(rest), of_rest);
+    }
+    symbols
 }
 
 /// The chunks of a tensor, one after the other.
@@ -123,9 +159,11 @@ struct Chunks {
 
 /// What becomes of one chunk.
 struct Chunk {
-    measured: Measured,
     rows: Vec<Word>,
+    /// Words that do not fill rows, and patches.
     tails: Vec<Word>,
+    width: u8,
+    lead_rows: u32,
 }
 
 impl Chunks {
@@ -146,15 +184,22 @@ impl Chunks {
         }
         // At most 16 symbols of 13 bits.
         let turn_bits = u32::try_from(turn_bits::<S>(codebooks.widest())).unwrap_or(u32::MAX);
-        let measures = ByChunk::new(codebooks, &geometry, Measure::new);
         let codes = ByChunk::new(codebooks, &geometry, Codes::new);
-        let one = |memory: &mut Memory, (index, (bytes, mut packed)): (usize, (&[u8], Vec<&mut [u8]>))| {
-            let (bytes, fields, coded) = memory.read(split, bits, bytes);
-            let outside = split.places_outside(bits, coded);
-            let measure = measures.of(index);
-            let measured = measure.chunk::<S>(fields, coded, outside, turn_bits);
-            split.pack(bits, bytes, &mut Vec::new(), &mut packed);
-            codes.of(index).chunk::<S>(fields, measured, measure)
+        let one = |memory: &mut Memory<S>, (index, (bytes, mut packed)): (usize, (&[u8], Vec<&mut [u8]>))| {
+            let codes = codes.of(index);
+            let Memory { bytes: own, coded, fields, symbols, written, lacking } = memory;
+            let Read { units, fields, coded } = read(split, bits, bytes, [own, coded, fields]);
+            if S::ANS {
+                ans::write::<S>(codes, fields, turn_bits, written);
+                codes.find_lacking::<S>(fields, lacking);
+            } else {
+                let symbols = symbols_of::<S>(codes, fields, symbols);
+                codes.write::<S>(symbols, fields.len(), turn_bits, written, lacking);
+            }
+            let (rows, mut tails) = written.scatter();
+            tails.extend(codes.patches::<S>(fields, coded, lacking, split.places_outside(bits, coded)));
+            split.pack(bits, units, &mut Vec::new(), &mut packed);
+            Chunk { rows, tails, width: written.width(), lead_rows: written.lead_rows }
         };
         let mut all = Self { rows: Vec::new(), tails: Vec::new(), entries: Vec::new(), lead_rows: 1 };
         let mut chunks = bytes
@@ -167,7 +212,7 @@ impl Chunks {
             if some.is_empty() {
                 break;
             }
-            let some: Vec<Chunk> = some.into_par_iter().map_init(Memory::default, one).collect();
+            let some: Vec<Chunk> = some.into_par_iter().map_init(Memory::<S>::default, one).collect();
             all.add(some)?;
         }
         let end = all.entry(0)?;
@@ -182,12 +227,12 @@ impl Chunks {
         let (rows, tails) = (words(|chunk| &chunk.rows), words(|chunk| &chunk.tails));
         self.rows.try_reserve(rows).map_err(memory(4 * (self.rows.len() + rows)))?;
         self.tails.try_reserve(tails).map_err(memory(4 * (self.tails.len() + tails)))?;
-        for Chunk { measured, rows, tails } in chunks {
-            let entry = self.entry(measured.width())?;
+        for Chunk { rows, tails, width, lead_rows } in chunks {
+            let entry = self.entry(width)?;
             self.entries.push(entry);
             self.rows.extend_from_slice(&rows);
             self.tails.extend_from_slice(&tails);
-            self.lead_rows = self.lead_rows.max(measured.lead_rows);
+            self.lead_rows = self.lead_rows.max(lead_rows);
         }
         Ok(())
     }
@@ -210,112 +255,4 @@ const fn least_fits<S: LaneSymbols>() -> bool {
     let turns = S::LENGTHS.least / (VECTOR * S::VECTORS) as u64;
     let (apart, one) = ((turns - 1) * symbols * 12, symbols * super::MAX_LEN as u64);
     (apart + one).div_ceil(32) < MAX_LEAD_ROWS
-}
-
-/// Codewords by symbol, with their lengths.
-struct Codes(Vec<(u32, u32)>);
-
-impl Codes {
-    fn new(codebook: &Codebook) -> Self {
-        // The first of the shortest codewords, which is 0, stands in for those that are missing.
-        let mut codes = vec![(0, codebook.min_len().into()); codebook.symbols()];
-        for (symbol, code, len) in codebook.canonical() {
-            codes[symbol] = (code, len.into());
-        }
-        Self(codes)
-    }
-
-    /// Writes one chunk.
-    fn chunk<S: LaneSymbols>(&self, data: &[u8], mut measured: Measured, measure: &Measure) -> Chunk {
-        let mut rows = vec![Word::default(); measured.rows() as usize * LANES];
-        let mut tails = vec![Word::default(); int::index(measured.tail_words())];
-        let width = u64::from(measured.width());
-        let extras = measured.extras();
-        for (lane, extra) in (0u64..).zip(extras) {
-            words::put(&mut tails, lane * width, extra, u32::from(measured.width()));
-        }
-        let tail = Tail::new(&extras, measured.width());
-        let mut places = Places { rows: &mut rows, tails: &mut tails, tail: &tail };
-        // They take more than the rows, so they go as soon as they are in their places.
-        if let Some(streams) = measured.streams.take() {
-            for (lane, bits) in measured.bits.iter().enumerate() {
-                for row in 0..bits.div_ceil(32) {
-                    let (word, len) = streams.word(lane, row);
-                    places.put(lane, row as usize, word, len);
-                }
-            }
-        } else {
-            let mut lanes = [Lane::default(); LANES];
-            for elements in data.chunks(turn::round::<S>()) {
-                let round = measure.complete::<S>(elements);
-                for (index, lane) in lanes.iter_mut().enumerate().take(turn::lanes(elements.len())) {
-                    self.turn::<S>(turn::of::<S>(&round, index), index, lane, &mut places);
-                }
-            }
-            for (index, lane) in lanes.iter().enumerate() {
-                places.put(index, lane.row, lane.pending_word(), lane.pending_bits);
-            }
-        }
-        tails[tail.words()..].copy_from_slice(&measured.patches);
-        Chunk { measured, rows, tails }
-    }
-
-    #[inline]
-    fn turn<S: LaneSymbols>(&self, turn: &[u8], index: usize, lane: &mut Lane, places: &mut Places<'_>) {
-        for number in 0..turn::symbols::<S>() {
-            let (code, len) = self.0[S::KIND.symbol_at(turn, number)];
-            lane.pending = lane.pending << len | u64::from(code);
-            lane.pending_bits += len;
-            if lane.pending_bits >= 32 {
-                lane.pending_bits -= 32;
-                places.put(index, lane.row, lane.pending_word_above(), 32);
-                lane.row += 1;
-            }
-        }
-    }
-}
-
-/// Where a lane's stream stands.
-#[derive(Debug, Clone, Copy, Default)]
-struct Lane {
-    /// Bits that are not yet a whole word, at the low end.
-    pending: u64,
-    pending_bits: u32,
-    /// Whole words so far.
-    row: usize,
-}
-
-/// Where the words of a chunk's lanes go.
-struct Places<'a> {
-    rows: &'a mut [Word],
-    tails: &'a mut [Word],
-    tail: &'a Tail,
-}
-
-impl Places<'_> {
-    /// Puts word `row` of a lane, or the `len` bits that do not fill it.
-    #[inline]
-    fn put(&mut self, lane: usize, row: usize, word: u32, len: u32) {
-        if let Some(place) = self.rows.get_mut(row * LANES + lane) {
-            *place = word.to_le_bytes();
-        } else {
-            let (start, _) = self.tail.place(lane, row - self.rows.len() / LANES);
-            words::put(self.tails, start, word, len);
-        }
-    }
-}
-
-impl Lane {
-    /// The bits that are not a whole word.
-    #[expect(clippy::cast_possible_truncation, reason = "fewer than 32 bits are pending")]
-    fn pending_word(&self) -> u32 {
-        (self.pending & ((1 << self.pending_bits) - 1)) as u32
-    }
-
-    /// The word above the pending bits.
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the word is wanted, not what came before it")]
-    fn pending_word_above(&self) -> u32 {
-        (self.pending >> self.pending_bits) as u32
-    }
 }

@@ -3,7 +3,7 @@
 use super::LaneSymbols;
 use super::by_chunk::ByChunk;
 use super::geometry::{LANES, VECTOR};
-use super::measure::lead;
+use super::streams::lead;
 use super::parts::{Chunk, Parts, check_length};
 use super::turn::turns;
 use crate::codebook::Codebook;

@@ -5,9 +5,10 @@
 //! to know where each lane's codewords for it begin.
 
 use super::by_chunk::ByChunk;
-use super::decode::{Table, gather};
 use super::geometry::{LANES, VECTOR};
 use super::parts::{Chunk, Parts};
+use super::streams::Streams;
+use super::table::Table;
 use super::{LaneSymbols, MAX_LEN, turn};
 use crate::codebook::Codebook;
 use crate::layout::{DecodeError, Encoded};
@@ -65,7 +66,7 @@ fn positions<S: LaneSymbols>(
     if S::ANS {
         let tables = ByChunk::new(&encoded.codebooks, &parts.geometry, Table::new::<S>);
         positions.par_chunks_mut(each).enumerate().with_min_len(1).try_for_each_init(
-            Vec::new,
+            Streams::default,
             |streams, (number, positions)| {
                 let chunk = parts.chunk::<S>(first + number)?;
                 states_of_chunk::<S>(&chunk, tables.of(chunk.index), turns, streams, positions)
@@ -75,7 +76,7 @@ fn positions<S: LaneSymbols>(
     }
     let lengths = ByChunk::new(&encoded.codebooks, &parts.geometry, lengths);
     positions.par_chunks_mut(each).enumerate().with_min_len(1).try_for_each_init(
-        Vec::new,
+        Streams::default,
         |streams, (number, positions)| {
             let chunk = parts.chunk::<S>(first + number)?;
             of_chunk::<S>(&chunk, lengths.of(chunk.index), turns, streams, positions)
@@ -98,11 +99,12 @@ fn of_chunk<S: LaneSymbols>(
     chunk: &Chunk<'_>,
     lengths: &[u8],
     turns: usize,
-    streams: &mut Vec<u8>,
+    streams: &mut Streams,
     positions: &mut [u16],
 ) -> Result<(), DecodeError> {
-    let stride = gather(chunk, streams);
-    for (lane, stream) in streams.chunks_exact(stride).enumerate() {
+    streams.gather(chunk);
+    for lane in 0..LANES {
+        let stream = streams.of(lane);
         let (mut position, mut left) = (0, turn::turns::<S>(chunk.elements, lane));
         for section in positions.chunks_exact_mut(LANES) {
             for _ in 0..turns.min(left) {
@@ -123,12 +125,13 @@ fn states_of_chunk<S: LaneSymbols>(
     chunk: &Chunk<'_>,
     table: &Table,
     turns: usize,
-    streams: &mut Vec<u8>,
+    streams: &mut Streams,
     positions: &mut [u16],
 ) -> Result<(), DecodeError> {
-    let stride = gather(chunk, streams);
-    let mut symbols = [[0; VECTOR]];
-    for (lane, stream) in streams.chunks_exact(stride).enumerate() {
+    streams.gather(chunk);
+    let mut symbols = [[0u8; VECTOR]];
+    for lane in 0..LANES {
+        let stream = streams.of(lane);
         let mut left = turn::turns::<S>(chunk.elements, lane);
         let (mut bit, mut state) = ([0], [table.start]);
         for section in positions.chunks_exact_mut(2 * LANES) {

@@ -1,0 +1,249 @@
+//! The look-up table of a fast decoder: symbols and lengths of codewords by the bits that begin with them, or states.
+
+use super::geometry::{LANES, VECTOR};
+use super::streams::Streams;
+use super::{LaneSymbols, MAX_CODEWORDS, MAX_LEN, turn};
+use crate::codebook::Codebook;
+use crate::codebook::ans::states;
+use crate::symbols::Number;
+use crate::{bits, int};
+use std::sync::atomic::AtomicU16;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Codewords that are read from one window: 4 of 13 bits out of at least 57.
+const PER_WINDOW: usize = 4;
+
+/// Lanes whose codewords are looked up side by side.
+const AT_ONCE: usize = 8;
+
+/// What is looked up of a chunk, for each round and in it lane by lane.
+pub(super) struct Looked<'a, S: LaneSymbols> {
+    /// Entries of codewords.
+    pub(super) entries: &'a mut [AtomicU16],
+    /// The symbols.
+    pub(super) symbols: &'a mut [S::Number],
+    /// Where the lanes' turns end in their streams.
+    pub(super) ends: &'a mut [[u32; LANES]],
+}
+
+/// What leads on from a state: the number to add to the bits that follow in the upper 16 bits, its symbol in the 8 bits after
+/// those, and how many bits follow.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct StateEntry(u32);
+
+impl StateEntry {
+    fn new(base: u16, symbol: u16, bits: u8) -> Self {
+        Self(u32::from(base) << 16 | u32::from(symbol.to_le_bytes()[0]) << 8 | u32::from(bits))
+    }
+
+    #[inline]
+    fn symbol(self) -> u8 {
+        self.0.to_le_bytes()[1]
+    }
+
+    #[inline]
+    pub(super) fn bits(self) -> u32 {
+        self.0 & 0xff
+    }
+
+    /// The state to which the bits lead that `window` begins with.
+    #[inline]
+    pub(super) fn next(self, window: u64) -> usize {
+        // Two shifts, because a number of 0 bits would shift by all 64.
+        int::index(u64::from(self.0 >> 16) + (window >> 1 >> (63 - self.bits())))
+    }
+}
+
+/// Symbols and lengths of codewords, by the bits that begin with them: as many bits as a codeword may have, so that the
+/// size is known to the compiler.
+pub(super) struct Table {
+    entries: Box<[Entry; 1 << MAX_LEN]>,
+    /// States by number, where there are some.
+    states: Box<[StateEntry]>,
+    /// What leads to the first state: all its bits.
+    pub(super) start: StateEntry,
+    /// Symbols by number, where the alphabet is larger than an entry can tell.
+    symbols: Box<[u16; MAX_CODEWORDS]>,
+}
+
+/// The number of a symbol in the upper bits and the length of its codeword in the lower [`len_bits`]: small, because there are
+/// 2^13 of them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry(u16);
+
+/// Bits of an entry that tell a codeword's length: as many as a shift looks at, where a number leaves them.
+const fn len_bits<S: LaneSymbols>() -> u32 {
+    if S::KIND.alphabet() <= 1 << 10 { 6 } else { 4 }
+}
+
+impl Entry {
+    fn new<S: LaneSymbols>(number: u16, len: u8) -> Self {
+        const {
+            assert!((MAX_LEN as usize) < 1 << len_bits::<S>());
+            assert!(MAX_CODEWORDS <= 1 << (16 - 4));
+        };
+        Self(number << len_bits::<S>() | u16::from(len))
+    }
+
+    #[inline]
+    fn number<S: LaneSymbols>(self) -> u16 {
+        self.0 >> len_bits::<S>()
+    }
+
+    /// Bits of the codeword; 0 if there is none.
+    #[inline]
+    fn len<S: LaneSymbols>(self) -> u32 {
+        u32::from(self.0) & ((1 << len_bits::<S>()) - 1)
+    }
+}
+
+/// Whether symbols of a kind are their own numbers.
+const fn is_small<S: LaneSymbols>() -> bool {
+    S::KIND.alphabet() <= MAX_CODEWORDS
+}
+
+impl Table {
+    pub(super) fn new<S: LaneSymbols>(codebook: &Codebook) -> Self {
+        // Bits that are no codeword take none, so that the stream does not end where it should.
+        let mut entries = Box::new([Entry::default(); 1 << MAX_LEN]);
+        let codewords = if S::ANS { Vec::new() } else { codebook.canonical() };
+        for (place, &(symbol, code, len)) in (0u16..).zip(&codewords) {
+            let spare = MAX_LEN - len;
+            let first = (code as usize) << spare;
+            let number = u16::try_from(symbol).ok().filter(|_| is_small::<S>()).unwrap_or(place);
+            entries[first..first + (1 << spare)].fill(Entry::new::<S>(number, len));
+        }
+        let numbered = codewords.into_iter().filter(|_| !is_small::<S>());
+        let mut symbols = Box::new([0; MAX_CODEWORDS]);
+        for (place, (symbol, ..)) in symbols.iter_mut().zip(numbered) {
+            *place = u16::try_from(symbol).unwrap_or_default();
+        }
+        let entry_of =
+            |state: crate::codebook::ans::State| StateEntry::new(state.base, state.symbol, state.bits);
+        let states: Vec<StateEntry> = states(codebook).into_iter().map(entry_of).collect();
+        Self { entries, symbols, states: states.into(), start: StateEntry::new(0, 0, codebook.max_len()) }
+    }
+
+    /// How many states there are.
+    pub(super) fn states(&self) -> usize {
+        self.states.len()
+    }
+
+    #[inline]
+    fn symbol<S: LaneSymbols>(&self, entry: Entry) -> S::Number {
+        let number = entry.number::<S>();
+        // The mask changes nothing, but tells that there is one.
+        let listed = || self.symbols[usize::from(number) & (MAX_CODEWORDS - 1)];
+        S::Number::of(if is_small::<S>() { number } else { listed() })
+    }
+
+    /// Looks up the entries of `N` lanes' codewords, turn after turn. Several lanes side by side, because a codeword begins where
+    /// the one before ends, and a processor can do something else meanwhile.
+    ///
+    /// Entries of a window are put together in a register: compilers that see them stored one beside the other gather them in
+    /// wide registers first, by way of memory.
+    #[expect(clippy::needless_range_loop, reason = "lanes are indices of several arrays")]
+    fn turns<S: LaneSymbols, const N: usize>(&self, streams: &Streams, first: usize, looked: &mut Looked<'_, S>) {
+        const { assert!(turn::symbols::<S>().is_multiple_of(PER_WINDOW)) };
+        let symbols = turn::symbols::<S>();
+        let starts: [u64; N] = std::array::from_fn(|lane| 8 * ((first + lane) * streams.stride) as u64);
+        let mut bits = starts;
+        let rounds = looked.entries.chunks_exact(LANES * symbols).zip(looked.ends.iter_mut());
+        for (entries, ends) in rounds {
+            let entries = &entries[first * symbols..][..N * turn::symbols::<S>()];
+            for index in (0..symbols).step_by(PER_WINDOW) {
+                // A bit that is 1 behind all others tells how far a window has been shifted.
+                let mut window = [0u64; N];
+                for lane in 0..N {
+                    let ahead = streams.bytes.get(int::index(bits[lane] / 8)..).and_then(<[u8]>::first_chunk);
+                    let Some(ahead) = ahead else { return };
+                    window[lane] = (u64::from_be_bytes(*ahead) | 1) << (bits[lane] % 8);
+                }
+                for place in index..index + PER_WINDOW {
+                    for lane in 0..N {
+                        let entry = self.entries[int::index(window[lane] >> (64 - MAX_LEN))];
+                        window[lane] <<= entry.len::<S>();
+                        entries[lane * symbols + place].store(entry.0, Relaxed);
+                    }
+                }
+                for lane in 0..N {
+                    bits[lane] = bits[lane] / 8 * 8 + u64::from(window[lane].trailing_zeros());
+                }
+            }
+            for lane in 0..N {
+                ends[first + lane] = int::low(bits[lane] - starts[lane]);
+            }
+        }
+    }
+
+    /// The symbols of some lanes' turns, each of which is a field. Several lanes at once, because a symbol is looked up where the
+    /// one before says, and a processor can do something else meanwhile.
+    #[expect(clippy::needless_range_loop, reason = "places and lanes are indices of several arrays")]
+    #[inline]
+    pub(super) fn turns_of_states<const N: usize, T: Number>(
+        &self,
+        streams: [&[u8]; N],
+        positions: &mut [u32; N],
+        standing: &mut [StateEntry; N],
+        turns: &mut [[T; VECTOR]; N],
+    ) {
+        const { assert!(VECTOR.is_multiple_of(PER_WINDOW)) };
+        let (mut bits, mut entries) = (*positions, *standing);
+        for first in (0..VECTOR).step_by(PER_WINDOW) {
+            let mut windows: [u64; N] =
+                std::array::from_fn(|lane| bits::window(streams[lane], bits[lane].into()));
+            for place in first..first + PER_WINDOW {
+                for lane in 0..N {
+                    let state = entries[lane].next(windows[lane]);
+                    windows[lane] <<= entries[lane].bits();
+                    bits[lane] += entries[lane].bits();
+                    // A codebook of no symbol has no states.
+                    entries[lane] = self.states.get(state).copied().unwrap_or_default();
+                    turns[lane][place] = T::of(entries[lane].symbol().into());
+                }
+            }
+        }
+        (*positions, *standing) = (bits, entries);
+    }
+
+    /// Looks up the symbols of `N` lanes' states, turn after turn.
+    fn turns_through_states<S: LaneSymbols, const N: usize>(
+        &self,
+        streams: &Streams,
+        first: usize,
+        looked: &mut Looked<'_, S>,
+    ) {
+        let own: [&[u8]; N] = std::array::from_fn(|lane| streams.of(first + lane));
+        let (mut bits, mut standing) = ([0; N], [self.start; N]);
+        let rounds = looked.symbols.as_chunks_mut().0.chunks_exact_mut(LANES).zip(looked.ends.iter_mut());
+        for (turns, ends) in rounds {
+            if let Some(turns) = turns[first..].first_chunk_mut::<N>() {
+                self.turns_of_states(own, &mut bits, &mut standing, turns);
+            }
+            ends[first..first + N].copy_from_slice(&bits);
+        }
+    }
+
+    /// Looks up the symbols of a chunk.
+    #[inline(never)]
+    pub(super) fn look_up<S: LaneSymbols>(&self, streams: &Streams, looked: &mut Looked<'_, S>) {
+        const { assert!(LANES.is_multiple_of(AT_ONCE)) };
+        for first in (0..LANES).step_by(AT_ONCE) {
+            if S::ANS {
+                self.turns_through_states::<S, AT_ONCE>(streams, first, looked);
+            } else {
+                self.turns::<S, AT_ONCE>(streams, first, looked);
+            }
+        }
+        if !S::ANS {
+            self.symbols::<S>(looked.entries, looked.symbols);
+        }
+    }
+
+    /// Turns entries into the symbols that they are of.
+    fn symbols<S: LaneSymbols>(&self, entries: &mut [AtomicU16], symbols: &mut [S::Number]) {
+        for (entry, symbol) in entries.iter_mut().zip(symbols) {
+            *symbol = self.symbol::<S>(Entry(*entry.get_mut()));
+        }
+    }
+}
