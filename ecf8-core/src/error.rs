@@ -322,6 +322,18 @@ pub enum Error {
         /// The list that names it.
         list: PathBuf,
     },
+    /// A part of an output that several processes make is not there.
+    #[error("{} is missing: not all shares are finished; run `compress --share` of the missing ones, then merge again", path.display())]
+    MissingPart {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// A single file was to be shared out.
+    #[error("{} is one file, and shares are of a folder's files; compress it without --share", path.display())]
+    NoShares {
+        /// The file.
+        path: PathBuf,
+    },
     /// A folder's configuration cannot be made to name ecf8.
     #[error("{}: {why}; give a model's folder with a config.json, or compress without --for", path.display())]
     Config {
@@ -423,6 +435,8 @@ impl Error {
             | Self::BrokenLink { .. }
             | Self::LinkCircle { .. }
             | Self::CacheEntry { .. }
+            | Self::MissingPart { .. }
+            | Self::NoShares { .. }
             | Self::Config { .. }
             | Self::Special { .. } => false,
         }

@@ -49,7 +49,7 @@ pub fn decompress(input: &Path, output: &Path, overwrite: bool, progress: &dyn P
 }
 
 /// What differs between the two directions, for folders.
-trait Direction {
+pub(super) trait Direction {
     /// What the input is.
     const CONTENT: Content;
 
@@ -75,8 +75,8 @@ trait Direction {
     }
 }
 
-struct Compressing<'a> {
-    options: &'a CompressOptions,
+pub(super) struct Compressing<'a> {
+    pub(super) options: &'a CompressOptions,
 }
 
 impl Direction for Compressing<'_> {
@@ -136,9 +136,11 @@ impl Direction for Decompressing {
     }
 }
 
+/// Makes a file's result.
 type Work<'a> = &'a dyn Fn(&Path, PendingFile) -> Result<FileReport>;
 
-fn transfer<D: Direction>(
+/// Works on a file, or on all in a folder; the output appears only when whole.
+pub(super) fn transfer<D: Direction>(
     direction: &D,
     work: Work<'_>,
     input: &Path,

@@ -10,6 +10,7 @@
 //! | `verbatim` | a file in which nothing is compressed |
 //! | `output` | checked before the work, under temporary names until whole, never half an output, also when interrupted |
 //! | `folder` | what a model's folder holds: weights, indices, links, and the list of what was copied |
+//! | `shares` | a folder compressed by several processes, and put together |
 //! | `directory`, `options`, `report` | both directions for a folder of shards; how it is to be done, and what became of it |
 //! | `tuning_cache` | what lies beside containers and is no part of them |
 
@@ -24,6 +25,7 @@ mod output;
 mod progress;
 mod read;
 mod report;
+mod shares;
 mod sizes;
 mod tuning_cache;
 mod verbatim;
@@ -41,6 +43,7 @@ pub use read::{
     CompressedFile, CompressedTensor, KeptTensor, Statistics, UnknownTensor, is_container, verify_against,
 };
 pub use report::{FileReport, Report};
+pub use shares::{Share, compress_share, merge};
 pub use tuning_cache::tuning_cache_beside;
 pub use write::{Estimate, FileEstimate, compress_source, encode_source, estimate};
 

@@ -1,14 +1,14 @@
-//! `ecf8 compress` and `ecf8 decompress`.
+//! `ecf8 compress`, `ecf8 merge` and `ecf8 decompress`.
 
 use super::answer::{Answer, Failure, grouped, printable};
 use super::gain;
 use super::interrupt;
 use super::progress::Bars;
 use clap::Args;
-use ecf8_core::container::{self, CompressOptions, Report};
+use ecf8_core::container::{self, CompressOptions, Report, Share};
 use ecf8_core::{Aim, Scheme};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Threads that can be asked for; starting many more takes longer than any work for them.
 const MAX_THREADS: i64 = 1024;
@@ -19,7 +19,8 @@ const MAX_THREADS: i64 = 1024;
 #[command(after_help = "Examples:\n  ecf8 compress model.safetensors -o model.ecf8.safetensors\n  \
     ecf8 compress Qwen3-8B-FP8/ -o Qwen3-8B-ECF8/\n  \
     ecf8 compress model.safetensors -o paper.safetensors --scheme exponent-gap\n  \
-    ecf8 compress Qwen3-8B-FP8/ --dry-run\n\n\
+    ecf8 compress Qwen3-8B-FP8/ --dry-run\n  \
+    ecf8 compress DeepSeek-V3/ -o DeepSeek-V3-ECF8/ --shard $SLURM_ARRAY_TASK_ID/16\n\n\
     Tensors that would not get smaller are kept as they are, and other files of a folder are copied.\n\
     `--dry-run` tells beforehand what there is to gain.\n\n\
     Every tensor is decoded again and compared before the output gets its name. An input that changes meanwhile is an error.\n\
@@ -56,6 +57,38 @@ pub(super) struct Compress {
     allow_missing_shards: bool,
     /// Have a framework load the folder by ecf8: its config.json gets `"quant_method": "ecf8"` around the model's own
     /// quantisation. `ecf8 decompress` gives the original back
+    #[arg(long = "for", value_name = "FRAMEWORK")]
+    framework: Option<Framework>,
+    /// Compress share I of N of a folder's files, I counted from 0, into OUT.parts; run again, it goes on where it was.
+    /// When all shares are there, `ecf8 merge` makes OUT of them
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["dry_run", "framework", "force"])]
+    shard: Option<Share>,
+    /// Threads to use (default: all cores)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
+    threads: Option<u16>,
+    /// Replace the output if it exists
+    #[arg(long)]
+    force: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Put together what `compress --shard` has made of a folder: each part is compared with its original, byte for byte, and the
+/// other files are copied
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  ecf8 merge DeepSeek-V3/ -o DeepSeek-V3-ECF8/\n\n\
+    DeepSeek-V3-ECF8/ is what one `ecf8 compress` would have given; DeepSeek-V3-ECF8.parts/ is removed.")]
+pub(super) struct Merge {
+    /// Folder that was compressed
+    input: PathBuf,
+    /// The output of `compress --shard`
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Merge what is there of a model whose index names shards that are not
+    #[arg(long)]
+    allow_missing_shards: bool,
+    /// Have a framework load the folder by ecf8, as `compress --for` does
     #[arg(long = "for", value_name = "FRAMEWORK")]
     framework: Option<Framework>,
     /// Threads to use (default: all cores)
@@ -168,37 +201,64 @@ impl Compress {
             return Ok(answer);
         };
         let bars = Bars::default();
-        let report = container::compress(&self.input, output, &options, &bars)?;
-        let ratio = ratio(report.output_bytes(), report.input_bytes());
-        let compressed: usize = report.files.iter().map(|file| file.compressed_tensors).sum();
-        let kept: usize = report.files.iter().map(|file| file.kept_tensors).sum();
-        let mut text = format!(
-            "{}: {} -> {} bytes ({ratio:.4}); {compressed} tensors compressed, {kept} kept as they are\n",
-            output.display(),
-            grouped(report.input_bytes()),
-            grouped(report.output_bytes()),
-        );
-        text += &gain::lines(&report.kept());
-        if compressed > 0 {
-            text += "Frameworks need ecf8 to load it: loaders that do not know ecf8 refuse it.\n";
-        }
-        text += &copied(&report);
-        let json = json!({
-            "output": output.display().to_string(),
-            "input_bytes": report.input_bytes(),
-            "output_bytes": report.output_bytes(),
-            "ratio": ratio,
-            "kept": report.kept(),
-            "needs_ecf8": compressed > 0,
-            "files": report.files,
-            "copied": report.copied,
-            "copied_bytes": report.copied_bytes,
-            "notes": bars.notes(),
-            "compressed_tensors": compressed,
-            "kept_tensors": kept,
-        });
-        Ok(Answer { text, json, failure: None })
+        let Some(share) = self.shard else {
+            let report = container::compress(&self.input, output, &options, &bars)?;
+            return Ok(answer(output, &report, &bars));
+        };
+        let report = container::compress_share(&self.input, output, share, &options, &bars)?;
+        let mut answer = answer(output, &report, &bars);
+        answer.text += "When all shares are finished, `ecf8 merge` makes the output of them.\n";
+        Ok(answer)
     }
+}
+
+impl Merge {
+    pub(super) fn run(&self) -> Result<Answer, Failure> {
+        use_threads(self.threads)?;
+        interrupt::clean_up(None);
+        let options = CompressOptions {
+            overwrite: self.force,
+            allow_missing_shards: self.allow_missing_shards,
+            for_transformers: matches!(self.framework, Some(Framework::Transformers)),
+            ..CompressOptions::default()
+        };
+        let bars = Bars::default();
+        let report = container::merge(&self.input, &self.output, &options, &bars)?;
+        Ok(answer(&self.output, &report, &bars))
+    }
+}
+
+/// What is told of what was compressed.
+fn answer(output: &Path, report: &Report, bars: &Bars) -> Answer {
+    let ratio = ratio(report.output_bytes(), report.input_bytes());
+    let compressed: usize = report.files.iter().map(|file| file.compressed_tensors).sum();
+    let kept: usize = report.files.iter().map(|file| file.kept_tensors).sum();
+    let mut text = format!(
+        "{}: {} -> {} bytes ({ratio:.4}); {compressed} tensors compressed, {kept} kept as they are\n",
+        output.display(),
+        grouped(report.input_bytes()),
+        grouped(report.output_bytes()),
+    );
+    text += &gain::lines(&report.kept());
+    if compressed > 0 {
+        text += "Frameworks need ecf8 to load it: loaders that do not know ecf8 refuse it.\n";
+    }
+    text += &copied(report);
+    let json = json!({
+        "output": output.display().to_string(),
+        "input_bytes": report.input_bytes(),
+        "output_bytes": report.output_bytes(),
+        "ratio": ratio,
+        "kept": report.kept(),
+        "needs_ecf8": compressed > 0,
+        "files": report.files,
+        "copied": report.copied,
+        "copied_bytes": report.copied_bytes,
+        "notes": bars.notes(),
+        "compressed_tensors": compressed,
+        "kept_tensors": kept,
+    });
+    Answer { text, json, failure: None }
 }
 
 impl Decompress {

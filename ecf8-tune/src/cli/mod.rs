@@ -39,6 +39,7 @@ struct Cli {
 enum Command {
     Demo(demo::Demo),
     Compress(compress::Compress),
+    Merge(compress::Merge),
     Decompress(compress::Decompress),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
@@ -72,6 +73,7 @@ pub fn run_from(args: impl IntoIterator<Item: Into<OsString> + Clone>) -> u8 {
     let (json, answer) = match cli.command {
         Command::Demo(command) => (command.json, command.run()),
         Command::Compress(command) => (command.json, command.run()),
+        Command::Merge(command) => (command.json, command.run()),
         Command::Decompress(command) => (command.json, command.run()),
         Command::Verify(command) => (command.json, command.run()),
         Command::Inspect(command) => (command.json, command.run()),

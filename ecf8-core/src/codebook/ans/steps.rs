@@ -7,12 +7,12 @@ use crate::codebook::Codebook;
 /// What leads from a symbol's state to the state after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// The number of the state, from 0.
-    pub state: u16,
-    /// The bits that lead on from it, as a number.
-    pub value: u16,
+    /// The number of the state, from 0, and 2^L more.
+    pub state: u32,
+    /// The bits that lead on from it, highest.
+    pub top: u64,
     /// How many.
-    pub bits: u8,
+    pub bits: u32,
 }
 
 /// The states of each symbol, of which there are at most 256. Tables have all the room that there may be, so that a step needs
@@ -20,10 +20,10 @@ pub struct Step {
 #[derive(Debug, Clone)]
 pub struct Steps {
     /// L.
-    bits: u8,
+    bits: u32,
     /// By symbol.
     symbols: Box<[Own; 256]>,
-    /// All states, by symbol and number.
+    /// The numbers of all states, and 2^L more, by symbol and number.
     states: Box<[u16; STATES]>,
 }
 
@@ -74,39 +74,36 @@ impl Steps {
         let mut states = Box::new([0; STATES]);
         if !frequencies.is_empty() {
             for (state, owner) in (0..=u16::MAX).zip(owners(&frequencies, bits)) {
-                states[next[owner]] = state;
+                states[next[owner]] = state | 1 << bits;
                 next[owner] += 1;
             }
         }
-        Self { bits, symbols, states }
+        Self { bits: bits.into(), symbols, states }
     }
 
     /// L.
     #[must_use]
-    pub fn bits(&self) -> u8 {
+    pub fn bits(&self) -> u32 {
         self.bits
     }
 
     /// The state of the last symbol of a stream: nothing is read after it, so any of its states would do.
     #[must_use]
     #[inline]
-    pub fn last(&self, symbol: u8) -> u16 {
-        self.before(symbol, 0).state
+    pub fn last(&self, symbol: u8) -> u32 {
+        self.before(symbol, 1 << self.bits).state
     }
 
     /// The state of `symbol` from which some bits lead to state `next`, which was one of this table.
     #[must_use]
     #[inline]
-    pub fn before(&self, symbol: u8, next: u16) -> Step {
+    pub fn before(&self, symbol: u8, next: u32) -> Step {
         let own = self.symbols[usize::from(symbol)];
-        let next = u32::from(next) | 1 << self.bits;
         let bits = next.wrapping_add(own.bits) >> 16;
-        let place = (next >> (bits & 31)).wrapping_add(own.place) as usize;
-        let [low, high, ..] = (next & ((1 << (bits & 31)) - 1)).to_le_bytes();
-        Step {
-            state: self.states[place % STATES],
-            value: u16::from_le_bytes([low, high]),
-            bits: bits.to_le_bytes()[0],
-        }
+        let above = next >> (bits & 31);
+        let place = above.wrapping_add(own.place) as usize;
+        // A rotation takes the bits to the top, and what is above them to the bottom: one instruction, and no mask is needed.
+        let top = u64::from(next).rotate_right(bits) ^ u64::from(above);
+        Step { state: self.states[place % STATES].into(), top, bits }
     }
 }

@@ -13,18 +13,20 @@ fn there_and_back(codebook: &Codebook, symbols: &[usize]) {
     let mut bits = Vec::new();
     for &symbol in symbols[..symbols.len() - 1].iter().rev() {
         let step = steps.before(byte(symbol), state);
-        bits.push((step.value, step.bits));
+        bits.push((step.top, step.bits));
         state = step.state;
     }
     let states = states(codebook);
     assert_eq!(states.len(), 1 << codebook.max_len());
     for (place, &symbol) in symbols.iter().enumerate() {
-        let own = states[usize::from(state)];
+        let own = states[state as usize - states.len()];
         assert_eq!(usize::from(own.symbol), symbol);
         if place + 1 < symbols.len() {
-            let (value, read) = bits.pop().unwrap();
-            assert!(read == own.bits && u32::from(value) < 1 << read && read <= codebook.length(symbol));
-            state = own.base + value;
+            let (top, read) = bits.pop().unwrap();
+            let value = u32::try_from(top >> 1 >> (63 - read)).unwrap();
+            assert!(read == u32::from(own.bits) && read <= u32::from(codebook.length(symbol)));
+            assert!(read == 0 || top << read == 0, "nothing below the bits");
+            state = u32::from(own.base) + value + (1 << codebook.max_len());
         }
     }
     assert!(bits.is_empty());

@@ -7,7 +7,7 @@
 //! - `pieces`: a tensor's original bytes, in little memory however large it is.
 //! - `decompress`: one file, streamed to its output.
 
-mod against;
+pub(super) mod against;
 pub(super) mod decompress;
 mod integrity;
 mod into;

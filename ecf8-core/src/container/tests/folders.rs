@@ -76,7 +76,7 @@ fn a_tuning_cache_made_beside_the_compressed_weights_is_not_restored_and_any_oth
     assert_eq!(list_files(&back), expected);
 }
 
-fn list_files(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn list_files(folder: &Path) -> Vec<PathBuf> {
     let listing = super::super::folder::Listing::of(folder).unwrap();
     listing.files.into_iter().map(|found| found.name).collect()
 }

@@ -12,6 +12,7 @@ mod into;
 mod outputs;
 mod round_trip;
 mod scale;
+mod shares;
 mod sharing;
 mod sources;
 mod too_large;

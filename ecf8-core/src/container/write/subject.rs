@@ -25,6 +25,15 @@ const HELD_FROM: u64 = 64 << 10;
 /// Bytes of histograms that are kept at most, over all tensors of a file; beyond, symbols are counted anew.
 const HELD_BYTES: u64 = 192 << 20;
 
+/// Tensors of so many bytes are counted by samples, to see which schemes come into question.
+const SAMPLED_FROM: u64 = 16 << 20;
+
+/// Elements of a run of a sample: whole symbols of every kind, in the order of slots.
+const SAMPLED_RUN: u64 = 98_304;
+
+/// One run of so many is in a sample.
+const SAMPLED_EVERY: usize = 8;
+
 /// The fewest bytes that the manifest takes to describe a tensor, deflated: its checksum alone is eight.
 const LEAST_DESCRIBED: u64 = 32;
 
@@ -144,6 +153,11 @@ impl<'s> Reading<'s> {
 
     fn alone(&self, subject: &Subject<'_>, data: &[u8], scheme: &'static dyn Scheme) -> Alone {
         let bytes = subject.bytes;
+        // Bytes are counted already; and who aims at size wants to know exactly.
+        let is_choice = self.schemes.len() > 1 && self.aim == Aim::Balanced && scheme.symbols().bits < 8;
+        if is_choice && bytes >= SAMPLED_FROM && subject.runs.is_none() {
+            return self.of_sample(subject, data, scheme);
+        }
         if !self.is_thorough && bytes < HELD_FROM && scheme.shares() {
             let least = subject.least_parts(scheme).into_iter().fold(0, u64::saturating_add);
             return Alone { least, most: bytes.max(least), symbols: None };
@@ -156,6 +170,25 @@ impl<'s> Reading<'s> {
         let size = symbols.iter().map(|symbols| size_of_val(symbols.present()) as u64).sum::<u64>();
         let is_held = bytes >= HELD_FROM && self.held.fetch_add(size, Ordering::Relaxed) + size <= HELD_BYTES;
         Alone { least, most, symbols: Some(symbols).filter(|_| is_held) }
+    }
+
+    /// About the same for a large tensor, whose symbols take longer to count than most schemes deserve. Those that may be chosen
+    /// are counted whole.
+    fn of_sample(&self, subject: &Subject<'_>, data: &[u8], scheme: &'static dyn Scheme) -> Alone {
+        let units = subject.units();
+        let starts = (0..units / SAMPLED_RUN).step_by(SAMPLED_EVERY).map(|run| run * SAMPLED_RUN);
+        let ranges: Vec<Range<u64>> = starts.map(|start| start..start + SAMPLED_RUN).collect();
+        let sampled = SAMPLED_RUN * ranges.len() as u64;
+        let histogram = subject.count_ranges(data, scheme, &ranges);
+        let codebook = sharing::codebook(scheme, &subject.split, &histogram, self.code);
+        let of_all = |of_sample: u64| {
+            u64::try_from(u128::from(of_sample) * u128::from(units) / u128::from(sampled.max(1))).unwrap_or(u64::MAX)
+        };
+        let outside = subject.pieces.iter().map(|piece| subject.split.outside(scheme.symbols().bits, &piece.coded));
+        let outside = outside.sum::<u64>() / of_all(1).max(1);
+        let counted = Counted { elements: sampled, histogram: &histogram, outside };
+        let least = of_all(scheme.encoded_bytes(&subject.split, &counted, &codebook));
+        Alone { least, most: least.saturating_add(sharing::stored_bytes(&codebook)), symbols: None }
     }
 }
 
@@ -254,19 +287,28 @@ impl Subject<'_> {
     }
 
     fn count_in(&self, data: &[u8], scheme: &dyn Scheme) -> Vec<Histogram> {
+        let of_piece = |piece: &Piece| match scheme.symbols().bits {
+            // Symbols are the coded bytes.
+            8 => piece.coded.clone(),
+            _ => self.count_ranges(data, scheme, &piece.ranges),
+        };
+        self.pieces.iter().map(of_piece).collect()
+    }
+
+    /// Counts the symbols of some ranges of elements.
+    fn count_ranges(&self, data: &[u8], scheme: &dyn Scheme, ranges: &[Range<u64>]) -> Histogram {
         let (split, width) = (&self.split, self.split.element.bytes);
         let of_range = |range: &Range<u64>| {
             let bytes = &data[int::index(range.start) * width..int::index(range.end) * width];
             scheme.symbol_histogram(Numbers { split, bytes })
         };
-        let of_piece = |piece: &Piece| match &piece.ranges[..] {
+        match ranges {
             [only] => of_range(only),
             ranges => {
                 let counted: Vec<Histogram> = ranges.par_iter().map(of_range).collect();
                 sharing::sum(scheme.symbols().alphabet(), counted.iter())
             }
-        };
-        self.pieces.iter().map(of_piece).collect()
+        }
     }
 
     /// Whether it is in the pool when compressed by a scheme.

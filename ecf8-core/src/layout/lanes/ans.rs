@@ -6,17 +6,13 @@
 
 use super::code::{CodebookCost, cost_bits, patches_of};
 use super::geometry::{LANES, VECTOR};
-use super::codes::Codes;
-use super::streams::{Written, lead};
+use super::streams::{SLACK, Streams, Written, lead};
 use super::{LaneSymbols, turn};
 use crate::codebook::Codebook;
 use crate::codebook::ans::{MAX_STATE_BITS, Steps};
 use crate::histogram::Histogram;
 use crate::int;
-use crate::symbols::SymbolKind;
-use std::borrow::Cow;
-use std::marker::PhantomData;
-use std::ops::Range;
+use crate::symbols::{Number, SymbolKind};
 
 /// The cheapest codebook found for at most 2^`limit` states. The rarest symbols have none where a patch costs less than what
 /// a state takes from the others.
@@ -49,153 +45,161 @@ pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Cod
     if fewer.bits < all.bits || all.codebook.is_empty() { fewer } else { all }
 }
 
-/// What leads from symbol to symbol in a chunk.
-///
-/// All lanes go back at once, two symbols each and then the next two: a step waits for the one before it, and 32 lanes' are on
-/// their way together.
-struct Back<'a, S> {
-    steps: &'a Steps,
-    /// Fields by round.
-    rounds: Vec<Cow<'a, [u8]>>,
-    /// How many lanes have a turn in the last round.
-    in_last: usize,
-    symbols: PhantomData<S>,
-}
+/// Lanes that are written side by side: a state is looked up where the one behind it says, and a processor can do something
+/// else meanwhile.
+const AT_ONCE: usize = 2;
 
-impl<'a, S: LaneSymbols> Back<'a, S> {
-    fn new(codes: &'a Codes, fields: &'a [u8]) -> Self {
-        let rounds: Vec<_> =
-            fields.chunks(turn::round::<S>()).map(|elements| codes.complete::<S>(elements)).collect();
-        let in_last = fields.chunks(turn::round::<S>()).next_back().map_or(0, |last| turn::lanes(last.len()));
-        Self { steps: &codes.steps, rounds, in_last, symbols: PhantomData }
-    }
+/// Symbols whose bits are put together before they are written: 4 of 13 bits, and 7 before them, are fewer than 64.
+const PER_STORE: usize = 4;
 
-    /// Goes back. `read` is told what is read, from the last of a lane to the first, often of two symbols at once: by which
-    /// lane, the bits as a number, and how many. `turn` is told when all of a turn has been read.
-    #[inline]
-    fn go<T>(
-        &self,
-        told: &mut T,
-        mut read: impl FnMut(&mut T, usize, u32, u32),
-        mut turn: impl FnMut(&mut T, usize),
-    ) {
-        const { assert!(!S::ANS || S::VECTORS == 1 && S::KIND.elements == 1) };
-        let Some((last, others)) = self.rounds.split_last() else { return };
-        let mut states = [0u16; LANES];
-        self.begin(&mut states, last, 0..self.in_last);
-        let mut lanes = self.in_last;
-        let mut round = last;
-        for index in (0..self.rounds.len()).rev() {
-            for places in (1..VECTOR - 1).step_by(2).rev() {
-                for (lane, (state, symbols)) in states.iter_mut().zip(vectors(round)).enumerate().take(lanes)
-                {
-                    let (value, bits) = self.two(state, symbols[places + 1], symbols[places]);
-                    read(told, lane, value, bits);
-                }
-            }
-            // What leads on from the last symbol of a turn is read in the next.
-            let Some(before) = index.checked_sub(1).map(|before| &others[before]) else { break };
-            let both = vectors(round).iter().zip(vectors(before));
-            for (lane, (state, (symbols, before))) in states.iter_mut().zip(both).enumerate().take(lanes) {
-                let (value, bits) = self.two(state, symbols[0], before[VECTOR - 1]);
-                read(told, lane, value, bits);
-            }
-            turn(told, index);
-            self.begin(&mut states, before, lanes..LANES);
-            (lanes, round) = (LANES, before);
-        }
-        for (lane, (state, symbols)) in states.into_iter().zip(vectors(round)).enumerate().take(lanes) {
-            let first = self.steps.before(symbols[0], state);
-            read(told, lane, first.value.into(), first.bits.into());
-            read(told, lane, first.state.into(), self.steps.bits().into());
-        }
-        turn(told, 0);
-    }
-
-    /// The states of these lanes' last symbols.
-    fn begin(&self, states: &mut [u16; LANES], round: &[u8], lanes: Range<usize>) {
-        let with_symbols = states.iter_mut().zip(vectors(round));
-        for (state, symbols) in with_symbols.take(lanes.end).skip(lanes.start) {
-            *state = self.steps.last(symbols[VECTOR - 1]);
-        }
-    }
-
-    /// Goes back to the symbol `after` and from it to the one `before`. What is read on the way there and back stands behind
-    /// one another.
-    #[inline]
-    fn two(&self, state: &mut u16, after: u8, before: u8) -> (u32, u32) {
-        const { assert!(2 * MAX_STATE_BITS < 32) };
-        let second = self.steps.before(after, *state);
-        let first = self.steps.before(before, second.state);
-        *state = first.state;
-        let value = u32::from(first.value) << second.bits | u32::from(second.value);
-        (value, u32::from(first.bits) + u32::from(second.bits))
-    }
-}
-
-/// The turns of a round's lanes.
-fn vectors(round: &[u8]) -> &[[u8; VECTOR]] {
-    round.as_chunks().0
-}
-
-/// How far a stream is written.
-#[derive(Debug, Clone, Copy, Default)]
-struct Writer {
-    /// Bits that are not yet a whole word, the last of them lowest, and how many.
-    pending: u64,
-    count: u32,
-    /// The word behind them.
-    end: usize,
-}
-
-impl Writer {
-    /// Bits that were written by a lane whose room ends at this word.
-    fn bits(&self, end: usize) -> u32 {
-        int::low((end - self.end) as u64) * 32 + self.count
-    }
-}
-
-/// Writes the streams of a chunk, of which a turn takes at most `turn_bits` bits, from their ends to their beginnings.
-pub(super) fn write<S: LaneSymbols>(codes: &Codes, fields: &[u8], turn_bits: u32, written: &mut Written) {
-    let back = Back::<S>::new(codes, fields);
-    let rounds = back.rounds.len();
-    let room = rounds * turn_bits as usize / 32 + 1;
-    written.streams.stride = 4 * room;
-    written.streams.bytes.resize(LANES * written.streams.stride, 0);
-    let words = written.streams.bytes.as_chunks_mut::<4>().0;
+/// Writes the streams of a chunk of these symbols, which is whole rounds, but has only `elements` elements, from their ends to
+/// their beginnings. A turn takes at most `turn_bits` bits.
+pub(super) fn write<S: LaneSymbols>(
+    steps: &Steps,
+    symbols: &[S::Number],
+    elements: usize,
+    turn_bits: u32,
+    written: &mut Written,
+) {
+    const { assert!(!S::ANS || turn::symbols::<S>() == VECTOR) };
+    const { assert!(LANES.is_multiple_of(AT_ONCE)) };
+    let turns = symbols.as_chunks::<VECTOR>().0;
+    let rounds = turns.len() / LANES;
+    let in_last = turn::lanes(elements - rounds.saturating_sub(1) * turn::STRIDE);
+    let Streams { bytes, stride } = &mut written.streams;
+    *stride = (rounds * turn_bits as usize).div_ceil(32) * 4 + SLACK;
+    bytes.resize(LANES * *stride, 0);
     // Bits of each lane from the beginning of a turn to the end.
-    let mut from_turn = vec![[0u32; LANES]; rounds + 1];
-    let ends: [usize; LANES] = std::array::from_fn(|lane| (lane + 1) * room);
-    let mut writers = ends.map(|end| Writer { end, ..Writer::default() });
-    back.go(
-        &mut writers,
-        |writers, lane, value, bits| {
-            let writer = &mut writers[lane];
-            writer.pending |= u64::from(value) << writer.count;
-            writer.count += bits;
-            // No branch, since whether a word is full is hard to foresee: one that is not is written again.
-            words[writer.end - 1] = int::low(writer.pending).to_be_bytes();
-            let is_full = writer.count >> 5;
-            writer.end -= is_full as usize;
-            writer.pending >>= 32 * is_full;
-            writer.count &= 31;
-        },
-        |writers, turn| {
-            if let Some(bits) = from_turn.get_mut(turn) {
-                *bits = std::array::from_fn(|lane| writers[lane].bits(ends[lane]));
+    let mut from_turn = vec![[0u32; LANES]; rounds];
+    let mut bits = [0; LANES];
+    for (group, rooms) in bytes.chunks_exact_mut(AT_ONCE * *stride).enumerate() {
+        let first = AT_ONCE * group;
+        let rounds_of = |lane: usize| if lane < in_last { rounds } else { rounds - rounds.min(1) };
+        if rounds_of(first) == rounds_of(first + AT_ONCE - 1) {
+            let turns = &turns[..rounds_of(first) * LANES];
+            let own = Lanes::<AT_ONCE>::write(steps, turns, first, rooms, &mut from_turn);
+            bits[first..first + AT_ONCE].copy_from_slice(&own);
+        } else {
+            for (lane, room) in (first..).zip(rooms.chunks_exact_mut(*stride)) {
+                let turns = &turns[..rounds_of(lane) * LANES];
+                [bits[lane]] = Lanes::<1>::write(steps, turns, lane, room, &mut from_turn);
             }
-        },
-    );
-    for writer in writers.iter().filter(|writer| writer.count > 0) {
-        words[writer.end - 1] = int::low(writer.pending).to_be_bytes();
+        }
     }
-    written.bits = from_turn[0];
-    written.starts = written.bits.map(|bits| int::low(32 * room as u64) - bits);
+    written.starts = bits.map(|bits| int::low(8 * *stride as u64) - bits);
+    written.bits = bits;
     written.lead_rows = 0;
-    for (turn, own) in from_turn[..rounds].iter().enumerate() {
-        let lanes = if turn + 1 == rounds { back.in_last } else { LANES };
-        let before: [u32; LANES] = std::array::from_fn(|lane| written.bits[lane] - own[lane]);
+    for (round, own) in from_turn.iter().enumerate() {
+        let lanes = if round + 1 == rounds { in_last } else { LANES };
+        let before: [u32; LANES] = std::array::from_fn(|lane| bits[lane] - own[lane]);
         written.lead_rows = written.lead_rows.max(lead(&before[..lanes], turn_bits));
     }
 }
 
+/// `N` lanes, whose streams are written side by side.
+struct Lanes<'a, const N: usize> {
+    steps: &'a Steps,
+    /// Rooms of the streams, one behind the other.
+    rooms: &'a mut [u8],
+    states: [u32; N],
+    /// Bits that are not yet a whole byte, highest, and nothing below them; and how many.
+    pending: [u64; N],
+    counts: [u32; N],
+    /// The byte behind them.
+    ends: [usize; N],
+}
+
+impl<'a, const N: usize> Lanes<'a, N> {
+    /// Writes lanes from `first` on into their rooms, round by round from the last; tells how many bits there are from each
+    /// turn on, and gives how many in all.
+    fn write<T: Number>(
+        steps: &'a Steps,
+        turns: &[[T; VECTOR]],
+        first: usize,
+        rooms: &'a mut [u8],
+        from_turn: &mut [[u32; LANES]],
+    ) -> [u32; N] {
+        let room = rooms.len() / N;
+        let ends: [usize; N] = std::array::from_fn(|lane| (lane + 1) * room);
+        let mut lanes = Self { steps, rooms, states: [0; N], pending: [0; N], counts: [0; N], ends };
+        let rounds = turns.chunks_exact(LANES);
+        let last = rounds.len().saturating_sub(1);
+        let bits = |lanes: &Self| -> [u32; N] {
+            std::array::from_fn(|lane| int::low(8 * (ends[lane] - lanes.ends[lane]) as u64) + lanes.counts[lane])
+        };
+        for (round, turns) in rounds.enumerate().rev() {
+            let Some(turns) = turns[first..].first_chunk::<N>() else { continue };
+            if round == last {
+                lanes.turn::<T, true>(turns);
+                continue;
+            }
+            // What leads on from the last symbol of a turn is read in the next.
+            let (behind, leading) = (bits(&lanes), lanes.turn::<T, false>(turns));
+            let from: [u32; N] = std::array::from_fn(|lane| behind[lane] + leading[lane]);
+            from_turn[round + 1][first..first + N].copy_from_slice(&from);
+        }
+        if turns.is_empty() {
+            return [0; N];
+        }
+        lanes.begin();
+        from_turn[0][first..first + N].copy_from_slice(&bits(&lanes));
+        bits(&lanes)
+    }
+
+    /// Goes back through a turn, which may be the last of all; else, gives how many bits lead on from its last symbols.
+    #[expect(clippy::needless_range_loop, reason = "lanes are indices of several arrays")]
+    #[inline]
+    fn turn<T: Number, const LAST: bool>(&mut self, turns: &[[T; VECTOR]; N]) -> [u32; N] {
+        const { assert!(VECTOR.is_multiple_of(PER_STORE)) };
+        const { assert!(PER_STORE * MAX_STATE_BITS as usize + 7 < 64) };
+        let (mut states, mut leading) = (self.states, [0; N]);
+        for four in (0..VECTOR / PER_STORE).rev() {
+            // Of our own, so that they stay in registers.
+            let (mut pending, mut counts) = (self.pending, self.counts);
+            for place in (four * PER_STORE..(four + 1) * PER_STORE).rev() {
+                for lane in 0..N {
+                    let symbol = turns[lane][place].number().to_le_bytes()[0];
+                    if LAST && place == VECTOR - 1 {
+                        states[lane] = self.steps.last(symbol);
+                        continue;
+                    }
+                    let step = self.steps.before(symbol, states[lane]);
+                    pending[lane] = pending[lane] >> step.bits | step.top;
+                    counts[lane] += step.bits;
+                    states[lane] = step.state;
+                    if place == VECTOR - 1 {
+                        leading[lane] = step.bits;
+                    }
+                }
+            }
+            (self.pending, self.counts) = (pending, counts);
+            (0..N).for_each(|lane| self.store(lane));
+        }
+        self.states = states;
+        leading
+    }
+
+    /// Writes the states of the first symbols.
+    fn begin(&mut self) {
+        for lane in 0..N {
+            let (bits, state) = (self.steps.bits(), u64::from(self.states[lane]));
+            self.pending[lane] = self.pending[lane] >> bits | state << 1 << (63 - bits);
+            self.counts[lane] += bits;
+            self.store(lane);
+            self.store(lane);
+        }
+    }
+
+    /// Stores what is pending; what is no whole byte stays so.
+    #[inline]
+    fn store(&mut self, lane: usize) {
+        let end = self.ends[lane];
+        if let Some(place) = self.rooms.get_mut(..end).and_then(|before| before.last_chunk_mut()) {
+            // Two shifts, because there may be nothing.
+            *place = (self.pending[lane] >> 1 >> (63 - self.counts[lane])).to_be_bytes();
+        }
+        self.ends[lane] = end - int::index(u64::from(self.counts[lane] / 8));
+        self.counts[lane] %= 8;
+        self.pending[lane] &= !(u64::MAX >> self.counts[lane]);
+    }
+}

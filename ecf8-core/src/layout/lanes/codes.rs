@@ -154,12 +154,15 @@ impl Codes {
     pub(super) fn find_lacking<S: LaneSymbols>(&self, fields: &[u8], lacking: &mut Lacking) {
         const { assert!(!S::ANS || S::KIND.elements == 1) };
         lacking.clear();
-        for (index, vector) in fields.chunks(VECTOR).enumerate() {
-            let all = vector.iter().fold(0, |all, element| all | self.entries[usize::from(*element)]);
-            if all & MISSING != 0 {
-                lacking.push((index / LANES, index % LANES));
-            }
-        }
+        // With as many entries as there are bytes, none needs a check.
+        let Some(entries) = self.entries.first_chunk::<256>() else { return };
+        let lacks = |vector: &[u8]| {
+            vector.iter().fold(0, |all, element| all | entries[usize::from(*element)]) & MISSING != 0
+        };
+        let (vectors, rest) = fields.as_chunks::<VECTOR>();
+        let with_rest = vectors.iter().map(|vector| lacks(vector)).chain((!rest.is_empty()).then(|| lacks(rest)));
+        let lacking_ones = with_rest.enumerate().filter(|(_, lacks)| *lacks);
+        lacking.extend(lacking_ones.map(|(index, _)| (index / LANES, index % LANES)));
     }
 
     /// The patches of a chunk's turns that lack codewords, and of those coded bytes whose places are `outside`. Patches hold

@@ -164,6 +164,8 @@ fn decode_streams<S: LaneSymbols>(
     let rounds = chunk.elements.div_ceil(round);
     memory.symbols.resize(rounds * in_round, S::Number::default());
     memory.entries.resize_with(rounds * in_round, Default::default);
+    // Where a damaged stream ends the work, no turn has ended.
+    memory.ends.clear();
     memory.ends.resize(rounds, [0; LANES]);
     memory.streams.gather(chunk);
     let Memory { streams, entries, symbols, ends, .. } = memory;

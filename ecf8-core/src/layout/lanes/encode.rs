@@ -189,11 +189,11 @@ impl Chunks {
             let codes = codes.of(index);
             let Memory { bytes: own, coded, fields, symbols, written, lacking } = memory;
             let Read { units, fields, coded } = read(split, bits, bytes, [own, coded, fields]);
+            let symbols = symbols_of::<S>(codes, fields, symbols);
             if S::ANS {
-                ans::write::<S>(codes, fields, turn_bits, written);
+                ans::write::<S>(&codes.steps, symbols, fields.len(), turn_bits, written);
                 codes.find_lacking::<S>(fields, lacking);
             } else {
-                let symbols = symbols_of::<S>(codes, fields, symbols);
                 codes.write::<S>(symbols, fields.len(), turn_bits, written, lacking);
             }
             let (rows, mut tails) = written.scatter();

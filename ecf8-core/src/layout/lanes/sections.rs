@@ -5,7 +5,7 @@
 //! to know where each lane's codewords for it begin.
 
 use super::by_chunk::ByChunk;
-use super::geometry::{LANES, VECTOR};
+use super::geometry::LANES;
 use super::parts::{Chunk, Parts};
 use super::streams::Streams;
 use super::table::Table;
@@ -129,18 +129,16 @@ fn states_of_chunk<S: LaneSymbols>(
     positions: &mut [u16],
 ) -> Result<(), DecodeError> {
     streams.gather(chunk);
-    let mut symbols = [[0u8; VECTOR]];
     for lane in 0..LANES {
         let stream = streams.of(lane);
         let mut left = turn::turns::<S>(chunk.elements, lane);
-        let (mut bit, mut state) = ([0], [table.start]);
+        let (mut bit, mut state) = (0, table.start);
         for section in positions.chunks_exact_mut(2 * LANES) {
             for _ in 0..turns.min(left) {
-                table.turns_of_states([stream], &mut bit, &mut state, &mut symbols);
+                table.through_turn(stream, &mut bit, &mut state);
             }
             left = left.saturating_sub(turns);
             // A lane that has ended reads no more.
-            let ([bit], [state]) = (bit, state);
             let (read, first) =
                 if left > 0 { (state.bits(), state.next(bits::window(stream, bit.into()))) } else { (0, 0) };
             let (end, bits) = (u64::from(bit + read), chunk.bits(lane));
@@ -172,6 +170,7 @@ fn after_turn<S: LaneSymbols>(stream: &[u8], lengths: &[u8], mut position: u64) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use super::super::geometry::VECTOR;
     use crate::element::Numbers;
     use crate::layout::Scheme;
     use crate::layout::lanes::Lanes;

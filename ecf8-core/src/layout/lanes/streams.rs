@@ -1,6 +1,7 @@
 //! The streams of a chunk's lanes, each as bytes in a row, and their way into rows and tails and back.
 
-use super::geometry::LANES;
+use super::MAX_LEN;
+use super::geometry::{LANES, VECTOR};
 use super::parts::Chunk;
 use super::tail::Tail;
 use super::words::{self, Word};
@@ -8,6 +9,9 @@ use crate::int;
 
 /// Bytes beyond a stream's end: what a window may reach for.
 pub(super) const SLACK: usize = 8;
+
+/// Bytes beyond all streams: what a lane reads that takes part in a last round in which it has no turn.
+const REACH: usize = (VECTOR * MAX_LEN as usize).div_ceil(8) + SLACK;
 
 /// Rows that are put in the order of streams together, or the other way round.
 const ROWS: usize = 16;
@@ -25,14 +29,23 @@ impl Streams {
         &self.bytes[lane * self.stride..][..self.stride]
     }
 
+    /// The bits from one on, of all streams, highest: at least 56, and behind all that there are one that is 1, which tells how
+    /// far the window has been shifted since. `None` behind the last stream.
+    #[inline]
+    pub(super) fn window(&self, bit: u64) -> Option<u64> {
+        let ahead = self.bytes.get(int::index(bit / 8)..)?.first_chunk()?;
+        Some((u64::from_be_bytes(*ahead) | 1) << (bit % 8))
+    }
+
     /// Takes the streams of a chunk out of its rows and tails.
     pub(super) fn gather(&mut self, chunk: &Chunk<'_>) {
         let rows = chunk.rows.len() / LANES;
         let extra_words = chunk.extras.iter().map(|bits| bits.div_ceil(32)).max().unwrap_or(0);
         self.stride = 4 * (rows + extra_words as usize) + SLACK;
-        self.bytes.resize(LANES * self.stride, 0);
+        self.bytes.resize(LANES * self.stride + REACH, 0);
+        self.bytes[LANES * self.stride..].fill(0);
         let (blocks, last) = chunk.rows.as_chunks::<{ ROWS * LANES }>();
-        for (lane, stream) in self.bytes.chunks_exact_mut(self.stride).enumerate() {
+        for (lane, stream) in self.bytes.chunks_exact_mut(self.stride).enumerate().take(LANES) {
             let (from_rows, beyond) = stream.as_chunks_mut::<4>().0.split_at_mut(rows);
             let (in_blocks, in_last) = from_rows.as_chunks_mut::<ROWS>();
             for (words, rows) in in_blocks.iter_mut().zip(blocks) {

@@ -59,7 +59,8 @@ impl StateEntry {
 pub(super) struct Table {
     entries: Box<[Entry; 1 << MAX_LEN]>,
     /// States by number, where there are some.
-    states: Box<[StateEntry]>,
+    states: Box<[StateEntry; 1 << MAX_LEN]>,
+    count: usize,
     /// What leads to the first state: all its bits.
     pub(super) start: StateEntry,
     /// Symbols by number, where the alphabet is larger than an entry can tell.
@@ -120,13 +121,18 @@ impl Table {
         }
         let entry_of =
             |state: crate::codebook::ans::State| StateEntry::new(state.base, state.symbol, state.bits);
-        let states: Vec<StateEntry> = states(codebook).into_iter().map(entry_of).collect();
-        Self { entries, symbols, states: states.into(), start: StateEntry::new(0, 0, codebook.max_len()) }
+        let of_codebook = states(codebook);
+        let mut states = Box::new([StateEntry::default(); 1 << MAX_LEN]);
+        for (entry, state) in states.iter_mut().zip(&of_codebook) {
+            *entry = entry_of(*state);
+        }
+        let start = StateEntry::new(0, 0, codebook.max_len());
+        Self { entries, symbols, states, count: of_codebook.len(), start }
     }
 
     /// How many states there are.
     pub(super) fn states(&self) -> usize {
-        self.states.len()
+        self.count
     }
 
     #[inline]
@@ -152,12 +158,10 @@ impl Table {
         for (entries, ends) in rounds {
             let entries = &entries[first * symbols..][..N * turn::symbols::<S>()];
             for index in (0..symbols).step_by(PER_WINDOW) {
-                // A bit that is 1 behind all others tells how far a window has been shifted.
                 let mut window = [0u64; N];
                 for lane in 0..N {
-                    let ahead = streams.bytes.get(int::index(bits[lane] / 8)..).and_then(<[u8]>::first_chunk);
-                    let Some(ahead) = ahead else { return };
-                    window[lane] = (u64::from_be_bytes(*ahead) | 1) << (bits[lane] % 8);
+                    let Some(ahead) = streams.window(bits[lane]) else { return };
+                    window[lane] = ahead;
                 }
                 for place in index..index + PER_WINDOW {
                     for lane in 0..N {
@@ -176,51 +180,51 @@ impl Table {
         }
     }
 
-    /// The symbols of some lanes' turns, each of which is a field. Several lanes at once, because a symbol is looked up where the
-    /// one before says, and a processor can do something else meanwhile.
-    #[expect(clippy::needless_range_loop, reason = "places and lanes are indices of several arrays")]
-    #[inline]
-    pub(super) fn turns_of_states<const N: usize, T: Number>(
-        &self,
-        streams: [&[u8]; N],
-        positions: &mut [u32; N],
-        standing: &mut [StateEntry; N],
-        turns: &mut [[T; VECTOR]; N],
-    ) {
-        const { assert!(VECTOR.is_multiple_of(PER_WINDOW)) };
-        let (mut bits, mut entries) = (*positions, *standing);
-        for first in (0..VECTOR).step_by(PER_WINDOW) {
-            let mut windows: [u64; N] =
-                std::array::from_fn(|lane| bits::window(streams[lane], bits[lane].into()));
-            for place in first..first + PER_WINDOW {
-                for lane in 0..N {
-                    let state = entries[lane].next(windows[lane]);
-                    windows[lane] <<= entries[lane].bits();
-                    bits[lane] += entries[lane].bits();
-                    // A codebook of no symbol has no states.
-                    entries[lane] = self.states.get(state).copied().unwrap_or_default();
-                    turns[lane][place] = T::of(entries[lane].symbol().into());
-                }
-            }
+    /// Goes through the states of a turn, from a bit of a stream and a state on, which then are where the turn ends.
+    pub(super) fn through_turn(&self, stream: &[u8], bit: &mut u32, standing: &mut StateEntry) {
+        for _ in 0..VECTOR {
+            let state = standing.next(bits::window(stream, (*bit).into())) & (self.states.len() - 1);
+            *bit += standing.bits();
+            *standing = self.states[state];
         }
-        (*positions, *standing) = (bits, entries);
     }
 
-    /// Looks up the symbols of `N` lanes' states, turn after turn.
+    /// Looks up the symbols of `N` lanes' states, turn after turn, as [`Table::turns`] does those of codewords.
+    #[expect(clippy::needless_range_loop, reason = "lanes are indices of several arrays")]
     fn turns_through_states<S: LaneSymbols, const N: usize>(
         &self,
         streams: &Streams,
         first: usize,
         looked: &mut Looked<'_, S>,
     ) {
-        let own: [&[u8]; N] = std::array::from_fn(|lane| streams.of(first + lane));
-        let (mut bits, mut standing) = ([0; N], [self.start; N]);
-        let rounds = looked.symbols.as_chunks_mut().0.chunks_exact_mut(LANES).zip(looked.ends.iter_mut());
-        for (turns, ends) in rounds {
-            if let Some(turns) = turns[first..].first_chunk_mut::<N>() {
-                self.turns_of_states(own, &mut bits, &mut standing, turns);
+        const { assert!(!S::ANS || turn::symbols::<S>() == VECTOR) };
+        let starts: [u64; N] = std::array::from_fn(|lane| 8 * ((first + lane) * streams.stride) as u64);
+        let (mut bits, mut standing) = (starts, [self.start; N]);
+        let rounds = looked.entries.chunks_exact(LANES * VECTOR).zip(looked.ends.iter_mut());
+        for (symbols, ends) in rounds {
+            let symbols = &symbols[first * VECTOR..][..N * VECTOR];
+            for index in (0..VECTOR).step_by(PER_WINDOW) {
+                let mut window = [0u64; N];
+                for lane in 0..N {
+                    let Some(ahead) = streams.window(bits[lane]) else { return };
+                    window[lane] = ahead;
+                }
+                for place in index..index + PER_WINDOW {
+                    for lane in 0..N {
+                        let entry = standing[lane];
+                        let state = entry.next(window[lane]) & (self.states.len() - 1);
+                        window[lane] <<= entry.bits();
+                        standing[lane] = self.states[state];
+                        symbols[lane * VECTOR + place].store(standing[lane].symbol().into(), Relaxed);
+                    }
+                }
+                for lane in 0..N {
+                    bits[lane] = bits[lane] / 8 * 8 + u64::from(window[lane].trailing_zeros());
+                }
             }
-            ends[first..first + N].copy_from_slice(&bits);
+            for lane in 0..N {
+                ends[first + lane] = int::low(bits[lane] - starts[lane]);
+            }
         }
     }
 
@@ -235,15 +239,14 @@ impl Table {
                 self.turns::<S, AT_ONCE>(streams, first, looked);
             }
         }
-        if !S::ANS {
-            self.symbols::<S>(looked.entries, looked.symbols);
-        }
+        self.symbols::<S>(looked.entries, looked.symbols);
     }
 
     /// Turns entries into the symbols that they are of.
     fn symbols<S: LaneSymbols>(&self, entries: &mut [AtomicU16], symbols: &mut [S::Number]) {
         for (entry, symbol) in entries.iter_mut().zip(symbols) {
-            *symbol = self.symbol::<S>(Entry(*entry.get_mut()));
+            let entry = *entry.get_mut();
+            *symbol = if S::ANS { S::Number::of(entry) } else { self.symbol::<S>(Entry(entry)) };
         }
     }
 }
