@@ -209,6 +209,7 @@ fn help_has_examples_and_the_version_is_told() {
     let commands = [
         "demo",
         "compress",
+        "merge",
         "decompress",
         "verify",
         "inspect",

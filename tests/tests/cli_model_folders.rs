@@ -264,3 +264,30 @@ fn what_is_no_file_in_a_folder_is_named_for_what_it_is() {
     let said = scratch.ecf8("compress model -o packed");
     said.refuses(2, &["model/pipe is a pipe", "move it out"]);
 }
+
+#[test]
+fn a_job_array_compresses_a_folder_share_by_share_and_merge_puts_it_together() {
+    let scratch = scratch();
+    for name in ["a", "b", "c"] {
+        scratch
+            .write(&format!("model/deep/{name}.safetensors"), file(&[weights("w", 3, 40_000)]));
+    }
+    scratch.ecf8("compress model -o whole").answer();
+    let said = scratch.ecf8("compress model -o out --shard 0/2 --json").json();
+    assert_eq!(said["files"].as_array().unwrap().len(), 2, "{said:#}");
+    let said = scratch.ecf8("merge model -o out");
+    said.refuses(2, &["out.parts", "is missing", "--shard"]);
+    let said = scratch.ecf8("compress model -o out --shard 1/2").answer();
+    assert!(said.contains("ecf8 merge"), "{said}");
+    let merged = scratch.ecf8("merge model -o out --json").json();
+    assert_eq!(
+        (merged["files"].as_array().unwrap().len(), merged["copied"].as_array().unwrap().len()),
+        (4, 2)
+    );
+    assert!(contents(&scratch.path("whole")) == contents(&scratch.path("out")), "not what one process gives");
+    assert!(!scratch.path("out.parts").exists());
+    scratch.ecf8("verify out --against model").answer();
+    scratch.ecf8("compress model -o out --shard 2/2").refuses(2, &["numbered from 0 to 1"]);
+    scratch.ecf8("compress model/model.safetensors -o o --shard 0/2").refuses(2, &["is one file", "--shard"]);
+    scratch.ecf8("merge model -o out").refuses(2, &["out"]);
+}

@@ -28,10 +28,13 @@ impl FromStr for Share {
 
     /// From `I/N`: number I, counted from 0, of N.
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let numbers = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+        let numbers =
+            text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
         match numbers {
             Some((index, count)) if index < count => Ok(Self { index, count }),
-            Some((_, 0)) => Err("there are no shares to take; say I/N with N above 0, such as 0/16".to_owned()),
+            Some((_, 0)) => {
+                Err("there are no shares to take; say I/N with N above 0, such as 0/16".to_owned())
+            }
             Some((_, count)) => Err(format!("{count} shares are numbered from 0 to {}", count - 1)),
             None => Err("a share is I/N, number I of N counted from 0, such as 0/16".to_owned()),
         }

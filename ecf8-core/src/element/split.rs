@@ -237,7 +237,8 @@ impl Split {
             exponents.iter().fold(false, |any, exponent| any | is_outside(*exponent))
         });
         some.flat_map(move |(index, exponents)| {
-            let those = (AT_ONCE * index..).zip(exponents).filter(move |(_, exponent)| is_outside(**exponent));
+            let those =
+                (AT_ONCE * index..).zip(exponents).filter(move |(_, exponent)| is_outside(**exponent));
             those.map(|(place, _)| place)
         })
     }

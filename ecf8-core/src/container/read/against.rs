@@ -55,7 +55,11 @@ pub fn verify_against(model: &CompressedModel, original: &Path, progress: &dyn P
 }
 
 /// Compares a container with its original.
-pub(in crate::container) fn compare(file: &CompressedFile, original: &Path, progress: &dyn Progress) -> Result<()> {
+pub(in crate::container) fn compare(
+    file: &CompressedFile,
+    original: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
     let bytes = MappedFile::open_settled(original)?;
     let compared = compare_opened(file, &bytes, progress);
     bytes.or_changed(file.map.or_changed(compared))?;

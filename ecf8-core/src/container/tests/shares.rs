@@ -83,7 +83,10 @@ fn a_part_of_another_length_is_named_at_once() {
     let longer = fp8("w", &[70_000], weights(77, 70_000));
     fs::write(model.join("0.safetensors"), safetensors_bytes(&[], &[longer]).unwrap()).unwrap();
     let error = take(&model, &output, "0/1").unwrap_err();
-    assert!(error.to_string().contains("out.parts/0.safetensors") && error.to_string().contains("remove it"), "{error}");
+    assert!(
+        error.to_string().contains("out.parts/0.safetensors") && error.to_string().contains("remove it"),
+        "{error}"
+    );
     let file = model.join("1.safetensors");
     assert!(matches!(take(&file, &output, "0/1").unwrap_err(), Error::NoShares { .. }));
 }
@@ -91,7 +94,9 @@ fn a_part_of_another_length_is_named_at_once() {
 #[test]
 fn a_share_is_one_of_those_that_there_are() {
     assert_eq!(share("3/4"), share("03/4"));
-    for (text, why) in [("4/4", "0 to 3"), ("0/0", "no shares"), ("1", "I/N"), ("-1/4", "I/N"), ("a/b", "I/N")] {
+    for (text, why) in
+        [("4/4", "0 to 3"), ("0/0", "no shares"), ("1", "I/N"), ("-1/4", "I/N"), ("a/b", "I/N")]
+    {
         let error = text.parse::<Share>().unwrap_err();
         assert!(error.contains(why), "{text}: {error}");
     }

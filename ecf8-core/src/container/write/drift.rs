@@ -128,7 +128,8 @@ struct Classes {
 impl Level {
     fn count(split: &Split, bytes: &[u8], elements: u64) -> Self {
         let runs = bytes.par_chunks(int::index(elements) * split.element.bytes);
-        let runs = runs.map_init(Vec::new, |memory, run| Histogram::of_bytes(split.coded_of(run, memory))).collect();
+        let runs =
+            runs.map_init(Vec::new, |memory, run| Histogram::of_bytes(split.coded_of(run, memory))).collect();
         Self { elements, runs }
     }
 

@@ -182,9 +182,11 @@ impl<'s> Reading<'s> {
         let histogram = subject.count_ranges(data, scheme, &ranges);
         let codebook = sharing::codebook(scheme, &subject.split, &histogram, self.code);
         let of_all = |of_sample: u64| {
-            u64::try_from(u128::from(of_sample) * u128::from(units) / u128::from(sampled.max(1))).unwrap_or(u64::MAX)
+            u64::try_from(u128::from(of_sample) * u128::from(units) / u128::from(sampled.max(1)))
+                .unwrap_or(u64::MAX)
         };
-        let outside = subject.pieces.iter().map(|piece| subject.split.outside(scheme.symbols().bits, &piece.coded));
+        let outside =
+            subject.pieces.iter().map(|piece| subject.split.outside(scheme.symbols().bits, &piece.coded));
         let outside = outside.sum::<u64>() / of_all(1).max(1);
         let counted = Counted { elements: sampled, histogram: &histogram, outside };
         let least = of_all(scheme.encoded_bytes(&subject.split, &counted, &codebook));

@@ -125,7 +125,9 @@ impl<'a, const N: usize> Lanes<'a, N> {
         let rounds = turns.chunks_exact(LANES);
         let last = rounds.len().saturating_sub(1);
         let bits = |lanes: &Self| -> [u32; N] {
-            std::array::from_fn(|lane| int::low(8 * (ends[lane] - lanes.ends[lane]) as u64) + lanes.counts[lane])
+            std::array::from_fn(|lane| {
+                int::low(8 * (ends[lane] - lanes.ends[lane]) as u64) + lanes.counts[lane]
+            })
         };
         for (round, turns) in rounds.enumerate().rev() {
             let Some(turns) = turns[first..].first_chunk::<N>() else { continue };
@@ -147,7 +149,6 @@ impl<'a, const N: usize> Lanes<'a, N> {
     }
 
     /// Goes back through a turn, which may be the last of all; else, gives how many bits lead on from its last symbols.
-    #[expect(clippy::needless_range_loop, reason = "lanes are indices of several arrays")]
     #[inline]
     fn turn<T: Number, const LAST: bool>(&mut self, turns: &[[T; VECTOR]; N]) -> [u32; N] {
         const { assert!(VECTOR.is_multiple_of(PER_STORE)) };

@@ -121,7 +121,7 @@ impl Codes {
         lacking: &mut Lacking,
     ) {
         const { assert!(turn::symbols::<S>().is_multiple_of(AT_ONCE)) };
-        const { assert!(S::LENGTHS.most as usize * MAX_LEN as usize <= 8 * LONGEST) };
+        const { assert!(int::index(S::LENGTHS.most) * MAX_LEN as usize <= 8 * LONGEST) };
         let of_turn = turn::symbols::<S>();
         let entries = &self.entries[..S::KIND.alphabet()];
         // Bits that are not yet a whole byte, highest, and how many; the byte that they belong to.
@@ -132,7 +132,8 @@ impl Codes {
                 // Masks change nothing, but tell that there is such an entry, and room.
                 let own = four.map(|symbol| entries[usize::from(symbol.number()) & (S::KIND.alphabet() - 1)]);
                 let sum: u32 = own.iter().sum();
-                let code = own.iter().fold(0, |code, entry| code << (entry & LENGTH) | u64::from(entry >> CODE));
+                let code =
+                    own.iter().fold(0, |code, entry| code << (entry & LENGTH) | u64::from(entry >> CODE));
                 all |= sum;
                 count += sum & LENGTH;
                 // Two shifts, because codewords of no bits would shift by all 64.
@@ -160,7 +161,8 @@ impl Codes {
             vector.iter().fold(0, |all, element| all | entries[usize::from(*element)]) & MISSING != 0
         };
         let (vectors, rest) = fields.as_chunks::<VECTOR>();
-        let with_rest = vectors.iter().map(|vector| lacks(vector)).chain((!rest.is_empty()).then(|| lacks(rest)));
+        let with_rest =
+            vectors.iter().map(|vector| lacks(vector)).chain((!rest.is_empty()).then(|| lacks(rest)));
         let lacking_ones = with_rest.enumerate().filter(|(_, lacks)| *lacks);
         lacking.extend(lacking_ones.map(|(index, _)| (index / LANES, index % LANES)));
     }

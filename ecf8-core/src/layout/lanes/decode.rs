@@ -5,8 +5,8 @@
 
 use super::by_chunk::ByChunk;
 use super::geometry::LANES;
-use super::streams::{Streams, lead};
 use super::parts::{Chunk, Parts, check_length};
+use super::streams::{Streams, lead};
 use super::table::{Looked, Table};
 use super::{LaneSymbols, patch, turn};
 use crate::int;

@@ -3,16 +3,16 @@
 
 use super::by_chunk::{self, ByChunk, RUNS};
 use super::chunk::ChunkEntry;
-use super::geometry::{Geometry, LANES, VECTOR, turn_bits};
 use super::codes::{Codes, Lacking};
+use super::geometry::{Geometry, LANES, VECTOR, turn_bits};
 use super::streams::Written;
 use super::words::Word;
 use super::{CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, ans, fits, turn};
 use crate::element::{Numbers, Split};
 use crate::int;
-use crate::symbols::{self};
 use crate::layout::memory::zeroed;
 use crate::layout::{Codebooks, EncodeError, Encoded, PIECE, Part};
+use crate::symbols::{self};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -117,12 +117,7 @@ struct Read<'a> {
 }
 
 /// Reads a chunk.
-fn read<'a>(
-    split: &Split,
-    bits: u32,
-    bytes: &[u8],
-    [own, coded, fields]: [&'a mut Vec<u8>; 3],
-) -> Read<'a> {
+fn read<'a>(split: &Split, bits: u32, bytes: &[u8], [own, coded, fields]: [&'a mut Vec<u8>; 3]) -> Read<'a> {
     own.clear();
     own.extend_from_slice(bytes);
     split.replace_by_places(own);

@@ -3,8 +3,8 @@
 use super::LaneSymbols;
 use super::by_chunk::ByChunk;
 use super::geometry::{LANES, VECTOR};
-use super::streams::lead;
 use super::parts::{Chunk, Parts, check_length};
+use super::streams::lead;
 use super::turn::turns;
 use crate::codebook::Codebook;
 use crate::element::format::E4M3;

@@ -169,8 +169,8 @@ fn after_turn<S: LaneSymbols>(stream: &[u8], lengths: &[u8], mut position: u64) 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::geometry::VECTOR;
+    use super::*;
     use crate::element::Numbers;
     use crate::layout::Scheme;
     use crate::layout::lanes::Lanes;

@@ -148,8 +148,12 @@ impl Table {
     ///
     /// Entries of a window are put together in a register: compilers that see them stored one beside the other gather them in
     /// wide registers first, by way of memory.
-    #[expect(clippy::needless_range_loop, reason = "lanes are indices of several arrays")]
-    fn turns<S: LaneSymbols, const N: usize>(&self, streams: &Streams, first: usize, looked: &mut Looked<'_, S>) {
+    fn turns<S: LaneSymbols, const N: usize>(
+        &self,
+        streams: &Streams,
+        first: usize,
+        looked: &mut Looked<'_, S>,
+    ) {
         const { assert!(turn::symbols::<S>().is_multiple_of(PER_WINDOW)) };
         let symbols = turn::symbols::<S>();
         let starts: [u64; N] = std::array::from_fn(|lane| 8 * ((first + lane) * streams.stride) as u64);
@@ -190,7 +194,6 @@ impl Table {
     }
 
     /// Looks up the symbols of `N` lanes' states, turn after turn, as [`Table::turns`] does those of codewords.
-    #[expect(clippy::needless_range_loop, reason = "lanes are indices of several arrays")]
     fn turns_through_states<S: LaneSymbols, const N: usize>(
         &self,
         streams: &Streams,
