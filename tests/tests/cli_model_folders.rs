@@ -269,8 +269,7 @@ fn what_is_no_file_in_a_folder_is_named_for_what_it_is() {
 fn a_job_array_compresses_a_folder_share_by_share_and_merge_puts_it_together() {
     let scratch = scratch();
     for name in ["a", "b", "c"] {
-        scratch
-            .write(&format!("model/deep/{name}.safetensors"), file(&[weights("w", 3, 40_000)]));
+        scratch.write(&format!("model/deep/{name}.safetensors"), file(&[weights("w", 3, 40_000)]));
     }
     scratch.ecf8("compress model -o whole").answer();
     let said = scratch.ecf8("compress model -o out --shard 0/2 --json").json();
