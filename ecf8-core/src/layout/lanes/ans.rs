@@ -77,12 +77,12 @@ pub(super) fn write<S: LaneSymbols>(
         let rounds_of = |lane: usize| if lane < in_last { rounds } else { rounds - rounds.min(1) };
         if rounds_of(first) == rounds_of(first + AT_ONCE - 1) {
             let turns = &turns[..rounds_of(first) * LANES];
-            let own = Lanes::<AT_ONCE>::write(steps, turns, first, rooms, &mut from_turn);
+            let own = Writers::<AT_ONCE>::write(steps, turns, first, rooms, &mut from_turn);
             bits[first..first + AT_ONCE].copy_from_slice(&own);
         } else {
             for (lane, room) in (first..).zip(rooms.chunks_exact_mut(*stride)) {
                 let turns = &turns[..rounds_of(lane) * LANES];
-                [bits[lane]] = Lanes::<1>::write(steps, turns, lane, room, &mut from_turn);
+                [bits[lane]] = Writers::<1>::write(steps, turns, lane, room, &mut from_turn);
             }
         }
     }
@@ -97,7 +97,7 @@ pub(super) fn write<S: LaneSymbols>(
 }
 
 /// `N` lanes, whose streams are written side by side.
-struct Lanes<'a, const N: usize> {
+struct Writers<'a, const N: usize> {
     steps: &'a Steps,
     /// Rooms of the streams, one behind the other.
     rooms: &'a mut [u8],
@@ -109,7 +109,7 @@ struct Lanes<'a, const N: usize> {
     ends: [usize; N],
 }
 
-impl<'a, const N: usize> Lanes<'a, N> {
+impl<'a, const N: usize> Writers<'a, N> {
     /// Writes lanes from `first` on into their rooms, round by round from the last; tells how many bits there are from each
     /// turn on, and gives how many in all.
     fn write<T: Number>(
@@ -121,31 +121,31 @@ impl<'a, const N: usize> Lanes<'a, N> {
     ) -> [u32; N] {
         let room = rooms.len() / N;
         let ends: [usize; N] = std::array::from_fn(|lane| (lane + 1) * room);
-        let mut lanes = Self { steps, rooms, states: [0; N], pending: [0; N], counts: [0; N], ends };
+        let mut writers = Self { steps, rooms, states: [0; N], pending: [0; N], counts: [0; N], ends };
         let rounds = turns.chunks_exact(LANES);
         let last = rounds.len().saturating_sub(1);
-        let bits = |lanes: &Self| -> [u32; N] {
+        let bits = |writers: &Self| -> [u32; N] {
             std::array::from_fn(|lane| {
-                int::low(8 * (ends[lane] - lanes.ends[lane]) as u64) + lanes.counts[lane]
+                int::low(8 * (ends[lane] - writers.ends[lane]) as u64) + writers.counts[lane]
             })
         };
         for (round, turns) in rounds.enumerate().rev() {
             let Some(turns) = turns[first..].first_chunk::<N>() else { continue };
             if round == last {
-                lanes.turn::<T, true>(turns);
+                writers.turn::<T, true>(turns);
                 continue;
             }
             // What leads on from the last symbol of a turn is read in the next.
-            let (behind, leading) = (bits(&lanes), lanes.turn::<T, false>(turns));
+            let (behind, leading) = (bits(&writers), writers.turn::<T, false>(turns));
             let from: [u32; N] = std::array::from_fn(|lane| behind[lane] + leading[lane]);
             from_turn[round + 1][first..first + N].copy_from_slice(&from);
         }
         if turns.is_empty() {
             return [0; N];
         }
-        lanes.begin();
-        from_turn[0][first..first + N].copy_from_slice(&bits(&lanes));
-        bits(&lanes)
+        writers.begin();
+        from_turn[0][first..first + N].copy_from_slice(&bits(&writers));
+        bits(&writers)
     }
 
     /// Goes back through a turn, which may be the last of all; else, gives how many bits lead on from its last symbols.

@@ -12,7 +12,7 @@ use crate::element::{Numbers, Split};
 use crate::int;
 use crate::layout::memory::zeroed;
 use crate::layout::{Codebooks, EncodeError, Encoded, PIECE, Part};
-use crate::symbols::{self};
+use crate::symbols;
 use rayon::prelude::*;
 use std::borrow::Cow;
 

@@ -54,17 +54,18 @@ impl StateEntry {
     }
 }
 
-/// Symbols and lengths of codewords, by the bits that begin with them: as many bits as a codeword may have, so that the
-/// size is known to the compiler.
+/// What is looked up of a codebook. Tables have all the room that there may be, so that their sizes are known to the compiler.
 pub(super) struct Table {
-    entries: Box<[Entry; 1 << MAX_LEN]>,
-    /// States by number, where there are some.
-    states: Box<[StateEntry; 1 << MAX_LEN]>,
+    /// Symbols and lengths of codewords, by the bits that begin with them, if streams are of codewords.
+    entries: Option<Box<[Entry; 1 << MAX_LEN]>>,
+    /// States by number, if streams are of states.
+    states: Option<Box<[StateEntry; 1 << MAX_LEN]>>,
+    /// How many there are.
     count: usize,
     /// What leads to the first state: all its bits.
     pub(super) start: StateEntry,
     /// Symbols by number, where the alphabet is larger than an entry can tell.
-    symbols: Box<[u16; MAX_CODEWORDS]>,
+    symbols: Option<Box<[u16; MAX_CODEWORDS]>>,
 }
 
 /// The number of a symbol in the upper bits and the length of its codeword in the lower [`len_bits`]: small, because there are
@@ -105,29 +106,33 @@ const fn is_small<S: LaneSymbols>() -> bool {
 
 impl Table {
     pub(super) fn new<S: LaneSymbols>(codebook: &Codebook) -> Self {
+        let start = StateEntry::new(0, 0, codebook.max_len());
+        let mut table = Self { entries: None, states: None, count: 0, start, symbols: None };
+        if S::ANS {
+            let of_codebook = states(codebook);
+            let states = table.states.insert(Box::new([StateEntry::default(); 1 << MAX_LEN]));
+            for (entry, state) in states.iter_mut().zip(&of_codebook) {
+                *entry = StateEntry::new(state.base, state.symbol, state.bits);
+            }
+            table.count = of_codebook.len();
+            return table;
+        }
         // Bits that are no codeword take none, so that the stream does not end where it should.
-        let mut entries = Box::new([Entry::default(); 1 << MAX_LEN]);
-        let codewords = if S::ANS { Vec::new() } else { codebook.canonical() };
+        let entries = table.entries.insert(Box::new([Entry::default(); 1 << MAX_LEN]));
+        let codewords = codebook.canonical();
         for (place, &(symbol, code, len)) in (0u16..).zip(&codewords) {
             let spare = MAX_LEN - len;
             let first = (code as usize) << spare;
             let number = u16::try_from(symbol).ok().filter(|_| is_small::<S>()).unwrap_or(place);
             entries[first..first + (1 << spare)].fill(Entry::new::<S>(number, len));
         }
-        let numbered = codewords.into_iter().filter(|_| !is_small::<S>());
-        let mut symbols = Box::new([0; MAX_CODEWORDS]);
-        for (place, (symbol, ..)) in symbols.iter_mut().zip(numbered) {
-            *place = u16::try_from(symbol).unwrap_or_default();
+        if !is_small::<S>() {
+            let symbols = table.symbols.insert(Box::new([0; MAX_CODEWORDS]));
+            for (place, (symbol, ..)) in symbols.iter_mut().zip(codewords) {
+                *place = u16::try_from(symbol).unwrap_or_default();
+            }
         }
-        let entry_of =
-            |state: crate::codebook::ans::State| StateEntry::new(state.base, state.symbol, state.bits);
-        let of_codebook = states(codebook);
-        let mut states = Box::new([StateEntry::default(); 1 << MAX_LEN]);
-        for (entry, state) in states.iter_mut().zip(&of_codebook) {
-            *entry = entry_of(*state);
-        }
-        let start = StateEntry::new(0, 0, codebook.max_len());
-        Self { entries, symbols, states, count: of_codebook.len(), start }
+        table
     }
 
     /// How many states there are.
@@ -135,19 +140,11 @@ impl Table {
         self.count
     }
 
-    #[inline]
-    fn symbol<S: LaneSymbols>(&self, entry: Entry) -> S::Number {
-        let number = entry.number::<S>();
-        // The mask changes nothing, but tells that there is one.
-        let listed = || self.symbols[usize::from(number) & (MAX_CODEWORDS - 1)];
-        S::Number::of(if is_small::<S>() { number } else { listed() })
-    }
-
     /// Looks up the entries of `N` lanes' codewords, turn after turn. Several lanes side by side, because a codeword begins where
     /// the one before ends, and a processor can do something else meanwhile.
     ///
-    /// Entries of a window are put together in a register: compilers that see them stored one beside the other gather them in
-    /// wide registers first, by way of memory.
+    /// Entries are stored atomically, which costs nothing: compilers that see plain stores one beside the other gather what is stored
+    /// in wide registers first, by way of memory, and every codeword waits for that.
     fn turns<S: LaneSymbols, const N: usize>(
         &self,
         streams: &Streams,
@@ -155,6 +152,7 @@ impl Table {
         looked: &mut Looked<'_, S>,
     ) {
         const { assert!(turn::symbols::<S>().is_multiple_of(PER_WINDOW)) };
+        let Some(table) = &self.entries else { return };
         let symbols = turn::symbols::<S>();
         let starts: [u64; N] = std::array::from_fn(|lane| 8 * ((first + lane) * streams.stride) as u64);
         let mut bits = starts;
@@ -169,7 +167,7 @@ impl Table {
                 }
                 for place in index..index + PER_WINDOW {
                     for lane in 0..N {
-                        let entry = self.entries[int::index(window[lane] >> (64 - MAX_LEN))];
+                        let entry = table[int::index(window[lane] >> (64 - MAX_LEN))];
                         window[lane] <<= entry.len::<S>();
                         entries[lane * symbols + place].store(entry.0, Relaxed);
                     }
@@ -186,10 +184,11 @@ impl Table {
 
     /// Goes through the states of a turn, from a bit of a stream and a state on, which then are where the turn ends.
     pub(super) fn through_turn(&self, stream: &[u8], bit: &mut u32, standing: &mut StateEntry) {
+        let Some(states) = &self.states else { return };
         for _ in 0..VECTOR {
-            let state = standing.next(bits::window(stream, (*bit).into())) & (self.states.len() - 1);
+            let state = standing.next(bits::window(stream, (*bit).into())) & (states.len() - 1);
             *bit += standing.bits();
-            *standing = self.states[state];
+            *standing = states[state];
         }
     }
 
@@ -201,6 +200,7 @@ impl Table {
         looked: &mut Looked<'_, S>,
     ) {
         const { assert!(!S::ANS || turn::symbols::<S>() == VECTOR) };
+        let Some(states) = &self.states else { return };
         let starts: [u64; N] = std::array::from_fn(|lane| 8 * ((first + lane) * streams.stride) as u64);
         let (mut bits, mut standing) = (starts, [self.start; N]);
         let rounds = looked.entries.chunks_exact(LANES * VECTOR).zip(looked.ends.iter_mut());
@@ -215,9 +215,9 @@ impl Table {
                 for place in index..index + PER_WINDOW {
                     for lane in 0..N {
                         let entry = standing[lane];
-                        let state = entry.next(window[lane]) & (self.states.len() - 1);
+                        let state = entry.next(window[lane]) & (states.len() - 1);
                         window[lane] <<= entry.bits();
-                        standing[lane] = self.states[state];
+                        standing[lane] = states[state];
                         symbols[lane * VECTOR + place].store(standing[lane].symbol().into(), Relaxed);
                     }
                 }
@@ -245,11 +245,17 @@ impl Table {
         self.symbols::<S>(looked.entries, looked.symbols);
     }
 
-    /// Turns entries into the symbols that they are of.
+    /// Turns what was looked up into symbols.
     fn symbols<S: LaneSymbols>(&self, entries: &mut [AtomicU16], symbols: &mut [S::Number]) {
-        for (entry, symbol) in entries.iter_mut().zip(symbols) {
-            let entry = *entry.get_mut();
-            *symbol = if S::ANS { S::Number::of(entry) } else { self.symbol::<S>(Entry(entry)) };
+        let looked = entries.iter_mut().map(|entry| *entry.get_mut()).zip(symbols);
+        match &self.symbols {
+            _ if S::ANS => looked.for_each(|(symbol, place)| *place = S::Number::of(symbol)),
+            None => looked.for_each(|(entry, place)| *place = S::Number::of(Entry(entry).number::<S>())),
+            Some(listed) => looked.for_each(|(entry, place)| {
+                // The mask changes nothing, but tells that there is one.
+                let number = usize::from(Entry(entry).number::<S>()) & (MAX_CODEWORDS - 1);
+                *place = S::Number::of(listed[number]);
+            }),
         }
     }
 }
