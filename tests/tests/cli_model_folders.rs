@@ -271,7 +271,7 @@ fn a_job_array_compresses_a_folder_share_by_share_and_merge_puts_it_together() {
     for name in ["a", "b", "c"] {
         scratch.write(&format!("model/deep/{name}.safetensors"), file(&[weights("w", 3, 40_000)]));
     }
-    scratch.ecf8("compress model -o whole").answer();
+    let _ = scratch.ecf8("compress model -o whole").answer();
     let said = scratch.ecf8("compress model -o out --shard 0/2 --json").json();
     assert_eq!(said["files"].as_array().unwrap().len(), 2, "{said:#}");
     let said = scratch.ecf8("merge model -o out");
@@ -285,7 +285,7 @@ fn a_job_array_compresses_a_folder_share_by_share_and_merge_puts_it_together() {
     );
     assert!(contents(&scratch.path("whole")) == contents(&scratch.path("out")), "not what one process gives");
     assert!(!scratch.path("out.parts").exists());
-    scratch.ecf8("verify out --against model").answer();
+    let _ = scratch.ecf8("verify out --against model").answer();
     scratch.ecf8("compress model -o out --shard 2/2").refuses(2, &["numbered from 0 to 1"]);
     scratch.ecf8("compress model/model.safetensors -o o --shard 0/2").refuses(2, &["is one file", "--shard"]);
     scratch.ecf8("merge model -o out").refuses(2, &["out"]);

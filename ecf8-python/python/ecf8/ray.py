@@ -10,8 +10,8 @@ The folders lie where all workers see them. Where no cluster is connected, `ray.
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -24,68 +24,46 @@ import ecf8
 from ._progress import Progress, function_of
 from ._report import Report
 
-# Where files lie until all are there; beside the output, and hidden.
-_UNFINISHED = ".ecf8-ray.unfinished"
-
 
 def compress(input, output, *, overwrite: bool = False, progress: Progress = True, cpus: int | None = None, **options: Any) -> Report:
     """Compresses a folder's weight files, each as `ecf8.compress` does with a file, and copies its other files.
 
-    The output gets its name when all is there. Until then finished files lie in a hidden folder beside it, and the same call
-    takes those that are intact for done. `cpus` are the cores that one file's work gets, by default all cores shared out among
-    the files; `options` are those of `ecf8.compress`.
+    Finished files lie in `OUTPUT.parts` until all are there, and the same call takes those that are intact for done; then
+    `ecf8 merge` compares them with the originals here and gives the output its name, with the list of what was copied. `cpus` are the
+    cores that one file's work gets, by default all cores shared out among the files; `options` are those of `ecf8.compress`.
 
-    Raises FileExistsError for an output that is there, FileNotFoundError where a worker does not see a file, OSError, or Error.
+    Raises FileExistsError for an output that is there, FileNotFoundError where a worker does not see a file, OSError, or Error;
+    RuntimeError with what the command says where files cannot be merged.
     """
     input, output = os.path.abspath(input), os.path.abspath(output)
     if os.path.exists(output) and not overwrite:
         raise FileExistsError(f"{output} is there already; choose another output, or say overwrite=True")
-    weights, others = _listed(input)
-    folder = os.path.join(os.path.dirname(output), f".{os.path.basename(output)}{_UNFINISHED}")
-    for name in (*weights, *others):
-        os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
-    jobs = [(_compress_file, name, (os.path.join(input, name), os.path.join(folder, name), options)) for name in weights]
+    weights = _weights(input)
+    parts = f"{output}.parts"
+    for name in weights:
+        os.makedirs(os.path.dirname(os.path.join(parts, name)), exist_ok=True)
+    jobs = [(_compress_file, name, (os.path.join(input, name), os.path.join(parts, name), options)) for name in weights]
     sizes = {name: os.path.getsize(os.path.join(input, name)) for name in weights}
     reports = _run("compress", jobs, sizes, cpus, function_of(progress))
-    for name in others:
-        shutil.copy2(os.path.join(input, name), os.path.join(folder, name))
-    # A file that is no longer in the input may have stayed from before it was interrupted.
-    for name in _listed(folder)[0]:
-        if name not in weights:
-            os.remove(os.path.join(folder, name))
-    _replace(output, folder)
-    merged = [reports[name].files[0] | {"name": name} for name in weights]
+    missing = ["--allow-missing-shards"] if options.get("allow_missing_shards") else []
+    # What else is weights, hidden files for example, if there is any.
+    _command("compress", input, "-o", output, "--shard", "0/1", *missing)
+    merged = json.loads(_command("merge", input, "-o", output, "--json", *missing, *(["--force"] if overwrite else [])))
     return Report(
-        input_bytes=sum(file["input_bytes"] for file in merged),
-        output_bytes=sum(file["output_bytes"] for file in merged),
-        files=merged,
-        copied=others,
-        copied_bytes=sum(os.path.getsize(os.path.join(output, name)) for name in others),
-        notes=[note for name in weights for note in reports[name].notes],
+        input_bytes=merged["input_bytes"],
+        output_bytes=merged["output_bytes"],
+        files=[reports[name].files[0] | {"name": name} for name in weights],
+        copied=merged["copied"],
+        copied_bytes=merged["copied_bytes"],
+        notes=[note for name in weights for note in reports[name].notes] + merged["notes"],
     )
-
-
-def _replace(output, folder):
-    """Gives a finished folder its name. What had it before is removed only then, and is not lost in between."""
-    if not os.path.exists(output):
-        os.rename(folder, output)
-        return
-    before = os.path.join(os.path.dirname(output), f".{os.path.basename(output)}.ecf8-ray.replaced")
-    shutil.rmtree(before, ignore_errors=True)
-    os.rename(output, before)
-    try:
-        os.rename(folder, output)
-    except OSError:
-        os.rename(before, output)
-        raise
-    shutil.rmtree(before)
 
 
 def verify(path, *, against=None, progress: Progress = True, cpus: int | None = None) -> int:
     """Checks a folder's containers as `ecf8.verify` does each, and gives how many bytes the originals have. Raises Damaged with
     the file and what is wrong in it."""
     path, against = os.path.abspath(path), against and os.path.abspath(against)
-    weights, _ = _listed(path)
+    weights = _weights(path)
     jobs = [(_verify_file, name, (os.path.join(path, name), against and os.path.join(against, name))) for name in weights]
     sizes = {name: os.path.getsize(os.path.join(path, name)) for name in weights}
     return sum(_run("verify", jobs, sizes, cpus, function_of(progress)).values())
@@ -99,7 +77,7 @@ def tune(path, *, device: str = "cuda:0", budget: str = "60s", progress: Progres
     RuntimeError with what the command says where a file cannot be tuned.
     """
     path = os.path.abspath(path)
-    weights, _ = _listed(path)
+    weights = _weights(path)
     jobs = [(_tune_file, name, (os.path.join(path, name), device, budget)) for name in weights]
     sizes = {name: os.path.getsize(os.path.join(path, name)) for name in weights}
     caches = _run("tune", jobs, sizes, cpus, function_of(progress), gpus=0 if device == "emulator" else 1)
@@ -111,20 +89,16 @@ def tune(path, *, device: str = "cuda:0", budget: str = "60s", progress: Progres
     return joined
 
 
-def _listed(folder):
-    """The weight files of a folder, and its other files; those of hub caches and unfinished ones are hidden."""
-    weights, others = [], []
+def _weights(folder):
+    """The weight files of a folder; those of hub caches and unfinished ones are hidden."""
+    weights = []
     for root, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            within = os.path.relpath(os.path.join(root, name), folder)
-            if name.startswith(".ecf8-"):
-                continue
-            is_weights = name.endswith((".safetensors", ".sft")) and not name.startswith(".")
-            (weights if is_weights else others).append(within)
+        of_weights = (name for name in sorted(files) if name.endswith((".safetensors", ".sft")) and not name.startswith("."))
+        weights += (os.path.relpath(os.path.join(root, name), folder) for name in of_weights)
     if not weights:
         raise FileNotFoundError(f"{folder} holds no .safetensors file")
-    return weights, others
+    return weights
 
 
 def _run(what, jobs, sizes, cpus, progress, gpus=0):
@@ -219,7 +193,8 @@ def _tune_file(path, device, budget, cpus, counter, name):
 
 
 def _command(*words):
-    """Runs the command in a process of its own."""
+    """Runs the command in a process of its own; gives what it answers."""
     done = subprocess.run([sys.executable, "-m", "ecf8", *words], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr.strip() or f"`ecf8 {' '.join(words)}` ended with status {done.returncode}")
+    return done.stdout
