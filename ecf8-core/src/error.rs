@@ -323,13 +323,13 @@ pub enum Error {
         list: PathBuf,
     },
     /// A part of an output that several processes make is not there.
-    #[error("{} is missing: not all shares are finished; run `compress --share` of the missing ones, then merge again", path.display())]
+    #[error("{} is missing: not all shares are finished; run `compress --shard` of the missing ones, then merge again", path.display())]
     MissingPart {
         /// Where it should be.
         path: PathBuf,
     },
     /// A single file was to be shared out.
-    #[error("{} is one file, and shares are of a folder's files; compress it without --share", path.display())]
+    #[error("{} is one file, and shares are of a folder's files; compress it without --shard", path.display())]
     NoShares {
         /// The file.
         path: PathBuf,
