@@ -13,6 +13,34 @@ use std::path::{Path, PathBuf};
 /// Threads that can be asked for; starting many more takes longer than any work for them.
 const MAX_THREADS: i64 = 1024;
 
+/// How a command works that makes an output.
+#[derive(Debug, Args)]
+pub(super) struct Work {
+    /// Threads to use (default: all cores)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
+    threads: Option<u16>,
+    /// Replace the output if it exists
+    #[arg(long)]
+    force: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Work {
+    /// Limits the threads of everything that follows, and has an interrupt remove what is not finished.
+    fn prepare(&self) -> Result<(), Failure> {
+        if let Some(threads) = self.threads {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
+            pool.map_err(|error| {
+                Failure::request(format!("cannot start {threads} threads: {error}; use fewer"))
+            })?;
+        }
+        interrupt::clean_up(None);
+        Ok(())
+    }
+}
+
 /// Compress a .safetensors file, or a folder with a sharded model: tensors of every dtype, where that makes them
 /// smaller
 #[derive(Debug, Args)]
@@ -63,15 +91,8 @@ pub(super) struct Compress {
     /// When all shares are there, `ecf8 merge` makes OUT of them
     #[arg(long, value_name = "I/N", conflicts_with_all = ["dry_run", "framework", "force"])]
     shard: Option<Share>,
-    /// Threads to use (default: all cores)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
-    threads: Option<u16>,
-    /// Replace the output if it exists
-    #[arg(long)]
-    force: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) work: Work,
 }
 
 /// Put together what `compress --shard` has made of a folder: each part is compared with its original, byte for byte, and the
@@ -91,15 +112,8 @@ pub(super) struct Merge {
     /// Have a framework load the folder by ecf8, as `compress --for` does
     #[arg(long = "for", value_name = "FRAMEWORK")]
     framework: Option<Framework>,
-    /// Threads to use (default: all cores)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
-    threads: Option<u16>,
-    /// Replace the output if it exists
-    #[arg(long)]
-    force: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) work: Work,
 }
 
 /// What loads a compressed folder.
@@ -140,26 +154,12 @@ pub(super) struct Decompress {
     /// Where to write; must not exist yet
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Threads to use (default: all cores)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
-    threads: Option<u16>,
-    /// Replace the output if it exists
-    #[arg(long)]
-    force: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) work: Work,
 }
 
 fn scheme_names() -> clap::builder::PossibleValuesParser {
     ecf8_core::schemes().iter().map(|scheme| scheme.name()).collect::<Vec<_>>().into()
-}
-
-/// Limits the threads of everything that follows.
-fn use_threads(threads: Option<u16>) -> Result<(), Failure> {
-    let Some(threads) = threads else { return Ok(()) };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
-    pool.map_err(|error| Failure::request(format!("cannot start {threads} threads: {error}; use fewer")))
 }
 
 impl Compress {
@@ -183,15 +183,14 @@ impl Compress {
     }
 
     pub(super) fn run(&self) -> Result<Answer, Failure> {
-        use_threads(self.threads)?;
-        interrupt::clean_up(None);
+        self.work.prepare()?;
         self.check_choices()?;
         let options = CompressOptions {
             scheme: self.scheme.as_deref().and_then(ecf8_core::scheme),
             aim: Goal::aim(self.optimize),
             codebooks: self.codebooks.map(|most| most as usize),
             code_bits: self.code_bits,
-            overwrite: self.force,
+            overwrite: self.work.force,
             allow_missing_shards: self.allow_missing_shards,
             for_transformers: matches!(self.framework, Some(Framework::Transformers)),
         };
@@ -214,10 +213,9 @@ impl Compress {
 
 impl Merge {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
-        use_threads(self.threads)?;
-        interrupt::clean_up(None);
+        self.work.prepare()?;
         let options = CompressOptions {
-            overwrite: self.force,
+            overwrite: self.work.force,
             allow_missing_shards: self.allow_missing_shards,
             for_transformers: matches!(self.framework, Some(Framework::Transformers)),
             ..CompressOptions::default()
@@ -263,10 +261,9 @@ fn answer(output: &Path, report: &Report, bars: &Bars) -> Answer {
 
 impl Decompress {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
-        use_threads(self.threads)?;
-        interrupt::clean_up(None);
+        self.work.prepare()?;
         let bars = Bars::default();
-        let report = container::decompress(&self.input, &self.output, self.force, &bars)?;
+        let report = container::decompress(&self.input, &self.output, self.work.force, &bars)?;
         let mut text = format!(
             "{}: {} -> {} bytes, every checksum of the tensors agrees\n",
             self.output.display(),

@@ -72,9 +72,9 @@ pub fn run_from(args: impl IntoIterator<Item: Into<OsString> + Clone>) -> u8 {
     };
     let (json, answer) = match cli.command {
         Command::Demo(command) => (command.json, command.run()),
-        Command::Compress(command) => (command.json, command.run()),
-        Command::Merge(command) => (command.json, command.run()),
-        Command::Decompress(command) => (command.json, command.run()),
+        Command::Compress(command) => (command.work.json, command.run()),
+        Command::Merge(command) => (command.work.json, command.run()),
+        Command::Decompress(command) => (command.work.json, command.run()),
         Command::Verify(command) => (command.json, command.run()),
         Command::Inspect(command) => (command.json, command.run()),
         Command::Kernel(command) => (command.json(), command.run()),

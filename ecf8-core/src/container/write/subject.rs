@@ -25,13 +25,13 @@ const HELD_FROM: u64 = 64 << 10;
 /// Bytes of histograms that are kept at most, over all tensors of a file; beyond, symbols are counted anew.
 const HELD_BYTES: u64 = 192 << 20;
 
-/// Tensors of so many bytes are counted by samples, to see which schemes come into question.
+/// A tensor of at least this many bytes is sampled to see which schemes come into question.
 const SAMPLED_FROM: u64 = 16 << 20;
 
 /// Elements of a run of a sample: whole symbols of every kind, in the order of slots.
 const SAMPLED_RUN: u64 = 98_304;
 
-/// One run of so many is in a sample.
+/// Of how many runs in a row a sample has the first.
 const SAMPLED_EVERY: usize = 8;
 
 /// The fewest bytes that the manifest takes to describe a tensor, deflated: its checksum alone is eight.
@@ -181,15 +181,12 @@ impl<'s> Reading<'s> {
         let sampled = SAMPLED_RUN * ranges.len() as u64;
         let histogram = subject.count_ranges(data, scheme, &ranges);
         let codebook = sharing::codebook(scheme, &subject.split, &histogram, self.code);
-        let of_all = |of_sample: u64| {
-            u64::try_from(u128::from(of_sample) * u128::from(units) / u128::from(sampled.max(1)))
-                .unwrap_or(u64::MAX)
-        };
-        let outside =
-            subject.pieces.iter().map(|piece| subject.split.outside(scheme.symbols().bits, &piece.coded));
-        let outside = outside.sum::<u64>() / of_all(1).max(1);
+        let bits = scheme.symbols().bits;
+        let outside = subject.pieces.iter().map(|piece| subject.split.outside(bits, &piece.coded)).sum();
+        let outside = in_proportion(outside, units, sampled);
         let counted = Counted { elements: sampled, histogram: &histogram, outside };
-        let least = of_all(scheme.encoded_bytes(&subject.split, &counted, &codebook));
+        let of_sample = scheme.encoded_bytes(&subject.split, &counted, &codebook);
+        let least = in_proportion(of_sample, sampled, units);
         Alone { least, most: least.saturating_add(sharing::stored_bytes(&codebook)), symbols: None }
     }
 }
@@ -264,8 +261,7 @@ impl Subject<'_> {
 
     /// What the whole tensor takes, where what is looked at of it takes so much.
     pub(super) fn of_whole(&self, bytes: u64) -> u64 {
-        let whole = u128::from(bytes) * u128::from(self.record.bytes()) / u128::from(self.bytes.max(1));
-        u64::try_from(whole).unwrap_or(u64::MAX)
+        in_proportion(bytes, self.bytes, self.record.bytes())
     }
 
     /// The symbols of each piece by scheme number `index` of those that come into question.
@@ -337,6 +333,11 @@ impl Subject<'_> {
         let bits = self.pieces.iter().map(|piece| piece.coded.entropy_bits() * piece.elements as f64);
         scheme.least_bytes(&self.split, self.units(), bits.sum::<f64>() as u64)
     }
+}
+
+/// What is `count` of `all`, of `others`. Saturates.
+fn in_proportion(count: u64, all: u64, others: u64) -> u64 {
+    u64::try_from(u128::from(count) * u128::from(others) / u128::from(all.max(1))).unwrap_or(u64::MAX)
 }
 
 /// The number type of a tensor that one of some schemes is for.

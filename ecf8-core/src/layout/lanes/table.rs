@@ -140,48 +140,6 @@ impl Table {
         self.count
     }
 
-    /// Looks up the entries of `N` lanes' codewords, turn after turn. Several lanes side by side, because a codeword begins where
-    /// the one before ends, and a processor can do something else meanwhile.
-    ///
-    /// Entries are stored atomically, which costs nothing: compilers that see plain stores one beside the other gather what is stored
-    /// in wide registers first, by way of memory, and every codeword waits for that.
-    fn turns<S: LaneSymbols, const N: usize>(
-        &self,
-        streams: &Streams,
-        first: usize,
-        looked: &mut Looked<'_, S>,
-    ) {
-        const { assert!(turn::symbols::<S>().is_multiple_of(PER_WINDOW)) };
-        let Some(table) = &self.entries else { return };
-        let symbols = turn::symbols::<S>();
-        let starts: [u64; N] = std::array::from_fn(|lane| 8 * ((first + lane) * streams.stride) as u64);
-        let mut bits = starts;
-        let rounds = looked.entries.chunks_exact(LANES * symbols).zip(looked.ends.iter_mut());
-        for (entries, ends) in rounds {
-            let entries = &entries[first * symbols..][..N * turn::symbols::<S>()];
-            for index in (0..symbols).step_by(PER_WINDOW) {
-                let mut window = [0u64; N];
-                for lane in 0..N {
-                    let Some(ahead) = streams.window(bits[lane]) else { return };
-                    window[lane] = ahead;
-                }
-                for place in index..index + PER_WINDOW {
-                    for lane in 0..N {
-                        let entry = table[int::index(window[lane] >> (64 - MAX_LEN))];
-                        window[lane] <<= entry.len::<S>();
-                        entries[lane * symbols + place].store(entry.0, Relaxed);
-                    }
-                }
-                for lane in 0..N {
-                    bits[lane] = bits[lane] / 8 * 8 + u64::from(window[lane].trailing_zeros());
-                }
-            }
-            for lane in 0..N {
-                ends[first + lane] = int::low(bits[lane] - starts[lane]);
-            }
-        }
-    }
-
     /// Goes through the states of a turn, from a bit of a stream and a state on, which then are where the turn ends.
     pub(super) fn through_turn(&self, stream: &[u8], bit: &mut u32, standing: &mut StateEntry) {
         let Some(states) = &self.states else { return };
@@ -192,54 +150,24 @@ impl Table {
         }
     }
 
-    /// Looks up the symbols of `N` lanes' states, turn after turn, as [`Table::turns`] does those of codewords.
-    fn turns_through_states<S: LaneSymbols, const N: usize>(
-        &self,
-        streams: &Streams,
-        first: usize,
-        looked: &mut Looked<'_, S>,
-    ) {
-        const { assert!(!S::ANS || turn::symbols::<S>() == VECTOR) };
-        let Some(states) = &self.states else { return };
-        let starts: [u64; N] = std::array::from_fn(|lane| 8 * ((first + lane) * streams.stride) as u64);
-        let (mut bits, mut standing) = (starts, [self.start; N]);
-        let rounds = looked.entries.chunks_exact(LANES * VECTOR).zip(looked.ends.iter_mut());
-        for (symbols, ends) in rounds {
-            let symbols = &symbols[first * VECTOR..][..N * VECTOR];
-            for index in (0..VECTOR).step_by(PER_WINDOW) {
-                let mut window = [0u64; N];
-                for lane in 0..N {
-                    let Some(ahead) = streams.window(bits[lane]) else { return };
-                    window[lane] = ahead;
-                }
-                for place in index..index + PER_WINDOW {
-                    for lane in 0..N {
-                        let entry = standing[lane];
-                        let state = entry.next(window[lane]) & (states.len() - 1);
-                        window[lane] <<= entry.bits();
-                        standing[lane] = states[state];
-                        symbols[lane * VECTOR + place].store(standing[lane].symbol().into(), Relaxed);
-                    }
-                }
-                for lane in 0..N {
-                    bits[lane] = bits[lane] / 8 * 8 + u64::from(window[lane].trailing_zeros());
-                }
-            }
-            for lane in 0..N {
-                ends[first + lane] = int::low(bits[lane] - starts[lane]);
-            }
-        }
-    }
-
     /// Looks up the symbols of a chunk.
     #[inline(never)]
     pub(super) fn look_up<S: LaneSymbols>(&self, streams: &Streams, looked: &mut Looked<'_, S>) {
         const { assert!(LANES.is_multiple_of(AT_ONCE)) };
         for first in (0..LANES).step_by(AT_ONCE) {
-            if S::ANS {
-                self.turns_through_states::<S, AT_ONCE>(streams, first, looked);
-            } else {
-                self.turns::<S, AT_ONCE>(streams, first, looked);
+            if let Some(states) = &self.states {
+                let look = |standing: &mut StateEntry, window: u64| {
+                    let bits = standing.bits();
+                    *standing = states[standing.next(window) & (states.len() - 1)];
+                    (standing.symbol().into(), bits)
+                };
+                turns::<S, _>(streams, first, looked, self.start, look);
+            } else if let Some(entries) = &self.entries {
+                let look = |(): &mut (), window: u64| {
+                    let entry = entries[int::index(window >> (64 - MAX_LEN))];
+                    (entry.0, entry.len::<S>())
+                };
+                turns::<S, _>(streams, first, looked, (), look);
             }
         }
         self.symbols::<S>(looked.entries, looked.symbols);
@@ -256,6 +184,51 @@ impl Table {
                 let number = usize::from(Entry(entry).number::<S>()) & (MAX_CODEWORDS - 1);
                 *place = S::Number::of(listed[number]);
             }),
+        }
+    }
+}
+
+/// Looks up what some lanes' streams lead to, turn after turn, lanes from `first` on, of which each stands where `start` says. `look`
+/// is told where a lane stands and the bits of its stream from there on, highest; it moves on, and gives what is found and how many
+/// bits that took. Several lanes side by side, because what is next begins where the one before ends, and a processor can do
+/// something else meanwhile.
+///
+/// What is found is stored atomically, which costs nothing: compilers that see plain stores one beside the other gather what is stored
+/// in wide registers first, by way of memory, and every look-up waits for that.
+#[inline]
+fn turns<S: LaneSymbols, T: Copy>(
+    streams: &Streams,
+    first: usize,
+    looked: &mut Looked<'_, S>,
+    start: T,
+    look: impl Fn(&mut T, u64) -> (u16, u32),
+) {
+    const { assert!(turn::symbols::<S>().is_multiple_of(PER_WINDOW)) };
+    let symbols = turn::symbols::<S>();
+    let starts: [u64; AT_ONCE] = std::array::from_fn(|lane| 8 * ((first + lane) * streams.stride) as u64);
+    let (mut bits, mut standing) = (starts, [start; AT_ONCE]);
+    let rounds = looked.entries.chunks_exact(LANES * symbols).zip(looked.ends.iter_mut());
+    for (entries, ends) in rounds {
+        let entries = &entries[first * symbols..][..AT_ONCE * turn::symbols::<S>()];
+        for index in (0..symbols).step_by(PER_WINDOW) {
+            let mut window = [0u64; AT_ONCE];
+            for lane in 0..AT_ONCE {
+                let Some(ahead) = streams.window(bits[lane]) else { return };
+                window[lane] = ahead;
+            }
+            for place in index..index + PER_WINDOW {
+                for lane in 0..AT_ONCE {
+                    let (found, taken) = look(&mut standing[lane], window[lane]);
+                    window[lane] <<= taken;
+                    entries[lane * symbols + place].store(found, Relaxed);
+                }
+            }
+            for lane in 0..AT_ONCE {
+                bits[lane] = bits[lane] / 8 * 8 + u64::from(window[lane].trailing_zeros());
+            }
+        }
+        for lane in 0..AT_ONCE {
+            ends[first + lane] = int::low(bits[lane] - starts[lane]);
         }
     }
 }

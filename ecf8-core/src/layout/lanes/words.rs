@@ -1,5 +1,7 @@
 //! Bits in 32-bit words that are stored little endian; within a word, the most significant bit is the first.
 
+use crate::int;
+
 /// One word as stored.
 pub(super) type Word = [u8; 4];
 
@@ -13,7 +15,7 @@ pub(super) fn put(words: &mut [Word], at: u64, value: u32, len: u32) {
     let [index, offset] = place(at);
     let bits = u64::from(value) << (64 - len) >> offset;
     for (word, bits) in words.iter_mut().skip(index).zip([bits >> 32, bits & 0xffff_ffff]) {
-        *word = (u32::from_le_bytes(*word) | low_word(bits)).to_le_bytes();
+        *word = (u32::from_le_bytes(*word) | int::low(bits)).to_le_bytes();
     }
 }
 
@@ -22,19 +24,13 @@ pub(super) fn put(words: &mut [Word], at: u64, value: u32, len: u32) {
 pub(super) fn get(words: &[Word], at: u64) -> u32 {
     let [index, offset] = place(at);
     let word = |index| words.get(index).map_or(0, |word| u64::from(u32::from_le_bytes(*word)));
-    low_word(((word(index) << 32 | word(index.saturating_add(1))) << offset) >> 32)
+    int::low(((word(index) << 32 | word(index.saturating_add(1))) << offset) >> 32)
 }
 
 /// The word that a bit is in, and which of its bits it is.
 #[inline]
 fn place(at: u64) -> [usize; 2] {
-    [crate::int::index(at / 32), crate::int::index(at % 32)]
-}
-
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
-fn low_word(bits: u64) -> u32 {
-    bits as u32
+    [int::index(at / 32), int::index(at % 32)]
 }
 
 #[cfg(test)]
