@@ -2,6 +2,7 @@
 
 use super::Cli;
 use super::answer::{Answer, Failure};
+use clap::builder::Resettable;
 use clap::{Args, Command, CommandFactory};
 use clap_mangen::roff::{Roff, roman};
 use std::io::{self, Write};
@@ -96,18 +97,12 @@ fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
 /// A command's page, for `man`.
 fn page(command: &Command) -> io::Result<String> {
     let version = command.get_version().unwrap_or(env!("CARGO_PKG_VERSION")).to_owned();
-    let man = clap_mangen::Man::new(command.clone()).source(format!("ecf8 {version}")).manual("ecf8");
+    let without = command.clone().after_help(Resettable::Reset);
+    let man = clap_mangen::Man::new(without).source(format!("ecf8 {version}")).manual("ecf8");
     let mut text = Vec::new();
-    man.render_title(&mut text)?;
-    man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
-    man.render_description_section(&mut text)?;
-    man.render_options_section(&mut text)?;
-    if command.has_subcommands() {
-        man.render_subcommands_section(&mut text)?;
-    }
+    man.render(&mut text)?;
     if let Some(after) = command.get_after_help() {
-        after_help(&after.to_string()).to_writer(&mut text)?;
+        text.extend(after_help(&after.to_string()).to_roff().into_bytes());
     }
     String::from_utf8(text).map_err(io::Error::other)
 }
