@@ -28,7 +28,8 @@ fn build() -> PathBuf {
     let [profile, target] = [2, 3].map(|up| test.ancestors().nth(up).unwrap());
     let name = profile.file_name().unwrap().to_str().unwrap();
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()))
-        .args(["build", "--quiet", "--package", "ecf8-tune", "--bin", "ecf8", "--target-dir"])
+        // Of the workspace, dependencies have the features that the tests were built with: nothing is compiled again.
+        .args(["build", "--quiet", "--workspace", "--bin", "ecf8", "--target-dir"])
         .arg(target)
         .args(["--profile", if name == "debug" { "dev" } else { name }, "--message-format", "json"])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))

@@ -13,16 +13,28 @@ use ecf8_codegen::strategy::{Coding, Params, strategies_for};
 use ecf8_tests::corpus::{self, Case};
 use rayon::prelude::*;
 
-/// Decodes the cases with every strategy and variant, and says how much that was.
-fn assert_decodes(cases: &[Case]) {
+/// Real weights add codebooks, and no kernel that generated tensors have not: so each variant but the default decodes a share.
+/// `ECF8_TEST_FULL=1` gives all to all.
+const SHARES_OF_REAL_WEIGHTS: usize = 6;
+
+/// Decodes the cases with every strategy and variant, and says how much that was. A strategy's default variant decodes all
+/// cases, each other one of `shares` of them, the next variant the cases after those, so that neighbouring variants cover them
+/// all together.
+fn assert_decodes(cases: &[Case], shares: usize) {
     let runs: Vec<_> = cases
         .iter()
-        .flat_map(|case| strategies_for(case.encoded.scheme.name()).map(move |strategy| (case, strategy)))
-        .flat_map(|(case, strategy)| {
+        .enumerate()
+        .flat_map(|(i, case)| {
+            strategies_for(case.encoded.scheme.name()).map(move |strategy| (i, case, strategy))
+        })
+        .flat_map(|(i, case, strategy)| {
             // What has a codebook compiled in takes only tensors that have one.
             let takes = |params: &Params| strategy.inlined(params).unwrap().takes(&case.encoded.codebooks);
-            let variants = strategy.telling_variants().into_iter().filter(takes);
-            variants.map(move |params| (case, strategy, params)).collect::<Vec<_>>()
+            let default = strategy.params(&[]).unwrap();
+            let variants = strategy.telling_variants().into_iter().enumerate();
+            let own = variants.filter(|(turn, params)| (i + turn) % shares == 0 || *params == default);
+            let own = own.map(|(_, params)| params).filter(takes);
+            own.map(move |params| (case, strategy, params)).collect::<Vec<_>>()
         })
         .collect();
     let failures: Vec<String> = runs
@@ -55,12 +67,13 @@ fn assert_decodes(cases: &[Case]) {
 
 #[test]
 fn every_strategy_and_variant_decodes_the_generated_corpus_exactly() {
-    assert_decodes(&corpus::cases());
+    assert_decodes(&corpus::cases(), 1);
 }
 
 #[test]
 fn every_strategy_and_variant_decodes_real_weights_exactly() {
     if let Some(cases) = corpus::weights(64 << 10) {
-        assert_decodes(&cases);
+        let shares = if ecf8_tests::is_required("ECF8_TEST_FULL") { 1 } else { SHARES_OF_REAL_WEIGHTS };
+        assert_decodes(&cases, shares);
     }
 }

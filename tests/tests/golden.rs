@@ -15,13 +15,16 @@ use ecf8_core::corpus::{Tier, corpus};
 use ecf8_core::element::{Split, element};
 use ecf8_core::{Codebook, scheme};
 use ecf8_tests::golden::assert_golden;
-use ecf8_tune::nvrtc::{Arch, CompileRequest, Nvrtc};
-use rayon::prelude::*;
+use ecf8_tune::kernel_cache::{KernelCache, KernelRequest};
+use ecf8_tune::nvrtc::{Arch, Nvrtc};
 use std::collections::HashSet;
 use std::path::Path;
 
 /// The architectures that every kernel must suit: Turing to Blackwell.
 const ARCHS: [&str; 4] = ["sm_75", "sm_80", "sm_90", "sm_120"];
+
+/// Bytes that compiled kernels may take between runs of the tests.
+const CACHE_LIMIT: u64 = 256 << 20;
 
 /// Tensors of the corpus whose codebooks differ in what tables they need.
 const CODEBOOKS: [(&str, &str); 3] = [
@@ -132,15 +135,30 @@ fn every_variant_compiles_for_every_architecture_without_spills() {
     // Variants may differ in how they are launched only.
     let mut known = HashSet::new();
     sources.retain(|(_, source)| known.insert(source.clone()));
-    let requests: Vec<(&str, &str, Arch)> = sources
+    let requests: Vec<KernelRequest<'_>> = sources
         .iter()
-        .flat_map(|(name, source)| ARCHS.map(|arch| (name.as_str(), source.as_str(), arch.parse().unwrap())))
+        .flat_map(|(name, source)| {
+            ARCHS.map(|arch| KernelRequest {
+                name,
+                source,
+                arch: arch.parse::<Arch>().unwrap(),
+                options: &[],
+            })
+        })
         .collect();
+    // What is compiled is kept for the next time: only sources that changed, or another NVRTC, cost minutes.
+    let kept = KernelCache::at(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("golden"), CACHE_LIMIT)
+        .with_driver(None);
+    for arch in ARCHS {
+        // Who asks for it gets kernels by this version only.
+        assert_eq!(kept.compiler_version(arch.parse().unwrap()).unwrap(), nvrtc.version().to_string());
+    }
     let failures: Vec<String> = requests
-        .par_iter()
-        .filter_map(|&(name, source, arch)| {
-            let report = match nvrtc.compile(&CompileRequest { name, source, arch, options: &[] }) {
-                Ok(compiled) => compiled.report,
+        .iter()
+        .zip(kept.get_all(&requests))
+        .filter_map(|(KernelRequest { name, arch, .. }, compiled)| {
+            let report = match &compiled {
+                Ok(compiled) => &compiled.report,
                 Err(error) => return Some(format!("{name} for {arch}: {error}")),
             };
             let spills = report.spill_stores + report.spill_loads;
@@ -150,5 +168,11 @@ fn every_variant_compiles_for_every_architecture_without_spills() {
         })
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    println!("{} sources × {} architectures, NVRTC {}", sources.len(), ARCHS.len(), nvrtc.version());
+    println!(
+        "{} sources × {} architectures, NVRTC {}, {} of them compiled now",
+        sources.len(),
+        ARCHS.len(),
+        nvrtc.version(),
+        kept.compiled()
+    );
 }

@@ -37,7 +37,7 @@ pub use look::{
     Role, TensorInspection, code_costs, inspect,
 };
 pub use options::CompressOptions;
-pub use output::abandon_outputs;
+pub use output::{abandon_outputs, leftovers};
 pub use progress::Progress;
 pub use read::{
     CompressedFile, CompressedTensor, KeptTensor, Statistics, UnknownTensor, is_container, verify_against,

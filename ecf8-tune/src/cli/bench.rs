@@ -10,14 +10,14 @@ use self::data::DATA;
 use self::row::{About, BenchRow};
 use super::answer::{Answer, Failure, table};
 use super::compress::Goal;
+use super::device::{Device, DeviceParser};
 use super::steps::Steps;
-use super::verify::Device;
 use crate::device::{CopyBandwidth, CudaDevice};
 use crate::executor::{CudaExecutor, EmulatorExecutor, Target, Timing};
 use crate::tuner::{Budget, Candidate, Trials, Workbench};
 use clap::Args;
 use ecf8_codegen::emulator::Checks;
-use ecf8_codegen::strategy::{strategies, strategies_for};
+use ecf8_codegen::strategy::strategies_for;
 use ecf8_core::element::Numbers;
 use ecf8_core::{Encoded, schemes};
 use serde_json::json;
@@ -53,14 +53,14 @@ const EMULATED: &str = "256K";
     goes on with what is missing, also after Ctrl-C or a crash.")]
 pub(super) struct Bench {
     /// Where to measure: a GPU as cuda:N, or emulator to predict
-    #[arg(long, value_name = "DEVICE", default_value = "cuda:0")]
+    #[arg(long, value_name = "DEVICE", default_value = "cuda:0", value_parser = DeviceParser, hide_possible_values = true)]
     device: Device,
     /// Sizes of the tensors in bytes of output, K, M and G being powers of 1024 (default: 8M,64M,512M,1G; on
     /// the emulator 256K; in a report 8M,64M,218M,512M)
     #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = super::size::size)]
     sizes: Vec<u64>,
     /// Only these strategies
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = names())]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = super::kernel::strategy_names())]
     strategies: Vec<String>,
     /// Lay tensors out for one goal, as `ecf8 compress --optimize` does
     #[arg(long, value_name = "GOAL")]
@@ -86,10 +86,6 @@ pub(super) struct Bench {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
-}
-
-fn names() -> clap::builder::PossibleValuesParser {
-    strategies().iter().map(|strategy| strategy.name()).collect::<Vec<_>>().into()
 }
 
 /// Several tensors, which one launch decodes.
@@ -349,7 +345,7 @@ mod tests {
     fn a_layer_of_eight_tensors_is_one_launch_also_where_they_leave_gaps() {
         // Tensors start at multiples of 256 bytes in the output.
         let strategies: Vec<String> =
-            strategies().iter().map(|strategy| strategy.name().to_owned()).collect();
+            ecf8_codegen::strategy::strategies().iter().map(|strategy| strategy.name().to_owned()).collect();
         let bench = Bench { strategies, ..bench(vec![5000, 8192, 7]) };
         let answer = bench.bench(&mut EmulatorExecutor { checks: Checks::Full }, None).unwrap();
         let rows = answer.json["rows"].as_array().unwrap();

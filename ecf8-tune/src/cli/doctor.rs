@@ -1,13 +1,16 @@
 //! `ecf8 doctor`: what was found on this machine, and what to do about what was not.
 
-use super::answer::{Answer, Failure};
+mod machine;
+mod places;
+
+use super::answer::{Answer, Failure, printable};
 use crate::device::{self, DeviceError, DeviceInfo};
 use crate::nvrtc::{Machine, Nvrtc, NvrtcError};
 use clap::Args;
 use serde_json::{Value, json};
-use std::process::{Command, Stdio};
 
-/// Say what was found here (driver, GPUs, NVRTC, C++ compiler), and what to do if something is missing
+/// Say what was found here (driver, GPUs, NVRTC, C++ compiler, Python package, folders), and what to type where something is
+/// missing
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  ecf8 doctor --json")]
 pub(super) struct Doctor {
@@ -20,6 +23,8 @@ pub(super) struct Doctor {
 struct Finding {
     what: &'static str,
     found: Result<String, String>,
+    /// The command that provides what is missing, or improves what is there.
+    remedy: Option<String>,
     /// What works without it.
     without: &'static str,
     details: Value,
@@ -29,15 +34,26 @@ impl Doctor {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
         let devices = device::devices();
         let nvrtc = nvrtc(devices.as_deref().unwrap_or_default());
-        let findings = [gpus(devices), nvrtc, cxx()];
+        let findings = [
+            gpus(devices),
+            nvrtc,
+            machine::cxx(),
+            machine::python_package(),
+            places::cache(),
+            places::temporary(),
+            places::leftovers(),
+        ];
         let mut text = String::new();
         for finding in &findings {
             match &finding.found {
-                Ok(found) => text += &format!("ok       {}: {found}\n", finding.what),
+                Ok(found) => text += &format!("ok       {}: {}\n", finding.what, printable(found)),
                 Err(missing) => {
-                    text += &format!("missing  {}: {missing}\n", finding.what);
+                    text += &format!("missing  {}: {}\n", finding.what, printable(missing));
                     text += &format!("         without it: {}\n", finding.without);
                 }
+            }
+            if let Some(remedy) = &finding.remedy {
+                text += &format!("         type: {remedy}\n");
             }
         }
         text +=
@@ -46,6 +62,7 @@ impl Doctor {
             let value = json!({
                 "found": finding.found.is_ok(),
                 "message": finding.found.as_ref().unwrap_or_else(|missing| missing),
+                "type": finding.remedy,
                 "details": finding.details,
             });
             (finding.what.replace([' ', '+'], "_"), value)
@@ -69,9 +86,11 @@ fn gpus(devices: Result<Vec<DeviceInfo>, DeviceError>) -> Finding {
             .join("; ")),
         Err(error) => Err(error.to_string()),
     };
+    let remedy = devices.as_ref().err().and_then(machine::remedy_of_driver);
     Finding {
         what: "NVIDIA GPU",
         found,
+        remedy,
         without: "`verify --device emulator` runs the same kernels on the CPU",
         details: json!(devices.unwrap_or_default()),
     }
@@ -109,9 +128,18 @@ fn nvrtc(gpus: &[DeviceInfo]) -> Finding {
         })
     });
     let details = details.collect();
+    let remedy = searches.iter().find_map(|(machine, found)| match (found, machine) {
+        (Err(NvrtcError::NotFound { package, .. }), _) => Some(format!("pip install {package}")),
+        (Err(NvrtcError::Explicit { .. }), _) => Some("unset ECF8_NVRTC".to_owned()),
+        (Ok(nvrtc), Some(machine)) if !nvrtc.knows(machine.arch) => {
+            Some(format!("pip install -U {}", machine.nvrtc_package()))
+        }
+        _ => None,
+    });
     Finding {
         what: "NVRTC",
         found: found.collect::<Result<Vec<_>, _>>().map(|found| found.join("; ")),
+        remedy,
         without: "`kernel emit` prints the source, `kernel compile` and GPUs do not work",
         details,
     }
@@ -126,33 +154,9 @@ fn told(nvrtc: &Nvrtc, machine: Option<&Machine>) -> String {
             format!("{place}, whose code for {arch} the driver (CUDA {driver}) loads")
         }
         Some(machine) => format!(
-            "{place}, which is older than {}: the driver compiles its PTX, and statistics are another GPU's; \
-             `pip install -U {}` brings a newer one",
-            machine.arch,
-            machine.nvrtc_package()
+            "{place}, which is older than {}: the driver compiles its PTX, and statistics are another GPU's",
+            machine.arch
         ),
-    }
-}
-
-/// The compiler that the tests of the emitted source run it with.
-fn cxx() -> Finding {
-    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-    let works = Command::new(&compiler)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()
-        .filter(|output| output.status.success());
-    let version = works.and_then(|output| {
-        String::from_utf8_lossy(&output.stdout).lines().next().map(|line| format!("{compiler}: {line}"))
-    });
-    Finding {
-        what: "C++ compiler",
-        found: version
-            .ok_or_else(|| format!("`{compiler}` does not run: install g++ or clang++, or set CXX")),
-        without: "only the tests that run emitted source on the CPU are skipped",
-        details: json!({ "command": compiler }),
     }
 }
 
@@ -189,6 +193,7 @@ mod tests {
                 assert_eq!((&nvrtc["found"], &nvrtc["details"][0]["nvrtc"]), (&json!(false), &Value::Null));
                 assert!(message.contains("`pip install nvidia-cuda-nvrtc-cu12`"), "{message}");
                 assert_eq!(nvrtc["details"][0]["package"], "nvidia-cuda-nvrtc-cu12");
+                assert_eq!(nvrtc["type"], "pip install nvidia-cuda-nvrtc-cu12");
             }
         }
     }

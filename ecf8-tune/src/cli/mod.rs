@@ -5,13 +5,16 @@
 
 mod answer;
 mod bench;
+mod completions;
 mod compress;
 mod demo;
+mod device;
 mod doctor;
 mod gain;
 mod inspect;
 mod interrupt;
 mod kernel;
+mod man;
 mod progress;
 mod selftest;
 mod size;
@@ -49,6 +52,8 @@ enum Command {
     Bench(bench::Bench),
     Selftest(selftest::Selftest),
     Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// Runs the command line of this process.
@@ -82,6 +87,8 @@ pub fn run_from(args: impl IntoIterator<Item: Into<OsString> + Clone>) -> u8 {
         Command::Bench(command) => (command.json, command.run()),
         Command::Selftest(command) => (command.json, command.run()),
         Command::Doctor(command) => (command.json, command.run()),
+        Command::Completions(command) => (false, command.run()),
+        Command::Man(command) => (false, command.run()),
     };
     answer::give(answer, json)
 }

@@ -1,8 +1,9 @@
 //! `ecf8 selftest`: every strategy, in every variant, on the whole corpus, must give the original bytes.
 
 use super::answer::{Answer, Failure, table};
+use super::device::{Device, DeviceParser};
+use super::kernel::strategy_names;
 use super::steps::Steps;
-use super::verify::Device;
 use crate::device::CudaDevice;
 use crate::executor::{CudaExecutor, Executor, ExecutorError, Target};
 use crate::kernel_cache::{Compiler, KernelCache};
@@ -29,10 +30,10 @@ const LISTED: usize = 20;
 )]
 pub(super) struct Selftest {
     /// Where to decode: emulator, or a GPU as cuda:N
-    #[arg(long, value_name = "DEVICE", default_value = "cuda:0")]
+    #[arg(long, value_name = "DEVICE", default_value = "cuda:0", value_parser = DeviceParser, hide_possible_values = true)]
     device: Device,
     /// Only this strategy
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = strategy_names())]
     strategy: Option<String>,
     /// Only the quick part of the corpus, tensors up to some ten thousand elements
     #[arg(long, conflicts_with = "full")]

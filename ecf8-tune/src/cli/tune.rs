@@ -8,8 +8,8 @@ mod tests;
 use self::launches::{Decode, Group, bytes_per_element, decode, groups, samples};
 use self::merge::Merge;
 use super::answer::{Answer, Failure, table};
+use super::device::{Device, DeviceParser};
 use super::steps::Steps;
-use super::verify::Device;
 use crate::cache::{self, Record, TuningCache};
 use crate::executor::{CudaExecutor, EmulatorExecutor, Target, Timing};
 use crate::model::Model;
@@ -40,7 +40,7 @@ pub(super) struct Tune {
     #[arg(required = true)]
     input: Option<PathBuf>,
     /// Where to measure: a GPU as cuda:N, or emulator to predict
-    #[arg(long, value_name = "DEVICE", default_value = "cuda:0")]
+    #[arg(long, value_name = "DEVICE", default_value = "cuda:0", value_parser = DeviceParser, hide_possible_values = true)]
     device: Device,
     /// Time to take at most, such as 60s or 5min
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]

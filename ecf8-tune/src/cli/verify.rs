@@ -2,7 +2,8 @@
 
 use super::answer::{Answer, Failure, grouped};
 use super::compress::some;
-use super::kernel::{find_strategy, pair};
+use super::device::{Device, DeviceParser};
+use super::kernel::{find_strategy, pair, strategy_names};
 use super::progress::Bars;
 use crate::cache::{self, Fits, NoPlan, Rung, TuningCache};
 use crate::executor::{CudaExecutor, EmulatorExecutor, Executor, ExecutorError, Fingerprint, Timing};
@@ -15,7 +16,6 @@ use ecf8_core::container::{self, CompressedFile, CompressedModel, CompressedTens
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 /// Check that a compressed file or folder is intact and that every tensor decodes to the bytes it was made from
 #[derive(Debug, Args)]
@@ -29,10 +29,10 @@ pub(super) struct Verify {
     #[arg(long, value_name = "ORIGINAL")]
     against: Option<PathBuf>,
     /// Where to decode: cpu, emulator, or a GPU as cuda:N
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = DeviceParser, hide_possible_values = true)]
     device: Device,
     /// Decode with this strategy (default: what the tuning cache says, else the first that decodes the tensor's scheme)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = strategy_names())]
     strategy: Option<String>,
     /// Set a tunable of the strategy
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair, requires = "strategy", conflicts_with = "all_variants")]
@@ -43,29 +43,6 @@ pub(super) struct Verify {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
-}
-
-/// Where kernels run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Device {
-    Cpu,
-    Emulator,
-    Cuda(u32),
-}
-
-impl FromStr for Device {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "cpu" => Ok(Self::Cpu),
-            "emulator" => Ok(Self::Emulator),
-            _ => text
-                .strip_prefix("cuda:")
-                .and_then(|ordinal| ordinal.parse().ok())
-                .map(Self::Cuda)
-                .ok_or_else(|| "a device is cpu, emulator, or cuda:N such as cuda:0".to_owned()),
-        }
-    }
 }
 
 /// What was done, for the answer.
@@ -258,7 +235,7 @@ impl Verify {
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         let place = || {
-            let device = executor_name(self.device);
+            let device = self.device.to_string();
             format!(
                 "{}: tensor `{}` on {device} by {}",
                 self.input.display(),
@@ -355,14 +332,6 @@ impl Verify {
 /// A variant, for people.
 fn name(strategy: &dyn Strategy, params: &Params) -> String {
     format!("{} {params}", strategy.name())
-}
-
-fn executor_name(device: Device) -> String {
-    match device {
-        Device::Cpu => "cpu".to_owned(),
-        Device::Emulator => "emulator".to_owned(),
-        Device::Cuda(ordinal) => format!("cuda:{ordinal}"),
-    }
 }
 
 #[cfg(test)]

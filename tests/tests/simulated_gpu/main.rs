@@ -1,6 +1,7 @@
 //! The fourth execution: the real program, and programs of others that call it, with the real NVRTC on a simulated GPU.
 //!
-//! What the simulation checks besides results is told on standard error, which must stay empty.
+//! What the simulation checks besides results is told on standard error, which must stay empty. The Python package's own tests use
+//! the simulated GPU, too, and leave a processor free for the others here.
 
 #![allow(
     clippy::panic,
@@ -13,6 +14,7 @@ mod callers;
 mod models;
 mod parts;
 mod programs;
+mod python;
 mod removals;
 
 use ecf8_tests::cli::Scratch;

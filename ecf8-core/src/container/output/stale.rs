@@ -5,7 +5,7 @@ use super::naming::ASIDE;
 use super::{TEMPORARY, sync_dir};
 use crate::container::Progress;
 use std::fs::{self, File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -33,6 +33,19 @@ pub(in crate::container) fn clear_stale(target: &Target, progress: &dyn Progress
             }
         }
     }
+}
+
+/// What interrupted runs left in a folder and may be removed: unfinished outputs that no process holds, none of which has
+/// anything in it that was moved aside. Where locks are missing, nothing is known to be left.
+#[must_use]
+pub fn leftovers(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let left = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_file()));
+    let left =
+        left.map(|entry| entry.path()).filter(|path| is_temporary(path) && replaced_by(path).is_none());
+    let mut left: Vec<PathBuf> = left.filter(|path| lock_of_the_dead(path, &()).is_some()).collect();
+    left.sort();
+    left
 }
 
 fn clear(folder: &Path, path: &Path, progress: &dyn Progress) {
@@ -87,7 +100,7 @@ fn lock_of_the_dead(path: &Path, progress: &dyn Progress) -> Option<File> {
 }
 
 /// The folder that was moved aside into this one.
-fn replaced_by(path: &Path) -> Option<std::path::PathBuf> {
+fn replaced_by(path: &Path) -> Option<PathBuf> {
     let is_aside = path.to_string_lossy().ends_with(ASIDE) && path.is_dir();
     let first = || fs::read_dir(path).ok()?.next()?.ok();
     is_aside.then(first).flatten().map(|entry| entry.path())

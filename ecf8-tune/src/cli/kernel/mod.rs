@@ -8,6 +8,7 @@ mod predicted;
 mod profile;
 
 use super::answer::{Answer, Failure};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use data::DataArgs;
 use ecf8_codegen::ir;
@@ -26,7 +27,7 @@ pub(super) enum Kernel {
 #[derive(Debug, Args)]
 struct VariantArgs {
     /// The strategy, as `ecf8 kernel list` names it
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = strategy_names())]
     strategy: String,
     /// Set a tunable; the others keep their defaults
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
@@ -38,6 +39,11 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .ok_or_else(|| "write it as KEY=VALUE, for example bytes_per_thread=8".to_owned())
+}
+
+/// The names of all strategies.
+pub(super) fn strategy_names() -> PossibleValuesParser {
+    strategies().iter().map(|strategy| strategy.name()).collect::<Vec<_>>().into()
 }
 
 /// The strategy of this name.

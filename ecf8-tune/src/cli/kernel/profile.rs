@@ -8,6 +8,7 @@ use super::predicted::{Compiled, LaunchRow, predictions_table};
 use super::{Answer, DataArgs, Failure, VariantArgs};
 use crate::nvrtc::Nvrtc;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ecf8_codegen::cuda;
 use ecf8_codegen::emulator::AccessTrace;
 use ecf8_codegen::profile::gpus::{GPUS, Gpu};
@@ -34,7 +35,7 @@ pub(in super::super) struct ProfileCommand {
     #[arg(long)]
     all: bool,
     /// The GPU that variants are ranked by
-    #[arg(long, value_name = "GPU", default_value = "h200", value_parser = gpu)]
+    #[arg(long, value_name = "GPU", default_value = "h200", value_parser = gpus())]
     gpu: &'static Gpu,
     /// Predict for launches that decode this many bytes, K, M and G being powers of 1024; several sizes are separated
     /// by commas (default: 512M, or the tensor)
@@ -51,12 +52,10 @@ pub(in super::super) struct ProfileCommand {
     pub(super) json: bool,
 }
 
-/// The GPU of this key.
-fn gpu(key: &str) -> Result<&'static Gpu, String> {
-    GPUS.iter().find(|gpu| gpu.key == key).ok_or_else(|| {
-        let known: Vec<&str> = GPUS.iter().map(|gpu| gpu.key).collect();
-        format!("there are: {}", known.join(", "))
-    })
+/// The GPUs that predictions are made for, by key.
+fn gpus() -> impl TypedValueParser<Value = &'static Gpu> {
+    let keys: PossibleValuesParser = GPUS.iter().map(|gpu| gpu.key).collect::<Vec<_>>().into();
+    keys.try_map(|key| GPUS.iter().find(|gpu| gpu.key == key).ok_or("there is no such GPU"))
 }
 
 /// One variant and what was found.

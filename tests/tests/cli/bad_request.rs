@@ -26,9 +26,9 @@ fn unknown_names_and_values_are_told_with_those_that_exist() {
         ("verify packed --device cuda:4294967296", &["'cuda:4294967296'"]),
         ("verify packed --strategy gap-cascade", &["--device emulator"]),
         ("verify packed --all-variants", &["--device emulator"]),
-        ("verify packed --device emulator --strategy fast", &["`fast`", "gap-cascade"]),
+        ("verify packed --device emulator --strategy fast", &["'fast'", "gap-cascade"]),
         ("verify packed --device emulator --set bytes_per_thread=8", &["--strategy"]),
-        ("kernel emit --strategy fast", &["`fast`", "gap-cascade"]),
+        ("kernel emit --strategy fast", &["'fast'", "gap-cascade"]),
         ("kernel emit --strategy gap-cascade --set speed=1", &["`speed`", "bytes_per_thread"]),
         (
             "kernel emit --strategy gap-cascade --set bytes_per_thread=5",

@@ -8,7 +8,7 @@ use ecf8_tests::cli::Scratch;
 
 macro_rules! bytes {
     ($name:literal) => {
-        include_bytes!(concat!("../assets/", $name)).as_slice()
+        include_bytes!(concat!("../../assets/", $name)).as_slice()
     };
 }
 

@@ -214,6 +214,8 @@ fn help_has_examples_and_the_version_is_told() {
         "verify",
         "inspect",
         "doctor",
+        "completions",
+        "man",
         "kernel list",
         "kernel emit",
         "kernel compile",

@@ -32,8 +32,9 @@ fn the_wheel_is_built_and_passes_its_tests() {
     }
     let mut tests = Command::new("bash");
     tests.arg(root.join("ecf8-python/test.sh")).arg(python.parent().unwrap().parent().unwrap());
-    // What the workspace's tests have compiled is used again.
-    let output = tests.env("ECF8_PROFILE", "dev").output().unwrap();
+    // What the workspace's tests have compiled is used again: Rust's libraries, and the GPU that is none.
+    let simcuda = std::env::current_exe().unwrap().with_file_name("libecf8_simcuda.so");
+    let output = tests.env("ECF8_PROFILE", "dev").env("ECF8_SIMCUDA", simcuda).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     // What is skipped for want of a framework shows here, too.
     print!("{said}");

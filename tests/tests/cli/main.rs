@@ -1,0 +1,23 @@
+//! The program as its users have it. One test binary, so that what all of these tests need is linked once, and a processor that has
+//! finished one group goes on with the next.
+
+mod answers;
+mod bad_container;
+mod bad_input;
+mod bad_output;
+mod bad_request;
+mod changed_meanwhile;
+mod doctor;
+mod folders;
+mod format;
+mod gain;
+mod interrupted;
+mod large;
+mod limits;
+mod loaders;
+mod memory;
+mod model_folders;
+mod old_containers;
+mod outputs;
+mod round_trip;
+mod shell;
