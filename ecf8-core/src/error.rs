@@ -74,6 +74,32 @@ pub enum Error {
         /// The checksum of what is there.
         found: u64,
     },
+    /// A file that is damaged so that nothing of it can be saved.
+    #[error("nothing can be saved of a file whose header or manifest cannot be read: {source}")]
+    BeyondRepair {
+        /// The file.
+        path: PathBuf,
+        /// What keeps it from being read.
+        source: Box<Error>,
+    },
+    /// A file of which every tensor is damaged.
+    #[error("{}: nothing can be saved, all {tensors} tensors are damaged; fetch or make the file again", path.display())]
+    NothingGood {
+        /// The file.
+        path: PathBuf,
+        /// How many it has.
+        tensors: usize,
+    },
+    /// A file or folder of which something is damaged, and all of which was looked at.
+    #[error("{}: {what}; {remedy}", path.display())]
+    Damaged {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is damaged.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A tensor that cannot be decoded.
     #[error("{}: tensor `{tensor}` cannot be decoded: {source}; the file is damaged, fetch or make it again", path.display())]
     Decode {
@@ -401,6 +427,9 @@ impl Error {
             Self::Header { source, .. } => !matches!(source, HeaderError::NotSafetensors { .. }),
             Self::Container { .. }
             | Self::Checksum { .. }
+            | Self::BeyondRepair { .. }
+            | Self::NothingGood { .. }
+            | Self::Damaged { .. }
             | Self::Decode { .. }
             | Self::Encode { .. }
             | Self::NotLossless { .. }
