@@ -82,13 +82,13 @@ pub enum Error {
         /// What keeps it from being read.
         source: Box<Error>,
     },
-    /// A file of which every tensor is damaged.
-    #[error("{}: nothing can be saved, all {tensors} tensors are damaged; fetch or make the file again", path.display())]
+    /// A file or folder of which everything is damaged.
+    #[error("{}: nothing can be saved, all {what} are damaged; fetch or make it again", path.display())]
     NothingGood {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
-        /// How many it has.
-        tensors: usize,
+        /// Of what it consists.
+        what: &'static str,
     },
     /// A file or folder of which something is damaged, and all of which was looked at.
     #[error("{}: {what}; {remedy}", path.display())]
@@ -97,6 +97,8 @@ pub enum Error {
         path: PathBuf,
         /// What is damaged.
         what: String,
+        /// The tensor that is, if it is one.
+        tensor: Option<String>,
         /// What to do.
         remedy: String,
     },

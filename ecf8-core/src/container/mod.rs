@@ -33,17 +33,17 @@ mod tuning_cache;
 mod verbatim;
 mod write;
 
-pub use directory::{compress, decompress};
+pub use directory::{compress, decompress, decompress_partial};
 pub use look::{
-    CodeCost, CodebookComparison, CompressedModel, Costs, DtypeSummary, Following, Inspection, OtherFiles,
-    Role, TensorInspection, code_costs, inspect,
+    Check, CodeCost, CodebookComparison, CompressedModel, Costs, DtypeSummary, FileCheck, Following,
+    Inspection, OtherFiles, Role, TensorInspection, check, code_costs, inspect,
 };
 pub use options::CompressOptions;
 pub use output::abandon_outputs;
 pub use progress::Progress;
 pub use read::{
-    CompressedFile, CompressedTensor, Damage, DamagedBytes, DamagedPlace, DamagedTensor, KeptTensor, Statistics,
-    UnknownTensor, is_container, verify_against,
+    CompressedFile, CompressedTensor, Damage, DamagedBytes, DamagedPlace, DamagedTensor, KeptTensor,
+    Statistics, UnknownTensor, is_container, verify_against,
 };
 pub use report::{FileReport, Lost, Report};
 pub use shares::{Share, compress_share, merge};

@@ -52,7 +52,13 @@ impl PiecesEntry {
 
     /// What this is for data that are written now; a room that `self` was made for may turn out too small for it.
     pub(super) fn summing(&self) -> Summing {
-        Summing { bytes: self.bytes, room: self.checksums.len() / DIGITS, current: Checksum::default(), filled: 0, done: Vec::new() }
+        Summing {
+            bytes: self.bytes,
+            room: self.checksums.len() / DIGITS,
+            current: Checksum::default(),
+            filled: 0,
+            done: Vec::new(),
+        }
     }
 }
 

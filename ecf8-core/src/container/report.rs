@@ -57,6 +57,22 @@ impl Report {
         self.lost.is_empty() && self.files.iter().all(|file| file.lost.is_empty())
     }
 
+    /// What was not restored, a sentence each.
+    #[must_use]
+    pub fn lost_lines(&self) -> Vec<String> {
+        let many = self.files.len() > 1;
+        let of_file = |file: &FileReport, lost: &Lost| {
+            let file = if many { format!("{}: ", file.name) } else { String::new() };
+            match &lost.tensor {
+                Some(tensor) => format!("{file}tensor `{tensor}`: {}", lost.why),
+                None => format!("{file}{}", lost.why),
+            }
+        };
+        let of_files =
+            self.files.iter().flat_map(|file| file.lost.iter().map(move |lost| of_file(file, lost)));
+        of_files.chain(self.lost.iter().cloned()).collect()
+    }
+
     /// Tensors that are stored as they were, by dtype, and why.
     #[must_use]
     pub fn kept(&self) -> Vec<DtypeSummary> {

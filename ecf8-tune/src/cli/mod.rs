@@ -6,6 +6,7 @@
 mod answer;
 mod bench;
 mod compress;
+mod damage;
 mod demo;
 mod doctor;
 mod gain;

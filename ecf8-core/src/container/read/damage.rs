@@ -208,8 +208,7 @@ impl CompressedFile {
         if pieces.is_empty() {
             return vec![record.begin..record.end];
         }
-        let wrong: Vec<usize> =
-            pieces.into_par_iter().filter(|index| !self.is_piece_right(*index)).collect();
+        let wrong: Vec<usize> = pieces.into_par_iter().filter(|index| !self.is_piece_right(*index)).collect();
         let wrong: Vec<Range<u64>> = wrong.into_iter().map(|index| self.pieces.bytes_of(index)).collect();
         within(&wrong, record.begin..record.end)
     }
@@ -242,7 +241,8 @@ impl CompressedFile {
         damage: &mut Damage,
         progress: &dyn Progress,
     ) -> Result<()> {
-        progress.start("decoding", self.tensors().fold(0, |sum, one| sum.saturating_add(one.original_bytes())));
+        progress
+            .start("decoding", self.tensors().fold(0, |sum, one| sum.saturating_add(one.original_bytes())));
         for tensor in self.tensors() {
             progress.go_on(self.path())?;
             match tensor.check_decoding() {
@@ -300,7 +300,10 @@ impl CompressedFile {
 
     /// Header and manifest that contradict each other, though all checksums are right.
     fn examine_contradictions(&self, damage: &mut Damage) {
-        if damage.is_none() && self.unknown.is_empty() && let Err(error) = self.original_layout() {
+        if damage.is_none()
+            && self.unknown.is_empty()
+            && let Err(error) = self.original_layout()
+        {
             let problem = match error {
                 Error::Container { problem, .. } => problem,
                 error => error.to_string(),
@@ -311,14 +314,23 @@ impl CompressedFile {
     }
 
     /// What is wrong with a compressed tensor.
-    fn damaged_tensor(&self, tensor: &CompressedTensor<'_>, error: &Error, examined: &Examined) -> DamagedTensor {
+    fn damaged_tensor(
+        &self,
+        tensor: &CompressedTensor<'_>,
+        error: &Error,
+        examined: &Examined,
+    ) -> DamagedTensor {
         let encoded = tensor.encoded();
         let (mut places, mut parts) = (Vec::new(), Vec::new());
         for (part, spec) in tensor.stored.parts.iter().zip(&encoded.parts) {
             let record = &self.header.tensors[part.tensor];
             let begin = record.begin.saturating_add(part.begin);
             let name = format!("{}.{}", tensor.name(), spec.name);
-            let name = if part.padded < record.bytes() { format!("{name} in {}", record.name) } else { record.name.clone() };
+            let name = if part.padded < record.bytes() {
+                format!("{name} in {}", record.name)
+            } else {
+                record.name.clone()
+            };
             for wrong in within(&examined.wrong, begin..begin.saturating_add(part.length)) {
                 let bytes = wrong.start - begin..wrong.end - begin;
                 parts.push(DamagedPart { name: spec.name, bytes: bytes.clone() });
@@ -373,7 +385,10 @@ impl CompressedFile {
         }
         let (end, found) = (self.end(), self.map.len() as u64);
         if found > end {
-            damage.unused.push(DamagedBytes { what: "what follows the end of the data".to_owned(), bytes: end..found });
+            damage.unused.push(DamagedBytes {
+                what: "what follows the end of the data".to_owned(),
+                bytes: end..found,
+            });
         }
     }
 

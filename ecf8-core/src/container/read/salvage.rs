@@ -42,7 +42,7 @@ fn salvage(file: &CompressedFile, output: PendingFile, progress: &dyn Progress) 
     };
     let lost = lost(&damage, &examined);
     if header.tensors.is_empty() && lost.iter().any(|lost| lost.tensor.is_some()) {
-        return Err(Error::NothingGood { path: file.path().to_owned(), tensors: lost.len() });
+        return Err(Error::NothingGood { path: file.path().to_owned(), what: "tensors" });
     }
     let read = |record: &TensorRecord, take: &mut Take<'_>| file.read_examined(record, &examined, take);
     restore(file, (&json, &header), &read, output, progress)?;
@@ -86,7 +86,8 @@ fn entry(record: &TensorRecord) -> Entry {
 /// What the output lacks of the original.
 fn lost(damage: &Damage, examined: &Examined) -> Vec<Lost> {
     let tensors = damage.tensors.iter().map(|tensor| (&tensor.name, tensor.why.clone()));
-    let unknown = damage.unknown.iter().map(|name| (name, "only a newer version of ecf8 reads it".to_owned()));
+    let unknown =
+        damage.unknown.iter().map(|name| (name, "only a newer version of ecf8 reads it".to_owned()));
     let lost = tensors.chain(unknown).map(|(name, why)| Lost { tensor: Some(name.clone()), why });
     let mut lost: Vec<Lost> = lost.collect();
     if examined.original.is_none() {
@@ -102,9 +103,16 @@ fn lost(damage: &Damage, examined: &Examined) -> Vec<Lost> {
 impl CompressedFile {
     /// What a tensor is in a file that has it, as manifest and header of this one tell.
     fn entry(&self, name: &str) -> Option<Entry> {
-        let Some(tensor) = self.tensor(name) else { return self.kept_tensor(name).map(|kept| entry(kept.record)) };
+        let Some(tensor) = self.tensor(name) else {
+            return self.kept_tensor(name).map(|kept| entry(kept.record));
+        };
         let dtype: Dtype = serde_json::from_value(tensor.dtype().into()).ok()?;
-        Some(Entry { name: name.to_owned(), dtype, shape: tensor.shape().to_vec(), bytes: tensor.original_bytes() })
+        Some(Entry {
+            name: name.to_owned(),
+            dtype,
+            shape: tensor.shape().to_vec(),
+            bytes: tensor.original_bytes(),
+        })
     }
 
     /// The bytes of a tensor that was found to be good, which they are if they still are what they were then.

@@ -8,8 +8,8 @@ use crate::container::limits;
 use crate::container::manifest::{
     Continuation, Lists, Manifest, OriginalHeader, TensorEntry, inflate, is_manifest,
 };
-use crate::container::sizes::{padded, padded_to, stored_dtype};
 use crate::container::piece_sums::Pieces;
+use crate::container::sizes::{padded, padded_to, stored_dtype};
 use crate::container::verbatim::Verbatim;
 use crate::container::{
     ALIGNMENT, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL,

@@ -40,8 +40,8 @@ pub use geometry::{LANES, LaneLengths, VECTOR, elements_per_lane};
 pub use sections::{section_positions, section_turns};
 
 use super::{
-    Aim, Codebooks, Counted, DamagedPart, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, PartType, Scheme,
-    TakePiece,
+    Aim, Codebooks, Counted, DamagedPart, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, PartType,
+    Scheme, TakePiece,
 };
 use crate::codebook::Codebook;
 use crate::element::{Numbers, Split};
