@@ -63,7 +63,7 @@ pub enum Error {
         problem: String,
     },
     /// Bytes that are not those that were written.
-    #[error("{}: {what} is damaged (checksum {found:016x}, expected {expected:016x}); fetch or make the file again", path.display())]
+    #[error("{}: {what} is damaged (checksum {found:016x}, expected {expected:016x}); fetch or make the file again, or save what is good by `ecf8 decompress --partial`", path.display())]
     Checksum {
         /// The file.
         path: PathBuf,
@@ -103,7 +103,7 @@ pub enum Error {
         remedy: String,
     },
     /// A tensor that cannot be decoded.
-    #[error("{}: tensor `{tensor}` cannot be decoded: {source}; the file is damaged, fetch or make it again", path.display())]
+    #[error("{}: tensor `{tensor}` cannot be decoded: {source}; the file is damaged, fetch or make it again, or save what is good by `ecf8 decompress --partial`", path.display())]
     Decode {
         /// The file.
         path: PathBuf,

@@ -1,6 +1,6 @@
 //! What is said of damaged files: where the damage is, and what is good all the same.
 
-use super::answer::{Answer, printable};
+use super::answer::{Answer, Failure, printable};
 use super::compress::some;
 use ecf8_core::container::{Check, Damage, FileCheck};
 use serde_json::{Value, json};
@@ -11,11 +11,12 @@ use std::path::Path;
 /// The places that are told of one tensor.
 const PLACES: usize = 4;
 
-/// What was checked, if nothing is wrong with it; otherwise the answer that tells what is.
-pub(super) fn found(input: &Path, check: Check) -> Result<Check, Box<Answer>> {
-    if check.is_right() {
-        return Ok(check);
-    }
+/// The answer of `verify` about what is wrong: only an error where a line says it all.
+pub(super) fn answer(input: &Path, check: Check) -> Result<Answer, Failure> {
+    let wrong = check.files.iter().filter(|file| !file.is_right()).count();
+    let is_one = wrong + check.problems.len() + check.others.damaged.len() <= 1;
+    let is_told_by_error =
+        check.model.files.is_empty() || is_one && check.files.iter().all(|file| file.damage.is_none());
     let (mut text, files) = (String::new(), check.files.iter().map(described).collect::<Vec<_>>());
     for file in check.files.iter().filter(|file| !file.is_right()) {
         text += &lines(file);
@@ -40,7 +41,11 @@ pub(super) fn found(input: &Path, check: Check) -> Result<Check, Box<Answer>> {
         "problems": problems,
         "other_files": check.others,
     });
-    Err(Box::new(Answer { text, json, failure: check.into_model().err().map(Into::into) }))
+    let error = check.into_model().err().map(Failure::from);
+    match error {
+        Some(error) if is_told_by_error => Err(error),
+        failure => Ok(Answer { text, json, failure }),
+    }
 }
 
 /// What is wrong with a file and what is not, for scripts.
@@ -57,9 +62,11 @@ fn lines(file: &FileCheck) -> String {
     let Damage { metadata, tensors, unused, good, .. } = &file.damage;
     let name = printable(&file.name.display().to_string());
     let mut text = String::new();
-    if let Some(refusal) = file.refusal.as_ref().filter(|_| file.damage.is_none()) {
+    if let Some(refusal) = &file.refusal {
         let _ = writeln!(text, "{}", printable(&refusal.to_string()));
-        return text;
+        if file.damage.is_none() {
+            return text;
+        }
     }
     for one in metadata.iter().chain(unused) {
         let _ =

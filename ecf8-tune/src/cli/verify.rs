@@ -148,11 +148,11 @@ impl Verify {
             ));
         }
         let bars = Bars::default();
-        let Check { model, others, .. } =
-            match damage::found(&self.input, container::check(&self.input, &bars)?) {
-                Ok(check) => check,
-                Err(answer) => return Ok(*answer),
-            };
+        let check = container::check(&self.input, &bars)?;
+        if !check.is_right() {
+            return damage::answer(&self.input, check);
+        }
+        let Check { model, others, .. } = check;
         let mut tally = Tally { others, ..Tally::default() };
         tally.tensors = model.files.iter().map(|file| file.tensors().len() as u64).sum();
         tally.bytes = tensors(&model).fold(0, |sum, tensor| sum.saturating_add(tensor.original_bytes()));

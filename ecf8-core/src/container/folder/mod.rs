@@ -66,9 +66,14 @@ impl Folder {
             Ok(())
         };
         let folder = Self::open_telling(path, Content::Compressed, &mut tell)?;
-        let shards = folder.missing.iter().filter(|missing| !missing.is_dispensable);
-        problems.extend(shards.map(|missing| missing.clone().into_error()));
-        problems.extend(folder.missing_files());
+        let shards: Vec<&MissingShard> =
+            folder.missing.iter().filter(|missing| !missing.is_dispensable).collect();
+        let paths: BTreeSet<PathBuf> =
+            shards.iter().filter_map(|missing| Some(folder.root.join(missing.path()?))).collect();
+        problems.extend(shards.into_iter().map(|missing| missing.clone().into_error()));
+        let is_told =
+            |error: &Error| matches!(error, Error::MissingFile { path, .. } if paths.contains(path));
+        problems.extend(folder.missing_files().into_iter().filter(|error| !is_told(error)));
         Ok((folder, problems))
     }
 

@@ -58,6 +58,9 @@ impl Check {
     fn error(&mut self) -> Option<Error> {
         let wrong: Vec<&FileCheck> = self.files.iter().filter(|file| !file.is_right()).collect();
         let others = self.problems.len() + self.others.damaged.len();
+        if self.model.files.is_empty() {
+            return self.files.iter_mut().find_map(|file| file.refusal.take());
+        }
         match (&*wrong, others) {
             ([], 0) => self.model.files.iter().find_map(|file| file.require_known().err()),
             ([one], 0) if one.damage.is_none() => self.files.iter_mut().find_map(|file| file.refusal.take()),

@@ -2,6 +2,7 @@
 //! and in them, and which are still good.
 
 use super::integrity::read;
+use super::stored::UnknownTensor;
 use super::validate::{HeldAs, Own};
 use crate::checksum::checksum;
 use crate::container::{CompressedFile, CompressedTensor, Progress};
@@ -283,19 +284,28 @@ impl CompressedFile {
         let named: HashSet<&str> = original.tensors.iter().map(|record| record.name.as_str()).collect();
         damage.good.retain(|name| named.contains(name.as_str()));
         damage.tensors.retain(|tensor| named.contains(tensor.name.as_str()));
-        let told: HashSet<&String> =
-            damage.tensors.iter().map(|tensor| &tensor.name).chain(&damage.unknown).collect();
-        let is_lost = |record: &&TensorRecord| !told.contains(&record.name) && !self.has(record);
-        let lost: Vec<&TensorRecord> = original.tensors.iter().filter(is_lost).collect();
+        let lost: Vec<&TensorRecord> = original.tensors.iter().filter(|record| !self.is_as(record)).collect();
         let names: HashSet<&str> = lost.iter().map(|record| record.name.as_str()).collect();
         damage.good.retain(|name| !names.contains(name.as_str()));
+        damage.tensors.retain(|tensor| !names.contains(tensor.name.as_str()));
         damage.tensors.extend(lost.into_iter().map(|record| DamagedTensor {
             name: record.name.clone(),
-            why: "header and manifest do not have it as it was".to_owned(),
+            why: "it is not there as the original header describes it".to_owned(),
             places: Vec::new(),
             affected: std::iter::once(0..record.bytes()).collect(),
             bytes: record.bytes(),
         }));
+    }
+
+    /// Whether a tensor of the original is here as it was, as far as manifest and header tell; what they tell of those that cannot
+    /// be read counts, too.
+    fn is_as(&self, record: &TensorRecord) -> bool {
+        let is_unknown = |unknown: &UnknownTensor| {
+            unknown.name == record.name
+                && unknown.dtype == record.dtype.to_string()
+                && unknown.shape == record.shape
+        };
+        self.has(record) || self.unknown.iter().any(is_unknown)
     }
 
     /// Header and manifest that contradict each other, though all checksums are right.

@@ -57,7 +57,7 @@ fn packed(encoded: &Encoded<'_>, bits: u32, bytes: &Range<u64>) -> Option<Range<
     if encoded.split.element.bytes == 1 {
         return Some(grouped(bytes, 4, if bits == 4 { 8 } else { 16 }));
     }
-    let plane = encoded.elements.next_multiple_of(16);
+    let plane = encoded.elements.checked_next_multiple_of(16)?;
     let number = bytes.start / plane.max(1);
     let is_within = bytes.end <= (number + 1).saturating_mul(plane);
     let within = bytes.start - number * plane..bytes.end.saturating_sub(number * plane);
