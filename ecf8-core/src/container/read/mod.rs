@@ -2,7 +2,7 @@
 //!
 //! - `reader`, `stored`, `validate`: a container opened, its manifest checked against its header.
 //! - `integrity`, `against`: checksums of what is stored; comparison with an original.
-//! - `damage`: everything that is wrong, and what is good all the same.
+//! - `examine`, `damage`: everything that is wrong, and what is good all the same.
 //! - `original`: the original's header.
 //! - `into`: a tensor's original bytes, or some of them, into the caller's memory.
 //! - `pieces`: a tensor's original bytes, in little memory however large it is.
@@ -12,6 +12,7 @@
 pub(super) mod against;
 mod damage;
 pub(super) mod decompress;
+mod examine;
 mod integrity;
 mod into;
 mod original;

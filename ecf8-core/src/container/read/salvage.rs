@@ -1,7 +1,7 @@
 //! What is good of a damaged container, as a file of its own; where nothing is lost, the original.
 
-use super::damage::Examined;
 use super::decompress::restore;
+use super::examine::Examined;
 use super::validate::HeldAs;
 use crate::container::look::dtypes;
 use crate::container::output::PendingFile;
