@@ -63,7 +63,7 @@ pub enum Error {
         problem: String,
     },
     /// Bytes that are not those that were written.
-    #[error("{}: {what} is damaged (checksum {found:016x}, expected {expected:016x}); fetch or make the file again", path.display())]
+    #[error("{}: {what} is damaged (checksum {found:016x}, expected {expected:016x}); fetch or make the file again, or save what is good by `ecf8 decompress --partial`", path.display())]
     Checksum {
         /// The file.
         path: PathBuf,
@@ -74,8 +74,36 @@ pub enum Error {
         /// The checksum of what is there.
         found: u64,
     },
+    /// A file that is damaged so that nothing of it can be saved.
+    #[error("nothing can be saved of a file whose header or manifest cannot be read: {source}")]
+    BeyondRepair {
+        /// The file.
+        path: PathBuf,
+        /// What keeps it from being read.
+        source: Box<Error>,
+    },
+    /// A file or folder of which everything is damaged.
+    #[error("{}: nothing can be saved, all {what} are damaged; fetch or make it again", path.display())]
+    NothingGood {
+        /// The file or folder.
+        path: PathBuf,
+        /// Of what it consists.
+        what: &'static str,
+    },
+    /// A file or folder of which something is damaged, and all of which was looked at.
+    #[error("{}: {what}; {remedy}", path.display())]
+    Damaged {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is damaged.
+        what: String,
+        /// The tensor that is, if it is one.
+        tensor: Option<String>,
+        /// What to do.
+        remedy: String,
+    },
     /// A tensor that cannot be decoded.
-    #[error("{}: tensor `{tensor}` cannot be decoded: {source}; the file is damaged, fetch or make it again", path.display())]
+    #[error("{}: tensor `{tensor}` cannot be decoded: {source}; the file is damaged, fetch or make it again, or save what is good by `ecf8 decompress --partial`", path.display())]
     Decode {
         /// The file.
         path: PathBuf,
@@ -401,6 +429,9 @@ impl Error {
             Self::Header { source, .. } => !matches!(source, HeaderError::NotSafetensors { .. }),
             Self::Container { .. }
             | Self::Checksum { .. }
+            | Self::BeyondRepair { .. }
+            | Self::NothingGood { .. }
+            | Self::Damaged { .. }
             | Self::Decode { .. }
             | Self::Encode { .. }
             | Self::NotLossless { .. }

@@ -18,7 +18,7 @@ pub use watch::survive_truncation;
 use crate::error::{Error, IoContext, Result};
 use crate::header::Header;
 use std::fs::File;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 use watch::Watch;
 
@@ -73,6 +73,12 @@ impl MappedFile {
     /// [`Error::Header`], whatever is wrong with it.
     pub(crate) fn header(&self) -> Result<(Header, Vec<u8>)> {
         Header::copied_from(self).map_err(|source| Error::Header { path: self.path().to_owned(), source })
+    }
+
+    /// As many of these bytes as the file has.
+    pub(crate) fn within(&self, bytes: Range<u64>) -> &[u8] {
+        let [begin, end] = [bytes.start, bytes.end].map(|at| crate::int::index(at).min(self.len()));
+        self.get(begin..end).unwrap_or_default()
     }
 
     /// Where the file is.

@@ -48,6 +48,9 @@ fn kind(error: &Error) -> Kind {
         Error::Header { .. }
         | Error::Container { .. }
         | Error::Checksum { .. }
+        | Error::BeyondRepair { .. }
+        | Error::NothingGood { .. }
+        | Error::Damaged { .. }
         | Error::Decode { .. }
         | Error::Differs { .. }
         | Error::OtherFile { .. }
@@ -71,7 +74,10 @@ fn place(error: &Error) -> (Option<&Path>, Option<&str>) {
             let name = what.split('`').nth(1).filter(|_| what.ends_with('`'));
             return (Some(path), name);
         }
+        Error::Damaged { path, tensor, .. } => (path, tensor.as_ref()),
         Error::Header { path, .. }
+        | Error::BeyondRepair { path, .. }
+        | Error::NothingGood { path, .. }
         | Error::AlreadyCompressed { path }
         | Error::NotCompressed { path }
         | Error::Version { path, .. }

@@ -16,6 +16,7 @@ const MAX_THREADS: usize = 1024;
 pub(crate) struct Options {
     pub(crate) compress: CompressOptions,
     pub(crate) threads: Option<usize>,
+    pub(crate) partial: bool,
     pub(crate) progress: Option<Py<PyAny>>,
 }
 
@@ -63,6 +64,7 @@ impl Options {
             }
             "codebooks" => compress.codebooks = Some(within(key, value, 1, u32::MAX as usize)?),
             "code_bits" => compress.code_bits = u8::try_from(within(key, value, 10, 13)?).ok(),
+            "partial" => self.partial = value.extract()?,
             "overwrite" => compress.overwrite = value.extract()?,
             "allow_missing_shards" => compress.allow_missing_shards = value.extract()?,
             "threads" => self.threads = Some(within(key, value, 1, MAX_THREADS)?),

@@ -3,7 +3,7 @@
 use crate::encoded::{Given, assembled};
 use crate::options::Options;
 use crate::{progress, threads};
-use ecf8_core::container::{self, CompressedFile, CompressedModel, FileReport, Progress, Report};
+use ecf8_core::container::{self, CompressedModel, FileReport, Report};
 use ecf8_core::source::Assembled;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -70,10 +70,11 @@ pub(crate) fn decompress(
     output: PathBuf,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {
-    let options = Options::of(options, &["threads", "overwrite", "progress"])?;
+    let options = Options::of(options, &["threads", "overwrite", "partial", "progress"])?;
     let (pool, overwrite) = (options.pool()?, options.compress.overwrite);
+    let decompress = if options.partial { container::decompress_partial } else { container::decompress };
     progress::work(py, pool, options.progress, |told| {
-        let report = container::decompress(&input, &output, overwrite, told)?;
+        let report = decompress(&input, &output, overwrite, told)?;
         Ok(described(&report, &told.notes()))
     })
 }
@@ -90,20 +91,10 @@ pub(crate) fn verify(
 ) -> PyResult<u64> {
     let options = Options::of(options, &["threads", "progress"])?;
     progress::work(py, options.pool()?, options.progress, |told| {
-        let model = CompressedModel::open(&path)?;
-        model.files.iter().try_for_each(|file| file.verify_integrity(told))?;
-        let tensors = || model.files.iter().flat_map(CompressedFile::tensors);
-        told.start("decoding", tensors().fold(0, |sum, tensor| sum.saturating_add(tensor.original_bytes())));
-        for tensor in tensors() {
-            tensor.check_decoding()?;
-            told.advance(tensor.original_bytes());
-        }
-        told.finish();
-        model.files.iter().try_for_each(CompressedFile::require_known)?;
+        let model = container::check(&path, told)?.into_model()?;
         if let Some(original) = &against {
             container::verify_against(&model, original, told)?;
         }
-        model.verify_other_files(told)?;
         model.check_unchanged()?;
         Ok(model.files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.original_bytes())))
     })
@@ -137,5 +128,6 @@ fn described(report: &Report, notes: &[String]) -> String {
     described["input_bytes"] = Value::from(report.input_bytes());
     described["output_bytes"] = Value::from(report.output_bytes());
     described["notes"] = json!(notes);
+    described["lost"] = json!(report.lost_lines());
     described.to_string()
 }

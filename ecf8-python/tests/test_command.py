@@ -30,7 +30,7 @@ def test_statuses_come_through(container, tmp_path):
     data[len(data) // 2] ^= 1
     bad.write_bytes(data)
     told = run("verify", str(bad))
-    assert told.returncode == 1 and told.stdout == "" and told.stderr.startswith("ecf8: ")
+    assert told.returncode == 1 and "damaged" in told.stdout and told.stderr.startswith("ecf8: ")
 
 
 def test_its_answers_are_the_programs(container):

@@ -85,6 +85,19 @@ impl Said {
         serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error} in {answer}"))
     }
 
+    /// As [`Said::refuses`], of a command that also answers what it has found: `words` may be in its answer, too.
+    ///
+    /// # Panics
+    /// Otherwise.
+    pub fn finds(&self, status: i32, words: &[&str]) {
+        let Self { stdout, stderr, .. } = self;
+        let told = Self { status: self.status, stdout: String::new(), stderr: stderr.clone() };
+        told.refuses(status, &[]);
+        for word in words {
+            assert!(stdout.contains(word) || stderr.contains(word), "should name {word:?}: {self:?}");
+        }
+    }
+
     /// Checks that it failed with `status`, said nothing on standard output, and one line on standard error that begins
     /// with `ecf8: ` and has all of `words` in it.
     ///
@@ -160,6 +173,14 @@ impl Scratch {
         let before = self.contents();
         let said = self.ecf8(line);
         said.refuses(status, words);
+        self.assert_unchanged(&before, line);
+    }
+
+    /// As [`Scratch::refuses`], of a command that also answers what it has found, see [`Said::finds`].
+    pub fn finds(&self, line: &str, status: i32, words: &[&str]) {
+        let before = self.contents();
+        let said = self.ecf8(line);
+        said.finds(status, words);
         self.assert_unchanged(&before, line);
     }
 

@@ -141,6 +141,13 @@ def check_checksums(file, table):
     require(list(struct.unpack(f"<{len(entries)}Q", table)) == entries, "a checksum is wrong")
 
 
+def check_pieces(data, piece, checksums):
+    """§4."""
+    require(piece >= 1 << 20 and piece.bit_count() == 1, "pieces of another number of bytes")
+    pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
+    require(checksums == "".join(f"{xxh3(piece):016x}" for piece in pieces), "a checksum of a piece is wrong")
+
+
 # §3: codebooks and schemes.
 
 
@@ -522,9 +529,7 @@ def restore_verbatim(file, manifest):
     header, spaces = header[: about["length"]], header[about["length"] :]
     require(not spaces.strip(b" "), "something follows the original header")
     require(len(header) == about["length"] and f"{xxh3(header):016x}" == about["checksum"], "the original header is wrong")
-    require(verbatim["piece"] >= 1 << 20 and verbatim["piece"].bit_count() == 1, "pieces of another number of bytes")
-    pieces = [body[at : at + verbatim["piece"]] for at in range(0, len(body), verbatim["piece"])]
-    require(verbatim["checksums"] == "".join(f"{xxh3(piece):016x}" for piece in pieces), "a checksum is wrong")
+    check_pieces(body, verbatim["piece"], verbatim["checksums"])
     require(tensors_of(header) == tensors_of(file.data[8 : file.start]), "the tensors are not those of the original")
     return struct.pack("<Q", len(header)) + header + body
 
@@ -541,6 +546,9 @@ def restore(data):
     table = file.claim(f"{own}.checksums", "U64")
     require(file.order[-1] == f"{own}.checksums", "the checksums are not last")
     check_checksums(file, table)
+    if "pieces" in manifest:
+        end = file.start + file.tensors[f"{own}.header"]["data_offsets"][0]
+        check_pieces(file.data[file.start : end], manifest["pieces"]["bytes"], manifest["pieces"]["checksums"])
 
     inflated = zlib.decompress(deflated[: about["deflated"]], wbits=-15)
     header, rest = inflated[: about["length"]], inflated[about["length"] :]

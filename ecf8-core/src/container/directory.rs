@@ -2,12 +2,13 @@
 
 use super::CompressedFile;
 use super::folder::prepared::{self, Changed};
-use super::folder::{Content, FileList, Folder, Found, MissingShard, copy_file};
+use super::folder::{Content, Copied, FileList, Folder, Found, MissingShard, copy_file};
 use super::look::model::require_unchanged;
 use super::options::CompressOptions;
 use super::output::{Mode, PendingFile, PendingOutput, Target, clear_stale};
 use super::progress::Progress;
 use super::read::decompress::decompress_file;
+use super::read::salvage::salvage_file;
 use super::report::{FileReport, Report};
 use super::tuning_cache;
 use super::write::compress::compress_file;
@@ -48,6 +49,22 @@ pub fn decompress(input: &Path, output: &Path, overwrite: bool, progress: &dyn P
     transfer(&Decompressing, &work, input, output, overwrite, progress)
 }
 
+/// As [`decompress`], of what may be damaged: tensors that are, and files that are or are missing, are left out, and the report
+/// names them. Everything else is right, byte for byte; if nothing is left out, all is ([`Report::is_whole`]).
+///
+/// # Errors
+/// As [`decompress`] for what is wrong with the output; [`Error::BeyondRepair`] or [`Error::NothingGood`] if nothing can be
+/// saved.
+pub fn decompress_partial(
+    input: &Path,
+    output: &Path,
+    overwrite: bool,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let work = |from: &Path, pending| salvage_file(from, pending, progress);
+    transfer(&Salvaging, &work, input, output, overwrite, progress)
+}
+
 /// What differs between the two directions, for folders.
 pub(super) trait Direction {
     /// What the input is.
@@ -71,6 +88,16 @@ pub(super) trait Direction {
 
     /// Whether a file is left out of the output.
     fn leaves_out(&self, _folder: &Folder, _name: &Path) -> bool {
+        false
+    }
+
+    /// Lists a folder; gives also what is wrong with it and is to be told in the end.
+    fn open(&self, path: &Path) -> Result<(Folder, Vec<Error>)> {
+        Folder::open(path, Self::CONTENT).map(|folder| (folder, Vec::new()))
+    }
+
+    /// Whether a file of which this is wrong is left out, and the others are worked on.
+    fn goes_on_after(&self, _error: &Error) -> bool {
         false
     }
 }
@@ -104,7 +131,46 @@ impl Direction for Compressing<'_> {
     }
 }
 
+/// Decompressing what may be damaged.
+struct Salvaging;
+
+impl Direction for Salvaging {
+    const CONTENT: Content = Decompressing::CONTENT;
+
+    fn check(&self, _folder: &Folder) -> Result<()> {
+        Ok(())
+    }
+
+    fn most_bytes(&self, from: &Path) -> Result<u64> {
+        // Of what cannot be read, nothing is written.
+        Ok(CompressedFile::open_damaged(from).map_or(0, |file| most_restored(&file)))
+    }
+
+    fn changes(&self, folder: &Folder, name: &Path) -> Result<Option<Changed>> {
+        Decompressing.changes(folder, name)
+    }
+
+    fn leaves_out(&self, folder: &Folder, name: &Path) -> bool {
+        Decompressing.leaves_out(folder, name)
+    }
+
+    fn open(&self, path: &Path) -> Result<(Folder, Vec<Error>)> {
+        Folder::open_damaged(path)
+    }
+
+    fn goes_on_after(&self, error: &Error) -> bool {
+        error.is_of_bytes() && !matches!(error, Error::Changed { .. })
+    }
+}
+
 struct Decompressing;
+
+/// The most bytes that a container's original has. One that claims more is refused for that when it is decoded: every number
+/// takes a bit at least, and has eight bytes at most.
+fn most_restored(file: &CompressedFile) -> u64 {
+    const MOST: u64 = 64;
+    file.original_bytes().min(file.bytes().saturating_mul(MOST))
+}
 
 impl Direction for Decompressing {
     const CONTENT: Content = Content::Compressed;
@@ -115,11 +181,7 @@ impl Direction for Decompressing {
     }
 
     fn most_bytes(&self, from: &Path) -> Result<u64> {
-        // A container that claims more is refused for that when it is decoded: every number takes a bit at least, and has
-        // eight bytes at most.
-        const MOST: u64 = 64;
-        let file = CompressedFile::open(from)?;
-        Ok(file.original_bytes().min(file.bytes().saturating_mul(MOST)))
+        Ok(most_restored(&CompressedFile::open(from)?))
     }
 
     fn changes(&self, folder: &Folder, name: &Path) -> Result<Option<Changed>> {
@@ -158,7 +220,7 @@ pub(super) fn transfer<D: Direction>(
         let name = input.file_name().unwrap_or_default().to_string_lossy().into_owned();
         return Ok(Report { files: vec![FileReport { name, ..report }], ..Report::default() });
     }
-    let folder = Folder::open(input, D::CONTENT)?;
+    let (folder, problems) = direction.open(input)?;
     direction.check(&folder)?;
     folder.require_weights(input)?;
     folder.tell(progress);
@@ -166,7 +228,11 @@ pub(super) fn transfer<D: Direction>(
     let weights: Vec<PathBuf> = folder.weights().map(|found| folder.root.join(&found.name)).collect();
     require_room(direction, &target, &weights, others)?;
     let pending = PendingOutput::folder(target, Mode::like(input).at(input, "examine")?)?;
-    let report = transfer_folder(direction, work, &folder, &pending)?;
+    let mut report = transfer_folder(direction, work, &folder, &pending)?;
+    report.lost.extend(problems.iter().map(Error::to_string));
+    if !report.lost.is_empty() && report.files.is_empty() {
+        return Err(Error::NothingGood { path: input.to_owned(), what: "files" });
+    }
     pending.finish()?;
     Ok(report)
 }
@@ -197,37 +263,33 @@ fn transfer_folder<D: Direction>(
     let mut report = Report::default();
     let mut list = FileList::for_folder(&folder.files);
     let likeness = folder.weights().next().map_or(&folder.root, |found| &found.name);
-    for Found { name, is_weights, .. } in &folder.files {
-        let from = folder.root.join(name);
+    for found in &folder.files {
+        let name = &found.name;
         let text = name.to_string_lossy().into_owned();
         if direction.leaves_out(folder, name) {
             report.skipped.push(text);
             continue;
         }
         create_parents(folder, name, pending)?;
-        let to = pending.create_file(name, &from)?;
-        if *is_weights {
-            report.files.push(FileReport { name: text, ..work(&from, to)? });
-            list.containers.push(name.clone());
-            continue;
-        }
-        let copied = match direction.changes(folder, name)? {
-            Some(Changed { bytes, entry }) => {
-                let mut to = to;
-                to.file().write_all(&bytes).at(&from, "copy")?;
-                entry
+        match transfer_one(direction, work, folder, found, pending) {
+            Ok(Done::File(file)) => {
+                report.files.push(FileReport { name: text, ..file });
+                list.containers.push(name.clone());
             }
-            None => copy_file(&from, name, Some(to))?,
-        };
-        match folder.list.as_ref().map(|list| list.copied(name)) {
-            Some(Some(expected)) => require_unchanged(&from, &copied, expected)?,
-            Some(None) => report.unchecked.push(text.clone()),
-            None if D::CONTENT == Content::Compressed => report.unchecked.push(text.clone()),
-            None => {}
+            Ok(Done::Copy { copied, is_checked }) => {
+                if D::CONTENT == Content::Compressed && !is_checked {
+                    report.unchecked.push(text.clone());
+                }
+                report.copied.push(text);
+                report.copied_bytes += copied.bytes;
+                list.files.push(copied);
+            }
+            Err(error) if direction.goes_on_after(&error) => {
+                pending.remove_file(name)?;
+                report.lost.push(error.to_string());
+            }
+            Err(error) => return Err(error),
         }
-        report.copied.push(text);
-        report.copied_bytes += copied.bytes;
-        list.files.push(copied);
     }
     let listed = folder.list.iter().flat_map(|list| &list.empty_folders);
     for name in folder.empty_folders.iter().chain(listed) {
@@ -241,6 +303,42 @@ fn transfer_folder<D: Direction>(
         list.write(pending.create_file(list.name(), &folder.root.join(likeness))?)?;
     }
     Ok(report)
+}
+
+/// What became of a file of a folder.
+enum Done {
+    File(FileReport),
+    Copy {
+        copied: Copied,
+        /// Whether it has the bytes that it should have.
+        is_checked: bool,
+    },
+}
+
+fn transfer_one<D: Direction>(
+    direction: &D,
+    work: Work<'_>,
+    folder: &Folder,
+    Found { name, is_weights, .. }: &Found,
+    pending: &PendingOutput,
+) -> Result<Done> {
+    let from = folder.root.join(name);
+    let mut to = pending.create_file(name, &from)?;
+    if *is_weights {
+        return work(&from, to).map(Done::File);
+    }
+    let copied = match direction.changes(folder, name)? {
+        Some(Changed { bytes, entry }) => {
+            to.file().write_all(&bytes).at(&from, "copy")?;
+            entry
+        }
+        None => copy_file(&from, name, Some(to))?,
+    };
+    let expected = folder.list.as_ref().and_then(|list| list.copied(name));
+    if let Some(expected) = expected {
+        require_unchanged(&from, &copied, expected)?;
+    }
+    Ok(Done::Copy { copied, is_checked: expected.is_some() })
 }
 
 /// Makes the folders that `name` lies in, each like the one that it is in the input.

@@ -1,6 +1,7 @@
 //! The manifest: the JSON under the key `ecf8` of `__metadata__`. FORMAT.md specifies every key.
 
 use super::ALIGNMENT;
+use super::piece_sums::PiecesEntry;
 use super::verbatim::Verbatim;
 use crate::element::{Dictionary, Element, Plane, Split};
 use crate::histogram::Histogram;
@@ -26,6 +27,10 @@ pub(super) struct Manifest {
     /// What there is to say of a file in which nothing is compressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) verbatim: Option<Verbatim>,
+    /// Checksums of pieces of the data section, up to the container's own tensor with the original header; none where
+    /// that would be one piece, or `verbatim` has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pieces: Option<PiecesEntry>,
     /// Where `codebooks` and `tensors` are, if not here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) continued: Option<Continuation>,

@@ -8,6 +8,7 @@
 //! | `manifest` | the JSON entry that describes the compressed tensors |
 //! | `limits`, `sizes` | what readers accept at most; what things take in a container |
 //! | `verbatim` | a file in which nothing is compressed |
+//! | `piece_sums` | checksums of pieces of the data, which locate damage |
 //! | `output` | checked before the work, under temporary names until whole, never half an output, also when interrupted |
 //! | `folder` | what a model's folder holds: weights, indices, links, and the list of what was copied |
 //! | `shares` | a folder compressed by several processes, and put together |
@@ -22,6 +23,7 @@ mod look;
 mod manifest;
 mod options;
 mod output;
+mod piece_sums;
 mod progress;
 mod read;
 mod report;
@@ -31,18 +33,19 @@ mod tuning_cache;
 mod verbatim;
 mod write;
 
-pub use directory::{compress, decompress};
+pub use directory::{compress, decompress, decompress_partial};
 pub use look::{
-    CodeCost, CodebookComparison, CompressedModel, Costs, DtypeSummary, Following, Inspection, OtherFiles,
-    Role, TensorInspection, code_costs, inspect,
+    Check, CodeCost, CodebookComparison, CompressedModel, Costs, DtypeSummary, FileCheck, Following,
+    Inspection, OtherFiles, Role, TensorInspection, check, code_costs, inspect,
 };
 pub use options::CompressOptions;
 pub use output::{abandon_outputs, leftovers};
 pub use progress::Progress;
 pub use read::{
-    CompressedFile, CompressedTensor, KeptTensor, Statistics, UnknownTensor, is_container, verify_against,
+    CompressedFile, CompressedTensor, Damage, DamagedBytes, DamagedPlace, DamagedTensor, KeptTensor,
+    Statistics, UnknownTensor, is_container, verify_against,
 };
-pub use report::{FileReport, Report};
+pub use report::{FileReport, Lost, Report};
 pub use shares::{Share, compress_share, merge};
 pub use tuning_cache::tuning_cache_beside;
 pub use write::{Estimate, FileEstimate, compress_source, encode_source, estimate};

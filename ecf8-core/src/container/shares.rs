@@ -165,6 +165,7 @@ fn finished(part: &Path, original: &Path) -> Result<FileReport> {
         compressed_tensors: file.tensors().len(),
         kept_tensors: records.len(),
         kept: dtypes::kept(records, None),
+        lost: Vec::new(),
     })
 }
 

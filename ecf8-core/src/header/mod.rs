@@ -81,10 +81,27 @@ impl Header {
     /// # Errors
     /// As [`Header::of_file`].
     pub fn of_json(json: &[u8], data_bytes: u64) -> Result<Self, HeaderError> {
+        let header = Self::unbounded(json)?;
+        check_coverage(&header.tensors, data_bytes)?;
+        Ok(header)
+    }
+
+    /// Reads and checks a header apart from its file, whose data section is as long as the header says.
+    pub(crate) fn alone(json: &[u8]) -> Result<Self, HeaderError> {
+        let header = Self::unbounded(json)?;
+        check_coverage(&header.tensors, header.data_bytes())?;
+        Ok(header)
+    }
+
+    /// Reads the header of a file that may be shorter or longer than the header says.
+    pub(crate) fn of_cut_file(file: &[u8]) -> Result<Self, HeaderError> {
+        Self::alone(split(file)?)
+    }
+
+    fn unbounded(json: &[u8]) -> Result<Self, HeaderError> {
         let RawHeader { tensors, metadata } = RawHeader::parse(json)?;
         let mut tensors = tensors.into_iter().map(check_tensor).collect::<Result<Vec<_>, _>>()?;
         tensors.sort_by_key(|tensor| (tensor.begin, tensor.end));
-        check_coverage(&tensors, data_bytes)?;
         Ok(Self { length: json.len() as u64, tensors, metadata })
     }
 

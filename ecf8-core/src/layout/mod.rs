@@ -11,7 +11,7 @@ mod parts;
 
 pub use codebooks::{Codebooks, Run};
 pub use error::{DecodeError, EncodeError};
-pub use parts::{Encoded, ParamSpec, Part, PartSpec, PartType};
+pub use parts::{DamagedPart, Encoded, ParamSpec, Part, PartSpec, PartType};
 
 use crate::codebook::Codebook;
 use crate::element::{Element, Numbers, Split};
@@ -195,6 +195,11 @@ pub trait Scheme: Sync + Debug {
     /// # Errors
     /// As [`Scheme::decode`], as far as what is wrong concerns these elements; or if they go beyond the last element.
     fn decode_range(&self, encoded: &Encoded<'_>, first: u64, out: &mut [u8]) -> Result<(), DecodeError>;
+
+    /// Which units depend on damaged bytes of parts; `None` where that is not known, so that it may be all.
+    fn affected(&self, _encoded: &Encoded<'_>, _damaged: &[DamagedPart]) -> Option<Vec<Range<u64>>> {
+        None
+    }
 
     /// Decodes as [`Scheme::decode`] does, but sequentially and plainly, from the format's description alone and
     /// without the synchronisation parts. What others are compared with.

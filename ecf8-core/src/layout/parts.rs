@@ -5,6 +5,7 @@ use super::{Codebooks, DecodeError, Scheme, TakePiece};
 use crate::element::Split;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// What the bytes of a part are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +71,15 @@ pub struct Part<'a> {
     pub dtype: PartType,
     /// The bytes, without any padding.
     pub bytes: Cow<'a, [u8]>,
+}
+
+/// Bytes of a part that are not what they should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedPart {
+    /// The part's name.
+    pub name: &'static str,
+    /// Which of its bytes, or some more.
+    pub bytes: Range<u64>,
 }
 
 /// An encoded tensor, in memory or borrowed from a mapped file.

@@ -99,14 +99,16 @@ def decompress(
     *,
     threads: int | None = None,
     overwrite: bool = False,
+    partial: bool = False,
     progress: Progress = False,
 ) -> Report:
     """Restores the file or folder that `input` was compressed from, byte for byte, into `output`, which appears only when
     whole and checked.
 
-    Options as those of `compress`. Raises OSError, NotAContainer, Damaged, or Error.
+    `partial` saves what is good of a damaged file or folder: damaged tensors and files are left out, and `lost` of the report
+    names them. Other options as those of `compress`. Raises OSError, NotAContainer, Damaged, or Error.
     """
-    options: dict[str, Any] = {"threads": threads, "overwrite": overwrite, "progress": function_of(progress)}
+    options: dict[str, Any] = {"threads": threads, "overwrite": overwrite, "partial": partial, "progress": function_of(progress)}
     return Report.of_json(_ecf8.decompress(input, output, **options))
 
 

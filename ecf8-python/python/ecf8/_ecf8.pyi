@@ -235,6 +235,7 @@ def decompress(
     output: StrPath,
     *,
     overwrite: bool | None = None,
+    partial: bool | None = None,
     threads: int | None = None,
     progress: Progress = None,
 ) -> str:

@@ -26,6 +26,8 @@ class Report:
     """Of a restored folder, files of which nothing is known, so that they could not be checked."""
     skipped: list[str] = field(default_factory=list)
     """Tuning caches, which are not restored."""
+    lost: list[str] = field(default_factory=list)
+    """What was not restored of a damaged file or folder, a sentence each."""
     notes: list[str] = field(default_factory=list)
     """What one should know and is no error, each on one line."""
 

@@ -145,7 +145,8 @@ impl Goal {
 
 /// Restore the original file or folder, byte for byte
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  ecf8 decompress model.ecf8.safetensors -o restored.safetensors\n\n\
+#[command(after_help = "Examples:\n  ecf8 decompress model.ecf8.safetensors -o restored.safetensors\n  \
+    ecf8 decompress --partial damaged.ecf8.safetensors -o saved.safetensors\n\n\
     Takes some 100 MiB of memory at most, however large tensors are.\n\
     A tuning cache that `ecf8 tune` has left in a folder, named after a container there, is not restored: it says so.")]
 pub(super) struct Decompress {
@@ -154,6 +155,10 @@ pub(super) struct Decompress {
     /// Where to write; must not exist yet
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    /// Save what is good of a damaged file or folder: damaged tensors and files are left out and named, and the exit status
+    /// is 1. Without damage, the original is restored as ever
+    #[arg(long)]
+    partial: bool,
     #[command(flatten)]
     pub(super) work: Work,
 }
@@ -263,7 +268,9 @@ impl Decompress {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
         self.work.prepare()?;
         let bars = Bars::default();
-        let report = container::decompress(&self.input, &self.output, self.work.force, &bars)?;
+        let decompress = if self.partial { container::decompress_partial } else { container::decompress };
+        let report = decompress(&self.input, &self.output, self.work.force, &bars)?;
+        let lost = report.lost_lines();
         let mut text = format!(
             "{}: {} -> {} bytes, every checksum of the tensors agrees\n",
             self.output.display(),
@@ -285,6 +292,9 @@ impl Decompress {
                 "{name}: not restored, it is a tuning cache of the compressed weights; copy it if the original had it\n"
             );
         }
+        for line in &lost {
+            text += &format!("left out: {}\n", printable(line));
+        }
         let json = json!({
             "output": self.output.display().to_string(),
             "input_bytes": report.input_bytes(),
@@ -294,9 +304,16 @@ impl Decompress {
             "copied_bytes": report.copied_bytes,
             "unchecked": report.unchecked,
             "skipped": report.skipped,
+            "lost": lost,
             "notes": bars.notes(),
         });
-        Ok(Answer { text, json, failure: None })
+        let (input, output) = (self.input.display(), self.output.display());
+        let failure = match &*lost {
+            [] => None,
+            [one] => Some(format!("{input}: {one}; {output} has all the rest")),
+            more => Some(format!("{input}: {} things are left out; {output} has all the rest", more.len())),
+        };
+        Ok(Answer { text, json, failure: failure.map(Failure::data) })
     }
 }
 

@@ -7,6 +7,7 @@ mod answer;
 mod bench;
 mod completions;
 mod compress;
+mod damage;
 mod demo;
 mod device;
 mod doctor;

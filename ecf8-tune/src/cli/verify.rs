@@ -2,6 +2,7 @@
 
 use super::answer::{Answer, Failure, grouped};
 use super::compress::some;
+use super::damage;
 use super::device::{Device, DeviceParser};
 use super::kernel::{find_strategy, pair, strategy_names};
 use super::progress::Bars;
@@ -12,7 +13,9 @@ use crate::tuner::Problem;
 use clap::Args;
 use ecf8_codegen::emulator::Checks;
 use ecf8_codegen::strategy::{Params, Strategy, strategies_for};
-use ecf8_core::container::{self, CompressedFile, CompressedModel, CompressedTensor, OtherFiles, Progress};
+use ecf8_core::container::{
+    self, Check, CompressedFile, CompressedModel, CompressedTensor, OtherFiles, Progress,
+};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -21,7 +24,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecf8 verify model.ecf8.safetensors --against model.safetensors\n  \
     ecf8 verify model.ecf8.safetensors --device emulator --all-variants\n  \
-    ecf8 verify model.ecf8.safetensors --device cuda:0 --strategy gap-cascade --set bytes_per_thread=16")]
+    ecf8 verify model.ecf8.safetensors --device cuda:0 --strategy gap-cascade --set bytes_per_thread=16\n\n\
+    Of what is damaged, everything is told, not only the first: which tensors, in which bytes, and which are good all the\n\
+    same. `ecf8 decompress --partial` saves those.")]
 pub(super) struct Verify {
     /// Compressed file or folder
     input: PathBuf,
@@ -119,47 +124,47 @@ impl Verify {
                 "the cpu runs no kernels: add `--device emulator` or `--device cuda:0`",
             ));
         }
-        let model = CompressedModel::open(&self.input)?;
-        let planner = match &executor {
-            Some(executor) if self.strategy.is_none() && !self.all_variants => {
-                Some(Planner::new(&self.input, &**executor))
-            }
-            _ => None,
-        };
         let bars = Bars::default();
-        model.notes.iter().for_each(|note| bars.note(note));
-        for file in &model.files {
-            file.verify_integrity(&bars)?;
+        let check = container::check(&self.input, &bars)?;
+        if !check.is_right() {
+            return damage::answer(&self.input, check);
         }
-
-        let mut tally = Tally::default();
-        let tensors = || model.files.iter().flat_map(CompressedFile::tensors);
-        bars.start("decoding", tensors().fold(0, |sum, tensor| sum.saturating_add(tensor.original_bytes())));
-        for tensor in tensors() {
-            // The CPU's result is compared with the checksum of the original; the kernels' with the CPU's.
-            if let Some(executor) = &mut executor {
-                let expected = tensor.decode()?;
-                let decoded =
-                    self.decode_tensor(&mut **executor, planner.as_ref(), &tensor, &expected, &mut tally);
-                // A kernel is not to blame for a file that changes.
-                decoded.map_err(|failure| model.check_unchanged().err().map_or(failure, Failure::from))?;
-            } else {
-                tensor.check_decoding()?;
-            }
-            tally.tensors += 1;
-            tally.bytes += tensor.original_bytes();
-            bars.advance(tensor.original_bytes());
+        let Check { model, others, .. } = check;
+        let mut tally = Tally { others, ..Tally::default() };
+        tally.tensors = model.files.iter().map(|file| file.tensors().len() as u64).sum();
+        tally.bytes = tensors(&model).fold(0, |sum, tensor| sum.saturating_add(tensor.original_bytes()));
+        if let Some(executor) = &mut executor {
+            self.decode_all(&mut **executor, &model, &mut tally, &bars)?;
         }
-        // Of what a later version wrote, only that it is intact could be told.
-        model.files.iter().try_for_each(CompressedFile::require_known)?;
-        bars.finish();
         if let Some(original) = &self.against {
             container::verify_against(&model, original, &bars)?;
         }
-        tally.others = model.verify_other_files(&bars)?;
         tally.kept = model.files.iter().map(|file| file.kept().len()).sum();
         model.check_unchanged()?;
         Ok(self.answer(&executor.map_or_else(|| "cpu".to_owned(), |executor| executor.describe()), &tally))
+    }
+
+    /// Decodes all tensors by kernels.
+    fn decode_all(
+        &self,
+        executor: &mut dyn Executor,
+        model: &CompressedModel,
+        tally: &mut Tally,
+        bars: &Bars,
+    ) -> Result<(), Failure> {
+        let is_planned = self.strategy.is_none() && !self.all_variants;
+        let planner = is_planned.then(|| Planner::new(&self.input, executor));
+        bars.start("decoding by kernels", tally.bytes);
+        for tensor in tensors(model) {
+            // The CPU's result was compared with the checksum of the original; the kernels' is with the CPU's.
+            let expected = tensor.decode()?;
+            let decoded = self.decode_tensor(executor, planner.as_ref(), &tensor, &expected, tally);
+            // A kernel is not to blame for a file that changes.
+            decoded.map_err(|failure| model.check_unchanged().err().map_or(failure, Failure::from))?;
+            bars.advance(tensor.original_bytes());
+        }
+        bars.finish();
+        Ok(())
     }
 
     /// Decodes a tensor by what was asked for, or by what the tuning cache has for it that fits.
@@ -327,6 +332,11 @@ impl Verify {
         });
         Answer { text, json, failure: None }
     }
+}
+
+/// The compressed tensors of all files.
+fn tensors(model: &CompressedModel) -> impl Iterator<Item = CompressedTensor<'_>> {
+    model.files.iter().flat_map(CompressedFile::tensors)
 }
 
 /// A variant, for people.

@@ -107,6 +107,42 @@ fn a_decoder_written_from_the_format_restores_any_file() {
 }
 
 #[test]
+fn it_restores_files_of_several_pieces_and_checks_each() {
+    if !has_python() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let kept = SyntheticTensor::new("kept", Dtype::U8, &[1_100_000], noise(6, 1_100_000));
+    scratch.write("in", file(&[weights("w", 1, 9000), kept]));
+    let _ = scratch.ecf8("compress in -o packed --scheme exponent-gap").answer();
+    let packed = scratch.read("packed");
+    let digits = |packed: &[u8]| {
+        let at = packed.windows(9).position(|bytes| bytes == b"checksums").unwrap();
+        at + packed[at..].iter().position(|byte| *byte == b':').unwrap() + 3
+    };
+    assert!(packed[..digits(&packed)].ends_with(br#"pieces\":{\"bytes\":1048576,\"checksums\":\""#));
+    let output = python(&scratch, "packed", "out");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(scratch.read("out") == scratch.read("in"));
+
+    // The header's checksum would notice another digit, too, so it is made right again.
+    let mut forged = packed.clone();
+    let digit = &mut forged[digits(&packed)];
+    *digit = if *digit == b'0' { b'1' } else { b'0' };
+    let start = 8 + usize::try_from(u64::from_le_bytes(*forged.first_chunk().unwrap())).unwrap();
+    let (last, header) = (forged.len() - 8, ecf8_core::checksum::checksum(&forged[..start]));
+    let entry = ecf8_core::checksum::checksum(&packed[..start]).to_le_bytes();
+    let table = start + forged[start..].windows(8).rposition(|bytes| bytes == entry).unwrap();
+    forged[table..table + 8].copy_from_slice(&header.to_le_bytes());
+    let sum = ecf8_core::checksum::checksum(&forged[table..last]).to_le_bytes();
+    forged[last..].copy_from_slice(&sum);
+    scratch.write("forged", forged);
+    let output = python(&scratch, "forged", "none");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("a checksum of a piece is wrong"), "{said}");
+}
+
+#[test]
 fn it_also_refuses_what_the_format_says() {
     if !has_python() {
         return;

@@ -94,13 +94,16 @@ impl FileList {
         Self { name: with_tildes(most.map_or(0, |most| most + 1)), ..Self::default() }
     }
 
-    /// The list of a folder with these files, if it has one.
+    /// The name of the list of a folder with these files, if it has one.
+    pub(super) fn name_among(files: &[Found]) -> Option<PathBuf> {
+        files.iter().filter_map(|found| tildes(&found.name)).max().map(with_tildes)
+    }
+
+    /// The list of this name.
     ///
     /// # Errors
     /// If it is damaged.
-    pub(super) fn find(root: &Path, files: &[Found]) -> Result<Option<Self>> {
-        let Some(most) = files.iter().filter_map(|found| tildes(&found.name)).max() else { return Ok(None) };
-        let name = with_tildes(most);
+    pub(super) fn read(root: &Path, name: PathBuf) -> Result<Self> {
         let path = root.join(&name);
         let damaged = |why: String| Error::FileList { path: path.clone(), why };
         let length = fs::metadata(&path).at(&path, "examine")?.len();
@@ -119,13 +122,13 @@ impl FileList {
                 .ok_or_else(|| damaged("a checksum is not 16 hexadecimal digits".to_owned()))?;
             Ok(Copied { name: entry.name.path().ok_or_else(outside)?, bytes: entry.bytes, checksum })
         });
-        Ok(Some(Self {
+        Ok(Self {
             name,
             files: files.collect::<Result<_>>()?,
             containers: names(document.containers).ok_or_else(outside)?,
             empty_folders: names(document.empty_folders).ok_or_else(outside)?,
             absent: names(document.absent).ok_or_else(outside)?,
-        }))
+        })
     }
 
     /// Writes it as its file.
@@ -155,11 +158,11 @@ impl FileList {
         &self.name
     }
 
-    /// The first file that it names and that is not there, among these paths within the folder.
-    pub(in crate::container) fn missing(&self, there: &[&Path]) -> Option<&Path> {
-        let there: HashSet<&Path> = there.iter().copied().collect();
+    /// The files that it names and that are not there, among these paths within the folder.
+    pub(in crate::container) fn missing(&self, there: &[&Path]) -> impl Iterator<Item = &Path> {
+        let there: HashSet<PathBuf> = there.iter().map(|path| (*path).to_owned()).collect();
         let named = self.containers.iter().chain(self.files.iter().map(|copied| &copied.name));
-        named.map(PathBuf::as_path).find(|name| !there.contains(name))
+        named.map(PathBuf::as_path).filter(move |name| !there.contains(*name))
     }
 
     /// Whether a file was there when the folder was compressed.

@@ -48,6 +48,41 @@ impl Folder {
     /// # Errors
     /// If it cannot be listed, or holds something that is no file, or an index or list that is damaged.
     pub(super) fn open(path: &Path, content: Content) -> Result<Self> {
+        Self::open_telling(path, content, &mut Err)
+    }
+
+    /// Lists a compressed folder of which files may be damaged or missing; gives also what is wrong with it, as far as that is
+    /// known without reading its weights.
+    ///
+    /// # Errors
+    /// If it cannot be listed.
+    pub(super) fn open_damaged(path: &Path) -> Result<(Self, Vec<Error>)> {
+        let mut problems = Vec::new();
+        let mut tell = |error: Error| {
+            if !error.is_data_error() {
+                return Err(error);
+            }
+            problems.push(error);
+            Ok(())
+        };
+        let folder = Self::open_telling(path, Content::Compressed, &mut tell)?;
+        let shards: Vec<&MissingShard> =
+            folder.missing.iter().filter(|missing| !missing.is_dispensable).collect();
+        let paths: BTreeSet<PathBuf> =
+            shards.iter().filter_map(|missing| Some(folder.root.join(missing.path()?))).collect();
+        problems.extend(shards.into_iter().map(|missing| missing.clone().into_error()));
+        let is_told =
+            |error: &Error| matches!(error, Error::MissingFile { path, .. } if paths.contains(path));
+        problems.extend(folder.missing_files().into_iter().filter(|error| !is_told(error)));
+        Ok((folder, problems))
+    }
+
+    /// Lists a folder; `tell` is told of an index or list that is damaged, and says whether to go on without.
+    fn open_telling(
+        path: &Path,
+        content: Content,
+        tell: &mut dyn FnMut(Error) -> Result<()>,
+    ) -> Result<Self> {
         let mut notes = Vec::new();
         let root = match hub::snapshot(path)? {
             Some(snapshot) => {
@@ -67,9 +102,15 @@ impl Folder {
                 root.join(name).display()
             )
         }));
-        let list = if content == Content::Compressed { FileList::find(&root, &files)? } else { None };
-        if let Some(list) = &list {
-            files.retain(|found| found.name != list.name);
+        let mut list = None;
+        if content == Content::Compressed
+            && let Some(name) = FileList::name_among(&files)
+        {
+            files.retain(|found| found.name != name);
+            match FileList::read(&root, name) {
+                Ok(read) => list = Some(read),
+                Err(error) => tell(error)?,
+            }
         }
         notes.extend(files.iter().filter(|found| found.is_no_weights_after_all).map(|found| {
             format!("{} is hidden and no safetensors file: copied as it is", root.join(&found.name).display())
@@ -77,7 +118,10 @@ impl Folder {
         let absent: BTreeSet<&Path> =
             list.iter().flat_map(|list| &list.absent).map(PathBuf::as_path).collect();
         let names: BTreeSet<&Path> = files.iter().map(|found| found.name.as_path()).collect();
-        let mut missing = missing_shards(&root, &names)?;
+        let mut missing = match missing_shards(&root, &names) {
+            Ok(missing) => missing,
+            Err(error) => tell(error).map(|()| Vec::new())?,
+        };
         for one in &mut missing {
             one.is_dispensable |= one.path().is_some_and(|path| absent.contains(path.as_path()));
         }
@@ -97,14 +141,17 @@ impl Folder {
 
     /// Refuses a compressed folder that lacks a file which its list names.
     pub(super) fn require_listed(&self) -> Result<()> {
-        let Some(list) = &self.list else { return Ok(()) };
+        self.missing_files().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// The files that the list of a compressed folder names and that are not there.
+    fn missing_files(&self) -> Vec<Error> {
+        let Some(list) = &self.list else { return Vec::new() };
         let there: Vec<&Path> = self.files.iter().map(|found| found.name.as_path()).collect();
-        match list.missing(&there) {
-            Some(name) => {
-                Err(Error::MissingFile { path: self.root.join(name), list: list.name().to_owned() })
-            }
-            None => Ok(()),
-        }
+        let missing = list
+            .missing(&there)
+            .map(|name| Error::MissingFile { path: self.root.join(name), list: list.name().to_owned() });
+        missing.collect()
     }
 
     /// The files that hold weights.

@@ -25,12 +25,15 @@ pub struct CompressedModel {
 }
 
 /// What was checked of the files of a folder that are no containers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct OtherFiles {
     /// Files that have the bytes which they had when the folder was compressed.
     pub checked: usize,
     /// Files that came later or are not listed, of which nothing is known: by path within the folder.
     pub unknown: Vec<String>,
+    /// What is wrong with others.
+    #[serde(skip)]
+    pub damaged: Vec<Error>,
 }
 
 impl CompressedModel {
@@ -39,22 +42,36 @@ impl CompressedModel {
     /// # Errors
     /// If one of them is not a valid container, or an index names a shard that is missing.
     pub fn open(path: &Path) -> Result<Self> {
-        let root = path.to_owned();
         if !path.is_dir() {
-            let files = vec![CompressedFile::open(path)?];
-            let (others, notes, empty_folders) = (Vec::new(), Vec::new(), BTreeSet::new());
-            return Ok(Self { root, files, others, notes, empty_folders, list: None });
+            return CompressedFile::open(path).map(Self::of_file);
         }
         let folder = Folder::open(path, Content::Compressed)?;
         folder.require_shards()?;
         folder.require_weights(path)?;
         let files = folder.weights().map(|found| CompressedFile::open(&folder.root.join(&found.name)));
         let files = files.collect::<Result<Vec<_>>>()?;
+        Ok(Self::of_folder(folder, files))
+    }
+
+    /// A folder's model with these containers.
+    pub(super) fn of_folder(folder: Folder, files: Vec<CompressedFile>) -> Self {
         let others = folder.others().map(|found| (found.name.clone(), found.bytes)).collect();
         let Folder { root, notes, empty_folders, list, .. } = folder;
         let listed = list.iter().flat_map(|list| list.empty_folders.iter().cloned());
         let empty_folders = listed.chain(empty_folders).collect();
-        Ok(Self { root, files, others, notes, empty_folders, list })
+        Self { root, files, others, notes, empty_folders, list }
+    }
+
+    /// A model that is one file.
+    pub(super) fn of_file(file: CompressedFile) -> Self {
+        Self {
+            root: file.path().to_owned(),
+            files: vec![file],
+            others: Vec::new(),
+            notes: Vec::new(),
+            empty_folders: BTreeSet::new(),
+            list: None,
+        }
     }
 
     /// Checks that no file has changed since it was opened, see [`CompressedFile::check_unchanged`].
@@ -74,13 +91,12 @@ impl CompressedModel {
         }
     }
 
-    /// Checks that every file of the folder is there and as it was when the folder was compressed, as far as the list
-    /// made then tells. Containers are only looked for, since they have checksums of their own
-    /// ([`CompressedFile::verify_integrity`]).
+    /// Looks whether every file of the folder that is no container is as it was when the folder was compressed, as far as the
+    /// list made then tells.
     ///
     /// # Errors
-    /// If a file is missing or has other bytes.
-    pub fn verify_other_files(&self, progress: &dyn Progress) -> Result<OtherFiles> {
+    /// If a file cannot be read.
+    pub fn check_other_files(&self, progress: &dyn Progress) -> Result<OtherFiles> {
         let mut found = OtherFiles::default();
         let Some(list) = &self.list else {
             found.unknown = self.others.iter().map(|(name, _)| name.display().to_string()).collect();
@@ -89,9 +105,6 @@ impl CompressedModel {
         let containers = self.files.iter().map(|file| self.name_of(file));
         let there: Vec<&Path> =
             containers.chain(self.others.iter().map(|(name, _)| name.as_path())).collect();
-        if let Some(name) = list.missing(&there) {
-            return Err(Error::MissingFile { path: self.root.join(name), list: list.name().to_owned() });
-        }
         progress.start("checking other files", self.others.iter().map(|(_, bytes)| bytes).sum());
         for (name, bytes) in &self.others {
             match list.copied(name) {
@@ -101,8 +114,10 @@ impl CompressedModel {
                         Some(original) => original.entry,
                         None => copy_file(&path, name, None)?,
                     };
-                    require_unchanged(&path, &own, expected)?;
-                    found.checked += 1;
+                    match require_unchanged(&path, &own, expected) {
+                        Ok(()) => found.checked += 1,
+                        Err(error) => found.damaged.push(error),
+                    }
                 }
                 None if tuning_cache::has_name(name) => {}
                 None => found.unknown.push(name.display().to_string()),

@@ -136,6 +136,11 @@ impl PendingOutput {
         Ok(PendingFile { file, path, shown })
     }
 
+    /// Removes the file `name` of this output, which is a folder.
+    pub(super) fn remove_file(&self, name: &Path) -> Result<()> {
+        fs::remove_file(self.path().join(name)).at(&self.target.shown.join(name), "remove")
+    }
+
     /// Makes the folder `name` within this output, which is a folder, with permissions like those of `original`.
     pub(super) fn create_folder(&self, name: &Path, original: &Path) -> Result<()> {
         let mode = Mode::like(original).at(original, "examine")?;

@@ -1,12 +1,13 @@
 //! Restoring one file, byte for byte.
 
+use super::pieces::Take;
 use crate::container::batch::batches;
 use crate::container::look::dtypes;
 use crate::container::output::PendingFile;
 use crate::container::report::FileReport;
 use crate::container::{BATCH_BYTES, CompressedFile, Progress};
 use crate::error::{IoContext, Result};
-use crate::header::TensorRecord;
+use crate::header::{Header, TensorRecord};
 use rayon::prelude::*;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -24,16 +25,40 @@ pub(in crate::container) fn decompress_file(
 
 fn decompress_opened(
     input: &CompressedFile,
-    mut output: PendingFile,
+    output: PendingFile,
     progress: &dyn Progress,
 ) -> Result<FileReport> {
     input.verify_integrity(progress)?;
     let (json, header) = input.original_layout()?;
+    let read = |record: &TensorRecord, take: &mut Take<'_>| input.read_pieces(&record.name, take);
+    restore(input, (&json, &header), &read, output, progress)?;
+    Ok(FileReport {
+        name: String::new(),
+        input_bytes: input.bytes(),
+        output_bytes: input.original_bytes(),
+        compressed_tensors: input.tensors().len(),
+        kept_tensors: input.kept().len(),
+        kept: dtypes::kept(input.kept().map(|kept| kept.record), None),
+        lost: Vec::new(),
+    })
+}
+
+/// Gives the bytes of a tensor in pieces, and fails where they are not the original ones.
+type Read<'a> = dyn Fn(&TensorRecord, &mut Take<'_>) -> Result<()> + 'a;
+
+/// Writes a file with this header, whose tensors `input` has. `read` reads those that are kept or large.
+pub(super) fn restore(
+    input: &CompressedFile,
+    (json, header): (&[u8], &Header),
+    read: &Read<'_>,
+    mut output: PendingFile,
+    progress: &dyn Progress,
+) -> Result<()> {
     progress.start(&format!("decompressing {}", input.path().display()), header.data_bytes());
     let target = output.target().to_owned();
     let mut writer = BufWriter::with_capacity(1 << 20, output.file());
     writer.write_all(&header.length.to_le_bytes()).at(&target, "write")?;
-    writer.write_all(&json).at(&target, "write")?;
+    writer.write_all(json).at(&target, "write")?;
     for batch in batches(&header.tensors, BATCH_BYTES, TensorRecord::bytes) {
         progress.go_on(input.path())?;
         let decoded: Result<Vec<Option<Vec<u8>>>> =
@@ -45,7 +70,7 @@ fn decompress_opened(
             };
             match decoded {
                 Some(data) => put(&data)?,
-                None => input.read_pieces(&record.name, &mut put)?,
+                None => read(record, &mut put)?,
             }
         }
     }
@@ -53,14 +78,7 @@ fn decompress_opened(
     drop(writer);
     input.check_unchanged()?;
     progress.finish();
-    Ok(FileReport {
-        name: String::new(),
-        input_bytes: input.bytes(),
-        output_bytes: input.original_bytes(),
-        compressed_tensors: input.tensors().len(),
-        kept_tensors: input.kept().len(),
-        kept: dtypes::kept(input.kept().map(|kept| kept.record), None),
-    })
+    Ok(())
 }
 
 /// A compressed tensor decoded in memory, beside others; `None` if it is kept or too large for that.

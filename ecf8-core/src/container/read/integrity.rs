@@ -2,10 +2,8 @@
 
 use super::validate::{HeldAs, Own};
 use crate::checksum::checksum;
-use crate::container::verbatim::Pieces;
 use crate::container::{CompressedFile, Progress};
 use crate::error::{Error, Result};
-use crate::int;
 use rayon::prelude::*;
 
 impl CompressedFile {
@@ -24,8 +22,8 @@ impl CompressedFile {
         progress.start(&format!("checking {}", self.path().display()), self.header.data_bytes());
         match &self.form {
             HeldAs::Own(own) => self.verify_own(own, progress)?,
-            HeldAs::Verbatim(pieces) => (0..pieces.count()).into_par_iter().try_for_each(|index| {
-                let bytes = self.verify_piece(pieces, index)?;
+            HeldAs::Verbatim(_) => (0..self.pieces.count()).into_par_iter().try_for_each(|index| {
+                let bytes = self.verify_piece(index)?;
                 progress.advance(bytes);
                 Ok(())
             })?,
@@ -47,9 +45,9 @@ impl CompressedFile {
     /// Checks the header and the table of checksums.
     fn verify_header(&self, own: &Own) -> Result<()> {
         let table = self.data(own.checksums);
-        let (entries, last) = table.split_at(table.len() - 8);
+        let (entries, last) = table.split_at(table.len().saturating_sub(8));
         self.expect("the table of checksums", read(last, 0), checksum(entries))?;
-        let header = &self.map[..int::index(self.header.data_start())];
+        let header = self.map.within(0..self.header.data_start());
         self.expect("the header", read(table, 0), checksum(header))
     }
 
@@ -70,23 +68,19 @@ impl CompressedFile {
                 let expected = read(self.data(own.checksums), index + 1);
                 self.expect(&format!("`{}`", record.name), expected, checksum(self.data(index)))
             }
-            HeldAs::Verbatim(pieces) => {
-                let mut pieces_of_it = pieces.of(record.begin, record.end);
-                pieces_of_it.try_for_each(|piece| {
-                    if !pieces.was_right(piece) {
-                        self.verify_piece(pieces, piece)?;
-                    }
-                    Ok(())
-                })
-            }
+            HeldAs::Verbatim(_) => self.pieces.of(record).try_for_each(|piece| {
+                if !self.pieces.was_right(piece) {
+                    self.verify_piece(piece)?;
+                }
+                Ok(())
+            }),
         }
     }
 
     /// Checks one piece of the data section; gives its bytes.
-    fn verify_piece(&self, pieces: &Pieces, index: usize) -> Result<u64> {
-        let range = pieces.bytes_of(index, self.header.data_bytes());
-        let start = self.header.data_start();
-        let bytes = &self.map[int::index(start + range.start)..int::index(start + range.end)];
+    fn verify_piece(&self, index: usize) -> Result<u64> {
+        let range = self.pieces.bytes_of(index);
+        let bytes = self.stored_at(range.clone());
         // The first of the tensors in it, which are in the order of their data.
         let tensors = &self.header.tensors;
         let first = tensors.partition_point(|tensor| tensor.end <= range.start);
@@ -95,8 +89,8 @@ impl CompressedFile {
         let more = if last > first + 1 { format!(" to `{}`", name(last - 1)) } else { String::new() };
         let what =
             format!("`{}`{more}, between bytes {} and {} of the data,", name(first), range.start, range.end);
-        self.expect(&what, pieces.checksum(index), checksum(bytes))?;
-        pieces.is_right(index);
+        self.expect(&what, self.pieces.checksum(index), checksum(bytes))?;
+        self.pieces.is_right(index);
         Ok(bytes.len() as u64)
     }
 
@@ -117,6 +111,6 @@ impl CompressedFile {
 }
 
 /// An entry of a table of checksums.
-fn read(table: &[u8], entry: usize) -> u64 {
+pub(super) fn read(table: &[u8], entry: usize) -> u64 {
     table.as_chunks::<8>().0.get(entry).map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

@@ -53,15 +53,7 @@ impl CompressedFile {
                 return Err(Error::Container { path, problem: format!("in the original header, {source}") });
             }
         };
-        let mismatch = |record: &&TensorRecord| {
-            let is_kept =
-                |kept: KeptTensor<'_>| kept.record.dtype == record.dtype && kept.record.shape == record.shape;
-            match self.tensor(&record.name) {
-                Some(tensor) => tensor.dtype() != record.dtype.to_string() || tensor.shape() != record.shape,
-                None => !self.kept_tensor(&record.name).is_some_and(is_kept),
-            }
-        };
-        if let Some(record) = header.tensors.iter().find(mismatch) {
+        if let Some(record) = header.tensors.iter().find(|record| !self.has(record)) {
             let problem =
                 format!("tensor `{}` is not there as the original header describes it", record.name);
             return Err(Error::Container { path, problem });
@@ -73,5 +65,15 @@ impl CompressedFile {
             });
         }
         Ok((json, header))
+    }
+
+    /// Whether it has a tensor of this name, dtype and shape.
+    pub(super) fn has(&self, record: &TensorRecord) -> bool {
+        let is_kept =
+            |kept: KeptTensor<'_>| kept.record.dtype == record.dtype && kept.record.shape == record.shape;
+        match self.tensor(&record.name) {
+            Some(tensor) => tensor.dtype() == record.dtype.to_string() && tensor.shape() == record.shape,
+            None => self.kept_tensor(&record.name).is_some_and(is_kept),
+        }
     }
 }

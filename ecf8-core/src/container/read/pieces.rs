@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 const COPIED: usize = 1 << 20;
 
 /// Takes pieces of a tensor in order, and may fail.
-type Take<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
+pub(super) type Take<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
 impl CompressedFile {
     /// The original bytes of a tensor, compressed or kept, in pieces. They are checked when all are taken: if they are

@@ -1,18 +1,19 @@
 //! A container opened for reading: mapped, its manifest checked against its header.
 
 use super::stored::{Statistics, Stored, StoredPart, UnknownTensor};
-use super::validate::{self, HeldAs, Original, Validated};
+use super::validate::{self, HeldAs, Original, State, Validated};
 use crate::checksum::checksum;
 use crate::codebook::Codebook;
 use crate::container::manifest::inflate;
+use crate::container::piece_sums::Pieces;
 use crate::element::Split;
 use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
-use crate::int;
 use crate::layout::{Codebooks, Encoded, Part, Scheme};
 use crate::map::MappedFile;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -25,6 +26,8 @@ pub struct CompressedFile {
     pub(in crate::container) header: Header,
     pub(super) original: Original,
     pub(super) form: HeldAs,
+    /// Checksums of pieces of the data section, as far as there are any.
+    pub(super) pieces: Pieces,
     pub(super) stored: Vec<Stored>,
     pub(super) unknown: Vec<UnknownTensor>,
     pub(super) codebooks: Vec<Arc<Codebook>>,
@@ -64,11 +67,26 @@ impl CompressedFile {
     /// # Errors
     /// If it cannot be read, is not valid safetensors, not a container, of another version, or contradicts itself.
     pub fn open(path: &Path) -> Result<Self> {
+        let opened = Self::open_as(path, State::Whole)?;
+        opened.verify_unknown()?;
+        Ok(opened)
+    }
+
+    /// As [`CompressedFile::open`], of a file that may be damaged: it may be cut, and tensors may not be what the manifest
+    /// says, as long as others are. [`CompressedFile::damage`] tells what is good.
+    ///
+    /// # Errors
+    /// As [`CompressedFile::open`], if header or manifest cannot be read.
+    pub fn open_damaged(path: &Path) -> Result<Self> {
+        Self::open_as(path, State::Damaged)
+    }
+
+    fn open_as(path: &Path, state: State) -> Result<Self> {
         // A model may have more files than a process may have open at once.
         let map = MappedFile::open(path)?.without_handle();
-        let read = Self::read(&map);
+        let read = Self::read(&map, state);
         let (header, validated) = map.or_changed(read)?;
-        let Validated { original, form, stored, unknown, codebooks, kept } = validated;
+        let Validated { original, form, pieces, stored, unknown, codebooks, kept } = validated;
         let mut by_name = HashMap::with_capacity(stored.len() + unknown.len() + kept.len());
         by_name.extend(
             unknown
@@ -82,15 +100,18 @@ impl CompressedFile {
         by_name
             .extend(kept.iter().map(|index| (header.tensors[*index].name.clone(), TensorKind::Kept(*index))));
         let was_right = header.tensors.iter().map(|_| AtomicBool::new(false)).collect();
-        let opened =
-            Self { map, header, original, form, stored, unknown, codebooks, kept, was_right, by_name };
-        opened.verify_unknown()?;
-        Ok(opened)
+        Ok(Self { map, header, original, form, pieces, stored, unknown, codebooks, kept, was_right, by_name })
     }
 
-    fn read(map: &MappedFile) -> Result<(Header, Validated)> {
-        let (header, _) = map.header()?;
-        let validated = validate::validate(map, &header)?;
+    fn read(map: &MappedFile, state: State) -> Result<(Header, Validated)> {
+        let header = match state {
+            State::Whole => map.header()?.0,
+            State::Damaged => {
+                let of_header = |source| Error::Header { path: map.path().to_owned(), source };
+                Header::of_cut_file(map).map_err(of_header)?
+            }
+        };
+        let validated = validate::validate(map, &header, state)?;
         Ok((header, validated))
     }
 
@@ -221,16 +242,17 @@ impl CompressedFile {
         let contradiction = |problem: String| Error::Container { path: self.path().to_owned(), problem };
         let json = match &self.form {
             HeldAs::Own(own) => {
-                let deflated = &self.data(own.header)[..int::index(own.deflated)];
+                let begin = self.header.tensors[own.header].begin;
+                let deflated = self.stored_at(begin..begin.saturating_add(own.deflated));
                 // One byte more than promised is enough to notice, unless the manifest is expected to follow.
                 let beyond = u64::from(!own.is_continued);
                 inflate(deflated, length.saturating_add(beyond)).map_err(|error| {
                     contradiction(format!("the original header cannot be inflated: {error}"))
                 })?
             }
-            HeldAs::Verbatim(pieces) => {
-                let own = &self.map[int::index(LENGTH_BYTES)..int::index(self.header.data_start())];
-                pieces.original(own, length).ok_or_else(|| {
+            HeldAs::Verbatim(about) => {
+                let own = self.map.within(LENGTH_BYTES..self.header.data_start());
+                about.original(own, length).ok_or_else(|| {
                     contradiction("its header is not the original header with a manifest in it".to_owned())
                 })?
             }
@@ -249,9 +271,20 @@ impl CompressedFile {
 
     /// The stored bytes of a tensor of this file's own header.
     pub(super) fn data(&self, index: usize) -> &[u8] {
-        let (start, record) = (self.header.data_start(), &self.header.tensors[index]);
-        &self.map[int::index(start + record.begin)..int::index(start + record.end)]
+        let record = &self.header.tensors[index];
+        self.stored_at(record.begin..record.end)
     }
+
+    /// As many of these bytes, counted in the data section, as the file has.
+    pub(super) fn stored_at(&self, bytes: Range<u64>) -> &[u8] {
+        stored_at(&self.map, &self.header, bytes)
+    }
+}
+
+/// As many of these bytes, counted in the data section, as the file has: all, unless it was opened as one that is cut.
+pub(super) fn stored_at<'a>(map: &'a MappedFile, header: &Header, bytes: Range<u64>) -> &'a [u8] {
+    let [begin, end] = [bytes.start, bytes.end].map(|at| header.data_start().saturating_add(at));
+    map.within(begin..end)
 }
 
 impl<'a> CompressedTensor<'a> {
@@ -344,7 +377,8 @@ impl<'a> CompressedTensor<'a> {
     pub fn encoded(&self) -> Encoded<'a> {
         let specs = self.stored.scheme.part_specs(&self.stored.split).iter();
         let bytes = |part: &StoredPart| {
-            &self.file.data(part.tensor)[int::index(part.begin)..int::index(part.begin + part.length)]
+            let begin = self.file.header.tensors[part.tensor].begin.saturating_add(part.begin);
+            self.file.stored_at(begin..begin.saturating_add(part.length))
         };
         let parts = specs.zip(&self.stored.parts).map(|(spec, part)| Part {
             name: spec.name,

@@ -65,7 +65,7 @@ pub(super) struct StoredPart {
     pub(super) padded: u64,
 }
 
-/// A compressed tensor that this version cannot read: it was written by a later one.
+/// A compressed tensor that this version cannot read: it was written by a later one, or what describes it is damaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownTensor {
     /// Its name.
@@ -76,4 +76,6 @@ pub struct UnknownTensor {
     pub shape: Vec<u64>,
     /// What of it is unknown, for people.
     pub why: String,
+    /// Whether that is damage, in a file opened by [`CompressedFile::open_damaged`](super::CompressedFile::open_damaged).
+    pub is_damaged: bool,
 }

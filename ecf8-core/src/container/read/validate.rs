@@ -1,5 +1,6 @@
 //! Checks of a manifest against the header that it came in, so that nothing later can be out of bounds.
 
+use super::reader::stored_at;
 use super::stored::{Statistics, Stored, StoredPart, UnknownTensor};
 use crate::checksum::{checksum, from_hex};
 use crate::codebook::Codebook;
@@ -7,8 +8,9 @@ use crate::container::limits;
 use crate::container::manifest::{
     Continuation, Lists, Manifest, OriginalHeader, TensorEntry, inflate, is_manifest,
 };
+use crate::container::piece_sums::Pieces;
 use crate::container::sizes::{padded, padded_to, stored_dtype};
-use crate::container::verbatim::Pieces;
+use crate::container::verbatim::Verbatim;
 use crate::container::{
     ALIGNMENT, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL,
     OWN_PREFIX,
@@ -28,6 +30,7 @@ use std::sync::Arc;
 pub(super) struct Validated {
     pub(super) original: Original,
     pub(super) form: HeldAs,
+    pub(super) pieces: Pieces,
     pub(super) stored: Vec<Stored>,
     pub(super) unknown: Vec<UnknownTensor>,
     pub(super) codebooks: Vec<Arc<Codebook>>,
@@ -49,7 +52,7 @@ pub(super) enum HeldAs {
     /// In tensors of its own.
     Own(Own),
     /// Not at all, since it is nearly the original.
-    Verbatim(Pieces),
+    Verbatim(Verbatim),
 }
 
 /// The container's own tensors, as indices into the header's tensors.
@@ -63,21 +66,31 @@ pub(super) struct Own {
     pub(super) is_continued: bool,
 }
 
-pub(super) fn validate(map: &MappedFile, header: &Header) -> Result<Validated> {
+/// What a file is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Whole: what contradicts itself is refused.
+    Whole,
+    /// Damaged: what can still be read is wanted.
+    Damaged,
+}
+
+pub(super) fn validate(map: &MappedFile, header: &Header, state: State) -> Result<Validated> {
     let path = map.path();
     let contradiction = |problem| Error::Container { path: path.to_owned(), problem };
     let mut manifest = parse(path, header)?;
     let original = original(&manifest.header).map_err(contradiction)?;
     if let Some(about) = manifest.verbatim.take() {
-        let pieces = Pieces::new(&manifest, about, header).map_err(contradiction)?;
+        let pieces = about.check(&manifest, header).map_err(contradiction)?;
         let kept = (0..header.tensors.len()).collect();
-        let form = HeldAs::Verbatim(pieces);
+        let form = HeldAs::Verbatim(about);
         let (stored, unknown, codebooks) = (Vec::new(), Vec::new(), Vec::new());
-        return Ok(Validated { original, form, stored, unknown, codebooks, kept });
+        return Ok(Validated { original, form, pieces, stored, unknown, codebooks, kept });
     }
     let mut claims = Claims {
         map,
         header,
+        state,
         by_name: HashMap::new(),
         claimed: HashSet::new(),
         pool: None,
@@ -138,6 +151,7 @@ struct Pool {
 struct Claims<'a> {
     map: &'a MappedFile,
     header: &'a Header,
+    state: State,
     by_name: HashMap<&'a str, usize>,
     claimed: HashSet<usize>,
     /// The parameters of tensors so far, each once.
@@ -156,6 +170,11 @@ impl Claims<'_> {
         if deflated > self.header.tensors[own_header].bytes() {
             return Err("the original header's length leaves its tensor".to_owned());
         }
+        // They say only where damage is, so those that are impossible need not keep anybody from reading the tensors.
+        let pieces = manifest.pieces.as_ref().and_then(|entry| {
+            Pieces::new(entry.bytes, &entry.checksums, self.header.tensors[own_header].begin).ok()
+        });
+        let pieces = pieces.unwrap_or_default();
         let is_continued = manifest.continued.is_some();
         let own = Own { header: own_header, checksums: own_checksums, deflated, is_continued };
         let mut lists = Lists { codebooks: manifest.codebooks, tensors: manifest.tensors };
@@ -186,17 +205,33 @@ impl Claims<'_> {
         for entry in lists.tensors {
             let name = entry.name.clone();
             let of_tensor = |problem| format!("tensor `{name}`: {problem}");
+            let (dtype, shape) = (entry.dtype.clone(), entry.shape.clone());
             match self.known(&entry) {
-                Ok(known) => stored.push(self.stored(entry, known, &codebooks).map_err(of_tensor)?),
-                Err(why) => {
-                    self.claim_parts(&entry).map_err(|problem| of_tensor(format!("{why}, and {problem}")))?;
-                    unknown.push(UnknownTensor { name, dtype: entry.dtype, shape: entry.shape, why });
+                Ok(known) => {
+                    let prefix = entry.prefix.clone();
+                    let specs = known.scheme.part_specs(&known.split);
+                    match self.stored(entry, known, &codebooks) {
+                        Ok(one) => stored.push(one),
+                        Err(why) if self.state == State::Damaged => {
+                            let prefix = prefix.as_ref().unwrap_or(&name);
+                            let parts = specs.iter().map(|spec| format!("{prefix}.{}", spec.name));
+                            self.claimed.extend(parts.filter_map(|part| self.by_name.get(part.as_str())));
+                            unknown.push(UnknownTensor { name, dtype, shape, why, is_damaged: true });
+                        }
+                        Err(problem) => return Err(of_tensor(problem)),
+                    }
                 }
+                Err(why) => match self.claim_parts(&entry) {
+                    Err(problem) if self.state == State::Whole => {
+                        return Err(of_tensor(format!("{why}, and {problem}")));
+                    }
+                    _ => unknown.push(UnknownTensor { name, dtype, shape, why, is_damaged: false }),
+                },
             }
         }
         let guarded = if manifest.guard { self.guard(first.as_deref()) } else { Ok(()) };
         let is_full = |pool: &Pool| padded(pool.claimed) == self.header.tensors[pool.tensor].bytes();
-        if !self.pool.as_ref().is_none_or(is_full) {
+        if self.state == State::Whole && !self.pool.as_ref().is_none_or(is_full) {
             return Err("its pool holds more than the parts in it".to_owned());
         }
         let count = self.header.tensors.len();
@@ -213,8 +248,10 @@ impl Claims<'_> {
         if let Some(twice) = all_names.into_iter().find(|name| !names.insert(*name)) {
             return Err(format!("there are two tensors `{twice}`"));
         }
-        guarded?;
-        Ok(Validated { original, form: HeldAs::Own(own), stored, unknown, codebooks, kept })
+        if self.state == State::Whole {
+            guarded?;
+        }
+        Ok(Validated { original, form: HeldAs::Own(own), pieces, stored, unknown, codebooks, kept })
     }
 
     /// The entry that stands where loaders look for the first compressed tensor, and is nothing.
@@ -239,8 +276,8 @@ impl Claims<'_> {
         if *length > most {
             return Err(format!("the length {length} of its manifest is over {most}"));
         }
-        let begin = self.header.data_start() + self.header.tensors[own.header].begin;
-        let deflated = &self.map[int::index(begin)..int::index(begin + own.deflated)];
+        let begin = self.header.tensors[own.header].begin;
+        let deflated = stored_at(self.map, self.header, begin..begin.saturating_add(own.deflated));
         // One byte more than promised is enough to notice.
         let both = inflate(deflated, original_length + length + 1)
             .map_err(|error| format!("its manifest cannot be inflated: {error}"))?;
@@ -395,8 +432,8 @@ impl Claims<'_> {
         element: &Element,
         part: &StoredPart,
     ) -> Result<Dictionary, String> {
-        let begin = self.header.data_start() + self.header.tensors[part.tensor].begin + part.begin;
-        let bytes = &self.map[int::index(begin)..int::index(begin + part.length)];
+        let begin = self.header.tensors[part.tensor].begin.saturating_add(part.begin);
+        let bytes = stored_at(self.map, self.header, begin..begin.saturating_add(part.length));
         let dictionary = Dictionary::from_bytes(element.bytes, bytes);
         let dictionary = dictionary.filter(|dictionary| dictionary.len() as u64 == entry.dictionary);
         dictionary

@@ -8,6 +8,7 @@ use crate::container::batch::batches;
 use crate::container::limits;
 use crate::container::look::dtypes::{self, DtypeSummary};
 use crate::container::output::{Mode, PendingFile, PendingOutput, Target, clear_stale};
+use crate::container::piece_sums::{PiecesEntry, Summing};
 use crate::container::read::pieces::copy_pieces;
 use crate::container::report::FileReport;
 use crate::container::sizes::{padded_to, part_alignment};
@@ -79,6 +80,7 @@ fn compress_to(
         compressed_tensors: written.compressed_tensors,
         kept_tensors: header.tensors.len() - written.compressed_tensors,
         kept: written.kept,
+        lost: Vec::new(),
     })
 }
 
@@ -121,7 +123,8 @@ fn write_smallest(
             (Err(error), _) => return Err(error),
         };
         if let Some(room) = room {
-            let mut writer = Writer { output, source, checksums: vec![0], written: 0 };
+            let pieces = room.pieces.as_ref().map(PiecesEntry::summing);
+            let mut writer = Writer { output, source, checksums: vec![0], pieces, written: 0 };
             let (bytes, outcome) = writer.write(plan, &room, progress)?;
             output = writer.output;
             if verbatim.is_none_or(|verbatim| bytes <= verbatim.max(accepted(file_bytes(source), options))) {
@@ -152,6 +155,8 @@ struct Writer<'a> {
     source: &'a dyn Source,
     /// As they will be stored, the header's coming first.
     checksums: Vec<u64>,
+    /// Of what is put, until all tensors' data are; none if pieces are not told.
+    pieces: Option<Summing>,
     /// Bytes of the data section so far.
     written: u64,
 }
@@ -170,7 +175,7 @@ impl<'a> Writer<'a> {
         let data_start = data_start(plan, &room.json);
         self.seek(data_start)?;
 
-        let mut outcome = Outcome { tensors: Vec::new(), kept: plan.kept.clone() };
+        let mut outcome = Outcome { tensors: Vec::new(), kept: plan.kept.clone(), pieces: None };
         let mut pool = Checksum::default();
         for batch in batches(&plan.tensors, BATCH_BYTES, |planned| planned.record.bytes()) {
             progress.go_on(self.source.path())?;
@@ -205,6 +210,7 @@ impl<'a> Writer<'a> {
             progress.go_on(self.source.path())?;
             self.keep(record, progress)?;
         }
+        outcome.pieces = self.pieces.take().and_then(Summing::finish);
         let described = Description::new(plan, &outcome);
         let Description { json, own_header, .. } =
             described.at(self.output.target(), "write the header of")?;
@@ -247,6 +253,9 @@ impl<'a> Writer<'a> {
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         self.written += bytes.len() as u64;
+        if let Some(pieces) = &mut self.pieces {
+            pieces.add(bytes);
+        }
         let written = self.output.file().write_all(bytes);
         written.at(self.output.target(), "write")
     }

@@ -3,8 +3,9 @@
 use super::plan::{OutputPlan, Planned};
 use crate::checksum::{checksum, to_hex};
 use crate::container::manifest::{Continuation, ListsOf, Manifest, TensorEntry};
+use crate::container::piece_sums::PiecesEntry;
 use crate::container::sizes::{
-    CHECKSUM_BYTES, about_deflated, kept_entry, padded, part_entries, parts_bytes,
+    CHECKSUM_BYTES, about_deflated, kept_entry, padded, part_entries, parts_bytes, stored_bytes,
 };
 use crate::container::{
     FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL, OWN_PREFIX,
@@ -30,6 +31,8 @@ pub(super) struct Outcome {
     pub(super) tensors: Vec<(&'static [PartSpec], TensorEntry)>,
     /// The others in the order of their data.
     pub(super) kept: Vec<TensorRecord>,
+    /// Checksums of pieces of all their data.
+    pub(super) pieces: Option<PiecesEntry>,
 }
 
 /// A compressed tensor: what its parts are, and its entry in the manifest.
@@ -43,6 +46,19 @@ pub(in crate::container) struct Description {
     pub(super) own_header: Vec<u8>,
     /// Bytes of the lists of the manifest that are deflated behind the original header.
     pub(in crate::container) continuation: u64,
+    /// What there is room for of the checksums of pieces of the data.
+    pub(super) pieces: Option<PiecesEntry>,
+}
+
+/// Bytes that the data of all tensors take at most.
+fn most_data(plan: &OutputPlan<'_>) -> u64 {
+    // What is not in the pool is compressed only where that takes less than keeping it.
+    let planned = plan.tensors.iter().map(|planned| match planned.entry.pooled {
+        true => parts_bytes(&planned.entry),
+        false => stored_bytes(&kept_entry(&planned.record)),
+    });
+    let kept = plan.kept.iter().map(TensorRecord::bytes);
+    padded(planned.chain(kept).fold(0, u64::saturating_add))
 }
 
 impl Description {
@@ -51,7 +67,7 @@ impl Description {
         let tensors: Vec<Compressed<'_>> =
             outcome.tensors.iter().map(|(specs, entry)| (*specs, entry)).collect();
         let guard = outcome.tensors.first().map(|(_, entry)| entry.name.as_str());
-        Self::guarded_by(guard, plan, &tensors, &outcome.kept, false)
+        Self::guarded_by(guard, plan, &tensors, &outcome.kept, outcome.pieces.clone(), false)
     }
 
     /// Describes the most that may become of a plan. Whichever tensors are kept after all, the guard takes no more than
@@ -81,7 +97,7 @@ impl Description {
                 (planned.scheme.part_specs(&planned.split), entry.take().unwrap_or(&planned.entry))
             })
             .collect();
-        Self::guarded_by(guard, plan, &tensors, &plan.kept, true)
+        Self::guarded_by(guard, plan, &tensors, &plan.kept, PiecesEntry::at_most(most_data(plan)), true)
     }
 
     fn guarded_by(
@@ -89,6 +105,7 @@ impl Description {
         plan: &OutputPlan<'_>,
         tensors: &[Compressed<'_>],
         kept: &[TensorRecord],
+        pieces: Option<PiecesEntry>,
         is_bound: bool,
     ) -> io::Result<Self> {
         let used = Used::of(plan, tensors);
@@ -98,6 +115,7 @@ impl Description {
             header: plan.original(),
             guard: guard.is_some(),
             verbatim: None,
+            pieces,
             continued: None,
             codebooks: Vec::new(),
             tensors: Vec::new(),
@@ -141,7 +159,8 @@ impl Description {
         entries.push(own(OWN_CHECKSUMS, Dtype::U64, count, count * CHECKSUM_BYTES));
         let mut metadata = plan.metadata.clone();
         metadata.push((MANIFEST_KEY.to_owned(), serde_json::to_string(&manifest)?));
-        Ok(Self { json: header_json(&metadata, &entries)?, own_header, continuation })
+        let json = header_json(&metadata, &entries)?;
+        Ok(Self { json, own_header, continuation, pieces: manifest.pieces })
     }
 }
 

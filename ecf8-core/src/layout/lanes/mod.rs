@@ -16,6 +16,7 @@
 //! from state to state of an [asymmetric numeral system](crate::codebook::ans): with [`AnsByte`] that is `ans-lanes`. A codebook need not have all symbols: for
 //! the rarest there are patches, in `tails`, too.
 
+mod affected;
 mod ans;
 mod by_chunk;
 mod chunk;
@@ -39,8 +40,8 @@ pub use geometry::{LANES, LaneLengths, VECTOR, elements_per_lane};
 pub use sections::{section_positions, section_turns};
 
 use super::{
-    Aim, Codebooks, Counted, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, PartType, Scheme,
-    TakePiece,
+    Aim, Codebooks, Counted, DamagedPart, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, PartType,
+    Scheme, TakePiece,
 };
 use crate::codebook::Codebook;
 use crate::element::{Numbers, Split};
@@ -49,7 +50,7 @@ use crate::symbols::{self, AnsByte, Byte, Pair, Pair6, Quad, SymbolKind, Symbols
 use code::CodebookCost;
 use rayon::prelude::*;
 use std::marker::PhantomData;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// The longest codeword, in bits: a lookup table of 2^13 entries still fits a GPU's shared memory several times.
 pub const MAX_LEN: u8 = 13;
@@ -333,6 +334,10 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
 
     fn decode_range(&self, encoded: &Encoded<'_>, first: u64, out: &mut [u8]) -> Result<(), DecodeError> {
         decode::decode_range::<S>(encoded, first, out)
+    }
+
+    fn affected(&self, encoded: &Encoded<'_>, damaged: &[DamagedPart]) -> Option<Vec<Range<u64>>> {
+        affected::affected(encoded, S::KIND.bits, damaged)
     }
 
     fn decode_reference(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
