@@ -6,6 +6,7 @@ use crate::container::verbatim::Pieces;
 use crate::container::{CompressedFile, Progress};
 use crate::error::{Error, Result};
 use crate::int;
+use crate::map::give_back;
 use rayon::prelude::*;
 
 impl CompressedFile {
@@ -68,7 +69,9 @@ impl CompressedFile {
         match &self.form {
             HeldAs::Own(own) => {
                 let expected = read(self.data(own.checksums), index + 1);
-                self.expect(&format!("`{}`", record.name), expected, checksum(self.data(index)))
+                let found = checksum(self.data(index));
+                give_back(self.data(index));
+                self.expect(&format!("`{}`", record.name), expected, found)
             }
             HeldAs::Verbatim(pieces) => {
                 let mut pieces_of_it = pieces.of(record.begin, record.end);
@@ -95,7 +98,9 @@ impl CompressedFile {
         let more = if last > first + 1 { format!(" to `{}`", name(last - 1)) } else { String::new() };
         let what =
             format!("`{}`{more}, between bytes {} and {} of the data,", name(first), range.start, range.end);
-        self.expect(&what, pieces.checksum(index), checksum(bytes))?;
+        let found = checksum(bytes);
+        give_back(bytes);
+        self.expect(&what, pieces.checksum(index), found)?;
         pieces.is_right(index);
         Ok(bytes.len() as u64)
     }

@@ -9,6 +9,7 @@ use crate::container::{BATCH_BYTES, CompressOptions, Progress};
 use crate::element::Numbers;
 use crate::error::{Error, Result};
 use crate::layout::{Aim, EncodeError, Encoded, TakePiece};
+use crate::map::give_back;
 use crate::source::Source;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -58,6 +59,7 @@ pub(super) fn encode(
     };
     let (path, tensor) = (source.path().to_owned(), record.name.clone());
     let encoded = encoded.map_err(|source| Error::of_encoding(path, tensor, source))?;
+    give_back(&data);
     prove(source, planned, &encoded)?;
     let mut described = entry.clone();
     described.describe(&encoded);
