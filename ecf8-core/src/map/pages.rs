@@ -56,7 +56,9 @@ pub(crate) fn give_back(bytes: &[u8]) {
     let maps = MAPS.read().unwrap_or_else(PoisonError::into_inner);
     let first = bytes.as_ptr().addr();
     let Some((start, place)) = maps.range(..=first).next_back() else { return };
-    let Some(map) = place.map.upgrade().filter(|map| first - start + bytes.len() <= map.len()) else { return };
+    let Some(map) = place.map.upgrade().filter(|map| first - start + bytes.len() <= map.len()) else {
+        return;
+    };
     if bytes.len() >= SMALL {
         let begin = (first - first % AT_ONCE).max(*start);
         let end = (first + bytes.len()).next_multiple_of(AT_ONCE).min(start + map.len());
@@ -89,7 +91,12 @@ fn advise(_map: &Mmap, _offset: usize, _len: usize) {}
 /// many bytes is [given back](give_back) when the next piece is asked for.
 pub(crate) fn passing(bytes: &[u8], unit: usize) -> Passing<'_> {
     let unit = unit.max(1);
-    Passing { piece: (PASSED - PASSED % unit).max(unit), passed: &[], rest: bytes, is_long: bytes.len() > PASSED }
+    Passing {
+        piece: (PASSED - PASSED % unit).max(unit),
+        passed: &[],
+        rest: bytes,
+        is_long: bytes.len() > PASSED,
+    }
 }
 
 /// See [`passing`].

@@ -26,31 +26,26 @@ fn grouped(file: &[u8], options: &CompressOptions, from: u64, bytes: usize) -> V
 }
 
 fn tensor(name: &str, dtype: Dtype, values: &[f32]) -> SyntheticTensor {
-    SyntheticTensor::new(
-        name,
-        dtype,
-        &[values.len() as u64],
-        stored_as(&dtype.to_string(), values).unwrap(),
-    )
+    SyntheticTensor::new(name, dtype, &[values.len() as u64], stored_as(&dtype.to_string(), values).unwrap())
 }
 
 /// Numbers of each kind of split, some that drift, some that are kept, none of a round number.
 fn model() -> Vec<u8> {
-    let sines: Vec<f32> = (0..70_007).map(|i| (i as f32 * 0.02).sin()).collect();
+    let sines: Vec<f32> = (0..30_007).map(|i| (i as f32 * 0.02).sin()).collect();
     let sines: Vec<f32> = sines.iter().map(|value| (value * 1000.0).round() / 777.0).collect();
-    let shifting = drifting(512);
+    let shifting = drifting(192);
     let tensors = [
-        tensor("bf16", Dtype::BF16, &gaussian(1, 500_003, 0.02)),
-        fp8("noise", &[300_000], noise(2, 300_000)),
+        tensor("bf16", Dtype::BF16, &gaussian(1, 150_003, 0.02)),
+        fp8("noise", &[70_000], noise(2, 70_000)),
         SyntheticTensor::new(
             "drifting",
             Dtype::BF16,
             &rows_of(&shifting),
             stored_as("BF16", &shifting).unwrap(),
         ),
-        fp8("fp8", &[700_001], cast(&gaussian(3, 700_001, 0.05))),
-        tensor("f16", Dtype::F16, &gaussian(4, 90_001, 0.02)),
-        tensor("f32", Dtype::F32, &gaussian(5, 100_100, 0.02)),
+        fp8("fp8", &[300_001], cast(&gaussian(3, 300_001, 0.05))),
+        tensor("f16", Dtype::F16, &gaussian(4, 70_001, 0.02)),
+        tensor("f32", Dtype::F32, &gaussian(5, 50_100, 0.02)),
         tensor("sines", Dtype::F32, &sines),
         fp8("small", &[5000], cast(&gaussian(6, 5000, 0.05))),
     ];
@@ -60,14 +55,13 @@ fn model() -> Vec<u8> {
 #[test]
 fn groups_make_the_container_that_whole_tensors_make() {
     let file = model();
-    let aims = [Aim::Balanced, Aim::Size, Aim::Speed].map(|aim| CompressOptions { aim, ..Default::default() });
+    let aimed = |aim| CompressOptions { aim, ..Default::default() };
     let schemes: [&'static dyn Scheme; 6] =
         [&QUAD_LANES, &TRIPLE_LANES, &PAIR_LANES, &PAIR6_LANES, &BYTE_LANES, &ANS_LANES];
-    for options in aims.into_iter().chain(schemes.map(by)) {
+    let cases = [(aimed(Aim::Balanced), 1), (aimed(Aim::Balanced), 1 << 30), (aimed(Aim::Size), 150_000)];
+    for (options, bytes) in cases.into_iter().chain(schemes.map(|scheme| (by(scheme), 150_000))) {
         let whole = grouped(&file, &options, u64::MAX, 0);
-        for bytes in [1, 200_000, 450_000, 1 << 30] {
-            assert!(grouped(&file, &options, 0, bytes) == whole, "{options:?}, groups of {bytes} bytes");
-        }
+        assert!(grouped(&file, &options, 0, bytes) == whole, "{options:?}, groups of {bytes} bytes");
     }
 }
 
@@ -83,7 +77,7 @@ fn what_has_several_codebooks_is_grouped_within_and_across_its_runs() {
     let opened = CompressedFile::open(&path).unwrap();
     let run = opened.tensor("w").unwrap().codebooks().run().unwrap() as usize;
     assert!(run < values.len() && values.len() / COLUMNS == 2048);
-    for bytes in [run / 3, run, run + 1000, 2 * run, 5 * run / 2] {
+    for bytes in [run / 3, run + 1000, 5 * run / 2] {
         assert!(grouped(&file, &options, 0, bytes) == whole, "{bytes} bytes of runs of {run}");
     }
 }
@@ -106,7 +100,7 @@ fn where_the_streams_of_a_late_group_run_apart_all_chunks_are_shorter() {
         let opened = CompressedFile::open(&path).unwrap();
         let tensor = opened.tensor("w").unwrap();
         assert!(tensor.params()["elements_per_lane"] < 1024, "{:?}", tensor.params());
-        for bytes in [1, 100_000, 1_100_000] {
+        for bytes in [100_000, 1_100_000] {
             assert!(grouped(&file, &by(scheme), 0, bytes) == whole, "{}, {bytes}", scheme.name());
         }
     }

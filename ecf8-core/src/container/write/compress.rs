@@ -32,8 +32,8 @@ pub(in crate::container) fn compress_file(
     progress: &dyn Progress,
 ) -> Result<FileReport> {
     let input = MappedFile::open_settled(input)?;
-    let compressed =
-        MappedSource::new(&input).and_then(|source| compress_to(&source, output, options, Grouping::default(), progress));
+    let compressed = MappedSource::new(&input)
+        .and_then(|source| compress_to(&source, output, options, Grouping::default(), progress));
     input.or_changed(compressed)
 }
 
@@ -124,7 +124,8 @@ fn write_smallest(
             (Err(error), _) => return Err(error),
         };
         if let Some(room) = room {
-            let mut writer = Writer { output, source, grouping, checksums: vec![0], data_start: 0, written: 0 };
+            let mut writer =
+                Writer { output, source, grouping, checksums: vec![0], data_start: 0, written: 0 };
             let (bytes, outcome) = writer.write(plan, &room, progress)?;
             output = writer.output;
             if verbatim.is_none_or(|verbatim| bytes <= verbatim.max(accepted(file_bytes(source), options))) {
@@ -235,10 +236,8 @@ impl<'a> Writer<'a> {
         let mut table: Vec<u8> = self.checksums.iter().flat_map(|checksum| checksum.to_le_bytes()).collect();
         table.extend(checksum(&table).to_le_bytes());
         self.put(&table)?;
-        let end = data_start + self.written;
-        // Parts of a large tensor may have been beyond it.
-        self.output.file().set_len(end).at(self.output.target(), "write")?;
         self.seek(0)?;
+        let end = data_start + self.written;
         self.put(&framed)?;
         Ok((end, outcome))
     }

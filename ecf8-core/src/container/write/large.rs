@@ -3,13 +3,14 @@
 //!
 //! How long a part becomes is known at the end only. So each is written where it would begin if those before it were as long
 //! as may be, and in the end all are moved to where they belong. Until then there are holes between them, which take no room
-//! on a disk, and no other file is needed.
+//! on most disks, and no other file is needed.
 
 use super::compress::Writer;
 use super::encode::{broken_promise, decode, expect_planned, gains};
 use super::plan::Planned;
 use crate::checksum::Checksum;
 use crate::container::manifest::TensorEntry;
+use crate::container::output::free;
 use crate::container::sizes::part_alignment;
 use crate::container::{ALIGNMENT, BATCH_BYTES, Progress};
 use crate::element::Numbers;
@@ -110,19 +111,16 @@ impl Writer<'_> {
             difference: None,
             done: 0,
         };
-        let encoded = scheme.encode_groups(
-            Numbers { split, bytes: &data },
-            codebooks,
-            aim,
-            most,
-            &mut |group| match large.take(group, progress) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
+        let encoded =
+            scheme.encode_groups(Numbers { split, bytes: &data }, codebooks, aim, most, &mut |group| {
+                match large.take(group, progress) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(error) => {
+                        failed = Some(error);
+                        ControlFlow::Break(())
+                    }
                 }
-            },
-        );
+            });
         let Some(encoded) = encoded else { return Ok(None) };
         let Large { strips, sum, difference, done, .. } = large;
         progress.advance((data.len() - done) as u64);
@@ -130,9 +128,8 @@ impl Writer<'_> {
         let params = match encoded {
             // What a scheme cannot point into is kept as it is.
             Err(EncodeError::TooLarge { .. }) => return self.leave(begin),
-            encoded => encoded.map_err(|error| {
-                Error::of_encoding(source.path().to_owned(), record.name.clone(), error)
-            })?,
+            encoded => encoded
+                .map_err(|error| Error::of_encoding(source.path().to_owned(), record.name.clone(), error))?,
         };
         expect_planned(source, planned, sum.finish(), || Ok(difference))?;
         let lengths = strips.iter().map(|part| part.iter().map(|strip| strip.length).sum()).collect();
@@ -156,13 +153,21 @@ impl Writer<'_> {
                 self.checksums.push(own.finish());
             }
         }
+        self.cut()?;
         Ok(Some(Some(entry)))
+    }
+
+    /// Ends the file where it has been written to.
+    pub(super) fn cut(&mut self) -> Result<()> {
+        let end = self.data_start + self.written;
+        self.output.file().set_len(end).at(self.output.target(), "write")
     }
 
     /// Forgets what was written behind `begin`.
     fn leave(&mut self, begin: u64) -> Result<Option<Option<TensorEntry>>> {
         self.written = begin;
         self.seek(self.data_start + begin)?;
+        self.cut()?;
         Ok(Some(None))
     }
 
@@ -175,6 +180,8 @@ impl Writer<'_> {
             self.output.file().read_exact(piece).at(self.output.target(), "read back")?;
             self.seek(self.data_start + self.written)?;
             self.put(piece)?;
+            let (from, end) = (strip.start + moved, strip.start + moved + piece.len() as u64);
+            free(self.output.file(), from.max(self.data_start + self.written)..end);
             own.add(piece);
             sum.add(piece);
             moved += piece.len() as u64;

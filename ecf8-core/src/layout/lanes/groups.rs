@@ -59,7 +59,9 @@ pub(super) fn encode_groups<S: LaneSymbols>(
                     _ => vec![if is_last { &*part.bytes } else { &[] }],
                 })
                 .collect();
-            if take(Group::Next { numbers: first..first + bytes.len(), encoded: &encoded, strips: &strips }).is_break() {
+            if take(Group::Next { numbers: first..first + bytes.len(), encoded: &encoded, strips: &strips })
+                .is_break()
+            {
                 return Ok(BTreeMap::new());
             }
         }
