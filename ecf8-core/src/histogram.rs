@@ -1,6 +1,7 @@
 //! How often each symbol occurs, and the entropy that follows from it.
 
 use crate::format::FloatFormat;
+use crate::map::passing;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -51,30 +52,21 @@ impl Histogram {
     /// Counts the 256 byte values of `data`, in parallel.
     #[must_use]
     pub fn of_bytes(data: &[u8]) -> Self {
-        let counts = data.par_chunks(CHUNK).map(count_bytes).reduce(
-            || vec![0; 256],
-            |mut sum, counts| {
-                sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-                sum
-            },
-        );
-        Self::from_counts(&counts)
+        let counted = |data: &[u8]| data.par_chunks(CHUNK).map(count_bytes).reduce(|| vec![0; 256], add);
+        Self::from_counts(&passing(data, CHUNK).map(counted).fold(vec![0; 256], add))
     }
 
     /// Counts the bytes that `take` makes of pieces of `data`, in parallel; a piece has `piece` bytes, or fewer if it
     /// is the last.
     pub(crate) fn of_pieces(data: &[u8], piece: usize, take: impl Fn(&[u8], &mut Vec<u8>) + Sync) -> Self {
-        let counted = data.par_chunks(piece).map_init(Vec::new, |memory, piece| {
-            take(piece, memory);
-            count_bytes(memory)
-        });
-        Self::from_counts(&counted.reduce(
-            || vec![0; 256],
-            |mut sum, counts| {
-                sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-                sum
-            },
-        ))
+        let counted = |data: &[u8]| {
+            let counted = data.par_chunks(piece).map_init(Vec::new, |memory, piece| {
+                take(piece, memory);
+                count_bytes(memory)
+            });
+            counted.reduce(|| vec![0; 256], add)
+        };
+        Self::from_counts(&passing(data, piece).map(counted).fold(vec![0; 256], add))
     }
 
     /// Counts the exponents of `data`, numbers in an 8-bit `format`, in parallel.
@@ -106,14 +98,9 @@ impl Histogram {
             }
             counts
         };
-        let counts = data.par_chunks(CHUNK).map(count).reduce(
-            || vec![0; format.exponents()],
-            |mut sum, counts| {
-                sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-                sum
-            },
-        );
-        Self::from_counts(&counts)
+        let none = || vec![0; format.exponents()];
+        let counted = |data: &[u8]| data.par_chunks(CHUNK).map(count).reduce(none, add);
+        Self::from_counts(&passing(data, CHUNK).map(counted).fold(none(), add))
     }
 
     /// How many symbols there are, those that do not occur included.
@@ -171,6 +158,12 @@ impl Histogram {
             self.present.iter().map(|&(_, count)| count as f64 * (total / count as f64).log2()).sum();
         if bits > 0.0 { bits / total } else { 0.0 }
     }
+}
+
+/// The sums of counts, symbol by symbol.
+pub(crate) fn add(mut sums: Vec<u64>, counts: Vec<u64>) -> Vec<u64> {
+    sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    sums
 }
 
 /// Counts into eight tables in turn, since neighbouring equal bytes would otherwise wait for each other's

@@ -5,6 +5,7 @@
 //! that into zeros, and [`MappedFile::check_unchanged`] tells whether the bytes that were read were one state of the
 //! file. Whoever promises something about a file asks this first.
 
+mod pages;
 mod seen;
 #[cfg(unix)]
 mod watch;
@@ -12,6 +13,7 @@ mod watch;
 #[path = "map/unwatched.rs"]
 mod watch;
 
+pub(crate) use pages::{give_back, passing};
 pub use seen::Seen;
 pub use watch::survive_truncation;
 
@@ -20,6 +22,7 @@ use crate::header::Header;
 use std::fs::File;
 use std::ops::{Deref, Range};
 use std::path::Path;
+use std::sync::Arc;
 use watch::Watch;
 
 /// A file, mapped for reading.
@@ -28,7 +31,8 @@ pub struct MappedFile {
     seen: Seen,
     // Before the map, because fields are dropped in this order: what is watched exists.
     watch: Watch,
-    map: Option<memmap2::Mmap>,
+    _listed: Option<pages::Listed>,
+    map: Option<Arc<memmap2::Mmap>>,
 }
 
 impl MappedFile {
@@ -53,10 +57,11 @@ impl MappedFile {
         let path = seen.path().to_owned();
         let map = match (seen.file(), seen.bytes()) {
             (_, 0) | (None, _) => None,
-            (Some(file), bytes) => Some(map(file, crate::int::index(bytes)).at(&path, "map")?),
+            (Some(file), bytes) => Some(Arc::new(map(file, crate::int::index(bytes)).at(&path, "map")?)),
         };
-        let watch = Watch::new(map.as_deref().unwrap_or_default());
-        Ok(Self { seen, watch, map })
+        let watch = Watch::new(map.as_deref().map_or(&[], |map| map));
+        let listed = map.as_ref().map(pages::Listed::new);
+        Ok(Self { seen, watch, _listed: listed, map })
     }
 
     /// Without the handle to the file, for those who have many files open at once. From then on, nothing is known of a
@@ -123,7 +128,7 @@ impl Deref for MappedFile {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.map.as_deref().unwrap_or_default()
+        self.map.as_deref().map_or(&[], |map| map)
     }
 }
 

@@ -5,7 +5,7 @@ use super::piece_sums::PiecesEntry;
 use super::verbatim::Verbatim;
 use crate::element::{Dictionary, Element, Plane, Split};
 use crate::histogram::Histogram;
-use crate::layout::Encoded;
+use crate::layout::{Encoded, Scheme};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -235,9 +235,20 @@ impl TensorEntry {
 
     /// Takes over how the tensor was encoded: the parts' lengths, and parameters that are not the scheme's defaults.
     pub(super) fn describe(&mut self, encoded: &Encoded<'_>) {
-        self.lengths = encoded.parts.iter().map(|part| part.bytes.len() as u64).collect();
-        let specs = encoded.scheme.params();
-        let differing = encoded.params.iter().filter_map(|(name, value)| {
+        let lengths = encoded.parts.iter().map(|part| part.bytes.len() as u64).collect();
+        self.describe_parts(encoded.scheme, lengths, &encoded.params);
+    }
+
+    /// The same of parts with these lengths.
+    pub(super) fn describe_parts(
+        &mut self,
+        scheme: &dyn Scheme,
+        lengths: Vec<u64>,
+        params: &BTreeMap<String, u64>,
+    ) {
+        self.lengths = lengths;
+        let specs = scheme.params();
+        let differing = params.iter().filter_map(|(name, value)| {
             let spec = specs.iter().find(|spec| spec.name == name)?;
             (*value != spec.usual).then_some((spec.name, *value))
         });

@@ -63,6 +63,7 @@ impl PiecesEntry {
 }
 
 /// Pieces of data that come in order, summed up.
+#[derive(Clone)]
 pub(super) struct Summing {
     bytes: u64,
     /// How many checksums there is room for.

@@ -9,6 +9,7 @@ use crate::checksum::{checksum, to_hex};
 use crate::error::{IoContext, Result};
 use crate::header::{Header, LENGTH_BYTES, MAX_HEADER, Slot};
 use crate::int;
+use crate::map::give_back;
 use crate::source::Source;
 use serde::{Deserialize, Serialize};
 use std::io::{Seek, SeekFrom, Write};
@@ -116,6 +117,7 @@ pub(super) fn write(output: &mut PendingFile, source: &dyn Source, progress: &dy
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(at_once - chunk.len()));
             chunk.extend_from_slice(now);
+            give_back(now);
             rest = later;
             if chunk.len() == at_once {
                 write(&mut chunk)?;

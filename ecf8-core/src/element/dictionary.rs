@@ -4,6 +4,7 @@
 //! is split into planes is not the numbers but their places in a list of the distinct ones.
 
 use crate::int;
+use crate::map::passing;
 use rayon::prelude::*;
 use std::fmt;
 
@@ -53,15 +54,19 @@ impl Dictionary {
             return None;
         }
         let apart = count.div_ceil(SAMPLE);
-        let sample = distinct(numbers.chunks_exact(width).step_by(apart).map(number).collect());
+        let sampled = |piece: &[u8]| piece.chunks_exact(width).step_by(apart).map(number).collect::<Vec<_>>();
+        let sample = distinct(passing(numbers, width * apart).flat_map(sampled).collect());
         let sampled = count.div_ceil(apart);
         if sample.len() > most || 100 * sample.len() > DISTINCT_PERCENT * sampled {
             return None;
         }
-        let pieces = numbers.par_chunks(width * SORTED);
-        let all = pieces
-            .map(|piece| Some(distinct(piece.chunks_exact(width).map(number).collect())))
-            .try_reduce(Vec::new, |a, b| Some(merged(a, &b)).filter(|all| all.len() <= most))?;
+        let few = |a: Counted, b: Counted| Some(merged(a, &b)).filter(|all| all.len() <= most);
+        let counted = |piece: &[u8]| {
+            let own = |piece: &[u8]| Some(distinct(piece.chunks_exact(width).map(number).collect()));
+            piece.par_chunks(width * SORTED).map(own).try_reduce(Vec::new, few)
+        };
+        let mut pieces = passing(numbers, width * SORTED);
+        let all = pieces.try_fold(Vec::new(), |all, piece| few(all, counted(piece)?))?;
         let (entries, counts): (Vec<u64>, Vec<u64>) = all.into_iter().unzip();
         (entries.len() <= most).then_some((Self { width, entries }, counts))
     }

@@ -6,6 +6,7 @@ use super::{Element, Shape, nibbles, rests};
 use crate::histogram::Histogram;
 use crate::int;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use super::planes::SLOTS;
@@ -281,6 +282,24 @@ impl Split {
             rooms.iter_mut().zip(plane.chunks_mut(each)).for_each(|(rooms, room)| rooms.push(room));
         }
         rooms
+    }
+
+    /// What is stored of some of `units` numbers in all, which begin and end between chunks or at the end: one slice for
+    /// each plane.
+    pub(crate) fn stored_of<'p>(
+        &self,
+        bits: u32,
+        packed: &'p [u8],
+        units: u64,
+        some: Range<usize>,
+    ) -> impl Iterator<Item = &'p [u8]> {
+        let is_shared = self.is_shared(bits);
+        let plane = if is_shared { packed.len() } else { int::index(planes::stored_bytes(units)) };
+        let place = move |unit: usize| if is_shared { unit * (8 - bits as usize) / 8 } else { unit };
+        packed.chunks(plane.max(1)).map(move |plane| {
+            let end = place(some.end).min(plane.len());
+            &plane[place(some.start).min(end)..end]
+        })
     }
 
     /// Stores of a chunk of what is split what codewords do not stand for.

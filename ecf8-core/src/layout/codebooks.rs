@@ -101,6 +101,15 @@ impl Codebooks {
         runs.of.get(run).or(runs.of.last()).copied().unwrap_or_default()
     }
 
+    /// Those of `elements` elements from `first` on as a tensor of their own, in chunks of `chunk` elements, which no run
+    /// begins or ends within. The list stays, since what is laid out depends on all of it.
+    pub(crate) fn part(&self, first: u64, elements: u64, chunk: u64) -> Self {
+        let Some(runs) = &self.runs else { return self.clone() };
+        let chunks = (0..elements.div_ceil(chunk.max(1)).max(1)).map(|index| first + index * chunk);
+        let of = chunks.map(|element| self.index_at(element)).collect();
+        Self::of_runs(runs.list.clone(), chunk.max(1), of).unwrap_or_else(|| self.clone())
+    }
+
     /// The first `elements` elements by what codebook they have: as few pieces as possible, at least one.
     #[must_use]
     pub fn pieces(&self, elements: u64) -> Vec<Run<'_>> {

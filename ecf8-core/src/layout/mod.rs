@@ -17,6 +17,7 @@ use crate::codebook::Codebook;
 use crate::element::{Element, Numbers, Split};
 use crate::histogram::Histogram;
 use crate::symbols::{self, SymbolKind};
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::ControlFlow;
 use std::ops::{Range, RangeInclusive};
@@ -40,6 +41,26 @@ pub(crate) const PIECE: usize = if cfg!(test) { 10_000 } else { 8 << 20 };
 
 /// Takes the pieces of a tensor one by one, in order, and says whether to go on.
 pub type TakePiece<'a> = dyn FnMut(&[u8]) -> ControlFlow<()> + 'a;
+
+/// What comes next of a tensor that is encoded [group by group](Scheme::encode_groups).
+#[derive(Debug)]
+pub enum Group<'a> {
+    /// What came so far is void: all groups come again, encoded otherwise.
+    Again,
+    /// The next numbers.
+    Next {
+        /// Which bytes of the tensor they are.
+        numbers: Range<usize>,
+        /// They alone, as a tensor of their own.
+        encoded: &'a Encoded<'static>,
+        /// Of each part of the whole tensor, what it has of them: a part consists of one strip or several, one after the
+        /// other, each of which all groups go on with.
+        strips: &'a [Vec<&'a [u8]>],
+    },
+}
+
+/// Takes the groups of a tensor one by one, in order, and says whether to go on.
+pub type TakeGroup<'a> = dyn FnMut(Group<'_>) -> ControlFlow<()> + 'a;
 
 /// What is known of a tensor before it is encoded.
 #[derive(Debug, Clone, Copy)]
@@ -169,6 +190,23 @@ pub trait Scheme: Sync + Debug {
         codebooks: &Codebooks,
         aim: Aim,
     ) -> Result<Encoded<'static>, EncodeError>;
+
+    /// Encodes a tensor as [`Scheme::encode_for`] does, group by group of at most `most_bytes` bytes of numbers, or of the fewest
+    /// that the layout permits, so that no more of it is in memory. Gives its parameters; none, if `take` wants no more.
+    /// `None` if the scheme encodes whole tensors only.
+    ///
+    /// # Errors
+    /// As [`Scheme::encode_for`].
+    fn encode_groups(
+        &self,
+        _numbers: Numbers<'_>,
+        _codebooks: &Codebooks,
+        _aim: Aim,
+        _most_bytes: usize,
+        _take: &mut TakeGroup<'_>,
+    ) -> Option<Result<BTreeMap<String, u64>, EncodeError>> {
+        None
+    }
 
     /// Checks what a decoder that checks nothing relies on to stay within the parts. In parallel; no codeword is read.
     ///

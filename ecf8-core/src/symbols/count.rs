@@ -2,7 +2,8 @@
 
 use super::Symbols;
 use crate::element::{Numbers, SLOTS};
-use crate::histogram::Histogram;
+use crate::histogram::{Histogram, add};
+use crate::map::passing;
 use rayon::prelude::*;
 use std::cmp::Reverse;
 
@@ -39,17 +40,14 @@ fn many<S: Symbols>(numbers: &Numbers<'_>) -> Histogram {
     // Whole symbols, and as many as are reordered together.
     let block = width * kind.block().max(SLOTS);
     let (whole, rest) = numbers.bytes.split_at(numbers.bytes.len() - numbers.bytes.len() % block);
-    let pieces = whole.par_chunks(CHUNK - CHUNK % block);
-    let counted = pieces.map_init(Vec::new, |memory, bytes| {
-        with_fields::<S, _>(&Numbers { split, bytes }, memory, count::<S>)
-    });
-    let mut counts = counted.reduce(
-        || vec![0; kind.alphabet()],
-        |mut sum, counts| {
-            sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-            sum
-        },
-    );
+    let (chunk, none) = (CHUNK - CHUNK % block, || vec![0; kind.alphabet()]);
+    let counted = |bytes: &[u8]| {
+        let counted = bytes.par_chunks(chunk).map_init(Vec::new, |memory, bytes| {
+            with_fields::<S, _>(&Numbers { split, bytes }, memory, count::<S>)
+        });
+        counted.reduce(none, add)
+    };
+    let mut counts = passing(whole, chunk).map(counted).fold(none(), add);
     with_fields::<S, _>(&Numbers { split, bytes: rest }, &mut Vec::new(), |rest| {
         let (whole, rest) = rest.split_at(rest.len() - rest.len() % kind.block());
         (0..whole.len() / kind.elements).for_each(|number| counts[kind.symbol_at(whole, number)] += 1);

@@ -10,8 +10,12 @@ use crate::error::Result;
 use crate::histogram::Histogram;
 use crate::int;
 use crate::layout::{Counted, Scheme, schemes};
+use crate::map::give_back;
 use rayon::prelude::*;
 use serde::Serialize;
+
+/// Elements of a large tensor that are counted at once: whole symbols of every kind, in the order of slots.
+const AT_ONCE: u64 = 96 * 98_304;
 
 /// What all compressed tensors of a model would take by one scheme, with one limit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -128,9 +132,8 @@ fn count(
 
 /// The symbols of a tensor, for each of its codebooks.
 fn count_tensor(tensor: &CompressedTensor<'_>) -> Result<Vec<BySchemes>> {
-    let data = tensor.decode()?;
     let split = tensor.split();
-    let of_bytes = |bytes| {
+    let of_bytes = |bytes: &[u8]| -> BySchemes {
         let numbers = Numbers { split, bytes };
         let takes = |scheme: &&&'static dyn Scheme| scheme.takes_split(split);
         let coded = Histogram::of_bytes(&numbers.coded());
@@ -144,9 +147,25 @@ fn count_tensor(tensor: &CompressedTensor<'_>) -> Result<Vec<BySchemes>> {
     };
     let width = split.element.bytes;
     let mut sums: Vec<BySchemes> = vec![Vec::new(); tensor.codebooks().list().len()];
-    for run in tensor.codebooks().pieces((data.len() / width) as u64) {
-        let bytes = &data[int::index(run.first) * width..][..int::index(run.elements) * width];
-        add(&mut sums[run.index], of_bytes(bytes));
+    let runs = tensor.codebooks().pieces(tensor.original_bytes() / width as u64);
+    if tensor.original_bytes() <= BATCH_BYTES {
+        let data = tensor.decode()?;
+        for run in runs {
+            let bytes = &data[int::index(run.first) * width..][..int::index(run.elements) * width];
+            add(&mut sums[run.index], of_bytes(bytes));
+        }
+        return Ok(sums);
+    }
+    tensor.check_decoding()?;
+    let mut memory = Vec::new();
+    for run in runs {
+        let end = run.first + run.elements;
+        for first in (run.first..end).step_by(int::index(AT_ONCE)) {
+            memory.resize(int::index(AT_ONCE.min(end - first)) * width, 0);
+            tensor.decode_range(first, &mut memory)?;
+            tensor.encoded().parts.iter().for_each(|part| give_back(&part.bytes));
+            add(&mut sums[run.index], of_bytes(&memory));
+        }
     }
     Ok(sums)
 }

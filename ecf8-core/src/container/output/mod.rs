@@ -12,6 +12,7 @@ mod unfinished;
 
 pub(super) use check::Target;
 pub(super) use modes::Mode;
+pub(super) use room::free;
 pub use stale::leftovers;
 pub(super) use stale::{clear_stale, is_temporary};
 pub use unfinished::abandon_outputs;

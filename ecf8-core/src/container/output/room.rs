@@ -26,3 +26,17 @@ fn free_bytes(target: &Target) -> Option<u64> {
 fn free_bytes(_target: &Target) -> Option<u64> {
     None
 }
+
+/// Gives back the room that some bytes of a file take, which are zeros from then on, where the file system can do that.
+/// Nothing depends on it but how much room there must be.
+#[cfg(target_os = "linux")]
+pub(in crate::container) fn free(file: &std::fs::File, bytes: std::ops::Range<u64>) {
+    use rustix::fs::{FallocateFlags, fallocate};
+    if !bytes.is_empty() {
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let _ = fallocate(file, hole, bytes.start, bytes.end - bytes.start);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(in crate::container) fn free(_file: &std::fs::File, _bytes: std::ops::Range<u64>) {}

@@ -6,7 +6,7 @@ use crate::container::{CompressedFile, CompressedModel, Progress};
 use crate::error::{Error, Result};
 use crate::header::LENGTH_BYTES;
 use crate::int;
-use crate::map::MappedFile;
+use crate::map::{MappedFile, give_back, passing};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -89,6 +89,7 @@ fn compare_opened(file: &CompressedFile, bytes: &MappedFile, progress: &dyn Prog
             let theirs = theirs.get(compared..).unwrap_or_default();
             let theirs = &theirs[..piece.len().min(theirs.len())];
             difference = difference.or_else(|| Some(compared + first_difference(piece, theirs)?));
+            give_back(theirs);
             compared += piece.len();
             progress.advance(piece.len() as u64);
             Ok(())
@@ -108,8 +109,12 @@ fn compare_opened(file: &CompressedFile, bytes: &MappedFile, progress: &dyn Prog
 
 /// The first index at which two byte strings differ, or at which one of them ends.
 fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
-    if one == other {
-        return None;
+    let mut before = 0;
+    for (own, theirs) in passing(one, 1).zip(passing(other, 1)) {
+        if own != theirs {
+            return Some(before + own.iter().zip(theirs).take_while(|(a, b)| a == b).count());
+        }
+        before += own.len();
     }
-    Some(one.iter().zip(other).take_while(|(a, b)| a == b).count())
+    (one.len() != other.len()).then_some(before)
 }

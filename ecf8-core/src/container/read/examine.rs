@@ -10,6 +10,7 @@ use crate::container::{CompressedFile, CompressedTensor, Progress};
 use crate::error::{Error, Result};
 use crate::header::{Header, TensorRecord};
 use crate::layout::DamagedPart;
+use crate::map::give_back;
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -67,6 +68,7 @@ impl CompressedFile {
         let sums = (0..own.checksums).into_par_iter().map(|index| {
             progress.go_on(self.path())?;
             let sum = checksum(self.data(index));
+            give_back(self.data(index));
             progress.advance(self.header.tensors[index].bytes());
             Ok(sum)
         });
@@ -120,7 +122,10 @@ impl CompressedFile {
     }
 
     fn is_piece_right(&self, index: usize) -> bool {
-        checksum(self.stored_at(self.pieces.bytes_of(index))) == self.pieces.checksum(index)
+        let bytes = self.stored_at(self.pieces.bytes_of(index));
+        let found = checksum(bytes);
+        give_back(bytes);
+        found == self.pieces.checksum(index)
     }
 
     /// The bytes of a tensor that may be wrong, if it is: those of wrong pieces, all where no piece tells; none if all

@@ -4,6 +4,7 @@ use super::validate::{HeldAs, Own};
 use crate::checksum::checksum;
 use crate::container::{CompressedFile, Progress};
 use crate::error::{Error, Result};
+use crate::map::give_back;
 use rayon::prelude::*;
 
 impl CompressedFile {
@@ -66,7 +67,9 @@ impl CompressedFile {
         match &self.form {
             HeldAs::Own(own) => {
                 let expected = read(self.data(own.checksums), index + 1);
-                self.expect(&format!("`{}`", record.name), expected, checksum(self.data(index)))
+                let found = checksum(self.data(index));
+                give_back(self.data(index));
+                self.expect(&format!("`{}`", record.name), expected, found)
             }
             HeldAs::Verbatim(_) => self.pieces.of(record).try_for_each(|piece| {
                 if !self.pieces.was_right(piece) {
@@ -89,7 +92,9 @@ impl CompressedFile {
         let more = if last > first + 1 { format!(" to `{}`", name(last - 1)) } else { String::new() };
         let what =
             format!("`{}`{more}, between bytes {} and {} of the data,", name(first), range.start, range.end);
-        self.expect(&what, self.pieces.checksum(index), checksum(bytes))?;
+        let found = checksum(bytes);
+        give_back(bytes);
+        self.expect(&what, self.pieces.checksum(index), found)?;
         self.pieces.is_right(index);
         Ok(bytes.len() as u64)
     }

@@ -3,6 +3,7 @@
 use crate::checksum::Checksum;
 use crate::container::{CompressedFile, CompressedTensor};
 use crate::error::Result;
+use crate::map::{give_back, passing};
 use std::ops::ControlFlow;
 
 /// Bytes of a kept tensor that are copied at once.
@@ -35,12 +36,13 @@ impl CompressedFile {
 /// mapped file that changes.
 pub(in crate::container) fn copy_pieces(data: &[u8], take: &mut Take<'_>) -> Result<u64> {
     let (mut sum, mut copy) = (Checksum::default(), Vec::with_capacity(COPIED));
-    for piece in data.chunks(COPIED) {
+    for piece in passing(data, COPIED).flat_map(|passed| passed.chunks(COPIED)) {
         copy.clear();
         copy.extend_from_slice(piece);
         sum.add(&copy);
         take(&copy)?;
     }
+    give_back(data);
     Ok(sum.finish())
 }
 
@@ -52,11 +54,13 @@ impl CompressedTensor<'_> {
     /// If its parts are damaged, or there is no memory for a piece; or the error of `take`.
     pub fn decode_pieces(&self, take: &mut Take<'_>) -> Result<()> {
         let (mut sum, mut taken) = (Checksum::default(), Ok(()));
-        let decoded = self.encoded().decode_pieces(&mut |piece| {
+        let encoded = self.encoded();
+        let decoded = encoded.decode_pieces(&mut |piece| {
             sum.add(piece);
             taken = take(piece);
             if taken.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
+        encoded.parts.iter().for_each(|part| give_back(&part.bytes));
         taken?;
         let checked =
             decoded.map_err(|source| self.undecodable(source)).and_then(|()| self.expect(sum.finish()));

@@ -10,7 +10,7 @@ use crate::element::Split;
 use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
 use crate::layout::{Codebooks, Encoded, Part, Scheme};
-use crate::map::MappedFile;
+use crate::map::{MappedFile, give_back};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -400,7 +400,9 @@ impl<'a> CompressedTensor<'a> {
     /// # Errors
     /// If its parts are damaged.
     pub fn decode(&self) -> Result<Vec<u8>> {
-        let decoded = self.encoded().decode().map_err(|source| self.undecodable(source));
+        let encoded = self.encoded();
+        let decoded = encoded.decode().map_err(|source| self.undecodable(source));
+        encoded.parts.iter().for_each(|part| give_back(&part.bytes));
         self.or_changed(decoded.and_then(|data| self.check(&data).map(|()| data)))
     }
 

@@ -9,6 +9,7 @@ mod drift;
 mod folders;
 mod guard;
 mod into;
+mod large;
 mod located;
 mod outputs;
 mod round_trip;

@@ -2,6 +2,7 @@
 
 use super::encode::{broken_promise, encode};
 use super::file_header::{self, Description, Outcome, data_start, framed};
+use super::large::Grouping;
 use super::plan::{self, OutputPlan};
 use crate::checksum::{Checksum, checksum};
 use crate::container::batch::batches;
@@ -32,8 +33,8 @@ pub(in crate::container) fn compress_file(
     progress: &dyn Progress,
 ) -> Result<FileReport> {
     let input = MappedFile::open_settled(input)?;
-    let compressed =
-        MappedSource::new(&input).and_then(|source| compress_to(&source, output, options, progress));
+    let compressed = MappedSource::new(&input)
+        .and_then(|source| compress_to(&source, output, options, Grouping::default(), progress));
     input.or_changed(compressed)
 }
 
@@ -50,15 +51,16 @@ pub fn compress_source(
     let target = Target::of_file(output, options.overwrite)?;
     clear_stale(&target, progress);
     let pending = PendingOutput::file(target, Mode::of_new())?;
-    let report = compress_to(source, pending.open_file()?, options, progress)?;
+    let report = compress_to(source, pending.open_file()?, options, Grouping::default(), progress)?;
     pending.finish()?;
     Ok(report)
 }
 
-fn compress_to(
+pub(in crate::container) fn compress_to(
     source: &dyn Source,
     output: PendingFile,
     options: &CompressOptions,
+    grouping: Grouping,
     progress: &dyn Progress,
 ) -> Result<FileReport> {
     let header = source.header();
@@ -66,7 +68,7 @@ fn compress_to(
     progress.start(&compressing, 2 * header.data_bytes() + plan::sharing_steps(header.data_bytes()));
     let mut plan = plan::plan(source, options, progress)?;
     progress.stage(&compressing);
-    let written = write_smallest(output, &mut plan, source, options, progress)?;
+    let written = write_smallest(output, &mut plan, source, options, grouping, progress)?;
     // What was read at different times is one file only if nobody wrote to it.
     source.check_unchanged()?;
     // Of very many tensors, what is known takes much memory, and so does reading the container.
@@ -105,6 +107,7 @@ fn write_smallest(
     plan: &mut OutputPlan<'_>,
     source: &dyn Source,
     options: &CompressOptions,
+    grouping: Grouping,
     progress: &dyn Progress,
 ) -> Result<Written> {
     let header = source.header();
@@ -124,7 +127,8 @@ fn write_smallest(
         };
         if let Some(room) = room {
             let pieces = room.pieces.as_ref().map(PiecesEntry::summing);
-            let mut writer = Writer { output, source, checksums: vec![0], pieces, written: 0 };
+            let mut writer =
+                Writer { output, source, grouping, checksums: vec![0], pieces, data_start: 0, written: 0 };
             let (bytes, outcome) = writer.write(plan, &room, progress)?;
             output = writer.output;
             if verbatim.is_none_or(|verbatim| bytes <= verbatim.max(accepted(file_bytes(source), options))) {
@@ -150,15 +154,18 @@ fn is_mostly_space(json: &[u8]) -> bool {
     json.iter().filter(|byte| byte.is_ascii_whitespace()).count() > json.len() / 8
 }
 
-struct Writer<'a> {
-    output: PendingFile,
-    source: &'a dyn Source,
+pub(super) struct Writer<'a> {
+    pub(super) output: PendingFile,
+    pub(super) source: &'a dyn Source,
+    pub(super) grouping: Grouping,
     /// As they will be stored, the header's coming first.
-    checksums: Vec<u64>,
+    pub(super) checksums: Vec<u64>,
     /// Of what is put, until all tensors' data are; none if pieces are not told.
-    pieces: Option<Summing>,
+    pub(super) pieces: Option<Summing>,
+    /// Where the data section begins.
+    pub(super) data_start: u64,
     /// Bytes of the data section so far.
-    written: u64,
+    pub(super) written: u64,
 }
 
 /// Zeros that fill a part up.
@@ -173,12 +180,24 @@ impl<'a> Writer<'a> {
         progress: &dyn Progress,
     ) -> Result<(u64, Outcome)> {
         let data_start = data_start(plan, &room.json);
+        self.data_start = data_start;
         self.seek(data_start)?;
 
         let mut outcome = Outcome { tensors: Vec::new(), kept: plan.kept.clone(), pieces: None };
         let mut pool = Checksum::default();
         for batch in batches(&plan.tensors, BATCH_BYTES, |planned| planned.record.bytes()) {
             progress.go_on(self.source.path())?;
+            if let [planned] = batch
+                && let Some(written) = self.put_large(planned, plan.aim, &mut pool, progress)?
+            {
+                match written {
+                    Some(entry) => {
+                        outcome.tensors.push((planned.scheme.part_specs(&planned.split), entry));
+                    }
+                    None => outcome.kept.push(planned.record.clone()),
+                }
+                continue;
+            }
             let ready: Result<Vec<_>> =
                 batch.par_iter().map(|planned| encode(self.source, planned, plan.aim)).collect();
             for (ready, planned) in ready?.into_iter().zip(batch) {
@@ -241,7 +260,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes bytes, and zeros up to a multiple of an alignment; adds them to a checksum.
-    fn put_padded(&mut self, bytes: &[u8], alignment: u64, sum: &mut Checksum) -> Result<()> {
+    pub(super) fn put_padded(&mut self, bytes: &[u8], alignment: u64, sum: &mut Checksum) -> Result<()> {
         let end = self.written + bytes.len() as u64;
         let padding = &PADDING[..int::index(padded_to(alignment, end) - end)];
         for bytes in [bytes, padding] {
@@ -251,7 +270,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Result<()> {
         self.written += bytes.len() as u64;
         if let Some(pieces) = &mut self.pieces {
             pieces.add(bytes);
@@ -260,7 +279,14 @@ impl<'a> Writer<'a> {
         written.at(self.output.target(), "write")
     }
 
-    fn seek(&mut self, to: u64) -> Result<()> {
+    /// Writes bytes elsewhere in the file, which goes on there.
+    pub(super) fn put_at(&mut self, place: u64, bytes: &[u8]) -> Result<()> {
+        self.seek(place)?;
+        let written = self.output.file().write_all(bytes);
+        written.at(self.output.target(), "write")
+    }
+
+    pub(super) fn seek(&mut self, to: u64) -> Result<()> {
         let sought = self.output.file().seek(SeekFrom::Start(to));
         sought.map(|_| ()).at(self.output.target(), "write")
     }

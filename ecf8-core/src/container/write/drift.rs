@@ -7,6 +7,7 @@ use crate::element::Split;
 use crate::histogram::Histogram;
 use crate::int;
 use crate::layout::Aim;
+use crate::map::passing;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -127,10 +128,12 @@ struct Classes {
 
 impl Level {
     fn count(split: &Split, bytes: &[u8], elements: u64) -> Self {
-        let runs = bytes.par_chunks(int::index(elements) * split.element.bytes);
-        let runs =
-            runs.map_init(Vec::new, |memory, run| Histogram::of_bytes(split.coded_of(run, memory))).collect();
-        Self { elements, runs }
+        let run_bytes = int::index(elements) * split.element.bytes;
+        let counted = |bytes: &[u8]| -> Vec<Histogram> {
+            let runs = bytes.par_chunks(run_bytes);
+            runs.map_init(Vec::new, |memory, run| Histogram::of_bytes(split.coded_of(run, memory))).collect()
+        };
+        Self { elements, runs: passing(bytes, run_bytes).flat_map(counted).collect() }
     }
 
     /// The same with runs that are longer.

@@ -9,6 +9,7 @@ use crate::container::{BATCH_BYTES, CompressOptions, Progress};
 use crate::element::Numbers;
 use crate::error::{Error, Result};
 use crate::layout::{Aim, EncodeError, Encoded, TakePiece};
+use crate::map::give_back;
 use crate::source::Source;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -58,10 +59,19 @@ pub(super) fn encode(
     };
     let (path, tensor) = (source.path().to_owned(), record.name.clone());
     let encoded = encoded.map_err(|source| Error::of_encoding(path, tensor, source))?;
+    give_back(&data);
     prove(source, planned, &encoded)?;
     let mut described = entry.clone();
     described.describe(&encoded);
-    let bounds = entry.lengths.iter();
+    Ok(if gains(source, planned, &described)? { Some((described, encoded)) } else { None })
+}
+
+/// Whether a tensor that was encoded like this takes less than it did.
+///
+/// # Errors
+/// If a part is longer than was promised.
+pub(super) fn gains(source: &dyn Source, planned: &Planned, described: &TensorEntry) -> Result<bool> {
+    let bounds = planned.entry.lengths.iter();
     if described.lengths.len() != bounds.len()
         || described.lengths.iter().zip(bounds).any(|(is, bound)| is > bound)
     {
@@ -69,13 +79,10 @@ pub(super) fn encode(
     }
     // What is in the pool has no entry in the header, so there may be no room for one of a kept tensor.
     let is_certain = described.pooled;
-    if !is_certain
-        && compressed_bytes(scheme.part_specs(split), &described, None, Deflated::default())
-            >= stored_bytes(&kept_entry(record))
-    {
-        return Ok(None);
-    }
-    Ok(Some((described, encoded)))
+    let specs = planned.scheme.part_specs(&planned.split);
+    Ok(is_certain
+        || compressed_bytes(specs, described, None, Deflated::default())
+            < stored_bytes(&kept_entry(&planned.record)))
 }
 
 /// Checks that what is to be written decodes to the bytes whose checksum was recorded: to those that were read first, and
@@ -86,25 +93,46 @@ fn prove(source: &dyn Source, planned: &Planned, encoded: &Encoded<'_>) -> Resul
         sum.add(piece);
         ControlFlow::Continue(())
     })?;
-    if from_hex(&planned.entry.checksum) == Some(sum.finish()) {
+    let difference = || first_difference(source, planned, encoded, &source.bytes(&planned.record)?);
+    expect_planned(source, planned, sum.finish(), difference)
+}
+
+/// Checks that what a tensor decodes to has the checksum that was planned. If not, `difference` tells where it differs from
+/// what the source has now, if it does.
+pub(super) fn expect_planned(
+    source: &dyn Source,
+    planned: &Planned,
+    found: u64,
+    difference: impl FnOnce() -> Result<Option<usize>>,
+) -> Result<()> {
+    if from_hex(&planned.entry.checksum) == Some(found) {
         return Ok(());
     }
-    let (data, mut offset, mut is_same) = (source.bytes(&planned.record)?, 0, true);
+    let (path, tensor) = (source.path().to_owned(), planned.record.name.clone());
+    match difference()? {
+        Some(offset) => Err(Error::NotLossless { path, tensor, offset: offset as u64 }),
+        // Encoded rightly, so what was counted before was something else.
+        None => Err(Error::Changed { path, how: format!("tensor `{tensor}` is not what it was") }),
+    }
+}
+
+/// The first byte of `data`, what the source has now, that is another one decoded, if any is.
+fn first_difference(
+    source: &dyn Source,
+    planned: &Planned,
+    encoded: &Encoded<'_>,
+    data: &[u8],
+) -> Result<Option<usize>> {
+    let (mut offset, mut is_same) = (0, true);
     decode(source, planned, encoded, &mut |piece| {
         let same = piece.iter().zip(&data[offset..]).take_while(|(a, b)| a == b).count();
         (offset, is_same) = (offset + same, same == piece.len());
         if is_same { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    let path = source.path().to_owned();
-    if is_same {
-        // Encoded rightly, so what was counted before was something else.
-        let how = format!("tensor `{}` is not what it was", planned.record.name);
-        return Err(Error::Changed { path, how });
-    }
-    Err(Error::NotLossless { path, tensor: planned.record.name.clone(), offset: offset as u64 })
+    Ok((!is_same).then_some(offset))
 }
 
-fn decode(
+pub(super) fn decode(
     source: &dyn Source,
     planned: &Planned,
     encoded: &Encoded<'_>,

@@ -3,7 +3,7 @@
 use super::candidates::{self, Compressible, candidates};
 use super::choice::{self, SchemeChoice};
 use super::sharing;
-use super::subject::{self, Data, Reading, Subject};
+use super::subject::{self, Data, Reading, SAMPLE_PIECE, Subject};
 use crate::codebook::cluster::MOST;
 use crate::container::folder::{Content, Folder};
 use crate::container::look::dtypes::{self, DtypeSummary};
@@ -13,7 +13,6 @@ use crate::container::{CompressOptions, CompressedFile, MANIFEST_KEY};
 use crate::element::Element;
 use crate::error::Result;
 use crate::header::{Header, TensorRecord};
-use crate::int;
 use crate::layout::Aim;
 use crate::map::MappedFile;
 use crate::source::{MappedSource, Source, file_bytes};
@@ -27,9 +26,6 @@ const SAMPLE: u64 = 256 << 10;
 
 /// Bytes of a file that are looked at, at most, but that each tensor's sample has one piece: so 100 GB take seconds.
 const SAMPLES: u64 = 24 << 20;
-
-/// Bytes of each piece of a sample: some pages, and whole rounds of every layout.
-const PIECE: u64 = 12 << 10;
 
 /// What a container takes beside its tensors, about: the guard, the manifest's frame, entries and checksums of its own.
 const FRAME: u64 = 700;
@@ -146,16 +142,10 @@ fn of_source(source: &dyn Source, options: &CompressOptions) -> Result<Told> {
         .iter()
         .filter_map(|record| Some((record, subject::takable(&schemes, record)?)))
         .collect();
-    let each = SAMPLE.min(SAMPLES / (takable.len() as u64).max(1)).max(PIECE);
-    let samples: Vec<Vec<u8>> = takable
-        .par_iter()
-        .map(|(record, _)| Ok(sample(&source.bytes(record)?, each)))
-        .collect::<Result<_>>()?;
+    let each = SAMPLE.min(SAMPLES / (takable.len() as u64).max(1)).max(SAMPLE_PIECE);
     let reading = Reading::new(&schemes, options, takable.len() <= MOST);
-    let read = takable
-        .par_iter()
-        .zip(&samples)
-        .map(|((record, element), sample)| reading.read(record, element, Data::Sample(sample)));
+    let sample = Data::Sample(source, each);
+    let read = takable.par_iter().map(|(record, element)| reading.read(record, element, sample));
     let mut subjects = read.collect::<Result<Vec<Subject<'_>>>>()?;
     sharing::plant_seeds(&mut subjects);
     let deflated = candidates::deflated(&subjects, &schemes);
@@ -182,7 +172,7 @@ fn of_source(source: &dyn Source, options: &CompressOptions) -> Result<Told> {
         predicted = predicted.saturating_add(sizes::stored_bytes(&sizes::kept_entry(record)));
     }
     let mut told = kept_whole(header, input_bytes, options);
-    told.sampled_bytes = samples.iter().map(|sample| sample.len() as u64).sum();
+    told.sampled_bytes = subjects.iter().map(|subject| subject.bytes).sum();
     // Where nothing is gained in all, the file is kept with its header and a manifest.
     if !compressed.is_empty() && predicted < told.predicted_bytes {
         told.predicted_bytes = predicted;
@@ -237,19 +227,4 @@ fn compressed_bytes(one: &Compressible<'_>, aim: Aim, deflated: Deflated) -> Res
     let parts =
         subject.of_whole(sampled).saturating_add(scheme.chunk_bytes(units, aim)).saturating_add(padding);
     Ok(one.bytes_with(parts, deflated))
-}
-
-/// Evenly spaced pieces of a tensor, at most `most` bytes of it together.
-fn sample(data: &[u8], most: u64) -> Vec<u8> {
-    if data.len() as u64 <= most {
-        return data.to_vec();
-    }
-    let (piece, pieces) = (int::index(PIECE), int::index((most / PIECE).max(1)));
-    let apart = data.len() / pieces;
-    let piece_at = |number: usize| {
-        // From the middle of each stretch: the first rows of a tensor may be unlike the others.
-        let start = number * apart + apart.saturating_sub(piece) / 2;
-        data[start..].iter().take(piece).copied()
-    };
-    (0..pieces).flat_map(piece_at).collect()
 }

@@ -5,6 +5,7 @@
 //! - `plan`, `predict`: what becomes of each tensor, and what the container will take.
 //! - `file_header`: the header of the output, from the plan.
 //! - `encode`: one tensor, as planned, and proven.
+//! - `large`: the same of a tensor for which there may be no memory, in groups of chunks.
 //! - `compress`: one file, streamed to its output.
 //! - `estimate`: what compressing would give, told from samples.
 
@@ -15,6 +16,7 @@ mod drift;
 mod encode;
 pub(super) mod estimate;
 pub(super) mod file_header;
+pub(super) mod large;
 pub(super) mod plan;
 mod predict;
 mod sharing;

@@ -12,6 +12,7 @@ use crate::header::TensorRecord;
 use crate::histogram::Histogram;
 use crate::int;
 use crate::layout::{Aim, Codebooks, Counted, EncodeError, Encoded, Scheme};
+use crate::map::give_back;
 use crate::source::Source;
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -33,6 +34,9 @@ const SAMPLED_RUN: u64 = 98_304;
 
 /// Of how many runs in a row a sample has the first.
 const SAMPLED_EVERY: usize = 8;
+
+/// Bytes of each piece of a sample of a file: some pages, and whole rounds of every layout.
+pub(super) const SAMPLE_PIECE: u64 = 12 << 10;
 
 /// The fewest bytes that the manifest takes to describe a tensor, deflated: its checksum alone is eight.
 const LEAST_DESCRIBED: u64 = 32;
@@ -66,17 +70,34 @@ pub(super) struct Subject<'a> {
 pub(super) enum Data<'a> {
     /// All of it, asked for whenever it is needed: what a source makes anew does not stay in memory.
     Whole(&'a dyn Source),
-    /// A sample.
-    Sample(&'a [u8]),
+    /// A sample of at most so many bytes, which is taken anew, too.
+    Sample(&'a dyn Source, u64),
 }
 
 impl<'a> Data<'a> {
     fn bytes(self, record: &TensorRecord) -> Result<Cow<'a, [u8]>> {
         match self {
             Self::Whole(source) => source.bytes(record),
-            Self::Sample(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::Sample(source, most) => source.bytes(record).map(|bytes| sample(bytes, most)),
         }
     }
+}
+
+/// Evenly spaced pieces of a tensor, at most `most` bytes of it together.
+fn sample(data: Cow<'_, [u8]>, most: u64) -> Cow<'_, [u8]> {
+    if data.len() as u64 <= most {
+        return data;
+    }
+    let (piece, pieces) = (int::index(SAMPLE_PIECE), int::index((most / SAMPLE_PIECE).max(1)));
+    let apart = data.len() / pieces;
+    let piece_at = |number: usize| {
+        // From the middle of each stretch: the first rows of a tensor may be unlike the others.
+        let start = number * apart + apart.saturating_sub(piece) / 2;
+        data[start..].iter().take(piece).copied()
+    };
+    let sample = (0..pieces).flat_map(piece_at).collect();
+    give_back(&data);
+    Cow::Owned(sample)
 }
 
 /// What a tensor takes by a scheme, if it shares with no other.
@@ -148,6 +169,7 @@ impl<'s> Reading<'s> {
             can_gain.then(|| self.alone(&subject, &bytes, *scheme))
         };
         subject.alone = self.schemes.iter().map(alone).collect();
+        give_back(&bytes);
         Ok(subject)
     }
 
@@ -216,7 +238,9 @@ impl Subject<'_> {
         aim: Aim,
     ) -> Result<Result<Encoded<'static>, EncodeError>> {
         let data = self.data()?;
-        Ok(scheme.encode_for(Numbers { split: &self.split, bytes: &data }, codebooks, aim))
+        let encoded = scheme.encode_for(Numbers { split: &self.split, bytes: &data }, codebooks, aim);
+        give_back(&data);
+        Ok(encoded)
     }
 
     /// What a scheme is told of each piece, whose symbols these are.
@@ -281,7 +305,10 @@ impl Subject<'_> {
     /// # Errors
     /// If the source cannot give its bytes again.
     pub(super) fn count(&self, scheme: &dyn Scheme) -> Result<Vec<Histogram>> {
-        Ok(self.count_in(&self.data()?, scheme))
+        let data = self.data()?;
+        let counted = self.count_in(&data, scheme);
+        give_back(&data);
+        Ok(counted)
     }
 
     fn count_in(&self, data: &[u8], scheme: &dyn Scheme) -> Vec<Histogram> {
@@ -298,7 +325,9 @@ impl Subject<'_> {
         let (split, width) = (&self.split, self.split.element.bytes);
         let of_range = |range: &Range<u64>| {
             let bytes = &data[int::index(range.start) * width..int::index(range.end) * width];
-            scheme.symbol_histogram(Numbers { split, bytes })
+            let counted = scheme.symbol_histogram(Numbers { split, bytes });
+            give_back(bytes);
+            counted
         };
         match ranges {
             [only] => of_range(only),

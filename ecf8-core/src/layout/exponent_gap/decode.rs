@@ -10,7 +10,9 @@ use crate::bits;
 use crate::int;
 use crate::layout::memory::zeroed;
 use crate::layout::{DecodeError, Encoded, PIECE, Scheme, TakePiece, range_of};
+use crate::map::give_back;
 use rayon::prelude::*;
+use std::ops::Range;
 
 impl From<BadParam> for DecodeError {
     fn from(BadParam { param, value, range }: BadParam) -> Self {
@@ -46,6 +48,16 @@ impl<'a> Checked<'a> {
             return Err(DecodeError::Gap { thread, found: sync::gap(gaps, thread), expected: 0 });
         }
         Ok(Self { stream, packed, gaps, positions, geometry })
+    }
+
+    /// Gives back what some blocks, which have been decoded, lie in. Of a large tensor, they follow each other.
+    fn give_back(&self, blocks: Range<usize>) {
+        let [first, end] = [blocks.start, blocks.end].map(|block| {
+            let bit = self.geometry.block_bit(block as u64).min(8 * self.stream.len() as u64);
+            (int::index(bit / 8), int::index(self.positions.get(block).copied().unwrap_or_default() / 2))
+        });
+        let (stream, packed) = (self.stream.get(first.0..end.0), self.packed.get(first.1..end.1));
+        stream.into_iter().chain(packed).for_each(give_back);
     }
 
     /// First bit of the first codeword of a block.
@@ -155,6 +167,7 @@ pub(super) fn decode_pieces(encoded: &Encoded<'_>, take: &mut TakePiece<'_>) -> 
         }
         let piece = &mut memory[..bytes];
         decode_blocks(&parts, &tables, first, piece)?;
+        parts.give_back(first..first + blocks);
         (first, start) = (first + blocks, end);
         if take(piece).is_break() || first + 1 >= parts.positions.len() {
             return Ok(());

@@ -39,6 +39,7 @@ pub(super) fn decode_pieces<S: LaneSymbols>(
         let rest = bytes - first * chunk;
         let piece = &mut memory[..rest.min(chunks * chunk)];
         decode_chunks::<S>(&parts, &tables, first, piece)?;
+        parts.give_back(S::KIND.bits, first..first + chunks);
         if take(piece).is_break() {
             break;
         }

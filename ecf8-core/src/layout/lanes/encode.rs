@@ -12,6 +12,7 @@ use crate::element::{Numbers, Split};
 use crate::int;
 use crate::layout::memory::zeroed;
 use crate::layout::{Codebooks, EncodeError, Encoded, PIECE, Part};
+use crate::map::give_back;
 use crate::symbols;
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -202,13 +203,13 @@ impl Chunks {
             .zip(split.rooms(bits, packed, units, geometry.chunk))
             .enumerate();
         let at_once = (PIECE / geometry.chunk).max(1);
-        loop {
+        // What was encoded is decoded and compared next, but of a large tensor only when all is.
+        let encoded = bytes.chunks(at_once * geometry.chunk * split.element.bytes);
+        for encoded in encoded {
             let some: Vec<_> = chunks.by_ref().take(at_once).collect();
-            if some.is_empty() {
-                break;
-            }
             let some: Vec<Chunk> = some.into_par_iter().map_init(Memory::<S>::default, one).collect();
             all.add(some)?;
+            give_back(encoded);
         }
         let end = all.entry(0)?;
         all.entries.push(end);

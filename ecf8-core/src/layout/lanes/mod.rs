@@ -25,6 +25,7 @@ mod codes;
 mod decode;
 mod encode;
 mod geometry;
+mod groups;
 mod parts;
 mod patch;
 mod reference;
@@ -41,7 +42,7 @@ pub use sections::{section_positions, section_turns};
 
 use super::{
     Aim, Codebooks, Counted, DamagedPart, DecodeError, EncodeError, Encoded, ParamSpec, PartSpec, PartType,
-    Scheme, TakePiece,
+    Scheme, TakeGroup, TakePiece,
 };
 use crate::codebook::Codebook;
 use crate::element::{Numbers, Split};
@@ -49,6 +50,7 @@ use crate::histogram::Histogram;
 use crate::symbols::{self, AnsByte, Byte, Pair, Pair6, Quad, SymbolKind, Symbols, Triple};
 use code::CodebookCost;
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::ops::{Range, RangeInclusive};
 
@@ -197,6 +199,17 @@ impl<S: LaneSymbols> Lanes<S> {
     pub const fn new(elements_per_lane: Option<u64>) -> Self {
         Self { elements_per_lane, symbols: PhantomData }
     }
+
+    /// S for a tensor of so many elements.
+    fn chosen(&self, elements: u64, codebooks: &Codebooks, aim: Aim) -> u64 {
+        let mut chosen = elements_per_lane::<S>(elements, aim);
+        // Runs have whole chunks.
+        let fills = |chosen: u64| codebooks.run().is_none_or(|run| run.is_multiple_of(LANES as u64 * chosen));
+        while !fills(chosen) && chosen > S::LENGTHS.least {
+            chosen /= 2;
+        }
+        self.elements_per_lane.unwrap_or(chosen)
+    }
 }
 
 fn fits<S: LaneSymbols>(codebook: &Codebook) -> bool {
@@ -315,13 +328,19 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         codebooks: &Codebooks,
         aim: Aim,
     ) -> Result<Encoded<'static>, EncodeError> {
-        let mut chosen = elements_per_lane::<S>(numbers.units(), aim);
-        // Runs have whole chunks.
-        let fills = |chosen: u64| codebooks.run().is_none_or(|run| run.is_multiple_of(LANES as u64 * chosen));
-        while !fills(chosen) && chosen > S::LENGTHS.least {
-            chosen /= 2;
-        }
-        encode::encode::<S>(numbers, codebooks, self.elements_per_lane.unwrap_or(chosen))
+        encode::encode::<S>(numbers, codebooks, self.chosen(numbers.units(), codebooks, aim))
+    }
+
+    fn encode_groups(
+        &self,
+        numbers: Numbers<'_>,
+        codebooks: &Codebooks,
+        aim: Aim,
+        most_bytes: usize,
+        take: &mut TakeGroup<'_>,
+    ) -> Option<Result<BTreeMap<String, u64>, EncodeError>> {
+        let chosen = self.chosen(numbers.units(), codebooks, aim);
+        Some(groups::encode_groups::<S>(numbers, codebooks, chosen, most_bytes, take))
     }
 
     fn decode(&self, encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {

@@ -11,6 +11,8 @@ use super::{
 };
 use crate::element::Split;
 use crate::layout::{DecodeError, Encoded};
+use crate::map::give_back;
+use std::ops::Range;
 
 /// The parts of a tensor whose lengths agree with each other and with the element count.
 pub(super) struct Parts<'a> {
@@ -180,6 +182,18 @@ impl<'a> Parts<'a> {
             return Err(DecodeError::Patches { chunk: index as u64 });
         }
         Ok(Chunk { index, elements, rows, tails, tail, extras, patches })
+    }
+
+    /// Gives back what some chunks, which have been decoded, lie in. Of a large tensor, they follow each other.
+    pub(super) fn give_back(&self, bits: u32, chunks: Range<usize>) {
+        let last = self.entries.len().saturating_sub(1);
+        let [first, end] = [chunks.start, chunks.end]
+            .map(|chunk| self.entries.get(chunk.min(last)).copied().unwrap_or_default());
+        let rows = self.rows.get(first.first_row as usize * LANES..end.first_row as usize * LANES);
+        let tails = self.tails.get(first.first_tail as usize..end.first_tail as usize);
+        rows.into_iter().chain(tails).for_each(|words| give_back(words.as_flattened()));
+        let elements = chunks.start * self.geometry.chunk..chunks.end * self.geometry.chunk;
+        self.split.stored_of(bits, self.packed, self.geometry.elements, elements).for_each(give_back);
     }
 
     /// Checks that no more rows are in use than promised.
