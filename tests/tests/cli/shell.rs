@@ -110,16 +110,17 @@ fn every_command_has_a_page_that_renders_without_warnings() {
         assert_eq!(scratch.path(name).metadata().unwrap().permissions().mode() & 0o777, 0o644);
         if can_render {
             let mut groff = Command::new("groff")
-                .args(["-man", "-ww", "-Tutf8"])
+                // As `man` calls it, for characters that are not ASCII.
+                .args(["-K", "utf8", "-man", "-ww", "-Tutf8"])
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .spawn()
                 .unwrap();
-            groff.stdin.take().unwrap().write_all(page.replace('×', "x").as_bytes()).unwrap();
+            groff.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
             let output = groff.wait_with_output().unwrap();
             assert!(output.status.success() && output.stderr.is_empty(), "{name}: {output:?}");
-            assert!(String::from_utf8_lossy(&output.stdout).contains("SYNOPSIS"));
+            assert!(output.stdout.len() > 500, "{name}: {output:?}");
         }
     }
     let page = scratch.ecf8("man kernel emit").answer();
