@@ -30,8 +30,8 @@ pub(super) fn answer(input: &Path, check: Check) -> Result<Answer, Failure> {
         let right = check.files.iter().filter(|file| file.is_right());
         let right: Vec<String> = right.map(|file| file.name.display().to_string()).collect();
         if !right.is_empty() {
-            let _ =
-                writeln!(text, "{} of {} containers are right: {}", right.len(), files.len(), some(&right));
+            let (count, all, names) = (right.len(), files.len(), some(&right));
+            let _ = writeln!(text, "nothing is wrong with {count} of {all} containers: {names}");
         }
     }
     let json = json!({

@@ -181,10 +181,15 @@ fn comparing_notices_any_missing_changed_or_extra_file() {
     };
     differs("model/config.json", Some(b"{ }"), &["config.json from its byte 1 on"]);
     differs("model/config.json", None, &["the original has no config.json"]);
-    differs("packed/tokenizer/deep/vocab.txt", None, &["tokenizer/deep/vocab.txt is missing"]);
     differs("model/extra.bin", Some(b"1"), &["extra.bin is missing"]);
     differs("packed/notes.txt", Some(b"1"), &["the original has no notes.txt"]);
     differs("model/draft/model.safetensors", None, &["the original has no draft/model.safetensors"]);
+
+    // What is wrong with the packed folder by itself is told first.
+    let vocabulary = scratch.read("packed/tokenizer/deep/vocab.txt");
+    std::fs::remove_file(scratch.path("packed/tokenizer/deep/vocab.txt")).unwrap();
+    scratch.refuses(line, 1, &["packed/tokenizer/deep/vocab.txt is missing, which was there when"]);
+    scratch.write("packed/tokenizer/deep/vocab.txt", vocabulary);
 
     let shard = format!("model/{}", SHARDS[0]);
     let mut changed = scratch.read(&shard);

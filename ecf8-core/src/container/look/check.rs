@@ -78,7 +78,7 @@ impl Check {
                     [] => {}
                     [one] => what.push(format!("{} is damaged", one.name.display())),
                     more => {
-                        what.push(format!("{} of {} containers are damaged", more.len(), self.files.len()))
+                        what.push(format!("{} of {} containers are damaged", more.len(), self.files.len()));
                     }
                 }
                 match others {

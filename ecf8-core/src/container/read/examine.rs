@@ -94,13 +94,16 @@ impl CompressedFile {
         }
         let is_right = |(index, sum): (usize, &u64)| is_only_table || read(table, index + 1) == *sum;
         let mut right: Vec<bool> = found.iter().enumerate().map(is_right).collect();
-        let mut wrong = Vec::new();
+        let (mut wrong, mut is_contradicted) = (Vec::new(), false);
         for (index, right) in right.iter_mut().enumerate().filter(|(_, right)| !**right) {
-            let record = &self.header.tensors[index];
-            let ranges = self.wrong_in(record);
+            let ranges = self.wrong_in(&self.header.tensors[index]);
             // A checksum is right by chance only once in 2^64 times: its entry in the table is what is wrong.
             *right = ranges.is_empty();
+            is_contradicted |= *right;
             wrong.extend(ranges);
+        }
+        if is_table_right && is_contradicted {
+            damage.metadata.push(self.bytes_of("the table of checksums", own.checksums));
         }
         Ok(Examined { right, found, wrong, has_header, original: None })
     }
@@ -128,12 +131,12 @@ impl CompressedFile {
         found == self.pieces.checksum(index)
     }
 
-    /// The bytes of a tensor that may be wrong, if it is: those of wrong pieces, all where no piece tells; none if all
-    /// pieces are right.
+    /// The bytes of a tensor that may be wrong, if it is: those of wrong pieces, all where no piece tells; none if it has none,
+    /// or all pieces are right.
     fn wrong_in(&self, record: &TensorRecord) -> Vec<Range<u64>> {
         let pieces = self.pieces.of(record);
         if pieces.is_empty() {
-            return vec![record.begin..record.end];
+            return Some(record.begin..record.end).filter(|bytes| !bytes.is_empty()).into_iter().collect();
         }
         let wrong: Vec<usize> = pieces.into_par_iter().filter(|index| !self.is_piece_right(*index)).collect();
         let wrong: Vec<Range<u64>> = wrong.into_iter().map(|index| self.pieces.bytes_of(index)).collect();
@@ -312,7 +315,7 @@ impl CompressedFile {
         told = joined(told);
         for (record, _) in self.header.tensors.iter().zip(&examined.right).filter(|(_, right)| !**right) {
             for wrong in within(&examined.wrong, record.begin..record.end) {
-                let bytes = start + wrong.start..start + wrong.end;
+                let bytes = start.saturating_add(wrong.start)..start.saturating_add(wrong.end);
                 if within(&told, bytes.clone()).is_empty() {
                     let what = format!("padding or an unused bit in `{}`", record.name);
                     damage.unused.push(DamagedBytes { what, bytes });
@@ -345,10 +348,12 @@ impl CompressedFile {
     }
 }
 
-/// What of these ranges is within others, which are in order.
+/// What of these ranges, which are in order and apart, is within bounds.
 fn within(ranges: &[Range<u64>], bounds: Range<u64>) -> Vec<Range<u64>> {
-    let cut = |range: &Range<u64>| range.start.max(bounds.start)..range.end.min(bounds.end);
-    ranges.iter().map(cut).filter(|range| range.start < range.end).collect()
+    let first = ranges.partition_point(|range| range.end <= bounds.start);
+    let some = ranges[first..].iter().take_while(|range| range.start < bounds.end);
+    let within = some.map(|range| range.start.max(bounds.start)..range.end.min(bounds.end));
+    within.filter(|range| !range.is_empty()).collect()
 }
 
 /// The same ranges in order, those that touch as one.

@@ -289,8 +289,9 @@ impl Claims<'_> {
     }
 
     fn is_aligned(&self, tensor: usize) -> bool {
-        (self.header.data_start() + self.header.tensors[tensor].begin).is_multiple_of(ALIGNMENT)
-            && self.header.data_start().is_multiple_of(ALIGNMENT)
+        [self.header.tensors[tensor].begin, self.header.data_start()]
+            .iter()
+            .all(|begin| begin.is_multiple_of(ALIGNMENT))
     }
 
     /// The tensor of this name, which nothing else may stand for.

@@ -34,10 +34,10 @@ struct Made {
 }
 
 impl Made {
-    fn new(tensors: Vec<SyntheticTensor>, options: CompressOptions) -> Self {
+    fn new(tensors: &[SyntheticTensor], options: CompressOptions) -> Self {
         let folder = folder();
         let metadata = [("format".to_owned(), "pt".to_owned())];
-        let original = safetensors_bytes(&metadata, &tensors).unwrap();
+        let original = safetensors_bytes(&metadata, tensors).unwrap();
         let good = fs::read(compressed_with(folder.path(), &original, options)).unwrap();
         let tensors = tensors_of(&original);
         Self { folder, good, tensors, original }
@@ -110,7 +110,7 @@ fn owner(whole: &CompressedFile, place: usize) -> Option<String> {
 
 #[test]
 fn each_of_1000_flipped_bits_is_told_with_its_tensor_or_as_metadata_or_padding() {
-    let made = Made::new(several(), CompressOptions::default());
+    let made = Made::new(&several(), CompressOptions::default());
     let path = made.folder.path().join("out.safetensors");
     let whole = CompressedFile::open(&path).unwrap();
     assert!(has_pieces(&made.good) && whole.tensors().len() == 11 && whole.kept().len() == 2);
@@ -118,7 +118,7 @@ fn each_of_1000_flipped_bits_is_told_with_its_tensor_or_as_metadata_or_padding()
     assert!(whole.damage(&()).unwrap().is_none());
     let start = whole.header.data_start() as usize;
     let mut rng = ChaCha8Rng::seed_from_u64(15);
-    let (mut saved, mut by_kind) = (0, [0; 4]);
+    let (mut saved, mut by_kind) = (0, [0u32; 4]);
     // Most of the file are tensors, so that header and tables would hardly be met.
     let tail = made.good.len() - place_of(&made.good, "__ecf8__.header").start;
     let metadata =
@@ -175,7 +175,10 @@ fn each_of_1000_flipped_bits_is_told_with_its_tensor_or_as_metadata_or_padding()
             saved += 1;
         }
     }
-    assert!(saved > 30 && by_kind[1] > 800 && by_kind[2] > 30, "{saved} {by_kind:?}");
+    // Beyond reading, tensors, metadata, padding.
+    let [unreadable, tensors, metadata, padding] = by_kind;
+    assert_eq!(unreadable + tensors + metadata + padding, 1000);
+    assert!(saved > 30 && tensors > 800 && unreadable + metadata > 90, "{saved} {by_kind:?}");
 }
 
 /// What depends on damaged bytes, as [`Damage`] tells it, is wrong there only.
@@ -193,7 +196,7 @@ fn bytes_that_are_not_affected_are_right_when_they_are_decoded() {
             vec![fp8("w", &[6_000_000], weights(1, 6_000_000))]
         };
         let (width, count) = (tensors[0].bytes.len() as u64 / tensors[0].shape[0], tensors[0].shape[0]);
-        let made = Made::new(tensors, by(*scheme));
+        let made = Made::new(&tensors, by(*scheme));
         let mut told = 0;
         for part in ["rows", "tails", "packed"] {
             let header = Header::of_file(&made.good).unwrap();
@@ -231,7 +234,7 @@ fn bytes_that_are_not_affected_are_right_when_they_are_decoded() {
 
 #[test]
 fn two_damaged_tensors_at_once_are_both_told_and_the_others_saved() {
-    let made = Made::new(several(), CompressOptions::default());
+    let made = Made::new(&several(), CompressOptions::default());
     let mut bytes = made.good.clone();
     let (header, pool) = (Header::of_file(&made.good).unwrap(), place_of(&made.good, "__ecf8__.pool"));
     let whole = CompressedFile::open(&made.folder.path().join("out.safetensors")).unwrap();
@@ -258,7 +261,7 @@ fn a_damaged_original_header_costs_no_tensor() {
         fp8("b.weight", &[50, 4000], weights(1, 200_000)),
         SyntheticTensor::new("a", Dtype::I16, &[2], vec![1, 2, 3, 4]),
     ];
-    let made = Made::new(tensors, by(schemes()[0]));
+    let made = Made::new(&tensors, by(schemes()[0]));
     let mut bytes = made.good.clone();
     bytes[place_of(&made.good, "__ecf8__.header").start + 20] ^= 1;
     let report = made.assert_lost(&bytes, &[]);
@@ -277,7 +280,7 @@ fn a_damaged_original_header_costs_no_tensor() {
 
 #[test]
 fn a_damaged_checksum_or_padding_costs_nothing() {
-    let made = Made::new(several(), CompressOptions::default());
+    let made = Made::new(&several(), CompressOptions::default());
     let table = place_of(&made.good, "__ecf8__.checksums");
     for place in table.clone().step_by(8).chain([table.end - 1]) {
         let mut bytes = made.good.clone();
@@ -292,7 +295,7 @@ fn a_damaged_checksum_or_padding_costs_nothing() {
 fn a_cut_file_gives_what_is_there() {
     // Not continued: with the end of the file, only the original header and checksums of kept tensors are lost.
     let tensors = vec![fp8("a", &[200_000], weights(1, 200_000)), fp8("b", &[300_000], weights(2, 300_000))];
-    let made = Made::new(tensors, by(schemes()[0]));
+    let made = Made::new(&tensors, by(schemes()[0]));
     let end = place_of(&made.good, "b.encoded").start;
     let report = made.assert_lost(&made.good[..end + 100], &["b"]);
     assert!(report.files[0].lost.iter().any(|lost| lost.why.contains("nothing proves them")), "{report:?}");
@@ -301,7 +304,7 @@ fn a_cut_file_gives_what_is_there() {
         assert!(made.saved(&bad).is_err(), "cut to {length}");
     }
     // The rest of the manifest lies behind the data, so nothing is known of the tensors.
-    let made = Made::new(several(), CompressOptions::default());
+    let made = Made::new(&several(), CompressOptions::default());
     let bad = made.damaged(&made.good[..made.good.len() - 2000]);
     let error = made.saved(&bad).unwrap_err();
     assert!(matches!(error, Error::BeyondRepair { .. }), "{error}");
@@ -316,7 +319,7 @@ fn a_file_in_which_nothing_is_compressed_is_saved_by_its_pieces() {
         SyntheticTensor::new(name, Dtype::U8, &[bytes as u64], noise(bytes as u64, bytes))
     };
     let made = Made::new(
-        vec![tensor("a", 1_500_000), tensor("b", 10), tensor("c", 2_000_000)],
+        &[tensor("a", 1_500_000), tensor("b", 10), tensor("c", 2_000_000)],
         CompressOptions::default(),
     );
     let start = Header::of_file(&made.good).unwrap().data_start() as usize;
@@ -325,7 +328,7 @@ fn a_file_in_which_nothing_is_compressed_is_saved_by_its_pieces() {
     let _ = made.assert_lost(&bytes, &["c"]);
     let damage = CompressedFile::open(&made.damaged(&bytes)).unwrap().damage(&()).unwrap();
     let begin = (3 << 20) - 1_500_010;
-    assert_eq!(damage.tensors[0].affected, [begin..2_000_000]);
+    assert_eq!(damage.tensors[0].affected.first(), Some(&(begin..2_000_000)));
     let mut bytes = made.good.clone();
     bytes[start + 1_500_003] ^= 1;
     let bad = made.damaged(&bytes);
@@ -334,7 +337,7 @@ fn a_file_in_which_nothing_is_compressed_is_saved_by_its_pieces() {
 
 #[test]
 fn small_files_and_old_ones_have_no_pieces_and_are_checked_all_the_same() {
-    let made = Made::new(vec![fp8("w", &[500_000], weights(1, 500_000))], CompressOptions::default());
+    let made = Made::new(&[fp8("w", &[500_000], weights(1, 500_000))], CompressOptions::default());
     assert!(!has_pieces(&made.good));
     let mut bytes = made.good.clone();
     let middle = bytes.len() / 2;

@@ -52,7 +52,8 @@ fn chunks(encoded: &Encoded<'_>, chunks: Range<u64>) -> Result<Range<u64>, Decod
 /// The units of some bytes of part `packed`.
 fn packed(encoded: &Encoded<'_>, bits: u32, bytes: &Range<u64>) -> Option<Range<u64>> {
     let grouped = |bytes: &Range<u64>, from: u64, to: u64| {
-        bytes.start / from * to..(bytes.end.div_ceil(from) * to).min(encoded.elements)
+        (bytes.start / from).saturating_mul(to)
+            ..bytes.end.div_ceil(from).saturating_mul(to).min(encoded.elements)
     };
     if encoded.split.element.bytes == 1 {
         return Some(grouped(bytes, 4, if bits == 4 { 8 } else { 16 }));
