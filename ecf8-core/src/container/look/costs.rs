@@ -133,7 +133,7 @@ fn count(
 /// The symbols of a tensor, for each of its codebooks.
 fn count_tensor(tensor: &CompressedTensor<'_>) -> Result<Vec<BySchemes>> {
     let split = tensor.split();
-    let of_bytes = |bytes| {
+    let of_bytes = |bytes: &[u8]| -> BySchemes {
         let numbers = Numbers { split, bytes };
         let takes = |scheme: &&&'static dyn Scheme| scheme.takes_split(split);
         let coded = Histogram::of_bytes(&numbers.coded());

@@ -93,8 +93,8 @@ fn prove(source: &dyn Source, planned: &Planned, encoded: &Encoded<'_>) -> Resul
         sum.add(piece);
         ControlFlow::Continue(())
     })?;
-    let data = source.bytes(&planned.record)?;
-    expect_planned(source, planned, sum.finish(), || first_difference(source, planned, encoded, &data))
+    let difference = || first_difference(source, planned, encoded, &source.bytes(&planned.record)?);
+    expect_planned(source, planned, sum.finish(), difference)
 }
 
 /// Checks that what a tensor decodes to has the checksum that was planned. If not, `difference` tells where it differs from
@@ -116,7 +116,7 @@ pub(super) fn expect_planned(
     }
 }
 
-/// The first byte of `data` that is another one decoded, if any is.
+/// The first byte of `data`, what the source has now, that is another one decoded, if any is.
 fn first_difference(
     source: &dyn Source,
     planned: &Planned,
