@@ -52,7 +52,7 @@ impl Work {
     Tensors that would not get smaller are kept as they are, and other files of a folder are copied.\n\
     `--dry-run` tells beforehand what there is to gain.\n\n\
     Every tensor is decoded again and compared before the output gets its name. An input that changes meanwhile is an error.\n\
-    Memory: .65 to .9 times the largest tensor, or some 150 MiB for many smaller ones.")]
+    Memory: a few hundred MiB, however large tensors are; with --scheme exponent-gap, as much as the largest tensor besides.")]
 pub(super) struct Compress {
     /// File or folder to compress
     input: PathBuf,
@@ -147,7 +147,7 @@ impl Goal {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecf8 decompress model.ecf8.safetensors -o restored.safetensors\n  \
     ecf8 decompress --partial damaged.ecf8.safetensors -o saved.safetensors\n\n\
-    Takes some 100 MiB of memory at most, however large tensors are.\n\
+    Takes some 150 MiB of memory, however large tensors are.\n\
     A tuning cache that `ecf8 tune` has left in a folder, named after a container there, is not restored: it says so.")]
 pub(super) struct Decompress {
     /// Compressed file or folder

@@ -14,9 +14,7 @@ const BYTES: u64 = 9 << 29;
 #[test]
 fn a_tensor_of_four_and_a_half_gibibytes_comes_back() {
     if !ecf8_tests::is_required("ECF8_TEST_LARGE") {
-        eprintln!(
-            "skipped: set ECF8_TEST_LARGE=1 to try 4.5 GiB; that takes minutes, 13 GB of disk and 16 GB of memory"
-        );
+        eprintln!("skipped: set ECF8_TEST_LARGE=1 to try 4.5 GiB; that takes minutes and 13 GB of disk");
         return;
     }
     let scratch = Scratch::new();

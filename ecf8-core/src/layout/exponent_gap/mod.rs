@@ -5,6 +5,8 @@
 //! B is `bytes_per_thread`; T = `threads_per_block` windows in a row are a block. So that threads can start on their own,
 //! a 4-bit gap per thread tells where in its window the first codeword starts, and an output position per block tells how
 //! many codewords start before it. The bitstream does not depend on B and T.
+//!
+//! A tensor is encoded whole, however large it is: where its codewords lie depends on all that come before.
 
 mod decode;
 mod encode;
