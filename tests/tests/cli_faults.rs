@@ -106,7 +106,8 @@ fn survives(line: &str, prepare: impl Fn() -> Scratch, is_right: impl Fn(&Scratc
             }
         }
     }
-    assert!(failures > 2, "{line}: only {failures} failures");
+    // What cannot be written beside a model goes to the user's cache.
+    assert!(failures > 2 || line.starts_with("tune"), "{line}: only {failures} failures");
 }
 
 #[test]
@@ -168,7 +169,8 @@ fn tuning() {
             let found = ecf8_tests::cli::contents(&scratch.path("cache"));
             found.into_iter().find(|(path, _)| path.to_string_lossy().ends_with(".tuning.json"))?.1
         });
-        let cache: serde_json::Value = serde_json::from_slice(&text.expect("a tuning cache somewhere")).unwrap();
+        let cache: serde_json::Value =
+            serde_json::from_slice(&text.expect("a tuning cache somewhere")).unwrap();
         assert!(cache["records"].is_array());
     });
 }

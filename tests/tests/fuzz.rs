@@ -91,6 +91,19 @@ macro_rules! tests {
 }
 
 tests!(
-    header, container, sealed, manifest, folder_list, index, codebook, exponent_gap, quad_triple_lanes, pair_lanes,
-    byte_ans_lanes, round_trip, tuning_cache, kernel_cache, front_end
+    header,
+    container,
+    sealed,
+    manifest,
+    folder_list,
+    index,
+    codebook,
+    exponent_gap,
+    quad_triple_lanes,
+    pair_lanes,
+    byte_ans_lanes,
+    round_trip,
+    tuning_cache,
+    kernel_cache,
+    front_end
 );

@@ -25,7 +25,7 @@ pub(super) fn folder() -> TempDir {
 }
 
 /// The header of a file: accepted as safetensors accepts it, with the same meaning.
-pub fn header(data: &[u8]) {
+pub(super) fn header(data: &[u8]) {
     let Ok(header) = Header::of_file(data) else { return };
     let (_, theirs) = SafeTensors::read_metadata(data).unwrap();
     assert_eq!(header.data_start() + header.data_bytes(), data.len() as u64);
@@ -92,7 +92,7 @@ fn decode_all(file: &CompressedFile) -> bool {
 }
 
 /// The same with the container's checksums made right.
-pub fn sealed(data: &[u8]) {
+pub(super) fn sealed(data: &[u8]) {
     if let Some(sealed) = seal(data) {
         container(&sealed);
     }
@@ -137,16 +137,22 @@ pub(super) fn containers() -> &'static [Vec<u8>] {
 
 /// A container with another manifest, or another continuation of it, of which the first byte says which container it is.
 /// Lengths and checksums that follow from it are made right.
-pub fn manifest(data: &[u8]) {
+pub(super) fn manifest(data: &[u8]) {
     let mut bytes = Bytes(data);
-    let all = containers();
-    let base = &all[bytes.below(all.len())];
+    let number = bytes.below(containers().len());
     let Ok(text) = std::str::from_utf8(bytes.0) else { return };
-    let is_outer = text.contains("format_version");
-    let file = if is_outer { Some(with_manifest(base, text)) } else { with_continuation(base, text) };
-    if let Some(file) = file {
-        container(&seal(&file).unwrap_or(file));
+    if let Some(file) = container_with(number, text) {
+        container(&file);
     }
+}
+
+/// The container that [`manifest`] tries; `None` if its manifest does not go on and is to.
+#[must_use]
+pub fn container_with(number: usize, manifest: &str) -> Option<Vec<u8>> {
+    let base = &containers()[number];
+    let is_outer = manifest.contains("format_version");
+    let file = if is_outer { with_manifest(base, manifest) } else { with_continuation(base, manifest)? };
+    Some(seal(&file).unwrap_or(file))
 }
 
 /// The parts of a manifest as fuzzers change them: itself, and what it goes on with.
@@ -226,12 +232,12 @@ fn with_continuation(base: &[u8], text: &str) -> Option<Vec<u8>> {
 }
 
 /// A compressed folder with this list of its copies: opened, checked, restored, and nothing written outside the result.
-pub fn folder_list(data: &[u8]) {
+pub(super) fn folder_list(data: &[u8]) {
     model_folder(&[("ecf8.files.json", data)]);
 }
 
 /// A compressed folder with this index of its shards.
-pub fn index(data: &[u8]) {
+pub(super) fn index(data: &[u8]) {
     model_folder(&[("model.safetensors.index.json", data)]);
 }
 

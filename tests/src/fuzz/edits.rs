@@ -1,8 +1,8 @@
 //! Encoded tensors whose parts are changed as bytes say. What reads them has no checksum to hide behind.
 
 use ecf8_core::corpus::{Tier, corpus};
-use ecf8_core::layout::lanes::{CHUNKS, ChunkEntry, ROWS, TAILS};
 use ecf8_core::layout::Codebooks;
+use ecf8_core::layout::lanes::{CHUNKS, ChunkEntry, ROWS, TAILS};
 use ecf8_core::{Codebook, Encoded, Scheme};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -122,7 +122,7 @@ fn edit(encoded: &mut Encoded<'static>, all: &[Encoded<'static>], bytes: &mut By
         9 => {
             let by = bytes.signed();
             encoded.elements = match by {
-                64.. => encoded.elements << (by - 63),
+                64.. => encoded.elements.saturating_mul(1 << (by - 64)),
                 _ => encoded.elements.saturating_add_signed(by),
             };
         }

@@ -19,7 +19,7 @@ mod front_end;
 mod seeds;
 mod streams;
 
-pub use containers::{container, folder_list, header, index, manifest, sealed};
+pub use containers::{container, container_with};
 pub use edits::{Bytes, changed, suited};
 pub use seeds::seeds;
 
@@ -34,15 +34,18 @@ pub struct Target {
 
 /// All that is fuzzed.
 pub static TARGETS: [Target; 15] = [
-    Target { name: "header", run: header },
-    Target { name: "container", run: container },
-    Target { name: "sealed", run: sealed },
-    Target { name: "manifest", run: manifest },
-    Target { name: "folder_list", run: folder_list },
-    Target { name: "index", run: index },
+    Target { name: "header", run: containers::header },
+    Target { name: "container", run: containers::container },
+    Target { name: "sealed", run: containers::sealed },
+    Target { name: "manifest", run: containers::manifest },
+    Target { name: "folder_list", run: containers::folder_list },
+    Target { name: "index", run: containers::index },
     Target { name: "codebook", run: streams::codebook },
     Target { name: "exponent_gap", run: |data| streams::decoders(data, &["exponent-gap"]) },
-    Target { name: "quad_triple_lanes", run: |data| streams::decoders(data, &["quad-lanes", "triple-lanes"]) },
+    Target {
+        name: "quad_triple_lanes",
+        run: |data| streams::decoders(data, &["quad-lanes", "triple-lanes"]),
+    },
     Target { name: "pair_lanes", run: |data| streams::decoders(data, &["pair-lanes", "pair6-lanes"]) },
     Target { name: "byte_ans_lanes", run: |data| streams::decoders(data, &["byte-lanes", "ans-lanes"]) },
     Target { name: "round_trip", run: streams::round_trip },

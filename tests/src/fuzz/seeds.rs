@@ -107,7 +107,10 @@ fn sources() -> Vec<Vec<u8>> {
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .collect();
-    paths.extend(["tests/guide/gap_simple.rs", "src/strategy/gap_wide.rs", "src/strategy/lanes/patches.rs"].map(|p| root.join(p)));
+    paths.extend(
+        ["tests/guide/gap_simple.rs", "src/strategy/gap_wide.rs", "src/strategy/lanes/patches.rs"]
+            .map(|p| root.join(p)),
+    );
     paths.sort();
     paths.iter().flat_map(|path| items(&std::fs::read_to_string(path).unwrap())).collect()
 }
