@@ -94,13 +94,20 @@ fn try_one(strategy: &dyn Strategy, encoded: &Encoded<'_>, rng: &mut StdRng, tal
             tally.right += 1;
         }
         Err(error) => {
-            use DecodeError::{Gap, LaneEnd, Lead, NoCodeword, Position};
+            use DecodeError::{Gap, LaneEnd, Lead, NoCodeword, Position, TooManyElements};
+            // There may be too many elements for the bits, which is found before codewords are read.
+            let is_of_codewords = matches!(
+                error,
+                LaneEnd { .. }
+                    | Lead { .. }
+                    | NoCodeword { .. }
+                    | Gap { .. }
+                    | Position { .. }
+                    | TooManyElements { .. }
+            );
             assert!(
-                matches!(
-                    error,
-                    LaneEnd { .. } | Lead { .. } | NoCodeword { .. } | Gap { .. } | Position { .. }
-                ),
-                "nothing but codewords, and what launches work out anew, may be wrong: {error:?}"
+                is_of_codewords,
+                "not only codewords, and what launches work out anew, are wrong: {error:?}"
             );
             tally.meaningless += 1;
         }

@@ -1,6 +1,8 @@
 //! Containers and what lies beside them in folders. Changes that a checksum would give away are sealed: the checksum is made
 //! anew, so that what is behind it is tried, too.
 
+#![allow(clippy::cast_possible_truncation, reason = "these files are small")]
+
 use super::edits::Bytes;
 use ecf8_core::checksum::{checksum, to_hex};
 use ecf8_core::container::{self, CompressedFile, CompressedModel};

@@ -37,8 +37,8 @@ impl Bytes<'_> {
     }
 
     /// A small number, negative or not.
-    fn signed(&mut self) -> i64 {
-        i64::from(i8::from_le_bytes([self.byte()]))
+    fn signed(&mut self) -> i8 {
+        i8::from_le_bytes([self.byte()])
     }
 
     /// A number below `end`, or 0.
@@ -106,7 +106,7 @@ fn edit(encoded: &mut Encoded<'static>, all: &[Encoded<'static>], bytes: &mut By
         }
         7 => {
             let part = part(encoded, bytes);
-            let length = part.len().saturating_add_signed(bytes.signed() as isize);
+            let length = part.len().saturating_add_signed(bytes.signed().into());
             part.resize(length, bytes.byte());
         }
         8 => {
@@ -120,7 +120,7 @@ fn edit(encoded: &mut Encoded<'static>, all: &[Encoded<'static>], bytes: &mut By
             encoded.params.insert(name, value);
         }
         9 => {
-            let by = bytes.signed();
+            let by = i64::from(bytes.signed());
             encoded.elements = match by {
                 64.. => encoded.elements.saturating_mul(1 << (by - 64)),
                 _ => encoded.elements.saturating_add_signed(by),
@@ -183,7 +183,7 @@ fn rewire(encoded: &mut Encoded<'static>, bytes: &mut Bytes<'_>) {
     let index = bytes.below(entries.len());
     let kind = bytes.byte();
     let Some(last) = entries.len().checked_sub(1) else { return };
-    let by = bytes.signed() / 8;
+    let by = i64::from(bytes.signed()) / 8;
     match kind % 5 {
         0 => entries[index].width = (bytes.byte() % 16).min(if index == last { 0 } else { 15 }),
         1 => entries[index].first_row = moved(entries[index].first_row, by),
