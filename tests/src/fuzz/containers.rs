@@ -148,7 +148,8 @@ pub(super) fn manifest(data: &[u8]) {
     }
 }
 
-/// The container that [`manifest`] tries; `None` if its manifest does not go on and is to.
+/// A container, by its number, with another manifest or another continuation of it; `None` if it has none and is
+/// to have one.
 #[must_use]
 pub fn container_with(number: usize, manifest: &str) -> Option<Vec<u8>> {
     let base = &containers()[number];
