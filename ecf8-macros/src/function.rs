@@ -1,6 +1,6 @@
 //! `#[kernel]` and `#[device]`: from the author's function to the one that builds.
 
-use crate::stage::Stage;
+use super::stage::Stage;
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;

@@ -1,6 +1,6 @@
 //! `#[derive(Tunables)]`: value sets on the fields of a struct, declared once.
 
-use crate::function::docs;
+use super::function::docs;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;

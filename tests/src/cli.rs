@@ -168,6 +168,40 @@ impl Scratch {
         self.run(line.split_whitespace())
     }
 
+    /// Runs the program under `strace`, which makes system calls fail as `injections` say, each as after its `-e`. `None`, and
+    /// a line about it, where there is no `strace` and none is required.
+    ///
+    /// # Panics
+    /// If `strace` is required and cannot be run.
+    #[must_use]
+    pub fn with_failing(&self, injections: &[&str], line: &str) -> Option<Said> {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-o", "/dev/null"]);
+        injections.iter().for_each(|injection| {
+            let _ = command.args(["-e", injection]);
+        });
+        self.traced(command, line)
+    }
+
+    /// Runs the program under `command`, a `strace` with its options.
+    ///
+    /// # Panics
+    /// If `strace` is required and cannot be run.
+    #[must_use]
+    pub fn traced(&self, mut command: Command, line: &str) -> Option<Said> {
+        command.arg(program()).args(line.split(' ')).current_dir(self.0.path()).stdin(Stdio::null());
+        match command.output() {
+            Ok(output) => Some(output.into()),
+            Err(error) if std::env::var_os("ECF8_REQUIRE_STRACE").is_some() => {
+                panic!("strace is required: {error}")
+            }
+            Err(error) => {
+                eprintln!("skipped: strace cannot be run: {error}");
+                None
+            }
+        }
+    }
+
     /// Runs the program, which must refuse as [`Said::refuses`] says and leave everything in this folder as it was.
     pub fn refuses(&self, line: &str, status: i32, words: &[&str]) {
         let before = self.contents();

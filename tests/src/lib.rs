@@ -3,6 +3,7 @@
 //! - [`cli`]: the `ecf8` program, run in folders of its own.
 //! - [`corpus`]: the data that every decoder is tried on, encoded.
 //! - [`cxx`]: emitted CUDA, compiled and run by the system's C++ compiler.
+//! - [`fuzz`]: what fuzzers call, which is tried without them, too.
 //! - [`golden`]: emitted sources that were reviewed once and must stay as they are.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
@@ -10,6 +11,7 @@
 pub mod cli;
 pub mod corpus;
 pub mod cxx;
+pub mod fuzz;
 pub mod golden;
 
 /// Whether the environment variable is `1`: something that a test needs must then be there.

@@ -6,6 +6,7 @@
 //! | 100,000,000 bytes of header | every reader of safetensors | [`fit`] |
 //! | 100,000,000 bytes of original header | `validate` | the input was read under the same limit |
 //! | bytes of a manifest that goes on, see [`most_continuation`] | `validate` | [`fit`] |
+//! | values in it, see [`has_few_values`] | `validate` | a tensor has fewer than its parts have bytes |
 //! | names that differ; offsets without holes; alignment; numbers below 2^64 | `Header::of_file`, `validate` | by construction |
 //! | everything above, in what was really written | | [`prove_readable`] |
 
@@ -28,6 +29,27 @@ const CONTINUATION_PER_BYTE: u64 = 16;
 /// much before they know more of a file, so a small file may not ask for much.
 pub(super) fn most_continuation(file_bytes: u64) -> u64 {
     MAX_CONTINUATION.min(MAX_HEADER.saturating_add(file_bytes.saturating_mul(CONTINUATION_PER_BYTE)))
+}
+
+/// Values of such a manifest that any file may have.
+const FEW_VALUES: u64 = 1000;
+
+/// Whether the JSON of a manifest that goes on has no more values than a container of this size can need: one for each two
+/// bytes. The smallest compressed tensor takes some 60 bytes, and some 20 values describe it. A text without end that says
+/// nothing deflates to little, and read as lists it would take many times its own memory.
+pub(super) fn has_few_values(json: &[u8], file_bytes: u64) -> bool {
+    let (mut values, mut is_text, mut is_escaped) = (0u64, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            // Each value but the first of a list or an object has one before it.
+            b',' | b'[' | b'{' if !is_text => values += 1,
+            _ => {}
+        }
+    }
+    values <= file_bytes / 2 + FEW_VALUES
 }
 
 /// Changes a plan, if it must be, such that its container keeps within the limits; gives the most that its header may
@@ -68,6 +90,15 @@ pub(super) fn prove_readable(output: &PendingFile, input: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_counted_outside_of_texts() {
+        let of = |count: usize| format!(r#"{{"codebooks":["a,[{{\\",{}"\",,"]}}"#, r#"","#.repeat(count));
+        assert!(has_few_values(of(0).as_bytes(), 0));
+        // The object, the list, and the texts after its first.
+        assert!(has_few_values(of(997).as_bytes(), 0) && !has_few_values(of(998).as_bytes(), 1));
+        assert!(has_few_values(of(998).as_bytes(), 2));
+    }
 
     #[test]
     fn a_manifest_may_go_on_for_as_long_as_the_file_is_large_enough_to_need_it() {

@@ -256,6 +256,9 @@ impl TensorEntry {
     }
 }
 
+/// The most bytes that one byte of DEFLATE stands for, rounded up: 258 for two bits.
+const MOST_INFLATED: u64 = 1040;
+
 /// Whether a metadata value is a manifest of ours, of whatever version.
 pub(super) fn is_manifest(text: &str) -> bool {
     #[derive(Deserialize)]
@@ -270,6 +273,9 @@ pub(super) fn is_manifest(text: &str) -> bool {
 /// The first `limit` bytes of what was deflated; all, if there are fewer.
 pub(super) fn inflate(deflated: &[u8], limit: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
+    // As many as there can be, at once: a vector that grows is for a moment three times as large.
+    let most = limit.min((deflated.len() as u64).saturating_mul(MOST_INFLATED) + 1);
+    bytes.try_reserve_exact(usize::try_from(most).unwrap_or(usize::MAX))?;
     flate2::read::DeflateDecoder::new(deflated).take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

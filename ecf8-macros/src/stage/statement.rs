@@ -1,7 +1,7 @@
 //! Statements: `let`, `let mut`, and doc comments, which become comments of the emitted source.
 
+use super::super::function::docs;
 use super::{Binding, Stage};
-use crate::function::docs;
 use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;

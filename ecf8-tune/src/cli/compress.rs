@@ -4,6 +4,7 @@ use super::answer::{Answer, Failure, grouped, printable};
 use super::gain;
 use super::interrupt;
 use super::progress::Bars;
+use super::threads;
 use clap::Args;
 use ecf8_core::container::{self, CompressOptions, Report, Share};
 use ecf8_core::{Aim, Scheme};
@@ -30,12 +31,7 @@ pub(super) struct Work {
 impl Work {
     /// Limits the threads of everything that follows, and has an interrupt remove what is not finished.
     fn prepare(&self) -> Result<(), Failure> {
-        if let Some(threads) = self.threads {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
-            pool.map_err(|error| {
-                Failure::request(format!("cannot start {threads} threads: {error}; use fewer"))
-            })?;
-        }
+        threads::start(self.threads)?;
         interrupt::clean_up(None);
         Ok(())
     }

@@ -20,14 +20,16 @@ const ENDS: [i32; 10] = {
 #[cfg(unix)]
 pub(super) fn clean_up(scratch: Option<&Path>) {
     use std::io::Write;
+    use std::sync::mpsc;
     let scratch = scratch.map(Path::to_owned);
     // A file over the limit of `ulimit -f` is then an error of the write, like a full disk, and not the end of the
     // process.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
-    let handled = ENDS.into_iter().filter(|signal| !is_to_be_ignored(*signal));
-    // Without a handler everything works, but an interrupt would leave temporary files for the next run to remove.
-    let Ok(mut signals) = signal_hook::iterator::Signals::new(handled) else { return };
-    std::thread::spawn(move || {
+    let handled: Vec<i32> = ENDS.into_iter().filter(|signal| !is_to_be_ignored(*signal)).collect();
+    let (ready, is_ready) = mpsc::channel();
+    let wait = move || {
+        let Ok(mut signals) = signal_hook::iterator::Signals::new(handled) else { return };
+        let _ = ready.send(());
         if let Some(signal) = signals.forever().next() {
             container::abandon_outputs();
             if let Some(scratch) = &scratch {
@@ -37,7 +39,12 @@ pub(super) fn clean_up(scratch: Option<&Path>) {
                 writeln!(std::io::stderr(), "ecf8: interrupted; no unfinished output is left, run it again");
             let _ = signal_hook::low_level::emulate_default_handler(signal);
         }
-    });
+    };
+    // Without a thread or handlers everything works, but an interrupt would leave temporary files for the next run to
+    // remove.
+    if std::thread::Builder::new().spawn(wait).is_ok() {
+        let _ = is_ready.recv();
+    }
 }
 
 /// Whether the process was started so that the end of its terminal does not end it, as by `nohup`.

@@ -20,6 +20,7 @@ mod progress;
 mod selftest;
 mod size;
 mod steps;
+mod threads;
 mod tune;
 mod verify;
 
@@ -76,6 +77,10 @@ pub fn run_from(args: impl IntoIterator<Item: Into<OsString> + Clone>) -> u8 {
         }
         Err(error) => return answer::give(Err(Failure::request(one_line(&error))), false),
     };
+    // Those that make outputs have an option for it.
+    if !matches!(cli.command, Command::Compress(_) | Command::Merge(_) | Command::Decompress(_)) {
+        threads::start_usual();
+    }
     let (json, answer) = match cli.command {
         Command::Demo(command) => (command.json, command.run()),
         Command::Compress(command) => (command.work.json, command.run()),

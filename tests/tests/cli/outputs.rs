@@ -247,36 +247,16 @@ fn a_disk_without_room_is_noticed_before_the_work() {
     });
 }
 
-/// The program under `strace`, which lets system calls fail.
-fn with_failing(scratch: &Scratch, calls: &[&str], line: &str) -> Option<Said> {
-    let mut command = Command::new("strace");
-    command.args(["-f", "-o", "/dev/null"]);
-    calls.iter().for_each(|call| {
-        command.args(["-e", call]);
-    });
-    command.arg(ecf8_tests::cli::program()).args(line.split(' ')).current_dir(scratch.path("."));
-    match command.output() {
-        Ok(output) => Some(output.into()),
-        Err(error) if std::env::var_os("ECF8_REQUIRE_STRACE").is_some() => {
-            panic!("strace is required: {error}")
-        }
-        Err(error) => {
-            eprintln!("skipped: strace cannot be run: {error}");
-            None
-        }
-    }
-}
-
 #[test]
 fn file_systems_without_exclusive_renames_or_hard_links_get_outputs_too() {
     let scratch = scratch();
     let calls = ["inject=renameat2:error=EINVAL", "inject=link,linkat:error=EPERM"];
-    let Some(said) = with_failing(&scratch, &calls, "compress in -o packed") else { return };
+    let Some(said) = scratch.with_failing(&calls, "compress in -o packed") else { return };
     let _ = said.answer();
     let _ = scratch.ecf8("verify packed --against in").answer();
     scratch.write("old/precious", "data");
     for line in ["compress model -o folder", "compress model -o old --force"] {
-        let _ = with_failing(&scratch, &calls, line).unwrap().answer();
+        let _ = scratch.with_failing(&calls, line).unwrap().answer();
     }
     let _ = scratch.ecf8("verify old --against model").answer();
     assert!(leftovers(&scratch.path(".")).is_empty() && !scratch.path("old/precious").exists());
@@ -293,7 +273,7 @@ fn an_output_that_cannot_get_its_name_is_kept_under_another() {
             format!("inject={rename}:error=EIO:when=1"),
         ];
         let calls: Vec<&str> = calls.iter().map(String::as_str).collect();
-        let Some(said) = with_failing(&scratch, &calls, line) else { return };
+        let Some(said) = scratch.with_failing(&calls, line) else { return };
         let name = line.rsplit(' ').next().unwrap();
         said.refuses(2, &[name, "Input/output error", &format!("{name}.finished")]);
         let _ = scratch.ecf8(&format!("verify {name}.finished")).answer();

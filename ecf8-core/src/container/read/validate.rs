@@ -285,6 +285,9 @@ impl Claims<'_> {
         if json.len() as u64 != *length || from_hex(expected) != Some(checksum(json)) {
             return Err("its manifest is not what its length and checksum say".to_owned());
         }
+        if !limits::has_few_values(json, self.map.len() as u64) {
+            return Err("its manifest has more values than a file of its size can need".to_owned());
+        }
         serde_json::from_slice(json).map_err(|error| format!("its manifest is not valid: {error}"))
     }
 
