@@ -10,8 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 /// tables. Tests have few large tensors, and many pieces all the same.
 const PASSED: usize = if cfg!(test) { 40_000 } else { 32 << 20 };
 
-/// Slices of fewer bytes are not given back one by one.
-const SMALL: usize = 1 << 20;
+/// Slices of fewer bytes are not given back one by one. Runs of a sample, which are far apart, have more.
+const SMALL: usize = 64 << 10;
 
 /// What reading a few bytes brings along: systems map some pages around one that is asked for.
 const AROUND: u64 = 64 << 10;

@@ -48,7 +48,7 @@ impl Work {
     Tensors that would not get smaller are kept as they are, and other files of a folder are copied.\n\
     `--dry-run` tells beforehand what there is to gain.\n\n\
     Every tensor is decoded again and compared before the output gets its name. An input that changes meanwhile is an error.\n\
-    Memory: a few hundred MiB, however large tensors are; with --scheme exponent-gap, as much as the largest tensor besides.")]
+    Memory: up to some 500 MiB, however large tensors are; with --scheme exponent-gap, as much as the largest tensor besides.")]
 pub(super) struct Compress {
     /// File or folder to compress
     input: PathBuf,
