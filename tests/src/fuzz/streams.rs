@@ -3,7 +3,7 @@
 use super::edits::{Bytes, changed};
 use ecf8_core::codebook::Codebook;
 use ecf8_core::element::{ELEMENTS, Numbers, counts, counts_with_dictionary};
-use ecf8_core::layout::{Aim, DecodeError};
+use ecf8_core::layout::{Aim, DecodeError, EncodeError};
 use ecf8_core::{CascadeTables, Encoded, Histogram, scheme, schemes};
 use std::ops::ControlFlow;
 
@@ -112,7 +112,11 @@ pub(super) fn round_trip(data: &[u8]) {
     let known = known / element.bytes * element.bytes;
     let some = Numbers { split: &splits, bytes: &data[..known] };
     let codebook = scheme.codebook(&scheme.symbol_histogram(some));
-    let encoded = scheme.encode_for(numbers, &(&codebook).into(), aim).unwrap();
+    let encoded = match scheme.encode_for(numbers, &(&codebook).into(), aim) {
+        // Nothing can stand in for what has no codeword.
+        Err(EncodeError::NoCodeword { .. }) if codebook.is_empty() => return,
+        encoded => encoded.unwrap(),
+    };
     assert!(encoded.decode().unwrap() == data && encoded.decode_reference().unwrap() == data);
     agree(&encoded, known, data.len() / 2);
 }
