@@ -16,9 +16,8 @@ const KILLS: u64 = 8;
 /// A model of a dozen files, of different sizes.
 fn scratch() -> Scratch {
     let scratch = Scratch::new();
-    for index in 0..12 {
-        let tensors =
-            [0, 1].map(|i| weights(&format!("w{i}"), 2 * index + i, 100_000 + 30_000 * index as usize));
+    for (index, size) in (0..12).zip((100_000..).step_by(30_000)) {
+        let tensors = [0, 1].map(|i| weights(&format!("w{i}"), 2 * index + i, size));
         scratch.write(&format!("model/{index:02}.safetensors"), file(&tensors));
     }
     scratch.write("model/config.json", "{}");
