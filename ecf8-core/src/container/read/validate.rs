@@ -281,11 +281,11 @@ impl Claims<'_> {
         // One byte more than promised is enough to notice.
         let both = inflate(deflated, original_length + length + 1)
             .map_err(|error| format!("its manifest cannot be inflated: {error}"))?;
-        let json = both.get(int::index(original_length)..).unwrap_or_default();
+        let (original, json) = both.split_at_checked(int::index(original_length)).unwrap_or_default();
         if json.len() as u64 != *length || from_hex(expected) != Some(checksum(json)) {
             return Err("its manifest is not what its length and checksum say".to_owned());
         }
-        if !limits::has_few_values(json, self.map.len() as u64) {
+        if !limits::has_few_values(json, original, self.map.len() as u64) {
             return Err("its manifest has more values than a file of its size can need".to_owned());
         }
         serde_json::from_slice(json).map_err(|error| format!("its manifest is not valid: {error}"))
