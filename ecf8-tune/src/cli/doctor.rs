@@ -130,7 +130,11 @@ fn nvrtc(gpus: &[DeviceInfo]) -> Finding {
     let details = details.collect();
     let remedy = searches.iter().find_map(|(machine, found)| match (found, machine) {
         (Err(NvrtcError::NotFound { package, .. }), _) => Some(format!("pip install {package}")),
-        (Err(NvrtcError::Explicit { .. }), _) => Some("unset ECF8_NVRTC".to_owned()),
+        (Err(NvrtcError::Explicit { .. }), None) => Some("unset ECF8_NVRTC".to_owned()),
+        // What it names does not fit the driver.
+        (Err(NvrtcError::Explicit { .. }), Some(machine)) => {
+            Some(format!("unset ECF8_NVRTC && pip install {}", machine.nvrtc_package()))
+        }
         (Ok(nvrtc), Some(machine)) if !nvrtc.knows(machine.arch) => {
             Some(format!("pip install -U {}", machine.nvrtc_package()))
         }
@@ -193,7 +197,7 @@ mod tests {
                 assert_eq!((&nvrtc["found"], &nvrtc["details"][0]["nvrtc"]), (&json!(false), &Value::Null));
                 assert!(message.contains("`pip install nvidia-cuda-nvrtc-cu12`"), "{message}");
                 assert_eq!(nvrtc["details"][0]["package"], "nvidia-cuda-nvrtc-cu12");
-                assert_eq!(nvrtc["type"], "pip install nvidia-cuda-nvrtc-cu12");
+                assert_eq!(nvrtc["type"], "unset ECF8_NVRTC && pip install nvidia-cuda-nvrtc-cu12");
             }
         }
     }
