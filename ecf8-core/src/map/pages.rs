@@ -77,8 +77,8 @@ pub(crate) fn give_back(bytes: &[u8]) {
 #[allow(unsafe_code)]
 fn advise(map: &Mmap, offset: usize, len: usize) {
     let unneeded = memmap2::UncheckedAdvice::DontNeed;
-    // SAFETY: the range lies in the map, which is private, read-only, and of a file: nobody has written to it, so nothing is
-    // lost. Whoever reads there again gets the file's bytes, as whoever reads there for the first time does.
+    // SAFETY: the range lies in the map, which is read-only and of a file: nobody writes through it, so nothing is lost. Whoever
+    // reads there again gets the file's bytes, as whoever reads there for the first time does.
     let advised = unsafe { map.unchecked_advise_range(unneeded, offset, len) };
     // Pages that stay take memory, and that is all.
     drop(advised);
