@@ -155,8 +155,8 @@ impl Rounds {
         Self { scratch, counts: BTreeMap::new() }
     }
 
-    /// Checks how the program ended: with an answer, or with one line and nothing but `names` in the folder. Gives
-    /// whether it was with an answer.
+    /// Checks how the program ended: with an answer, or with one line and nothing but `names` in the folder; of a file that had
+    /// changed before, `verify` also tells where. Gives whether it was with an answer.
     fn ended(&mut self, said: &Said, round: &str, names: &[&str]) -> bool {
         let mut found: Vec<_> =
             fs::read_dir(self.scratch.path("here")).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -170,7 +170,7 @@ impl Rounds {
         }
         assert_eq!(found, names, "{round}: {said:?}");
         assert!(status == 1 || status == 2, "{round}: {said:?}");
-        said.refuses(status, &[names[0]]);
+        said.finds(status, &[names[0]]);
         false
     }
 }
