@@ -422,6 +422,11 @@ impl Error {
         is_of_header || self.is_data_error()
     }
 
+    /// Whether a file has wrong bytes that stay as they are, so that its other bytes may be looked at all the same.
+    pub(crate) fn is_lasting_damage(&self) -> bool {
+        self.is_of_bytes() && !matches!(self, Self::Changed { .. })
+    }
+
     /// Whether the data are wrong (exit status 1) rather than the request (exit status 2).
     #[must_use]
     pub fn is_data_error(&self) -> bool {

@@ -159,7 +159,7 @@ impl Direction for Salvaging {
     }
 
     fn goes_on_after(&self, error: &Error) -> bool {
-        error.is_of_bytes() && !matches!(error, Error::Changed { .. })
+        error.is_lasting_damage()
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct PiecesEntry {
     pub(super) checksums: String,
 }
 
-/// Bytes of a piece of so many bytes of data.
+/// How many bytes a piece has where the data have `data_bytes` bytes.
 pub(super) fn piece_bytes(data_bytes: u64) -> u64 {
     let mut piece = LEAST;
     while data_bytes.div_ceil(piece) > MOST {

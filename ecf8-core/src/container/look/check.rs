@@ -145,9 +145,7 @@ pub fn check(path: &Path, progress: &dyn Progress) -> Result<Check> {
 fn open(path: &Path) -> Result<(Option<CompressedFile>, Option<Error>)> {
     match CompressedFile::open(path) {
         Ok(file) => Ok((Some(file), None)),
-        Err(error) if error.is_of_bytes() && !matches!(error, Error::Changed { .. }) => {
-            Ok((CompressedFile::open_damaged(path).ok(), Some(error)))
-        }
+        Err(error) if error.is_lasting_damage() => Ok((CompressedFile::open_damaged(path).ok(), Some(error))),
         Err(error) => Err(error),
     }
 }

@@ -127,9 +127,10 @@ fn write_smallest(
         };
         if let Some(room) = room {
             let pieces = room.pieces.as_ref().map(PiecesEntry::summing);
+            let data_start = data_start(plan, &room.json);
             let mut writer =
-                Writer { output, source, grouping, checksums: vec![0], pieces, data_start: 0, written: 0 };
-            let (bytes, outcome) = writer.write(plan, &room, progress)?;
+                Writer { output, source, grouping, checksums: vec![0], pieces, data_start, written: 0 };
+            let (bytes, outcome) = writer.write(plan, progress)?;
             output = writer.output;
             if verbatim.is_none_or(|verbatim| bytes <= verbatim.max(accepted(file_bytes(source), options))) {
                 let kept = dtypes::kept(&outcome.kept, options.scheme);
@@ -173,15 +174,8 @@ static PADDING: [u8; int::index(ALIGNMENT)] = [0; int::index(ALIGNMENT)];
 
 impl<'a> Writer<'a> {
     /// Writes the whole file; gives its length and what it holds.
-    fn write(
-        &mut self,
-        plan: &OutputPlan<'_>,
-        room: &Description,
-        progress: &dyn Progress,
-    ) -> Result<(u64, Outcome)> {
-        let data_start = data_start(plan, &room.json);
-        self.data_start = data_start;
-        self.seek(data_start)?;
+    fn write(&mut self, plan: &OutputPlan<'_>, progress: &dyn Progress) -> Result<(u64, Outcome)> {
+        self.seek(self.data_start)?;
 
         let mut outcome = Outcome { tensors: Vec::new(), kept: plan.kept.clone(), pieces: None };
         let mut pool = Checksum::default();
@@ -236,14 +230,14 @@ impl<'a> Writer<'a> {
         self.checksums.push(checksum(&own_header));
         self.put(&own_header)?;
 
-        let framed =
-            framed(&json, data_start).ok_or_else(|| broken_promise(self.source, plan.tensors.first()))?;
+        let framed = framed(&json, self.data_start)
+            .ok_or_else(|| broken_promise(self.source, plan.tensors.first()))?;
         self.checksums[0] = checksum(&framed);
         let mut table: Vec<u8> = self.checksums.iter().flat_map(|checksum| checksum.to_le_bytes()).collect();
         table.extend(checksum(&table).to_le_bytes());
         self.put(&table)?;
         self.seek(0)?;
-        let end = data_start + self.written;
+        let end = self.data_start + self.written;
         self.put(&framed)?;
         Ok((end, outcome))
     }

@@ -70,7 +70,7 @@ pub(super) struct Subject<'a> {
 pub(super) enum Data<'a> {
     /// All of it, asked for whenever it is needed: what a source makes anew does not stay in memory.
     Whole(&'a dyn Source),
-    /// A sample of at most so many bytes, which is taken anew, too.
+    /// A sample, which is taken anew, too; the number says how many bytes it has at most.
     Sample(&'a dyn Source, u64),
 }
 

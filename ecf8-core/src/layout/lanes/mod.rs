@@ -200,7 +200,7 @@ impl<S: LaneSymbols> Lanes<S> {
         Self { elements_per_lane, symbols: PhantomData }
     }
 
-    /// S for a tensor of so many elements.
+    /// S for a tensor of `elements` elements.
     fn chosen(&self, elements: u64, codebooks: &Codebooks, aim: Aim) -> u64 {
         let mut chosen = elements_per_lane::<S>(elements, aim);
         // Runs have whole chunks.
