@@ -242,6 +242,44 @@ pub enum Error {
         /// The first difference: where, and which tensor.
         place: String,
     },
+    /// A difference from another model, without that.
+    #[error("{} is the difference from {name} (checksum {checksum}); say where that is by --base", path.display())]
+    NeedsBase {
+        /// The container.
+        path: PathBuf,
+        /// What its base was called.
+        name: String,
+        /// The base's checksum.
+        checksum: String,
+    },
+    /// Another model than the one that a difference was made from.
+    #[error("{} is the difference from {name} (checksum {checksum}), and {} is another: {why}; give the right one by --base", path.display(), base.display())]
+    WrongBase {
+        /// The container.
+        path: PathBuf,
+        /// What its base was called.
+        name: String,
+        /// The base's checksum.
+        checksum: String,
+        /// What was given as its base.
+        base: PathBuf,
+        /// What tells.
+        why: String,
+    },
+    /// A base for what is no difference.
+    #[error("{} is no difference from another model; leave out the --base behind it", path.display())]
+    NoDelta {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A base that has nothing in common with what is to be compressed.
+    #[error("no tensor of {} has the name, dtype and shape of one in {}; give an earlier state of the same model, or compress without --base", path.display(), base.display())]
+    NothingInCommon {
+        /// The input.
+        path: PathBuf,
+        /// The base.
+        base: PathBuf,
+    },
     /// An output that exists.
     #[error("{} exists already; remove it or choose another output", path.display())]
     OutputExists {
@@ -472,6 +510,10 @@ impl Error {
             | Self::LinkCircle { .. }
             | Self::CacheEntry { .. }
             | Self::MissingPart { .. }
+            | Self::NeedsBase { .. }
+            | Self::WrongBase { .. }
+            | Self::NoDelta { .. }
+            | Self::NothingInCommon { .. }
             | Self::NoShares { .. }
             | Self::Config { .. }
             | Self::Special { .. } => false,

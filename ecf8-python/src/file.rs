@@ -31,6 +31,7 @@ impl File {
         ecf8_core::map::survive_truncation();
         let (file, original) = threads::work(py, || {
             let file = CompressedFile::open(&path)?;
+            file.require_no_base()?;
             let original = file.original()?;
             Ok((file, original))
         })?;

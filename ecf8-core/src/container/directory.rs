@@ -1,6 +1,7 @@
 //! Files and folders of shards: every `.safetensors` file is worked on, every other file copied as it is.
 
 use super::CompressedFile;
+use super::delta::{self, Base, Restored};
 use super::folder::prepared::{self, Changed};
 use super::folder::{Content, Copied, FileList, Folder, Found, MissingShard, copy_file};
 use super::look::model::require_unchanged;
@@ -15,6 +16,7 @@ use super::write::compress::compress_file;
 use crate::error::{Error, IoContext, Result};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Compresses a `.safetensors` file, or all in a folder, into `output`, which appears only when whole.
 ///
@@ -36,6 +38,28 @@ pub fn compress(
     transfer(&Compressing { options }, &work, input, output, options.overwrite, progress)
 }
 
+/// As [`compress`], where what `base` has is not stored again: an earlier state of the same model, or one that it was made from.
+/// Restoring takes [`decompress_beside`] and the same base.
+///
+/// # Errors
+/// As [`compress`]; [`Error::NothingInCommon`] if the base has no tensor that any of these could be told from.
+pub fn compress_against(
+    input: &Path,
+    output: &Path,
+    base: &Base,
+    options: &CompressOptions,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let root = if input.is_dir() { Folder::open(input, Content::Plain)?.root } else { input.to_owned() };
+    let work = |from: &Path, pending| {
+        let name = from.strip_prefix(&root).ok().filter(|name| !name.as_os_str().is_empty());
+        let name = name.unwrap_or_else(|| Path::new(from.file_name().unwrap_or_default()));
+        delta::compress_file((from, name), base, pending, options, progress)
+    };
+    let direction = Comparing { compressing: Compressing { options }, input, base };
+    transfer(&direction, &work, input, output, options.overwrite, progress)
+}
+
 /// Restores the file or folder that `input` was compressed from, byte for byte, into `output`, which appears only when
 /// whole and checked.
 ///
@@ -47,6 +71,21 @@ pub fn compress(
 pub fn decompress(input: &Path, output: &Path, overwrite: bool, progress: &dyn Progress) -> Result<Report> {
     let work = |from: &Path, pending| decompress_file(from, pending, progress);
     transfer(&Decompressing, &work, input, output, overwrite, progress)
+}
+
+/// As [`decompress`], of what was compressed as its difference from `base`.
+///
+/// # Errors
+/// As [`decompress`]; [`Error::WrongBase`] if this is another base, [`Error::NoDelta`] if the input needs none.
+pub fn decompress_beside(
+    input: &Path,
+    output: &Path,
+    base: &Arc<Base>,
+    overwrite: bool,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let work = |from: &Path, pending| delta::decompress_file(from, base, pending, progress);
+    transfer(&Restoring { base }, &work, input, output, overwrite, progress)
 }
 
 /// As [`decompress`], of what may be damaged: tensors that are, and files that are or are missing, are left out, and the report
@@ -72,6 +111,11 @@ pub(super) trait Direction {
 
     /// Checks a folder, as far as that can be done without reading its weights.
     fn check(&self, folder: &Folder) -> Result<()>;
+
+    /// Checks the files of weights together.
+    fn check_weights(&self, _weights: &[PathBuf]) -> Result<()> {
+        Ok(())
+    }
 
     /// Checks the header of a file of weights; gives the bytes of its result, or about as many as that has at most.
     fn most_bytes(&self, from: &Path) -> Result<u64>;
@@ -131,6 +175,58 @@ impl Direction for Compressing<'_> {
     }
 }
 
+/// Compressing what is told from a base.
+struct Comparing<'a> {
+    compressing: Compressing<'a>,
+    input: &'a Path,
+    base: &'a Base,
+}
+
+impl Direction for Comparing<'_> {
+    const CONTENT: Content = Content::Plain;
+
+    fn check(&self, folder: &Folder) -> Result<()> {
+        self.compressing.check(folder)
+    }
+
+    fn changes(&self, folder: &Folder, name: &Path) -> Result<Option<Changed>> {
+        self.compressing.changes(folder, name)
+    }
+
+    fn most_bytes(&self, from: &Path) -> Result<u64> {
+        self.compressing.most_bytes(from)
+    }
+
+    fn check_weights(&self, weights: &[PathBuf]) -> Result<()> {
+        self.base.require_common(self.input, weights)
+    }
+}
+
+/// Restoring what was told from a base.
+struct Restoring<'a> {
+    base: &'a Arc<Base>,
+}
+
+impl Direction for Restoring<'_> {
+    const CONTENT: Content = Content::Compressed;
+
+    fn check(&self, folder: &Folder) -> Result<()> {
+        Decompressing.check(folder)
+    }
+
+    fn changes(&self, folder: &Folder, name: &Path) -> Result<Option<Changed>> {
+        Decompressing.changes(folder, name)
+    }
+
+    fn leaves_out(&self, folder: &Folder, name: &Path) -> bool {
+        Decompressing.leaves_out(folder, name)
+    }
+
+    fn most_bytes(&self, from: &Path) -> Result<u64> {
+        Ok(Restored::new(CompressedFile::open(from)?, self.base.clone())?.original_bytes())
+    }
+}
+
 /// Decompressing what may be damaged.
 struct Salvaging;
 
@@ -181,7 +277,9 @@ impl Direction for Decompressing {
     }
 
     fn most_bytes(&self, from: &Path) -> Result<u64> {
-        Ok(most_restored(&CompressedFile::open(from)?))
+        let file = CompressedFile::open(from)?;
+        file.require_no_base()?;
+        Ok(most_restored(&file))
     }
 
     fn changes(&self, folder: &Folder, name: &Path) -> Result<Option<Changed>> {
@@ -213,6 +311,7 @@ pub(super) fn transfer<D: Direction>(
     let target = Target::check(input, output, overwrite)?;
     clear_stale(&target, progress);
     if !input.is_dir() {
+        direction.check_weights(&[input.to_owned()])?;
         require_room(direction, &target, &[input.to_owned()], 0)?;
         let pending = PendingOutput::file(target, Mode::like(input).at(input, "examine")?)?;
         let report = work(input, pending.open_file()?)?;
@@ -226,6 +325,7 @@ pub(super) fn transfer<D: Direction>(
     folder.tell(progress);
     let others = folder.others().map(|found| found.bytes).fold(0, u64::saturating_add);
     let weights: Vec<PathBuf> = folder.weights().map(|found| folder.root.join(&found.name)).collect();
+    direction.check_weights(&weights)?;
     require_room(direction, &target, &weights, others)?;
     let pending = PendingOutput::folder(target, Mode::like(input).at(input, "examine")?)?;
     let mut report = transfer_folder(direction, work, &folder, &pending)?;

@@ -12,10 +12,12 @@
 //! | `output` | checked before the work, under temporary names until whole, never half an output, also when interrupted |
 //! | `folder` | what a model's folder holds: weights, indices, links, and the list of what was copied |
 //! | `shares` | a folder compressed by several processes, and put together |
+//! | `delta` | a model as its difference from another, its base |
 //! | `directory`, `options`, `report` | both directions for a folder of shards; how it is to be done, and what became of it |
 //! | `tuning_cache` | what lies beside containers and is no part of them |
 
 mod batch;
+mod delta;
 mod directory;
 mod folder;
 mod limits;
@@ -33,7 +35,8 @@ mod tuning_cache;
 mod verbatim;
 mod write;
 
-pub use directory::{compress, decompress, decompress_partial};
+pub use delta::{Base, BaseNeeded, verify_beside};
+pub use directory::{compress, compress_against, decompress, decompress_beside, decompress_partial};
 pub use look::{
     Check, CodeCost, CodebookComparison, CompressedModel, Costs, DtypeSummary, FileCheck, Following,
     Inspection, OtherFiles, Role, TensorInspection, check, code_costs, inspect,
@@ -43,7 +46,7 @@ pub use output::{abandon_outputs, leftovers};
 pub use progress::Progress;
 pub use read::{
     CompressedFile, CompressedTensor, Damage, DamagedBytes, DamagedPlace, DamagedTensor, KeptTensor,
-    Statistics, UnknownTensor, is_container, verify_against,
+    Statistics, UnknownTensor, is_container, verify_against, verify_against_beside,
 };
 pub use report::{FileReport, Lost, Report};
 pub use shares::{Share, compress_share, merge};

@@ -1,37 +1,23 @@
-//! The exclusive or with a base: what two tensors have in common becomes zeros.
+//! The exclusive or with a base: bits that two numbers have in common become zeros.
 
-use super::{Transform, TransformError};
-use std::borrow::Cow;
+use super::{Transform, TransformError, check};
 
 /// The exclusive or with a base.
 #[derive(Debug, Clone, Copy)]
 pub struct Xor;
 
-const NAME: &str = "xor";
-
-fn checked(bytes: usize, base: Option<&[u8]>) -> Result<&[u8], TransformError> {
-    let base = base.ok_or(TransformError::NoBase { transform: NAME })?;
-    let (own, other) = (bytes as u64, base.len() as u64);
-    if own == other { Ok(base) } else { Err(TransformError::BaseLength { base: other, bytes: own }) }
-}
-
 impl Transform for Xor {
     fn name(&self) -> &'static str {
-        NAME
+        "xor"
     }
 
-    fn needs_base(&self) -> bool {
-        true
-    }
-
-    fn forward<'a>(&self, bytes: &'a [u8], base: Option<&[u8]>) -> Result<Cow<'a, [u8]>, TransformError> {
-        let base = checked(bytes.len(), base)?;
-        Ok(Cow::Owned(bytes.iter().zip(base).map(|(a, b)| a ^ b).collect()))
-    }
-
-    fn inverse(&self, bytes: &mut [u8], base: Option<&[u8]>) -> Result<(), TransformError> {
-        let base = checked(bytes.len(), base)?;
-        bytes.iter_mut().zip(base).for_each(|(a, b)| *a ^= b);
+    fn forward(&self, bytes: &mut [u8], base: &[u8], width: usize) -> Result<(), TransformError> {
+        check(bytes, base, width)?;
+        bytes.iter_mut().zip(base).for_each(|(own, base)| *own ^= base);
         Ok(())
+    }
+
+    fn inverse(&self, bytes: &mut [u8], base: &[u8], width: usize) -> Result<(), TransformError> {
+        self.forward(bytes, base, width)
     }
 }

@@ -6,7 +6,7 @@ use super::interrupt;
 use super::progress::Bars;
 use super::threads;
 use clap::Args;
-use ecf8_core::container::{self, CompressOptions, Report, Share};
+use ecf8_core::container::{self, Base, CompressOptions, Report, Share};
 use ecf8_core::{Aim, Scheme};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,8 @@ impl Work {
     ecf8 compress Qwen3-8B-FP8/ -o Qwen3-8B-ECF8/\n  \
     ecf8 compress model.safetensors -o paper.safetensors --scheme exponent-gap\n  \
     ecf8 compress Qwen3-8B-FP8/ --dry-run\n  \
-    ecf8 compress DeepSeek-V3/ -o DeepSeek-V3-ECF8/ --shard $SLURM_ARRAY_TASK_ID/16\n\n\
+    ecf8 compress DeepSeek-V3/ -o DeepSeek-V3-ECF8/ --shard $SLURM_ARRAY_TASK_ID/16\n  \
+    ecf8 compress step-2000.safetensors -o step-2000.ecf8.safetensors --base step-1000.safetensors\n\n\
     Tensors that would not get smaller are kept as they are, and other files of a folder are copied.\n\
     `--dry-run` tells beforehand what there is to gain.\n\n\
     Every tensor is decoded again and compared before the output gets its name. An input that changes meanwhile is an error.\n\
@@ -83,6 +84,11 @@ pub(super) struct Compress {
     /// quantisation. `ecf8 decompress` gives the original back
     #[arg(long = "for", value_name = "FRAMEWORK")]
     framework: Option<Framework>,
+    /// Store only the difference from BASE: an earlier state of the same model, or the one that it was fine-tuned from, compressed
+    /// or not. `ecf8 decompress` needs the same base again. If BASE is a difference itself, give its own base behind it by another
+    /// --base, and so on
+    #[arg(long, value_name = "BASE", conflicts_with_all = ["dry_run", "shard"])]
+    base: Vec<PathBuf>,
     /// Compress share I of N of a folder's files, I counted from 0, into OUT.parts; run again, it goes on where it was.
     /// When all shares are there, `ecf8 merge` makes OUT of them
     #[arg(long, value_name = "I/N", conflicts_with_all = ["dry_run", "framework", "force"])]
@@ -142,7 +148,8 @@ impl Goal {
 /// Restore the original file or folder, byte for byte
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecf8 decompress model.ecf8.safetensors -o restored.safetensors\n  \
-    ecf8 decompress --partial damaged.ecf8.safetensors -o saved.safetensors\n\n\
+    ecf8 decompress --partial damaged.ecf8.safetensors -o saved.safetensors\n  \
+    ecf8 decompress step-2000.ecf8.safetensors -o step-2000.safetensors --base step-1000.safetensors\n\n\
     Takes some 150 MiB of memory, however large tensors are.\n\
     A tuning cache that `ecf8 tune` has left in a folder, named after a container there, is not restored: it says so.")]
 pub(super) struct Decompress {
@@ -155,6 +162,10 @@ pub(super) struct Decompress {
     /// is 1. Without damage, the original is restored as ever
     #[arg(long)]
     partial: bool,
+    /// What the input was compressed as the difference from; if that is a difference itself, its own base behind it by another
+    /// --base, and so on
+    #[arg(long, value_name = "BASE", conflicts_with = "partial")]
+    base: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) work: Work,
 }
@@ -201,6 +212,11 @@ impl Compress {
             return Ok(answer);
         };
         let bars = Bars::default();
+        if let Some(base) = self.base.first() {
+            let opened = Base::open(&self.base)?;
+            let report = container::compress_against(&self.input, output, &opened, &options, &bars)?;
+            return Ok(answer_beside(output, base, &report, &bars));
+        }
         let Some(share) = self.shard else {
             let report = container::compress(&self.input, output, &options, &bars)?;
             return Ok(answer(output, &report, &bars));
@@ -225,6 +241,25 @@ impl Merge {
         let report = container::merge(&self.input, &self.output, &options, &bars)?;
         Ok(answer(&self.output, &report, &bars))
     }
+}
+
+/// What is told of what was compressed as the difference from a base.
+fn answer_beside(output: &Path, base: &Path, report: &Report, bars: &Bars) -> Answer {
+    let mut answer = answer(output, report, bars);
+    let told: usize = report.files.iter().map(|file| file.compressed_tensors).sum();
+    let others: usize = report.files.iter().map(|file| file.kept_tensors).sum();
+    answer.text = format!(
+        "{}: {} -> {} bytes ({:.4}); {told} tensors told from {}, {others} without it\n\
+         `ecf8 decompress --base` restores it; loaders need the restored one.\n{}",
+        output.display(),
+        grouped(report.input_bytes()),
+        grouped(report.output_bytes()),
+        ratio(report.output_bytes(), report.input_bytes()),
+        base.display(),
+        copied(report),
+    );
+    answer.json["base"] = json!(base.display().to_string());
+    answer
 }
 
 /// What is told of what was compressed.
@@ -264,8 +299,12 @@ impl Decompress {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
         self.work.prepare()?;
         let bars = Bars::default();
-        let decompress = if self.partial { container::decompress_partial } else { container::decompress };
-        let report = decompress(&self.input, &self.output, self.work.force, &bars)?;
+        let (input, output, force) = (&self.input, &self.output, self.work.force);
+        let report = match (self.partial, &*self.base) {
+            (true, _) => container::decompress_partial(input, output, force, &bars)?,
+            (false, []) => container::decompress(input, output, force, &bars)?,
+            (false, bases) => container::decompress_beside(input, output, &Base::open(bases)?, force, &bars)?,
+        };
         let lost = report.lost_lines();
         let mut text = format!(
             "{}: {} -> {} bytes, every checksum of the tensors agrees\n",

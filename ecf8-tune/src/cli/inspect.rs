@@ -5,7 +5,7 @@ use super::gain;
 use super::progress::Bars;
 use clap::Args;
 
-use ecf8_core::container::{self, CodeCost, CompressOptions, CompressedModel, Following};
+use ecf8_core::container::{self, BaseNeeded, CompressedFile, CodeCost, CompressOptions, CompressedModel, Following};
 use ecf8_core::{Codebook, Error};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -143,7 +143,12 @@ impl Inspect {
             "H(byte)",
             "code lengths",
         ];
+        let needed = model.files.iter().map(CompressedFile::base_needed).collect::<Result<Vec<_>, _>>()?;
+        let needed: Vec<_> = needed.into_iter().flatten().collect();
         let mut text = String::new();
+        if let Some(BaseNeeded { name, checksum, .. }) = needed.first() {
+            text += &format!("the difference from {name} (checksum {checksum}); its tensors are:\n\n");
+        }
         if !inspection.tensors.is_empty() {
             text += &table(&head, rows);
             text += "\nH: entropy in bits. Code lengths: bits of each symbol's codeword, in order, as a digit (a is 10) where they are \
@@ -175,6 +180,7 @@ impl Inspect {
         );
         text += &gain::lines(&inspection.dtypes);
         let mut json = json!(inspection);
+        json["base"] = json!(needed.first().map(|needed| &needed.name));
         if self.costs {
             let costs = container::code_costs(&model, &Bars::default())?;
             text += &format!("\n{}\n{}", cost_table(&costs.codes), following_table(&costs.following));

@@ -14,7 +14,7 @@ use clap::Args;
 use ecf8_codegen::emulator::Checks;
 use ecf8_codegen::strategy::{Params, Strategy, strategies_for};
 use ecf8_core::container::{
-    self, Check, CompressedFile, CompressedModel, CompressedTensor, OtherFiles, Progress,
+    self, Base, BaseNeeded, Check, CompressedFile, CompressedModel, CompressedTensor, OtherFiles, Progress,
 };
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,7 +24,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ecf8 verify model.ecf8.safetensors --against model.safetensors\n  \
     ecf8 verify model.ecf8.safetensors --device emulator --all-variants\n  \
-    ecf8 verify model.ecf8.safetensors --device cuda:0 --strategy gap-cascade --set bytes_per_thread=16\n\n\
+    ecf8 verify model.ecf8.safetensors --device cuda:0 --strategy gap-cascade --set bytes_per_thread=16\n  \
+    ecf8 verify step-2000.ecf8.safetensors --base step-1000.safetensors\n\n\
     Of what is damaged, everything is told, not only the first: which tensors, in which bytes, and which are good all the\n\
     same. `ecf8 decompress --partial` saves those.")]
 pub(super) struct Verify {
@@ -33,6 +34,10 @@ pub(super) struct Verify {
     /// Also compare with the original, byte for byte
     #[arg(long, value_name = "ORIGINAL")]
     against: Option<PathBuf>,
+    /// Also restore everything with BASE, which the input was compressed as the difference from; if that is a difference itself, give
+    /// its own base behind it by another --base, and so on
+    #[arg(long, value_name = "BASE")]
+    base: Vec<PathBuf>,
     /// Where to decode: cpu, emulator, or a GPU as cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = DeviceParser, hide_possible_values = true)]
     device: Device,
@@ -65,6 +70,8 @@ struct Tally {
     kept: usize,
     /// What is known of the folder's other files.
     others: OtherFiles,
+    /// The base that was not looked at, of what is the difference from one.
+    needed: Option<BaseNeeded>,
 }
 
 /// What is needed to look plans up.
@@ -136,8 +143,17 @@ impl Verify {
         if let Some(executor) = &mut executor {
             self.decode_all(&mut **executor, &model, &mut tally, &bars)?;
         }
-        if let Some(original) = &self.against {
-            container::verify_against(&model, original, &bars)?;
+        let base = if self.base.is_empty() { None } else { Some(Base::open(&self.base)?) };
+        match (&base, &self.against) {
+            (Some(base), Some(original)) => {
+                container::verify_against_beside(&model, base, original, &bars)?;
+            }
+            (Some(base), None) => container::verify_beside(&model, base, &bars)?,
+            (None, Some(original)) => container::verify_against(&model, original, &bars)?,
+            (None, None) => {
+                let needed = model.files.iter().map(CompressedFile::base_needed);
+                tally.needed = needed.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next();
+            }
         }
         tally.kept = model.files.iter().map(|file| file.kept().len()).sum();
         model.check_unchanged()?;
@@ -300,6 +316,9 @@ impl Verify {
                 tally.rungs.iter().map(|(rung, tensors)| format!("{rung}: {tensors}")).collect();
             text += &format!(", tensors by rung of the tuning cache: {}", rungs.join(", "));
         }
+        if let Some(base) = self.base.first() {
+            text += &format!("; everything is restored with {}", base.display());
+        }
         if let Some(original) = compared {
             text += &format!("; identical to {}", original.display());
         }
@@ -314,6 +333,11 @@ impl Verify {
         if !tally.others.unknown.is_empty() {
             text += &format!("not checked, no checksum is known: {}\n", some(&tally.others.unknown));
         }
+        if let Some(BaseNeeded { name, checksum, .. }) = &tally.needed {
+            text += &format!(
+                "it is the difference from {name} (checksum {checksum}): `ecf8 verify --base` restores all with that\n"
+            );
+        }
         for reason in &tally.ignored {
             text += &format!("note: {reason}\n");
         }
@@ -327,6 +351,8 @@ impl Verify {
             "rungs": tally.rungs,
             "ignored": tally.ignored,
             "other_files": tally.others,
+            "base": self.base.first().map(|base| base.display().to_string()),
+            "base_needed": tally.needed.as_ref().map(|needed| &needed.name),
             "identical_to": compared.map(|original| original.display().to_string()),
             "exact": true,
         });
@@ -362,6 +388,7 @@ mod tests {
         let verify = Verify {
             input: output.clone(),
             against: None,
+            base: Vec::new(),
             device: Device::Emulator,
             strategy: None,
             set: Vec::new(),

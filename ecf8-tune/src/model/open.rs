@@ -94,6 +94,7 @@ impl Model {
         let container = shards(container::CompressedModel::open(path)?);
         let mut tensors = Vec::new();
         for (file, opened) in container.files.iter().enumerate() {
+            opened.require_no_base()?;
             tensors.extend(opened.tensors().map(|tensor| {
                 let tensor = Tensor {
                     name: tensor.name().to_owned(),

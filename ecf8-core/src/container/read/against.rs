@@ -2,13 +2,14 @@
 
 use crate::container::folder::{Content, Folder};
 use crate::container::tuning_cache;
-use crate::container::{CompressedFile, CompressedModel, Progress};
+use crate::container::{Base, CompressedFile, CompressedModel, Progress, delta};
 use crate::error::{Error, Result};
 use crate::header::LENGTH_BYTES;
 use crate::int;
 use crate::map::{MappedFile, give_back, passing};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Checks that restoring `model` would give exactly `original`, a file or folder like the model itself: for a folder the
 /// same files, those that are not `.safetensors` included. A tuning cache (`*.tuning.json`) that the original lacks was made
@@ -17,8 +18,34 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Differs`] naming the first difference, or whatever keeps either side from being read.
 pub fn verify_against(model: &CompressedModel, original: &Path, progress: &dyn Progress) -> Result<()> {
+    verify(model, None, original, progress)
+}
+
+/// As [`verify_against`], of a model that was told from `base`.
+///
+/// # Errors
+/// As [`verify_against`]; [`Error::WrongBase`] if this is another base, [`Error::NoDelta`] if the model was told from none.
+pub fn verify_against_beside(
+    model: &CompressedModel,
+    base: &Arc<Base>,
+    original: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
+    verify(model, Some(base), original, progress)
+}
+
+fn verify(
+    model: &CompressedModel,
+    base: Option<&Arc<Base>>,
+    original: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let compare = |file: &CompressedFile, original: &Path| match base {
+        Some(base) => delta::compare(file.path(), base, original, progress),
+        None => compare(file, original, progress),
+    };
     if !model.root.is_dir() {
-        return model.files.iter().try_for_each(|file| compare(file, original, progress));
+        return model.files.iter().try_for_each(|file| compare(file, original));
     }
     let folder = Folder::open(original, Content::Plain)?;
     let containers = model.files.iter().map(|file| model.name_of(file));
@@ -42,7 +69,7 @@ pub fn verify_against(model: &CompressedModel, original: &Path, progress: &dyn P
         return differs(format!("the original has no folder {}", name.display()));
     }
     for file in &model.files {
-        compare(file, &folder.root.join(model.name_of(file)), progress)?;
+        compare(file, &folder.root.join(model.name_of(file)))?;
     }
     for (name, _) in model.others.iter().filter(|(name, _)| ours.contains(name.as_path())) {
         let [copy, source] =
@@ -60,6 +87,7 @@ pub(in crate::container) fn compare(
     original: &Path,
     progress: &dyn Progress,
 ) -> Result<()> {
+    file.require_no_base()?;
     let bytes = MappedFile::open_settled(original)?;
     let compared = compare_opened(file, &bytes, progress);
     bytes.or_changed(file.map.or_changed(compared))?;

@@ -9,8 +9,9 @@ use crate::container::{BATCH_BYTES, CompressedFile, Progress};
 use crate::error::{IoContext, Result};
 use crate::header::{Header, TensorRecord};
 use rayon::prelude::*;
+use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Restores the file that `input` was made from, into `output`, which gets its name when every checksum was right and
 /// `input` has not changed meanwhile.
@@ -20,6 +21,7 @@ pub(in crate::container) fn decompress_file(
     progress: &dyn Progress,
 ) -> Result<FileReport> {
     let input = CompressedFile::open(input)?;
+    input.require_no_base()?;
     input.map.or_changed(decompress_opened(&input, output, progress))
 }
 
@@ -55,10 +57,7 @@ pub(super) fn restore(
     progress: &dyn Progress,
 ) -> Result<()> {
     progress.start(&format!("decompressing {}", input.path().display()), header.data_bytes());
-    let target = output.target().to_owned();
-    let mut writer = BufWriter::with_capacity(1 << 20, output.file());
-    writer.write_all(&header.length.to_le_bytes()).at(&target, "write")?;
-    writer.write_all(json).at(&target, "write")?;
+    let mut writer = Writer::new(&mut output, json)?;
     for batch in batches(&header.tensors, BATCH_BYTES, TensorRecord::bytes) {
         progress.go_on(input.path())?;
         let decoded: Result<Vec<Option<Vec<u8>>>> =
@@ -66,7 +65,7 @@ pub(super) fn restore(
         for (decoded, record) in decoded?.into_iter().zip(batch) {
             let mut put = |bytes: &[u8]| {
                 progress.advance(bytes.len() as u64);
-                writer.write_all(bytes).at(&target, "write")
+                writer.put(bytes)
             };
             match decoded {
                 Some(data) => put(&data)?,
@@ -74,11 +73,35 @@ pub(super) fn restore(
             }
         }
     }
-    writer.flush().at(&target, "write")?;
-    drop(writer);
+    writer.finish()?;
     input.check_unchanged()?;
     progress.finish();
     Ok(())
+}
+
+/// Writes a safetensors file.
+pub(in crate::container) struct Writer<'a> {
+    target: PathBuf,
+    writer: BufWriter<&'a mut File>,
+}
+
+impl<'a> Writer<'a> {
+    /// Begins with a header; then come the bytes of its tensors, in order.
+    pub(in crate::container) fn new(output: &'a mut PendingFile, json: &[u8]) -> Result<Self> {
+        let target = output.target().to_owned();
+        let mut writer = Self { target, writer: BufWriter::with_capacity(1 << 20, output.file()) };
+        writer.put(&(json.len() as u64).to_le_bytes())?;
+        writer.put(json)?;
+        Ok(writer)
+    }
+
+    pub(in crate::container) fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.writer.write_all(bytes).at(&self.target, "write")
+    }
+
+    pub(in crate::container) fn finish(mut self) -> Result<()> {
+        self.writer.flush().at(&self.target, "write")
+    }
 }
 
 /// A compressed tensor decoded in memory, beside others; `None` if it is kept or too large for that.

@@ -22,7 +22,7 @@ pub(super) mod salvage;
 mod stored;
 mod validate;
 
-pub use against::verify_against;
+pub use against::{verify_against, verify_against_beside};
 pub use damage::{Damage, DamagedBytes, DamagedPlace, DamagedTensor};
 pub use original::is_container;
 pub use reader::{CompressedFile, CompressedTensor, KeptTensor};

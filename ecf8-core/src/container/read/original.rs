@@ -68,7 +68,7 @@ impl CompressedFile {
     }
 
     /// Whether it has a tensor of this name, dtype and shape.
-    pub(super) fn has(&self, record: &TensorRecord) -> bool {
+    pub(in crate::container) fn has(&self, record: &TensorRecord) -> bool {
         let is_kept =
             |kept: KeptTensor<'_>| kept.record.dtype == record.dtype && kept.record.shape == record.shape;
         match self.tensor(&record.name) {

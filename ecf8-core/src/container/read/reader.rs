@@ -4,6 +4,7 @@ use super::stored::{Statistics, Stored, StoredPart, UnknownTensor};
 use super::validate::{self, HeldAs, Original, State, Validated};
 use crate::checksum::checksum;
 use crate::codebook::Codebook;
+use crate::container::MANIFEST_KEY;
 use crate::container::manifest::inflate;
 use crate::container::piece_sums::Pieces;
 use crate::element::Split;
@@ -128,6 +129,12 @@ impl CompressedFile {
     #[must_use]
     pub fn path(&self) -> &Path {
         self.map.path()
+    }
+
+    /// The value that this key has in the original's metadata.
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.header.metadata(key).filter(|_| key != MANIFEST_KEY)
     }
 
     /// Its size in bytes.

@@ -31,6 +31,7 @@ pub(in crate::container) fn salvage_file(
         }
         source => source,
     })?;
+    file.require_no_base()?;
     file.map.or_changed(salvage(&file, output, progress))
 }
 

@@ -4,6 +4,7 @@ mod changed;
 mod contradictions;
 mod costs;
 mod damage;
+mod deltas;
 mod dictionaries;
 mod drift;
 mod folders;

@@ -100,7 +100,7 @@ impl OutputPlan<'_> {
 }
 
 /// Refuses what is compressed.
-pub(super) fn require_plain(source: &dyn Source) -> Result<()> {
+pub(in crate::container) fn require_plain(source: &dyn Source) -> Result<()> {
     if source.header().metadata(MANIFEST_KEY).is_some_and(is_manifest) {
         return Err(Error::AlreadyCompressed { path: source.path().to_owned() });
     }

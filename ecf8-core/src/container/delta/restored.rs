@@ -1,0 +1,355 @@
+//! A delta and its base as the file that the delta was made of.
+
+use super::base::{Base, Place};
+use super::compared::width;
+use super::description::{DELTA_KEY, DELTA_VERSION, Description, Mark, TensorEntry};
+use super::form::Form;
+use crate::checksum::{checksum, from_hex};
+use crate::container::batch::batches;
+use crate::container::output::PendingFile;
+use crate::container::read::decompress;
+use crate::container::report::FileReport;
+use crate::container::{BATCH_BYTES, CompressedFile, CompressedModel, Progress};
+use crate::error::{Error, Result};
+use crate::header::{Header, LENGTH_BYTES, TensorRecord};
+use crate::int;
+use crate::map::MappedFile;
+use rayon::prelude::*;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// That a container holds a delta, and what it was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseNeeded {
+    /// The container.
+    pub path: PathBuf,
+    /// What its base was called.
+    pub name: String,
+    /// The base's checksum, 16 hexadecimal digits: of all of its tensors that are needed.
+    pub checksum: String,
+}
+
+impl BaseNeeded {
+    pub(in crate::container) fn into_error(self) -> Error {
+        let Self { path, name, checksum } = self;
+        Error::NeedsBase { path, name, checksum }
+    }
+}
+
+fn mark(file: &CompressedFile) -> Result<Option<Mark>> {
+    let Some(text) = file.metadata(DELTA_KEY) else { return Ok(None) };
+    let path = || file.path().to_owned();
+    let mark: Mark = serde_json::from_str(text).map_err(|error| Error::Container {
+        path: path(),
+        problem: format!("its entry `{DELTA_KEY}` is none of ours ({error})"),
+    })?;
+    match mark.format_version {
+        DELTA_VERSION => Ok(Some(mark)),
+        found => Err(Error::Version { path: path(), found, known: DELTA_VERSION }),
+    }
+}
+
+impl CompressedFile {
+    /// What the base is, if this holds the difference from one.
+    ///
+    /// # Errors
+    /// If it is of another version.
+    pub fn base_needed(&self) -> Result<Option<BaseNeeded>> {
+        let needed = |mark: Mark| BaseNeeded {
+            path: self.path().to_owned(),
+            name: mark.base,
+            checksum: mark.checksum,
+        };
+        Ok(mark(self)?.map(needed))
+    }
+
+    /// Refuses what is the difference from a base: its tensors are of no use without that.
+    ///
+    /// # Errors
+    /// [`Error::NeedsBase`] if it is.
+    pub fn require_no_base(&self) -> Result<()> {
+        self.base_needed()?.map_or(Ok(()), |needed| Err(needed.into_error()))
+    }
+}
+
+/// What a tensor is told by.
+#[derive(Debug)]
+enum Told {
+    /// Another of the file.
+    SameAs(TensorRecord),
+    /// One of the base, and what has changed.
+    Base { place: Place, checksum: u64, change: Option<Difference> },
+}
+
+/// How a tensor differs from that of the base.
+#[derive(Debug)]
+struct Difference {
+    form: Form,
+    /// The delta's tensors with its streams.
+    streams: Vec<String>,
+    /// Of its own bytes.
+    checksum: u64,
+}
+
+/// A delta and its base.
+#[derive(Debug)]
+pub(in crate::container) struct Restored {
+    file: CompressedFile,
+    base: Arc<Base>,
+    header: Header,
+    json: Vec<u8>,
+    told: HashMap<String, Told>,
+}
+
+impl Restored {
+    /// Takes a delta and its base together.
+    ///
+    /// # Errors
+    /// If the file holds no delta, its description is damaged, or this is not its base.
+    pub(in crate::container) fn new(file: CompressedFile, base: Arc<Base>) -> Result<Self> {
+        let Some(mark) = mark(&file)? else {
+            return Err(Error::NoDelta { path: file.path().to_owned() });
+        };
+        let contradiction = |problem: String| Error::Container { path: file.path().to_owned(), problem };
+        let described = file.read_tensor(&mark.description)?;
+        let description = Description::inflated(&described, file.bytes());
+        let Description { header: entry, tensors } =
+            description.map_err(|why| contradiction(format!("the description of the difference: {why}")))?;
+        let wrong = |why: String| Error::WrongBase {
+            path: file.path().to_owned(),
+            name: mark.base.clone(),
+            checksum: mark.checksum.clone(),
+            base: base.path().to_owned(),
+            why,
+        };
+        let name = file.path().file_name().map(Path::new);
+        let places = tensors.par_iter().map(|entry| match &entry.base_checksum {
+            Some(sum) => {
+                let sum = from_hex(sum);
+                let sum = sum.ok_or_else(|| contradiction(format!("`{}` has no checksum", entry.name)))?;
+                Ok(Some((find(&base, entry, sum, name)?.map_err(wrong)?, sum)))
+            }
+            None => Ok(None),
+        });
+        let places = places.collect::<Result<Vec<Option<(Place, u64)>>>>()?;
+        let json = match &entry.text {
+            Some(text) => Some(text.as_bytes().to_vec()),
+            None => base.headers().find(|json| entry.is(json)).map(<[u8]>::to_vec),
+        };
+        let Some(json) = json else {
+            return Err(wrong("none of its files has the same header".to_owned()));
+        };
+        let header = Header::alone(&json).ok().filter(|_| entry.is(&json));
+        let header = header.ok_or_else(|| contradiction("the header in its description is damaged".to_owned()))?;
+        let records: HashMap<&str, &TensorRecord> =
+            header.tensors.iter().map(|record| (record.name.as_str(), record)).collect();
+        let told = tensors.iter().zip(places).map(|(entry, place)| {
+            let record = records.get(entry.name.as_str());
+            let record = record.ok_or_else(|| contradiction(format!("it has no tensor `{}`", entry.name)))?;
+            let is_alike =
+                |other: &TensorRecord| other.dtype == record.dtype && other.bytes() == record.bytes();
+            let told = match (&entry.same_as, place) {
+                (Some(other), None) => {
+                    let other = records.get(other.as_str()).filter(|other| is_alike(other));
+                    let other =
+                        other.ok_or_else(|| contradiction(format!("`{}` repeats no tensor", entry.name)))?;
+                    Told::SameAs((*other).clone())
+                }
+                (None, Some((place, checksum))) if is_alike(base.record(place)) => {
+                    Told::Base { place, checksum, change: change(entry, record).map_err(contradiction)? }
+                }
+                _ => return Err(contradiction(format!("`{}` is told by nothing that it can be", entry.name))),
+            };
+            Ok((entry.name.clone(), told))
+        });
+        let told = told.collect::<Result<HashMap<String, Told>>>()?;
+        for record in &header.tensors {
+            let is_there = match told.get(&record.name) {
+                Some(Told::SameAs(other)) => !matches!(told.get(&other.name), Some(Told::SameAs(_))),
+                Some(Told::Base { .. }) => true,
+                None => file.has(record),
+            };
+            if !is_there {
+                return Err(contradiction(format!("tensor `{}` is not there as its header says", record.name)));
+            }
+        }
+        drop((records, described));
+        Ok(Self { file, base, header, json, told })
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    pub(super) fn json(&self) -> &[u8] {
+        &self.json
+    }
+
+    /// Bytes of the file that is restored.
+    pub(in crate::container) fn original_bytes(&self) -> u64 {
+        self.header.data_start().saturating_add(self.header.data_bytes())
+    }
+
+    /// The checksum of a tensor's bytes.
+    pub(super) fn checksum(&self, record: &TensorRecord) -> Result<u64> {
+        match self.told.get(&record.name) {
+            Some(Told::SameAs(other)) => self.checksum(other),
+            Some(Told::Base { change: Some(change), .. }) => Ok(change.checksum),
+            Some(Told::Base { checksum, .. }) => Ok(*checksum),
+            None => match self.file.tensor(&record.name) {
+                Some(tensor) => Ok(tensor.checksum()),
+                None => Ok(checksum(&self.file.read_tensor(&record.name)?)),
+            },
+        }
+    }
+
+    /// A tensor's bytes, checked against their checksum.
+    ///
+    /// # Errors
+    /// If they are damaged, here or in the base.
+    pub(super) fn read(&self, record: &TensorRecord) -> Result<Cow<'_, [u8]>> {
+        let (place, expected, change) = match self.told.get(&record.name) {
+            None => return self.file.read_tensor(&record.name),
+            Some(Told::SameAs(other)) => return self.read(other),
+            Some(Told::Base { place, checksum, change }) => (*place, *checksum, change),
+        };
+        let base = self.base.read(place)?;
+        let Some(Difference { form, streams, checksum: own }) = change else {
+            self.expect(self.base.path(), &self.base.record(place).name, expected, &base)?;
+            return Ok(base);
+        };
+        let streams: Vec<Cow<'_, [u8]>> =
+            streams.iter().map(|name| self.file.read_tensor(name)).collect::<Result<_>>()?;
+        let restored = form.restore(&streams, &base).map_err(|why| Error::Container {
+            path: self.file.path().to_owned(),
+            problem: format!("the difference of tensor `{}`: {why}", record.name),
+        })?;
+        self.expect(self.file.path(), &record.name, *own, &restored)?;
+        Ok(Cow::Owned(restored))
+    }
+
+    fn expect(&self, path: &Path, tensor: &str, expected: u64, bytes: &[u8]) -> Result<()> {
+        let found = checksum(bytes);
+        if found == expected {
+            return Ok(());
+        }
+        // A base that was right when it was opened, and is not any more, has changed.
+        self.base.check_unchanged()?;
+        Err(Error::Checksum { path: path.to_owned(), what: format!("tensor `{tensor}`"), expected, found })
+    }
+
+    pub(super) fn check_unchanged(&self) -> Result<()> {
+        self.file.check_unchanged()?;
+        self.base.check_unchanged()
+    }
+
+    /// Gives all tensors in order to `take`, some at a time made in parallel.
+    fn each(&self, progress: &dyn Progress, take: &mut dyn FnMut(&TensorRecord, &[u8]) -> Result<()>) -> Result<()> {
+        for batch in batches(&self.header.tensors, BATCH_BYTES, TensorRecord::bytes) {
+            progress.go_on(self.file.path())?;
+            let read: Result<Vec<Cow<'_, [u8]>>> = batch.par_iter().map(|record| self.read(record)).collect();
+            for (record, bytes) in batch.iter().zip(read?) {
+                take(record, &bytes)?;
+                progress.advance(record.bytes());
+            }
+        }
+        self.check_unchanged()
+    }
+}
+
+/// Where the base has the tensor that an entry names; `Err` with what is wrong with the base, if it has not.
+fn find(base: &Base, entry: &TensorEntry, sum: u64, file: Option<&Path>) -> Result<Result<Place, String>> {
+    let name = entry.base.as_ref().unwrap_or(&entry.name);
+    let named = base.of_name(name, file);
+    for place in &named {
+        if base.checksum(*place)? == sum {
+            return Ok(Ok(*place));
+        }
+    }
+    Ok(Err(match named.first().map(|place| base.record(*place)) {
+        Some(theirs) => format!("its tensor `{name}`, {} {:?}, has other bytes", theirs.dtype, theirs.shape),
+        None => format!("it has no tensor `{name}`"),
+    }))
+}
+
+/// How a tensor differs from that of the base, as its entry says.
+fn change(entry: &TensorEntry, record: &TensorRecord) -> Result<Option<Difference>, String> {
+    let Some(change) = &entry.change else { return Ok(None) };
+    let form = change.form(width(record.dtype));
+    let form = form.ok_or_else(|| format!("`{}` has the unknown transform {}", entry.name, change.by))?;
+    let checksum = from_hex(&change.checksum);
+    let checksum = checksum.ok_or_else(|| format!("`{}` has no checksum", entry.name))?;
+    let prefix = change.prefix.as_ref().unwrap_or(&entry.name);
+    let streams = form.streams().into_iter().map(|stream| format!("{prefix}.{}", form.suffix(stream)));
+    Ok(Some(Difference { form, streams: streams.collect(), checksum }))
+}
+
+/// Restores the file that the delta `input` was made of, into `output`, which gets its name when every checksum was right.
+pub(in crate::container) fn decompress_file(
+    input: &Path,
+    base: &Arc<Base>,
+    mut output: PendingFile,
+    progress: &dyn Progress,
+) -> Result<FileReport> {
+    let file = CompressedFile::open(input)?;
+    file.verify_integrity(progress)?;
+    let input_bytes = file.bytes();
+    let restored = Restored::new(file, base.clone())?;
+    progress.start(&format!("restoring {}", input.display()), restored.header.data_bytes());
+    let mut writer = decompress::Writer::new(&mut output, &restored.json)?;
+    restored.each(progress, &mut |_, bytes| writer.put(bytes))?;
+    writer.finish()?;
+    progress.finish();
+    let told = restored.told.len();
+    Ok(FileReport {
+        name: String::new(),
+        input_bytes,
+        output_bytes: restored.original_bytes(),
+        compressed_tensors: told,
+        kept_tensors: restored.header.tensors.len() - told,
+        kept: Vec::new(),
+        lost: Vec::new(),
+    })
+}
+
+/// Checks that every tensor of a model that was told from `base` comes back with it.
+///
+/// # Errors
+/// If one does not, this is another base, or the model was told from none.
+pub fn verify_beside(model: &CompressedModel, base: &Arc<Base>, progress: &dyn Progress) -> Result<()> {
+    for file in &model.files {
+        let restored = Restored::new(CompressedFile::open(file.path())?, base.clone())?;
+        progress.start(&format!("restoring {}", file.path().display()), restored.header.data_bytes());
+        restored.each(progress, &mut |_, _| Ok(()))?;
+        progress.finish();
+    }
+    Ok(())
+}
+
+/// Compares what a delta and its base give with the original, byte for byte.
+pub(in crate::container) fn compare(
+    path: &Path,
+    base: &Arc<Base>,
+    original: &Path,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let restored = Restored::new(CompressedFile::open(path)?, base.clone())?;
+    let theirs = MappedFile::open_settled(original)?;
+    let differs = |place: String| Error::Differs { path: path.to_owned(), original: original.to_owned(), place };
+    progress.start(&format!("comparing {}", path.display()), restored.header.data_bytes());
+    let front = [&restored.header.length.to_le_bytes()[..], &restored.json].concat();
+    if !theirs.starts_with(&front) {
+        return Err(differs("the header".to_owned()));
+    }
+    restored.each(progress, &mut |record, bytes| {
+        let start = LENGTH_BYTES + restored.header.length;
+        let same = theirs.get(int::index(start + record.begin)..).is_some_and(|rest| rest.starts_with(bytes));
+        if same { Ok(()) } else { Err(differs(format!("tensor `{}`", record.name))) }
+    })?;
+    progress.finish();
+    theirs.check_unchanged()?;
+    let end = restored.original_bytes();
+    if theirs.len() as u64 == end { Ok(()) } else { Err(differs(format!("the original goes on after byte {end}"))) }
+}
