@@ -7,6 +7,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rayon::ThreadPool;
+use std::path::PathBuf;
 
 /// Threads that can be asked for; starting many more takes longer than any work for them.
 const MAX_THREADS: usize = 1024;
@@ -17,6 +18,8 @@ pub(crate) struct Options {
     pub(crate) compress: CompressOptions,
     pub(crate) threads: Option<usize>,
     pub(crate) partial: bool,
+    /// What the input is the difference from, and the bases of that.
+    pub(crate) base: Vec<PathBuf>,
     pub(crate) progress: Option<Py<PyAny>>,
 }
 
@@ -64,6 +67,7 @@ impl Options {
             }
             "codebooks" => compress.codebooks = Some(within(key, value, 1, u32::MAX as usize)?),
             "code_bits" => compress.code_bits = u8::try_from(within(key, value, 10, 13)?).ok(),
+            "base" => self.base = value.extract()?,
             "partial" => self.partial = value.extract()?,
             "overwrite" => compress.overwrite = value.extract()?,
             "allow_missing_shards" => compress.allow_missing_shards = value.extract()?,

@@ -3,8 +3,9 @@
 use crate::encoded::{Given, assembled};
 use crate::options::Options;
 use crate::{progress, threads};
-use ecf8_core::container::{self, CompressedModel, FileReport, Report};
+use ecf8_core::container::{self, Base, CompressedModel, FileReport, Report};
 use ecf8_core::source::Assembled;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::{Value, json};
@@ -28,12 +29,16 @@ pub(crate) fn compress(
         "threads",
         "overwrite",
         "allow_missing_shards",
+        "base",
         "progress",
     ];
     let options = Options::of(options, &known)?;
-    let (pool, compress) = (options.pool()?, options.compress);
+    let (pool, compress, base) = (options.pool()?, options.compress, options.base);
     progress::work(py, pool, options.progress, |told| {
-        let report = container::compress(&input, &output, &compress, told)?;
+        let report = match &*base {
+            [] => container::compress(&input, &output, &compress, told)?,
+            bases => container::compress_against(&input, &output, &*Base::open(bases)?, &compress, told)?,
+        };
         Ok(described(&report, &told.notes()))
     })
 }
@@ -70,11 +75,19 @@ pub(crate) fn decompress(
     output: PathBuf,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {
-    let options = Options::of(options, &["threads", "overwrite", "partial", "progress"])?;
-    let (pool, overwrite) = (options.pool()?, options.compress.overwrite);
-    let decompress = if options.partial { container::decompress_partial } else { container::decompress };
+    let options = Options::of(options, &["threads", "overwrite", "partial", "base", "progress"])?;
+    let (pool, overwrite, base) = (options.pool()?, options.compress.overwrite, options.base);
+    if options.partial && !base.is_empty() {
+        return Err(PyValueError::new_err("partial and base exclude each other: verify the base, then leave one out"));
+    }
     progress::work(py, pool, options.progress, |told| {
-        let report = decompress(&input, &output, overwrite, told)?;
+        let report = match (options.partial, &*base) {
+            (true, _) => container::decompress_partial(&input, &output, overwrite, told)?,
+            (false, []) => container::decompress(&input, &output, overwrite, told)?,
+            (false, bases) => {
+                container::decompress_beside(&input, &output, &Base::open(bases)?, overwrite, told)?
+            }
+        };
         Ok(described(&report, &told.notes()))
     })
 }
@@ -89,11 +102,18 @@ pub(crate) fn verify(
     against: Option<PathBuf>,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<u64> {
-    let options = Options::of(options, &["threads", "progress"])?;
-    progress::work(py, options.pool()?, options.progress, |told| {
+    let options = Options::of(options, &["threads", "base", "progress"])?;
+    let (pool, base) = (options.pool()?, options.base);
+    progress::work(py, pool, options.progress, |told| {
         let model = container::check(&path, told)?.into_model()?;
-        if let Some(original) = &against {
-            container::verify_against(&model, original, told)?;
+        let base = if base.is_empty() { None } else { Some(Base::open(&base)?) };
+        match (&base, &against) {
+            (Some(base), Some(original)) => {
+                container::verify_against_beside(&model, base, original, told)?;
+            }
+            (Some(base), None) => container::verify_beside(&model, base, told)?,
+            (None, Some(original)) => container::verify_against(&model, original, told)?,
+            (None, None) => {}
         }
         model.check_unchanged()?;
         Ok(model.files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.original_bytes())))

@@ -143,3 +143,28 @@ def test_errors_are_pickled_with_their_places(container, tmp_path):
     copy = pickle.loads(pickle.dumps(error.value))
     assert (type(copy), str(copy), copy.path, copy.tensor) == (ecf8.Damaged, str(error.value), str(bad), error.value.tensor)
     assert "\n" not in str(copy)
+
+
+def test_a_checkpoint_comes_back_from_its_difference_and_the_bases(plain, arrays, tmp_path):
+    from safetensors.numpy import save_file
+
+    steps = [plain, *(str(tmp_path / f"{step}.safetensors") for step in (1, 2))]
+    for step in (1, 2):
+        moved = {name: array.copy() for name, array in arrays.items()}
+        for array in moved.values():
+            array.reshape(-1).view("uint8")[: step * 3] ^= 1
+        save_file(moved, steps[step], {"a": "b"})
+        base = steps[step - 1] if step == 1 else [tmp_path / "1.delta", steps[0]]
+        alone, delta = (ecf8.compress(steps[step], tmp_path / f"{step}.{kind}", base=of) for kind, of in (("alone", None), ("delta", base)))
+        assert delta.output_bytes < alone.output_bytes and delta.input_bytes == os.path.getsize(steps[step])
+    bases = [tmp_path / "1.delta", steps[0]]
+    ecf8.verify(tmp_path / "2.delta", base=bases, against=steps[2])
+    ecf8.decompress(tmp_path / "2.delta", tmp_path / "back", base=bases)
+    assert (tmp_path / "back").read_bytes() == open(steps[2], "rb").read()
+    with pytest.raises(ecf8.Error, match="--base"):
+        ecf8.safe_open(tmp_path / "2.delta", framework="np")
+    with pytest.raises(ecf8.Error, match="other bytes"):
+        ecf8.decompress(tmp_path / "1.delta", tmp_path / "out", base=steps[2])
+    with pytest.raises(ValueError, match="partial"):
+        ecf8.decompress(tmp_path / "1.delta", tmp_path / "out", base=steps[0], partial=True)
+    assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@
 use super::ALIGNMENT;
 use super::piece_sums::PiecesEntry;
 use super::verbatim::Verbatim;
+use crate::header::TensorRecord;
 use crate::element::{Dictionary, Element, Plane, Split};
 use crate::histogram::Histogram;
 use crate::layout::{Encoded, Scheme};
@@ -98,8 +99,11 @@ pub(super) struct TensorEntry {
     /// Whether its parts are in the pool, and not under names of their own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) pooled: bool,
-    /// Bytes of each part, without padding.
+    /// Bytes of each part, without padding; none of a tensor that is the same as another.
     pub(super) lengths: Vec<u64>,
+    /// The compressed tensor whose parts are its own as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) same_as: Option<String>,
     /// The exponent that the field 0 stands for, where four bits of exponents of eight are coded.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) least_exponent: u8,
@@ -201,6 +205,27 @@ impl<'de> Deserialize<'de> for Params {
 }
 
 impl TensorEntry {
+    /// The entry of a tensor that has the same bytes as the one of this entry.
+    pub(super) fn repeated(&self, record: &TensorRecord) -> Self {
+        Self {
+            name: record.name.clone(),
+            shape: record.shape.clone(),
+            same_as: Some(self.name.clone()),
+            lengths: Vec::new(),
+            params: Params::default(),
+            prefix: None,
+            pooled: false,
+            least_exponent: 0,
+            planes: None,
+            dictionary: 0,
+            exponents: None,
+            exponent_entropy: None,
+            byte_entropy: None,
+            runs: None,
+            ..self.clone()
+        }
+    }
+
     /// Notes how its numbers are split, as far as that is not usual.
     pub(super) fn describe_split(&mut self, split: &Split) {
         self.least_exponent = split.least_exponent;

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from . import _ecf8
@@ -59,6 +60,7 @@ def compress(
     threads: int | None = None,
     overwrite: bool = False,
     allow_missing_shards: bool = False,
+    base: StrPath | Sequence[StrPath] | None = None,
     progress: Progress = False,
 ) -> Report:
     """Compresses a `.safetensors` file, or all in a folder, into `output`, which appears only when whole.
@@ -72,6 +74,8 @@ def compress(
     code_bits: the most bits of a codeword, 10 to 13.
     threads: how many to use; by default all cores.
     overwrite: whether an existing output is replaced.
+    base: an earlier state of the model, or the one that it was fine-tuned from: only the difference from that is stored, and
+        `decompress` needs the same base again. If it is a difference itself, a list: the base, its own base, and so on.
     progress: True for a line on standard error; or a function of what is done (a text), bytes done and bytes in all, called
         several times a second. If it raises something, the work is given up and nothing is left of it.
 
@@ -88,6 +92,7 @@ def compress(
             threads=threads,
             overwrite=overwrite,
             allow_missing_shards=allow_missing_shards,
+            base=_bases(base),
             progress=function_of(progress),
         )
     )
@@ -100,15 +105,23 @@ def decompress(
     threads: int | None = None,
     overwrite: bool = False,
     partial: bool = False,
+    base: StrPath | Sequence[StrPath] | None = None,
     progress: Progress = False,
 ) -> Report:
     """Restores the file or folder that `input` was compressed from, byte for byte, into `output`, which appears only when
     whole and checked.
 
     `partial` saves what is good of a damaged file or folder: damaged tensors and files are left out, and `lost` of the report
-    names them. Other options as those of `compress`. Raises OSError, NotAContainer, Damaged, or Error.
+    names them. `base` is what `input` was compressed as the difference from. Other options as those of `compress`. Raises OSError,
+    NotAContainer, Damaged, or Error, for example for another base.
     """
-    options: dict[str, Any] = {"threads": threads, "overwrite": overwrite, "partial": partial, "progress": function_of(progress)}
+    options: dict[str, Any] = {
+        "threads": threads,
+        "overwrite": overwrite,
+        "partial": partial,
+        "base": _bases(base),
+        "progress": function_of(progress),
+    }
     return Report.of_json(_ecf8.decompress(input, output, **options))
 
 
@@ -116,15 +129,24 @@ def verify(
     path: StrPath,
     *,
     against: StrPath | None = None,
+    base: StrPath | Sequence[StrPath] | None = None,
     threads: int | None = None,
     progress: Progress = False,
 ) -> int:
     """Checks that a container, or a folder of them, is intact and that every tensor decodes to the bytes that it was made
-    from; with `against`, also that these are the original's. Gives how many bytes the original has.
+    from; with `against`, also that these are the original's. What is the difference from `base` is restored with that. Gives how many
+    bytes the original has; without `base`, of a difference, how many that has.
 
     Raises Damaged with what is wrong, OSError, NotAContainer, or Error.
     """
-    return _ecf8.verify(path, against, threads=threads, progress=function_of(progress))
+    return _ecf8.verify(path, against, base=_bases(base), threads=threads, progress=function_of(progress))
+
+
+def _bases(base: StrPath | Sequence[StrPath] | None) -> list[StrPath] | None:
+    """One base, or a base and its own ones, as a list."""
+    if base is None:
+        return None
+    return [base] if isinstance(base, (str, os.PathLike)) else list(base)
 
 
 def inspect(path: StrPath) -> dict[str, Any]:

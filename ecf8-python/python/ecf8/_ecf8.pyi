@@ -225,6 +225,7 @@ def compress(
     code_bits: int | None = None,
     overwrite: bool | None = None,
     allow_missing_shards: bool | None = None,
+    base: Sequence[StrPath] | None = None,
     threads: int | None = None,
     progress: Progress = None,
 ) -> str:
@@ -236,6 +237,7 @@ def decompress(
     *,
     overwrite: bool | None = None,
     partial: bool | None = None,
+    base: Sequence[StrPath] | None = None,
     threads: int | None = None,
     progress: Progress = None,
 ) -> str:
@@ -245,6 +247,7 @@ def verify(
     path: StrPath,
     against: StrPath | None = None,
     *,
+    base: Sequence[StrPath] | None = None,
     threads: int | None = None,
     progress: Progress = None,
 ) -> int:

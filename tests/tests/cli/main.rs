@@ -8,6 +8,7 @@ mod bad_output;
 mod bad_request;
 mod changed_meanwhile;
 mod damaged;
+mod deltas;
 mod doctor;
 mod faults;
 mod folders;

@@ -2,7 +2,7 @@
 //!
 //! What is compressed is then not the model's file but another one, a **delta**: a safetensors file, never on a disk, with what
 //! tells each tensor from one of the base. It goes through the same container as any other file; restoring it gives the
-//! delta, and with the base the model. FORMAT.md specifies it (§7).
+//! delta, and with the base the model. FORMAT.md specifies it (§8).
 //!
 //! - `form`: what a tensor becomes beside another: streams of bytes, and back.
 //! - `choose`: which form is likely to take least.

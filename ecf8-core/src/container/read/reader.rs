@@ -373,9 +373,18 @@ impl<'a> CompressedTensor<'a> {
         self.stored.units.saturating_mul(self.stored.split.element.bytes as u64)
     }
 
-    /// Bytes that its parts take in this file, padding included.
+    /// Whether it has the same bytes as another tensor that comes before it, and shares its parts.
+    #[must_use]
+    pub fn is_repeat(&self) -> bool {
+        self.stored.is_repeat
+    }
+
+    /// Bytes that its parts take in this file, padding included; 0 if they are another's as well.
     #[must_use]
     pub fn stored_bytes(&self) -> u64 {
+        if self.stored.is_repeat {
+            return 0;
+        }
         self.stored.parts.iter().map(|part| part.padded).sum()
     }
 

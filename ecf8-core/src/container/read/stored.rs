@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A compressed tensor as the manifest describes it, checked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Stored {
     pub(super) name: String,
     pub(super) dtype: String,
@@ -25,6 +25,8 @@ pub(super) struct Stored {
     /// Units of its number type, see [`Element::units`](crate::element::Element::units).
     pub(super) units: u64,
     pub(super) checksum: u64,
+    /// Whether its parts are another's as well, which comes before.
+    pub(super) is_repeat: bool,
     /// What the manifest tells of its numbers, if it does.
     pub(super) statistics: Option<Statistics>,
 }

@@ -201,6 +201,9 @@ impl Claims<'_> {
         });
         let codebooks = codebooks.collect::<Result<Vec<_>, _>>()?;
         let first = lists.tensors.first().map(|entry| entry.name.clone());
+        let (repeats, others): (Vec<_>, Vec<_>) =
+            lists.tensors.into_iter().partition(|entry| entry.same_as.is_some() && entry.further.is_empty());
+        lists.tensors = others;
         let (mut stored, mut unknown) = (Vec::with_capacity(lists.tensors.len()), Vec::new());
         for entry in lists.tensors {
             let name = entry.name.clone();
@@ -227,6 +230,26 @@ impl Claims<'_> {
                     }
                     _ => unknown.push(UnknownTensor { name, dtype, shape, why, is_damaged: false }),
                 },
+            }
+        }
+        let places: HashMap<String, usize> = if repeats.is_empty() {
+            HashMap::new()
+        } else {
+            stored.iter().enumerate().map(|(place, one)| (one.name.clone(), place)).collect()
+        };
+        for entry in repeats {
+            let other = entry.same_as.as_ref().and_then(|name| places.get(name)).map(|place| &stored[*place]);
+            match repeated(&entry, other, &unknown) {
+                Ok(one) => stored.push(one),
+                Err(why) => {
+                    let is_of_other = unknown.iter().find(|other| Some(&other.name) == entry.same_as.as_ref());
+                    let is_damaged = is_of_other.is_none_or(|other| other.is_damaged);
+                    if is_damaged && self.state == State::Whole {
+                        return Err(format!("tensor `{}`: {why}", entry.name));
+                    }
+                    let TensorEntry { name, dtype, shape, .. } = entry;
+                    unknown.push(UnknownTensor { name, dtype, shape, why, is_damaged });
+                }
             }
         }
         let guarded = if manifest.guard { self.guard(first.as_deref()) } else { Ok(()) };
@@ -425,6 +448,7 @@ impl Claims<'_> {
             elements,
             units,
             checksum,
+            is_repeat: false,
             statistics,
         })
     }
@@ -465,6 +489,30 @@ impl Claims<'_> {
         pool.claimed = end.ok_or("its parts leave the pool")?;
         Ok(StoredPart { tensor, begin, length, padded })
     }
+}
+
+/// A tensor that has the parts of another.
+fn repeated(
+    entry: &TensorEntry,
+    other: Option<&Stored>,
+    unknown: &[UnknownTensor],
+) -> Result<Stored, String> {
+    let name = entry.same_as.as_deref().unwrap_or_default();
+    let Some(other) = other else {
+        return Err(match unknown.iter().find(|other| other.name == name) {
+            Some(other) => format!("it is the same as `{name}`, of which {}", other.why),
+            None => format!("`{name}`, which it is the same as, is no compressed tensor"),
+        });
+    };
+    let elements = entry.shape.iter().try_fold(1u64, |product, dim| product.checked_mul(*dim));
+    let is_alike = entry.dtype == other.dtype
+        && elements == Some(other.elements)
+        && from_hex(&entry.checksum) == Some(other.checksum)
+        && entry.lengths.is_empty();
+    if !is_alike {
+        return Err(format!("it is not like `{name}`, which it is the same as"));
+    }
+    Ok(Stored { name: entry.name.clone(), shape: entry.shape.clone(), is_repeat: true, ..other.clone() })
 }
 
 /// The codebooks that a tensor's entry names, and which of those of the file they are.

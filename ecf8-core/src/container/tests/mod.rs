@@ -13,6 +13,7 @@ mod into;
 mod large;
 mod located;
 mod outputs;
+mod repeats;
 mod round_trip;
 mod scale;
 mod shares;

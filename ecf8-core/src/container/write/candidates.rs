@@ -127,6 +127,7 @@ impl<'a> Compressible<'a> {
             prefix: None,
             pooled: self.subject.is_pooled(self.scheme),
             lengths: self.lengths.clone(),
+            same_as: None,
             checksum: to_hex(*checksum),
             least_exponent: 0,
             planes: None,

@@ -1,12 +1,13 @@
 //! Compressing one file: encoded tensors go to the output as they are made, the header goes in front at the end.
 
 use super::encode::{broken_promise, encode};
-use super::file_header::{self, Description, Outcome, data_start, framed};
+use super::file_header::{self, Description, NO_PARTS, Outcome, data_start, framed};
 use super::large::Grouping;
 use super::plan::{self, OutputPlan};
 use crate::checksum::{Checksum, checksum};
 use crate::container::batch::batches;
 use crate::container::limits;
+use crate::container::manifest::TensorEntry;
 use crate::container::look::dtypes::{self, DtypeSummary};
 use crate::container::output::{Mode, PendingFile, PendingOutput, Target, clear_stale};
 use crate::container::piece_sums::{PiecesEntry, Summing};
@@ -15,12 +16,13 @@ use crate::container::report::FileReport;
 use crate::container::sizes::{padded_to, part_alignment};
 use crate::container::verbatim;
 use crate::container::{ALIGNMENT, BATCH_BYTES, CompressOptions, Progress};
-use crate::error::{IoContext, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::header::TensorRecord;
 use crate::int;
 use crate::map::MappedFile;
 use crate::source::{MappedSource, Source, file_bytes};
 use rayon::prelude::*;
+use std::collections::HashMap;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -218,6 +220,7 @@ impl<'a> Writer<'a> {
         if !outcome.tensors.is_empty() {
             self.checksums.insert(1, checksum(&[])); // of the guard, which comes before all
         }
+        self.repeat(plan, &mut outcome, progress)?;
         plan::sort_kept(&mut outcome.kept);
         for record in &outcome.kept {
             progress.go_on(self.source.path())?;
@@ -240,6 +243,28 @@ impl<'a> Writer<'a> {
         let end = self.data_start + self.written;
         self.put(&framed)?;
         Ok((end, outcome))
+    }
+
+    /// Notes the tensors that repeat others which are compressed; the rest of them are kept. What is noted has been compared once
+    /// more, after the others were encoded.
+    fn repeat(&self, plan: &OutputPlan<'_>, outcome: &mut Outcome, progress: &dyn Progress) -> Result<()> {
+        let entries: HashMap<String, TensorEntry> = match &*plan.repeats {
+            [] => return Ok(()),
+            _ => outcome.tensors.iter().map(|(_, entry)| (entry.name.clone(), entry.clone())).collect(),
+        };
+        for plan::Repeat { record, of } in &plan.repeats {
+            let Some(entry) = entries.get(&of.name) else {
+                outcome.kept.push(record.clone());
+                continue;
+            };
+            if !plan::are_same(self.source, of, record)? {
+                let how = format!("tensor `{}` is not what it was", record.name);
+                return Err(Error::Changed { path: self.source.path().to_owned(), how });
+            }
+            progress.advance(record.bytes());
+            outcome.tensors.push((NO_PARTS, entry.repeated(record)));
+        }
+        Ok(())
     }
 
     /// Writes a tensor as it is. It is read once: what is written is what the checksum is of.

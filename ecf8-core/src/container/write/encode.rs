@@ -39,6 +39,11 @@ pub fn encode_source(
             by_name.extend(encoded.map(|(_, encoded)| (planned.record.name.as_str(), encoded)));
         }
     }
+    for plan::Repeat { record, of } in &plan.repeats {
+        if let Some(same) = by_name.get(of.name.as_str()).cloned() {
+            by_name.insert(record.name.as_str(), same);
+        }
+    }
     progress.finish();
     Ok(source.header().tensors.iter().map(|record| by_name.remove(record.name.as_str())).collect())
 }

@@ -1,6 +1,6 @@
 //! The header of a container, from what its tensors became.
 
-use super::plan::{OutputPlan, Planned};
+use super::plan::{OutputPlan, Planned, Repeat};
 use crate::checksum::{checksum, to_hex};
 use crate::container::manifest::{Continuation, ListsOf, Manifest, TensorEntry};
 use crate::container::piece_sums::PiecesEntry;
@@ -17,7 +17,7 @@ use crate::layout::PartSpec;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use safetensors::Dtype;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
 /// The entry under the name of the first compressed tensor, which no loader can take for that tensor.
@@ -38,6 +38,20 @@ pub(super) struct Outcome {
 /// A compressed tensor: what its parts are, and its entry in the manifest.
 type Compressed<'a> = (&'static [PartSpec], &'a TensorEntry);
 
+/// The parts of a tensor that shares another's.
+pub(super) const NO_PARTS: &[PartSpec] = &[];
+
+/// The entries of a plan's tensors that repeat others.
+fn repeated(plan: &OutputPlan<'_>) -> Vec<TensorEntry> {
+    if plan.repeats.is_empty() {
+        return Vec::new();
+    }
+    let planned = plan.tensors.iter().map(|planned| (planned.record.name.as_str(), &planned.entry));
+    let entries: HashMap<&str, &TensorEntry> = planned.collect();
+    let entry = |repeat: &Repeat| Some(entries.get(repeat.of.name.as_str())?.repeated(&repeat.record));
+    plan.repeats.iter().filter_map(entry).collect()
+}
+
 /// Everything of a container that is not a tensor's data.
 pub(in crate::container) struct Description {
     /// The JSON of the file's header, not yet padded.
@@ -57,7 +71,8 @@ fn most_data(plan: &OutputPlan<'_>) -> u64 {
         true => parts_bytes(&planned.entry),
         false => stored_bytes(&kept_entry(&planned.record)),
     });
-    let kept = plan.kept.iter().map(TensorRecord::bytes);
+    let repeats = plan.repeats.iter().map(|repeat| &repeat.record);
+    let kept = plan.kept.iter().chain(repeats).map(TensorRecord::bytes);
     padded(planned.chain(kept).fold(0, u64::saturating_add))
 }
 
@@ -89,15 +104,15 @@ impl Description {
         let mut named = named.iter();
         let entry_of = |planned: &'_ Planned| if planned.entry.pooled { None } else { named.next() };
         let mut entries: Vec<Option<&TensorEntry>> = plan.tensors.iter().map(entry_of).collect();
-        let tensors: Vec<Compressed<'_>> = plan
-            .tensors
-            .iter()
-            .zip(&mut entries)
-            .map(|(planned, entry)| {
-                (planned.scheme.part_specs(&planned.split), entry.take().unwrap_or(&planned.entry))
-            })
-            .collect();
-        Self::guarded_by(guard, plan, &tensors, &plan.kept, PiecesEntry::at_most(most_data(plan)), true)
+        let repeats = repeated(plan);
+        let planned = plan.tensors.iter().zip(&mut entries).map(|(planned, entry)| {
+            (planned.scheme.part_specs(&planned.split), entry.take().unwrap_or(&planned.entry))
+        });
+        let tensors: Vec<Compressed<'_>> = planned.chain(repeats.iter().map(|entry| (NO_PARTS, entry))).collect();
+        // They are kept, too, if those that they repeat are.
+        let kept: Vec<TensorRecord> =
+            plan.kept.iter().chain(plan.repeats.iter().map(|repeat| &repeat.record)).cloned().collect();
+        Self::guarded_by(guard, plan, &tensors, &kept, PiecesEntry::at_most(most_data(plan)), true)
     }
 
     fn guarded_by(

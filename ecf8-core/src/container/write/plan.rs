@@ -16,10 +16,12 @@ use crate::element::{Element, Split};
 use crate::error::{Error, Result};
 use crate::header::TensorRecord;
 use crate::layout::{Aim, Codebooks, Scheme};
+use crate::map::{give_back, passing};
 use crate::source::Source;
 use rayon::prelude::*;
+use safetensors::Dtype;
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Where several plans are compared, tensors of at most this many bytes together are encoded for each, so that it is
@@ -42,6 +44,8 @@ pub(in crate::container) struct OutputPlan<'a> {
     pub(in crate::container) metadata: Vec<(String, String)>,
     /// In the order in which their parts are written: those in the pool last.
     pub(in crate::container) tensors: Vec<Planned>,
+    /// Tensors that have the same bytes as one of these, and share its parts.
+    pub(super) repeats: Vec<Repeat>,
     /// The others.
     pub(super) kept: Vec<TensorRecord>,
     /// Text forms, each once.
@@ -66,6 +70,14 @@ pub(in crate::container) struct Planned {
     pub(super) entry: TensorEntry,
     /// What all parts are likely to take, where their lengths are bounds.
     pub(super) likely: Option<u64>,
+}
+
+/// A tensor that has the same bytes as another.
+#[derive(Clone)]
+pub(super) struct Repeat {
+    pub(super) record: TensorRecord,
+    /// The other, which is compressed if that gains anything.
+    pub(super) of: TensorRecord,
 }
 
 impl OutputPlan<'_> {
@@ -135,10 +147,40 @@ pub(in crate::container) fn plan<'a>(
         progress.advance(batch.iter().map(|(record, _)| record.bytes()).sum());
     }
     progress.stage(&format!("sharing codebooks of {}", source.path().display()));
+    let repeats = take_repeats(source, &mut subjects)?;
     sharing::plant_seeds(&mut subjects);
     let deflated = candidates::deflated(&subjects, &schemes);
-    let planner = Planner { source, schemes: &schemes, subjects: &subjects, bytes, deflated };
+    let planner = Planner { source, schemes: &schemes, subjects: &subjects, repeats: &repeats, bytes, deflated };
     planner.smallest(&choice::variants(options), progress)
+}
+
+/// Takes out the subjects that have the same bytes as one before: of equal number types, lengths and checksums, compared.
+fn take_repeats(source: &dyn Source, subjects: &mut Vec<Subject<'_>>) -> Result<Vec<Repeat>> {
+    let mut first: BTreeMap<(Dtype, u64, u64), usize> = BTreeMap::new();
+    let (mut kept, mut repeats): (Vec<Subject<'_>>, Vec<Repeat>) = (Vec::new(), Vec::new());
+    for subject in subjects.drain(..) {
+        let key = (subject.record.dtype, subject.record.bytes(), subject.checksum);
+        match first.get(&key).map(|first| kept[*first].record) {
+            Some(of) if subject.record.bytes() > 0 && are_same(source, of, subject.record)? => {
+                repeats.push(Repeat { record: subject.record.clone(), of: of.clone() });
+            }
+            _ => {
+                first.entry(key).or_insert(kept.len());
+                kept.push(subject);
+            }
+        }
+    }
+    *subjects = kept;
+    Ok(repeats)
+}
+
+/// Whether two tensors have the same bytes.
+pub(super) fn are_same(source: &dyn Source, one: &TensorRecord, other: &TensorRecord) -> Result<bool> {
+    let (one, other) = (source.bytes(one)?, source.bytes(other)?);
+    let are_same = one.len() == other.len() && passing(&one, 1).zip(passing(&other, 1)).all(|(a, b)| a == b);
+    give_back(&one);
+    give_back(&other);
+    Ok(are_same)
 }
 
 /// How far the bar moves while codebooks are shared, for tensors of `data_bytes` bytes.
@@ -151,6 +193,8 @@ struct Planner<'a, 'h> {
     source: &'a dyn Source,
     schemes: &'h [&'static dyn Scheme],
     subjects: &'h [Subject<'a>],
+    /// Tensors that are no subjects, since they have the same bytes as one.
+    repeats: &'h [Repeat],
     /// Of all subjects.
     bytes: u64,
     deflated: Deflated,
@@ -197,6 +241,12 @@ impl<'a, 'h> Planner<'a, 'h> {
         plan.comparisons = comparisons;
         plan.kept.extend(kept.into_iter().cloned());
         plan.take(list, &mut self.taken(), self.deflated);
+        let compressed: HashSet<&str> =
+            plan.tensors.iter().map(|planned| planned.record.name.as_str()).collect();
+        let repeats = self.repeats.iter().filter(|repeat| compressed.contains(repeat.of.name.as_str()));
+        plan.repeats = repeats.cloned().collect();
+        let repeated: HashSet<&str> = plan.repeats.iter().map(|repeat| repeat.record.name.as_str()).collect();
+        plan.kept.retain(|record| !repeated.contains(record.name.as_str()));
         sort_kept(&mut plan.kept);
         Ok(plan)
     }
@@ -222,6 +272,7 @@ impl<'a, 'h> Planner<'a, 'h> {
                 .cloned()
                 .collect(),
             tensors: Vec::new(),
+            repeats: Vec::new(),
             kept: tensors.filter(is_other).cloned().collect(),
             codebooks: Vec::new(),
             prefix: claim_prefix(OWN_PREFIX, &[OWN_HEADER, OWN_CHECKSUMS, OWN_POOL], &mut self.taken()),
