@@ -11,6 +11,7 @@
 extern crate self as ecf8_codegen;
 
 pub mod cuda;
+pub mod delta;
 pub mod emulator;
 pub mod ir;
 pub mod lang;

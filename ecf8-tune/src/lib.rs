@@ -9,3 +9,4 @@ pub mod model;
 pub mod nvrtc;
 pub mod sass;
 pub mod tuner;
+pub mod update;

@@ -9,10 +9,12 @@
 )]
 
 use ecf8_codegen::cuda;
+use ecf8_codegen::delta::{ApplyForm, ApplyKernel};
 use ecf8_codegen::sink::XorBase;
 use ecf8_codegen::strategy::{Coding, Params, Strategy, strategies};
 use ecf8_core::corpus::{Tier, corpus};
 use ecf8_core::element::{Split, element};
+use ecf8_core::transform::{Form, transforms};
 use ecf8_core::{Codebook, scheme};
 use ecf8_tests::golden::assert_golden;
 use ecf8_tune::kernel_cache::{KernelCache, KernelRequest};
@@ -79,7 +81,26 @@ fn sources(which: Which) -> Vec<(String, String)> {
         }
         sources.extend(of_other_types(*strategy, &codebooks[2].1, which));
     }
+    sources.extend(updates(which));
     sources
+}
+
+/// Kernels that bring resident weights to a later state.
+fn updates(which: Which) -> Vec<(String, String)> {
+    let forms = |widths: &[usize]| -> Vec<ApplyForm> {
+        let each = transforms().iter().flat_map(|transform| {
+            widths.iter().flat_map(move |width| {
+                [false, true].map(|is_sparse| Form { transform: *transform, is_sparse, width: *width })
+            })
+        });
+        each.filter_map(|form| ApplyForm::of(&form)).collect()
+    };
+    let mut kernels = vec![("delta-apply.BF16.cu", forms(&[2]))];
+    if which == Which::All {
+        kernels.push(("delta-apply.all.cu", forms(&[1, 2, 4])));
+    }
+    let source = |forms| cuda::source(&ApplyKernel::new(forms).kernel().unwrap());
+    kernels.into_iter().map(|(name, forms)| (name.to_owned(), source(forms))).collect()
 }
 
 fn name(strategy: &dyn Strategy, params: &Params, label: &str) -> String {

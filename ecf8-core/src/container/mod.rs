@@ -35,7 +35,7 @@ mod tuning_cache;
 mod verbatim;
 mod write;
 
-pub use delta::{Base, BaseNeeded, verify_beside};
+pub use delta::{Base, BaseNeeded, ToldChange, ToldTensor, verify_beside};
 pub use directory::{compress, compress_against, decompress, decompress_beside, decompress_partial};
 pub use look::{
     Check, CodeCost, CodebookComparison, CompressedModel, Costs, DtypeSummary, FileCheck, Following,

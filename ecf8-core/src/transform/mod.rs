@@ -1,13 +1,18 @@
 //! Transforms: what the numbers of a tensor become beside those of another, its base, before they are counted and coded; undone
 //! after they are decoded. Adding one is a file here and its line in [`transforms`].
 //!
+//! [`Form`] is how a whole tensor is told from its base by one of them.
+//!
 //! Numbers are taken as whole numbers of their width, little endian, whatever their type is: a float's bit pattern.
 
 mod difference;
+mod form;
 mod words;
 mod xor;
 
 pub use difference::Difference;
+pub use form::{BLOCK, Form, Stream, width_of};
+pub(crate) use form::{PIECE, blocks};
 pub(crate) use words::{Word, with_words};
 pub use xor::Xor;
 

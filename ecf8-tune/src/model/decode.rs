@@ -3,6 +3,7 @@
 use super::load::{Home, LoadedLayer, TensorLocation};
 use super::{LoadedModel, ModelError};
 use crate::executor::{CudaExecutor, ExecutorError, Target, Transfer, Undone};
+use std::ops::Range;
 
 impl<T: Target> LoadedModel<T> {
     /// Bytes of a buffer that any layer fits.
@@ -103,6 +104,29 @@ impl<T: Target> LoadedModel<T> {
             Some(Err(source)) => Err(self.failed(index, source)),
             _ => Ok(()),
         }
+    }
+
+    /// Copies bytes of a layer's tensors that are stored as they are.
+    pub(crate) fn copy_resident(
+        &mut self,
+        layer: usize,
+        part: Range<usize>,
+        into: &T::Buffer,
+        start: usize,
+    ) -> Result<(), ModelError> {
+        match &loaded_layer(&self.layers, layer)?.resident {
+            Some(from) => Ok(self.target.copy(&Transfer { from, part, into, start })?),
+            None => Ok(()),
+        }
+    }
+
+    /// The bytes of a tensor, decoded on the CPU.
+    pub(crate) fn read_tensor(&self, name: &str) -> Result<Vec<u8>, ModelError> {
+        let no_tensor = || {
+            let (path, tensor) = (self.model.path().to_owned(), name.to_owned());
+            ModelError::from(ecf8_core::Error::NoTensor { path, tensor })
+        };
+        Ok(self.model.read(self.model.find(name).ok_or_else(no_tensor)?)?.into_owned())
     }
 
     /// Compares a layer that was decoded into a buffer with what the model was made from, by the checksums of its

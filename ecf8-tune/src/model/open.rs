@@ -92,9 +92,17 @@ impl Model {
     /// As [`Model::open`].
     pub fn open_grouped(path: &Path, layer: impl Fn(&str) -> String) -> Result<Self, ModelError> {
         let container = shards(container::CompressedModel::open(path)?);
+        container.files.iter().try_for_each(CompressedFile::require_no_base)?;
+        Self::of_container(container, layer)
+    }
+
+    /// The tensors of a container as they are in it: of a difference from a base, those that tell it.
+    pub(crate) fn of_container(
+        container: container::CompressedModel,
+        layer: impl Fn(&str) -> String,
+    ) -> Result<Self, ModelError> {
         let mut tensors = Vec::new();
         for (file, opened) in container.files.iter().enumerate() {
-            opened.require_no_base()?;
             tensors.extend(opened.tensors().map(|tensor| {
                 let tensor = Tensor {
                     name: tensor.name().to_owned(),
@@ -236,7 +244,7 @@ impl Model {
     }
 
     /// The bytes of a tensor, decoded on the CPU if it is compressed; checked.
-    pub(super) fn read(&self, index: usize) -> Result<Cow<'_, [u8]>, ModelError> {
+    pub(crate) fn read(&self, index: usize) -> Result<Cow<'_, [u8]>, ModelError> {
         let name = &self.tensors[index].name;
         Ok(match &self.places[index] {
             Place::File(file) => self.files()[*file].read_tensor(name)?,

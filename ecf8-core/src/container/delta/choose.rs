@@ -1,7 +1,6 @@
 //! Which form of a tensor is likely to take least beside its base: by the entropies of all streams that there would be.
 
-use super::form::{BLOCK, Form, PIECE, blocks};
-use crate::transform::{TransformError, transforms};
+use crate::transform::{BLOCK, Form, PIECE, TransformError, blocks, transforms};
 use rayon::prelude::*;
 
 /// How often each byte occurs.

@@ -5,7 +5,6 @@ use super::choose::choose;
 use super::description::{
     Change, DELTA_KEY, DELTA_VERSION, DESCRIPTION, Description, HeaderEntry, Mark, TensorEntry, base_checksum,
 };
-use super::form::{Form, Stream};
 use crate::checksum::{checksum, to_hex};
 use crate::container::batch::batches;
 use crate::container::output::PendingFile;
@@ -18,7 +17,7 @@ use crate::error::{Error, IoContext, Result};
 use crate::header::{Entry, Header, LENGTH_BYTES, TensorRecord, header_json};
 use crate::map::{MappedFile, give_back};
 use crate::source::{MappedSource, Source, file_bytes};
-use crate::transform::TransformError;
+use crate::transform::{Form, Stream, TransformError, width_of};
 use rayon::prelude::*;
 use safetensors::Dtype;
 use std::borrow::Cow;
@@ -296,14 +295,6 @@ impl Recent {
     }
 }
 
-/// Bytes of a number of this type; of types whose numbers fill no whole bytes, 1.
-pub(super) fn width(dtype: Dtype) -> usize {
-    match dtype.bitsize() / 8 {
-        width @ (2 | 4 | 8) => width,
-        _ => 1,
-    }
-}
-
 fn not_comparable(source: &dyn Source, record: &TensorRecord, error: &TransformError) -> Error {
     let how = format!("tensor `{}`: {error}", record.name);
     Error::Changed { path: source.path().to_owned(), how }
@@ -361,7 +352,7 @@ impl Comparing<'_> {
     /// How a tensor differs from that of the base, if telling that pays.
     fn change(&self, record: &TensorRecord, own: &[u8], base: &[u8], sum: u64) -> Result<Option<Changed>> {
         let failed = |error| not_comparable(self.original, record, &error);
-        let Some(form) = choose(own, base, width(record.dtype)).map_err(failed)? else { return Ok(None) };
+        let Some(form) = choose(own, base, width_of(&record.dtype.to_string())).map_err(failed)? else { return Ok(None) };
         let streams = form.streams().into_iter().map(|stream| form.stream(stream, own, base).map(Cow::Owned));
         let streams: Vec<Cow<'_, [u8]>> = streams.collect::<Result<_, _>>().map_err(failed)?;
         match form.restore(&streams, base) {

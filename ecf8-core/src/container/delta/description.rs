@@ -1,12 +1,11 @@
 //! What a delta says about itself: a mark in its metadata, and a list of tensors in a tensor of its own, deflated, since names
 //! repeat each other. FORMAT.md specifies every key.
 
-use super::form::Form;
 use crate::checksum::{checksum, from_hex, to_hex};
 use crate::container::limits::has_few_values;
 use crate::container::manifest::inflate;
 use crate::header::MAX_HEADER;
-use crate::transform::transform;
+use crate::transform::{Form, transform};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};

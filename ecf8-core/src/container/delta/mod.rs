@@ -4,7 +4,7 @@
 //! tells each tensor from one of the base. It goes through the same container as any other file; restoring it gives the
 //! delta, and with the base the model. FORMAT.md specifies it (§8).
 //!
-//! - `form`: what a tensor becomes beside another: streams of bytes, and back.
+//! - [`Form`](crate::transform::Form): what a tensor becomes beside another: streams of bytes, and back.
 //! - `choose`: which form is likely to take least.
 //! - `base`: the files of a base, which may be compressed, or deltas themselves.
 //! - `description`: what a delta says about itself.
@@ -15,10 +15,9 @@ mod base;
 mod choose;
 mod compared;
 mod description;
-mod form;
 mod restored;
 
 pub use base::Base;
 pub(super) use compared::compress_file;
-pub use restored::{BaseNeeded, verify_beside};
+pub use restored::{BaseNeeded, ToldChange, ToldTensor, verify_beside};
 pub(super) use restored::{Restored, compare, decompress_file};

@@ -1,9 +1,7 @@
 //! A delta and its base as the file that the delta was made of.
 
 use super::base::{Base, Place};
-use super::compared::width;
-use super::description::{DELTA_KEY, DELTA_VERSION, Description, Mark, TensorEntry};
-use super::form::Form;
+use super::description::{Change, DELTA_KEY, DELTA_VERSION, Description, Mark, TensorEntry};
 use crate::checksum::{checksum, from_hex};
 use crate::container::batch::batches;
 use crate::container::output::PendingFile;
@@ -14,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
 use crate::int;
 use crate::map::MappedFile;
+use crate::transform::{Form, Stream, Transform, width_of};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -74,6 +73,75 @@ impl CompressedFile {
     }
 }
 
+/// What tells a tensor of a model that is a difference from a base.
+#[derive(Debug, Clone)]
+pub struct ToldTensor {
+    /// Its name.
+    pub name: String,
+    /// The tensor of the same file whose bytes it has, if it is told by that.
+    pub same_as: Option<String>,
+    /// The tensor of the base that it is told from, if it is.
+    pub base: Option<String>,
+    /// How it differs from that; `None` if it does not.
+    pub change: Option<ToldChange>,
+}
+
+/// How a tensor differs from one of the base.
+#[derive(Debug, Clone)]
+pub struct ToldChange {
+    transform: &'static dyn Transform,
+    is_sparse: bool,
+    prefix: String,
+}
+
+impl ToldChange {
+    /// The form, for numbers of `width` bytes.
+    #[must_use]
+    pub fn form(&self, width: usize) -> Form {
+        Form { transform: self.transform, is_sparse: self.is_sparse, width }
+    }
+
+    /// The container's tensor with a stream of this form.
+    #[must_use]
+    pub fn tensor(&self, form: &Form, stream: Stream) -> String {
+        format!("{}.{}", self.prefix, form.suffix(stream))
+    }
+}
+
+impl CompressedFile {
+    /// What tells the tensors of a difference from a base; none of a container that is no such. Those that are not listed are in
+    /// the container themselves.
+    ///
+    /// # Errors
+    /// If the description is damaged.
+    pub fn told_tensors(&self) -> Result<Vec<ToldTensor>> {
+        let Some(mark) = mark(self)? else { return Ok(Vec::new()) };
+        let contradiction = |problem: String| Error::Container { path: self.path().to_owned(), problem };
+        let told = description(self, &mark)?.tensors.into_iter().map(|entry| {
+            let change = entry.change.as_ref().map(|change| {
+                let form = change.form(1).ok_or_else(|| contradiction(unknown_transform(&entry.name, change)))?;
+                let prefix = change.prefix.as_ref().unwrap_or(&entry.name).clone();
+                Ok(ToldChange { transform: form.transform, is_sparse: form.is_sparse, prefix })
+            });
+            let base = entry.base_checksum.as_ref().map(|_| entry.base.as_ref().unwrap_or(&entry.name).clone());
+            Ok(ToldTensor { change: change.transpose()?, base, same_as: entry.same_as, name: entry.name })
+        });
+        told.collect()
+    }
+}
+
+fn description(file: &CompressedFile, mark: &Mark) -> Result<Description> {
+    let described = file.read_tensor(&mark.description)?;
+    Description::inflated(&described, file.bytes()).map_err(|why| Error::Container {
+        path: file.path().to_owned(),
+        problem: format!("the description of the difference: {why}"),
+    })
+}
+
+fn unknown_transform(name: &str, change: &Change) -> String {
+    format!("`{name}` has the unknown transform {}", change.by)
+}
+
 /// What a tensor is told by.
 #[derive(Debug)]
 enum Told {
@@ -113,10 +181,7 @@ impl Restored {
             return Err(Error::NoDelta { path: file.path().to_owned() });
         };
         let contradiction = |problem: String| Error::Container { path: file.path().to_owned(), problem };
-        let described = file.read_tensor(&mark.description)?;
-        let description = Description::inflated(&described, file.bytes());
-        let Description { header: entry, tensors } =
-            description.map_err(|why| contradiction(format!("the description of the difference: {why}")))?;
+        let Description { header: entry, tensors } = description(&file, &mark)?;
         let wrong = |why: String| Error::WrongBase {
             path: file.path().to_owned(),
             name: mark.base.clone(),
@@ -175,7 +240,7 @@ impl Restored {
                 return Err(contradiction(format!("tensor `{}` is not there as its header says", record.name)));
             }
         }
-        drop((records, described));
+        drop(records);
         Ok(Self { file, base, header, json, told })
     }
 
@@ -277,8 +342,8 @@ fn find(base: &Base, entry: &TensorEntry, sum: u64, file: Option<&Path>) -> Resu
 /// How a tensor differs from that of the base, as its entry says.
 fn change(entry: &TensorEntry, record: &TensorRecord) -> Result<Option<Difference>, String> {
     let Some(change) = &entry.change else { return Ok(None) };
-    let form = change.form(width(record.dtype));
-    let form = form.ok_or_else(|| format!("`{}` has the unknown transform {}", entry.name, change.by))?;
+    let form = change.form(width_of(&record.dtype.to_string()));
+    let form = form.ok_or_else(|| unknown_transform(&entry.name, change))?;
     let checksum = from_hex(&change.checksum);
     let checksum = checksum.ok_or_else(|| format!("`{}` has no checksum", entry.name))?;
     let prefix = change.prefix.as_ref().unwrap_or(&entry.name);

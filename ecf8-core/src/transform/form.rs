@@ -4,28 +4,40 @@
 //! alike. Where few numbers have changed, planes are of those only, and two more streams tell which they are: of each block of
 //! [`BLOCK`] numbers how many, and where in it.
 
-use crate::transform::{Transform, TransformError, Word, with_words};
+use super::{Transform, TransformError, Word, with_words};
+use safetensors::Dtype;
 use std::borrow::Cow;
 
 /// Numbers of a block: as many as have places of seven bits.
-pub(super) const BLOCK: usize = 128;
+pub const BLOCK: usize = 128;
 
 /// Bytes that are transformed at once: whole blocks of numbers of any width, few enough for a processor's cache.
-pub(super) const PIECE: usize = 256 << 10;
+pub(crate) const PIECE: usize = 256 << 10;
+
+/// Bytes of a number of this safetensors dtype, as it is transformed; of types whose numbers fill no whole bytes, and of those that
+/// safetensors does not have, 1.
+#[must_use]
+pub fn width_of(dtype: &str) -> usize {
+    match serde_json::from_value::<Dtype>(dtype.into()).map_or(0, |dtype| dtype.bitsize() / 8) {
+        width @ (2 | 4 | 8) => width,
+        _ => 1,
+    }
+}
 
 /// How a tensor is told from its base.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Form {
-    pub(super) transform: &'static dyn Transform,
+pub struct Form {
+    /// The transform.
+    pub transform: &'static dyn Transform,
     /// Whether only numbers that have changed are in the planes.
-    pub(super) is_sparse: bool,
+    pub is_sparse: bool,
     /// Bytes of a number.
-    pub(super) width: usize,
+    pub width: usize,
 }
 
 /// One of the streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stream {
+pub enum Stream {
     /// How many numbers of each block have changed, a byte each.
     Counts,
     /// Where in their blocks these are, a byte each; nothing of blocks that have changed as a whole.
@@ -36,14 +48,16 @@ pub(super) enum Stream {
 
 impl Form {
     /// The streams, in the order in which they are stored.
-    pub(super) fn streams(&self) -> Vec<Stream> {
+    #[must_use]
+    pub fn streams(&self) -> Vec<Stream> {
         let sparse = [Stream::Counts, Stream::Places];
         let sparse = sparse.into_iter().filter(|_| self.is_sparse);
         sparse.chain((0..self.width).map(Stream::Plane)).collect()
     }
 
     /// What a stream's tensor is called, behind the name of the one that it is of.
-    pub(super) fn suffix(&self, stream: Stream) -> String {
+    #[must_use]
+    pub fn suffix(&self, stream: Stream) -> String {
         match stream {
             Stream::Counts => "counts".to_owned(),
             Stream::Places => "places".to_owned(),
@@ -55,7 +69,7 @@ impl Form {
     ///
     /// # Errors
     /// If the base has another length, or the width does not divide it.
-    pub(super) fn stream(&self, stream: Stream, own: &[u8], base: &[u8]) -> Result<Vec<u8>, TransformError> {
+    pub fn stream(&self, stream: Stream, own: &[u8], base: &[u8]) -> Result<Vec<u8>, TransformError> {
         let mut bytes = Vec::new();
         match (stream, self.is_sparse) {
             (Stream::Plane(plane), false) => {
@@ -104,7 +118,7 @@ impl Form {
     ///
     /// # Errors
     /// What is wrong with the streams, if they are not those of any tensor.
-    pub(super) fn restore(&self, streams: &[Cow<'_, [u8]>], base: &[u8]) -> Result<Vec<u8>, String> {
+    pub fn restore(&self, streams: &[Cow<'_, [u8]>], base: &[u8]) -> Result<Vec<u8>, String> {
         let is_of_numbers = base.len().is_multiple_of(self.width);
         if !is_of_numbers || streams.len() != self.streams().len() {
             return Err(format!("{} streams for numbers of {} bytes", streams.len(), self.width));
@@ -171,7 +185,7 @@ fn changed(counts: &[u8], listed: &[u8], numbers: usize) -> Result<Vec<usize>, S
 }
 
 /// Numbers that follow each other, beside those of the base.
-pub(super) struct Block<'a> {
+pub(crate) struct Block<'a> {
     own: &'a [u8],
     base: &'a [u8],
     /// A bit for each number that has changed, the first the lowest.
@@ -180,18 +194,18 @@ pub(super) struct Block<'a> {
 
 impl Block<'_> {
     /// How many have changed.
-    pub(super) fn count(&self) -> u8 {
+    pub(crate) fn count(&self) -> u8 {
         self.changed.count_ones().to_le_bytes()[0]
     }
 
     /// Whether all have.
-    pub(super) fn is_whole(&self, width: usize) -> bool {
+    pub(crate) fn is_whole(&self, width: usize) -> bool {
         self.own.len() / width == usize::from(self.count())
     }
 }
 
 /// The blocks of two tensors that are equally long.
-pub(super) fn blocks<'a>(
+pub(crate) fn blocks<'a>(
     own: &'a [u8],
     base: &'a [u8],
     width: usize,
@@ -222,7 +236,7 @@ fn low(place: usize) -> u8 {
 mod tests {
     use super::*;
     use crate::synthetic::noise;
-    use crate::transform::transforms;
+    use crate::transform::{Xor, transforms};
 
     fn forms() -> impl Iterator<Item = Form> {
         let each = |transform| {
@@ -262,7 +276,7 @@ mod tests {
 
     #[test]
     fn streams_are_what_the_format_says() {
-        let form = Form { transform: &crate::transform::Xor, is_sparse: true, width: 2 };
+        let form = Form { transform: &Xor, is_sparse: true, width: 2 };
         let base = vec![0; 2 * 300];
         let mut own = base.clone();
         own[6] = 5;
@@ -277,7 +291,7 @@ mod tests {
 
     #[test]
     fn streams_of_no_tensor_are_refused() {
-        let form = Form { transform: &crate::transform::Xor, is_sparse: true, width: 1 };
+        let form = Form { transform: &Xor, is_sparse: true, width: 1 };
         let base = [0; 130];
         let restore = |streams: [&[u8]; 3]| form.restore(&streams.map(Cow::Borrowed), &base);
         assert!(restore([&[1, 1], &[0, 1], &[1, 2]]).is_ok());
