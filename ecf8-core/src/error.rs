@@ -243,24 +243,20 @@ pub enum Error {
         place: String,
     },
     /// A difference from another model, without that.
-    #[error("{} is the difference from {name} (checksum {checksum}); say where that is by --base", path.display())]
+    #[error("{} is the difference from {named}; say where that is by --base", path.display())]
     NeedsBase {
         /// The container.
         path: PathBuf,
-        /// What its base was called.
-        name: String,
-        /// The base's checksum.
-        checksum: String,
+        /// What its base was called, and that one's checksum.
+        named: String,
     },
     /// Another model than the one that a difference was made from.
-    #[error("{} is the difference from {name} (checksum {checksum}), and {} is another: {why}; give the right one by --base", path.display(), base.display())]
+    #[error("{} is the difference from {named}, and {} is another: {why}; give the right one by --base", path.display(), base.display())]
     WrongBase {
         /// The container.
         path: PathBuf,
-        /// What its base was called.
-        name: String,
-        /// The base's checksum.
-        checksum: String,
+        /// What its base was called, and that one's checksum.
+        named: String,
         /// What was given as its base.
         base: PathBuf,
         /// What tells.

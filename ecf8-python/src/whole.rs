@@ -78,7 +78,9 @@ pub(crate) fn decompress(
     let options = Options::of(options, &["threads", "overwrite", "partial", "base", "progress"])?;
     let (pool, overwrite, base) = (options.pool()?, options.compress.overwrite, options.base);
     if options.partial && !base.is_empty() {
-        return Err(PyValueError::new_err("partial and base exclude each other: verify the base, then leave one out"));
+        return Err(PyValueError::new_err(
+            "partial and base exclude each other: verify the base, then leave one out",
+        ));
     }
     progress::work(py, pool, options.progress, |told| {
         let report = match (options.partial, &*base) {

@@ -48,7 +48,9 @@ fn cases() -> Vec<Case> {
         for width in [1, 2, 4] {
             for is_sparse in [false, true] {
                 let form = Form { transform, is_sparse, width };
-                for (numbers, every) in [(0, 1), (1, 1), (127, 2), (128, 1), (129, 3), (4096, 100), (10_001, 1), (9000, 7)] {
+                for (numbers, every) in
+                    [(0, 1), (1, 1), (127, 2), (128, 1), (129, 3), (4096, 100), (10_001, 1), (9000, 7)]
+                {
                     cases.push(case(form, numbers, every, cases.len() as u64));
                 }
             }

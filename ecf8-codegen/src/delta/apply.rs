@@ -6,7 +6,7 @@ use crate::ir::{BuildErrors, Kernel};
 use crate::lang::{
     Global, GlobalMut, V, WARP, block_idx, device, kernel, lane_idx, shuffle_up, sync_warp, warp_idx,
 };
-use ecf8_core::transform::{BLOCK, Form, Xor, Transform};
+use ecf8_core::transform::{BLOCK, Form, Transform, Xor};
 
 /// Warps of a block, which have nothing to do with each other.
 pub(super) const WARPS: u32 = 8;

@@ -1,12 +1,13 @@
 //! The manifest: the JSON under the key `ecf8` of `__metadata__`. FORMAT.md specifies every key.
 
-use super::ALIGNMENT;
 use super::piece_sums::PiecesEntry;
 use super::verbatim::Verbatim;
-use crate::header::TensorRecord;
+use super::{ALIGNMENT, DELTA_FORMAT_VERSION, FORMAT_VERSION};
 use crate::element::{Dictionary, Element, Plane, Split};
+use crate::header::TensorRecord;
 use crate::histogram::Histogram;
 use crate::layout::{Encoded, Scheme};
+use crate::source::DeltaMark;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -21,6 +22,9 @@ pub(super) struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) prefix: Option<String>,
     pub(super) header: OriginalHeader,
+    /// What the difference is from, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) delta: Option<DeltaMark>,
     /// Whether the first compressed tensor also has an entry under its own name, which makes loaders that do not know
     /// the format refuse the file.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -202,6 +206,11 @@ impl<'de> Deserialize<'de> for Params {
         let params = BTreeMap::<String, u64>::deserialize(deserializer)?;
         Ok(Self(params.into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect()))
     }
+}
+
+/// The version of a container that holds a model, or the difference from one.
+pub(super) fn format_version(delta: Option<&DeltaMark>) -> u64 {
+    if delta.is_some() { DELTA_FORMAT_VERSION } else { FORMAT_VERSION }
 }
 
 impl TensorEntry {

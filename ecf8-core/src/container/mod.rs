@@ -56,6 +56,9 @@ pub use write::{Estimate, FileEstimate, compress_source, encode_source, estimate
 /// The version of the format that is written and read here.
 pub const FORMAT_VERSION: u64 = 1;
 
+/// The version of a container that holds the difference from a base: readers that know none refuse it.
+pub const DELTA_FORMAT_VERSION: u64 = 2;
+
 /// The key of the manifest in `__metadata__`.
 pub const MANIFEST_KEY: &str = "ecf8";
 

@@ -1,10 +1,10 @@
 //! A container in which nothing is compressed: the original file with a manifest in its header, and nothing else. So it
 //! is hardly longer than the original, and every loader of safetensors takes it.
 
-use super::manifest::{Manifest, OriginalHeader};
+use super::manifest::{Manifest, OriginalHeader, format_version};
 use super::output::PendingFile;
 use super::piece_sums::{Pieces, PiecesEntry, piece_bytes, sum_up};
-use super::{FORMAT_VERSION, MANIFEST_KEY, Progress};
+use super::{MANIFEST_KEY, Progress};
 use crate::checksum::{checksum, to_hex};
 use crate::error::{IoContext, Result};
 use crate::header::{Header, LENGTH_BYTES, MAX_HEADER, Slot};
@@ -37,7 +37,8 @@ pub(super) struct Verbatim {
 }
 
 /// The file's first bytes up to the data section, `None` if they are more than safetensors allows.
-fn framed(json: &[u8], piece: u64, checksums: &[u64]) -> serde_json::Result<Option<Vec<u8>>> {
+fn framed(source: &dyn Source, piece: u64, checksums: &[u64]) -> serde_json::Result<Option<Vec<u8>>> {
+    let (json, delta) = (source.json(), source.delta());
     let Some(Slot { replaced, before, after }) = Slot::of(json, MANIFEST_KEY) else { return Ok(None) };
     let instead = String::from_utf8_lossy(&json[replaced.clone()]).into_owned();
     let PiecesEntry { bytes: piece, checksums } = PiecesEntry::new(piece, checksums);
@@ -45,9 +46,10 @@ fn framed(json: &[u8], piece: u64, checksums: &[u64]) -> serde_json::Result<Opti
     let header =
         OriginalHeader { length: json.len() as u64, deflated: None, checksum: to_hex(checksum(json)) };
     let mut manifest = Manifest {
-        format_version: FORMAT_VERSION,
+        format_version: format_version(delta),
         prefix: None,
         header,
+        delta: delta.cloned(),
         guard: false,
         verbatim: Some(Verbatim { at, length: 0, instead, piece, checksums }),
         pieces: None,
@@ -83,7 +85,7 @@ pub(super) fn file_bytes(source: &dyn Source) -> serde_json::Result<Option<u64>>
     let data_bytes = source.header().data_bytes();
     let piece = piece_bytes(data_bytes);
     let none = vec![0; int::index(data_bytes.div_ceil(piece))];
-    Ok(framed(source.json(), piece, &none)?.map(|framed| framed.len() as u64 + data_bytes))
+    Ok(framed(source, piece, &none)?.map(|framed| framed.len() as u64 + data_bytes))
 }
 
 /// Writes such a container, for which there is room, in place of whatever was written.
@@ -93,7 +95,7 @@ pub(super) fn write(output: &mut PendingFile, source: &dyn Source, progress: &dy
     let piece = piece_bytes(data_bytes);
     let mut checksums = vec![0; int::index(data_bytes.div_ceil(piece))];
     let front = |checksums: &[u64]| {
-        let framed = framed(source.json(), piece, checksums).map_err(std::io::Error::from);
+        let framed = framed(source, piece, checksums).map_err(std::io::Error::from);
         framed.map(Option::unwrap_or_default).at(&target, "write the header of")
     };
     let start = front(&checksums)?.len() as u64;

@@ -14,8 +14,20 @@ pub(crate) use mapped::MappedSource;
 
 use crate::error::Result;
 use crate::header::{Header, TensorRecord};
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::Path;
+
+/// That what is compressed is no model but what tells one from another, its base, as the container's manifest says (FORMAT.md §8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaMark {
+    /// What the base was called: of a path, the last part.
+    pub base: String,
+    /// Of the base's tensors that are needed, 16 hexadecimal digits.
+    pub checksum: String,
+    /// The tensor with the description of the difference.
+    pub description: String,
+}
 
 /// The tensors of one safetensors file, whether or not there is such a file.
 pub trait Source: Sync {
@@ -33,6 +45,11 @@ pub trait Source: Sync {
     /// # Errors
     /// If they cannot be read or made.
     fn bytes(&self, record: &TensorRecord) -> Result<Cow<'_, [u8]>>;
+
+    /// What it is the difference from, if it is one.
+    fn delta(&self) -> Option<&DeltaMark> {
+        None
+    }
 
     /// Checks that all bytes which were given so far are of one state of it.
     ///

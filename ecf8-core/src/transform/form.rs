@@ -108,7 +108,13 @@ impl Form {
     }
 
     /// Transforms some numbers, and adds a plane of them.
-    fn plane(&self, plane: usize, own: &mut [u8], base: &[u8], to: &mut Vec<u8>) -> Result<(), TransformError> {
+    fn plane(
+        &self,
+        plane: usize,
+        own: &mut [u8],
+        base: &[u8],
+        to: &mut Vec<u8>,
+    ) -> Result<(), TransformError> {
         self.transform.forward(own, base, self.width)?;
         to.extend(own.chunks_exact(self.width).map(|number| number[self.width - 1 - plane]));
         Ok(())

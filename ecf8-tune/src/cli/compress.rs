@@ -87,7 +87,7 @@ pub(super) struct Compress {
     /// Store only the difference from BASE: an earlier state of the same model, or the one that it was fine-tuned from, compressed
     /// or not. `ecf8 decompress` needs the same base again. If BASE is a difference itself, give its own base behind it by another
     /// --base, and so on
-    #[arg(long, value_name = "BASE", conflicts_with_all = ["dry_run", "shard"])]
+    #[arg(long, value_name = "BASE", conflicts_with_all = ["dry_run", "shard", "framework"])]
     base: Vec<PathBuf>,
     /// Compress share I of N of a folder's files, I counted from 0, into OUT.parts; run again, it goes on where it was.
     /// When all shares are there, `ecf8 merge` makes OUT of them

@@ -5,7 +5,9 @@ use super::gain;
 use super::progress::Bars;
 use clap::Args;
 
-use ecf8_core::container::{self, BaseNeeded, CompressedFile, CodeCost, CompressOptions, CompressedModel, Following};
+use ecf8_core::container::{
+    self, BaseNeeded, CodeCost, CompressOptions, CompressedFile, CompressedModel, Following,
+};
 use ecf8_core::{Codebook, Error};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -143,10 +145,9 @@ impl Inspect {
             "H(byte)",
             "code lengths",
         ];
-        let needed = model.files.iter().map(CompressedFile::base_needed).collect::<Result<Vec<_>, _>>()?;
-        let needed: Vec<_> = needed.into_iter().flatten().collect();
+        let needed = model.files.iter().find_map(CompressedFile::base_needed);
         let mut text = String::new();
-        if let Some(BaseNeeded { name, checksum, .. }) = needed.first() {
+        if let Some(BaseNeeded { name, checksum, .. }) = &needed {
             text += &format!("the difference from {name} (checksum {checksum}); its tensors are:\n\n");
         }
         if !inspection.tensors.is_empty() {
@@ -180,7 +181,7 @@ impl Inspect {
         );
         text += &gain::lines(&inspection.dtypes);
         let mut json = json!(inspection);
-        json["base"] = json!(needed.first().map(|needed| &needed.name));
+        json["base"] = json!(needed.map(|needed| needed.name));
         if self.costs {
             let costs = container::code_costs(&model, &Bars::default())?;
             text += &format!("\n{}\n{}", cost_table(&costs.codes), following_table(&costs.following));

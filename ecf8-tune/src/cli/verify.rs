@@ -151,8 +151,7 @@ impl Verify {
             (Some(base), None) => container::verify_beside(&model, base, &bars)?,
             (None, Some(original)) => container::verify_against(&model, original, &bars)?,
             (None, None) => {
-                let needed = model.files.iter().map(CompressedFile::base_needed);
-                tally.needed = needed.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().next();
+                tally.needed = model.files.iter().find_map(CompressedFile::base_needed);
             }
         }
         tally.kept = model.files.iter().map(|file| file.kept().len()).sum();

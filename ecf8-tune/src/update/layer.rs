@@ -67,7 +67,8 @@ impl Planned {
         for tensor in tensors {
             let ResidentTensor { name, start, bytes, .. } = tensor;
             planned.bytes = planned.bytes.max(start + bytes);
-            let refused = |why: String| UpdateError::Tensor { path: path.to_owned(), tensor: name.clone(), why };
+            let refused =
+                |why: String| UpdateError::Tensor { path: path.to_owned(), tensor: name.clone(), why };
             let Some(told) = told.get(name) else {
                 planned.stored.push((name.clone(), *start));
                 continue;
@@ -75,8 +76,10 @@ impl Planned {
             let Some(base) = &told.base else {
                 return Err(refused("repeats another tensor".to_owned()));
             };
-            let base = by_name.get(base.as_str()).filter(|base| base.bytes == *bytes && base.dtype == tensor.dtype);
-            let base = base.ok_or_else(|| refused("is told from one that its layer does not have".to_owned()))?;
+            let base =
+                by_name.get(base.as_str()).filter(|base| base.bytes == *bytes && base.dtype == tensor.dtype);
+            let base =
+                base.ok_or_else(|| refused("is told from one that its layer does not have".to_owned()))?;
             let Some(change) = &told.change else {
                 planned.unchanged.push((base.start..base.start + bytes, *start));
                 continue;
@@ -86,14 +89,22 @@ impl Planned {
             let apply = apply.ok_or_else(|| refused(format!("has numbers of {} bytes", form.width)))?;
             let streams = form.streams().into_iter().map(|stream| (stream, change.tensor(&form, stream)));
             let streams = streams.collect();
-            planned.changes.push(Change { form, apply, streams, base: base.start, later: *start, bytes: *bytes });
+            planned.changes.push(Change {
+                form,
+                apply,
+                streams,
+                base: base.start,
+                later: *start,
+                bytes: *bytes,
+            });
         }
         Ok(planned)
     }
 
     /// The container's tensors that the layer needs.
     pub(super) fn streams(&self) -> impl Iterator<Item = &str> {
-        let streams = self.changes.iter().flat_map(|change| change.streams.iter().map(|(_, name)| name.as_str()));
+        let streams =
+            self.changes.iter().flat_map(|change| change.streams.iter().map(|(_, name)| name.as_str()));
         streams.chain(self.stored.iter().map(|(name, _)| name.as_str()))
     }
 
@@ -159,7 +170,9 @@ impl Planned {
             for (stream, name) in &change.streams {
                 match stream {
                     // As long as the kernel takes it to be.
-                    Stream::Plane(_) if !change.form.is_sparse => planes.push(at(name, Some(numbers))?.start as u64),
+                    Stream::Plane(_) if !change.form.is_sparse => {
+                        planes.push(at(name, Some(numbers))?.start as u64);
+                    }
                     Stream::Plane(_) => planes.push(at(name, None)?.start as u64),
                     Stream::Counts | Stream::Places => about.push(at(name, None)?.start as u64),
                 }

@@ -91,7 +91,7 @@ impl<T: Target> Update<T> {
         let container = CompressedModel::open(path)?;
         let mut told: HashMap<String, ToldTensor> = HashMap::new();
         for file in &container.files {
-            if file.base_needed()?.is_none() {
+            if file.base_needed().is_none() {
                 return Err(ecf8_core::Error::NoDelta { path: file.path().to_owned() }.into());
             }
             told.extend(file.told_tensors()?.into_iter().map(|one| (one.name.clone(), one)));
@@ -112,7 +112,8 @@ impl<T: Target> Update<T> {
         let mut kernel = None;
         let mut threads = 0;
         if !forms.is_empty() {
-            let built = ApplyKernel::new(forms).kernel().map_err(|error| UpdateError::Kernel(error.to_string()))?;
+            let built =
+                ApplyKernel::new(forms).kernel().map_err(|error| UpdateError::Kernel(error.to_string()))?;
             threads = built.threads;
             for compiled in streams.target().compile(std::slice::from_ref(&built)) {
                 compiled?;
@@ -163,7 +164,9 @@ impl<T: Target> Update<T> {
         let Some(LoadedLayer { planned, tables }) = self.layers.get(layer) else {
             return Err(crate::model::ModelError::NoLayer { index: layer, layers }.into());
         };
-        for (buffer, needed) in [(base, planned.bytes()), (&*later, planned.bytes()), (&*scratch, planned.scratch_bytes())] {
+        for (buffer, needed) in
+            [(base, planned.bytes()), (&*later, planned.bytes()), (&*scratch, planned.scratch_bytes())]
+        {
             let room = self.streams.target().bytes(buffer);
             if room < needed {
                 return Err(ExecutorError::Room { start: 0, bytes: needed, room }.into());

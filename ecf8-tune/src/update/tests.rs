@@ -33,7 +33,12 @@ fn state(step: u64) -> Vec<SyntheticTensor> {
         (0..few.len()).step_by(700).for_each(|at| few[at] ^= if step == 0 { 0 } else { dice[at] });
         tensor("few", Dtype::BF16, few, 20_000);
         tensor("wide", Dtype::F32, stored_as("F32", &moved(layer + 7, 9000)).unwrap(), 9000);
-        tensor("other", Dtype::BF16, stored_as("BF16", &gaussian(layer + 50 * step, 9000, 0.02)).unwrap(), 9000);
+        tensor(
+            "other",
+            Dtype::BF16,
+            stored_as("BF16", &gaussian(layer + 50 * step, 9000, 0.02)).unwrap(),
+            9000,
+        );
         tensor("same", Dtype::BF16, stored_as("BF16", &gaussian(layer + 11, 9000, 0.02)).unwrap(), 9000);
     }
     tensors
@@ -42,7 +47,8 @@ fn state(step: u64) -> Vec<SyntheticTensor> {
 /// A model compressed, and its later state, plain and as the difference from it.
 fn made(later: &[SyntheticTensor]) -> (TempDir, [PathBuf; 3]) {
     let folder = tempfile::tempdir().unwrap();
-    let [plain, base, next, delta] = ["base", "base.ecf8", "next", "delta"].map(|name| folder.path().join(name));
+    let [plain, base, next, delta] =
+        ["base", "base.ecf8", "next", "delta"].map(|name| folder.path().join(name));
     fs::write(&plain, safetensors_bytes(&[], &state(0)).unwrap()).unwrap();
     fs::write(&next, safetensors_bytes(&[], later).unwrap()).unwrap();
     let options = CompressOptions::default();

@@ -124,7 +124,12 @@ impl Training {
                 let shape = [WIDTHS[layer] as u64, WIDTHS[layer + 1] as u64];
                 let of = if dtype == "BF16" { Dtype::BF16 } else { Dtype::F32 };
                 let bytes = stored_as(dtype, values).unwrap();
-                tensors.push(SyntheticTensor::new(&name.replace("{}", &layer.to_string()), of, &shape, bytes));
+                tensors.push(SyntheticTensor::new(
+                    &name.replace("{}", &layer.to_string()),
+                    of,
+                    &shape,
+                    bytes,
+                ));
             }
         }
         let step = i64::from(self.steps).to_le_bytes().to_vec();
@@ -162,10 +167,15 @@ fn checkpoints_of_a_training_are_smaller_beside_each_other_than_alone_and_than_z
             continue;
         }
         let base = step - 1;
-        let delta = scratch.ecf8(&format!("compress {step}.safetensors -o {step}.delta --base {base}.safetensors --json")).json();
+        let delta = scratch
+            .ecf8(&format!("compress {step}.safetensors -o {step}.delta --base {base}.safetensors --json"))
+            .json();
         let [delta_bytes, alone] = [&delta, &alone].map(|report| report["output_bytes"].as_u64().unwrap());
         let patch = patch_bytes(&files[base], file) as u64;
-        assert!(delta_bytes < patch && delta_bytes < alone, "{step}: {delta_bytes}, zstd {patch}, alone {alone}");
+        assert!(
+            delta_bytes < patch && delta_bytes < alone,
+            "{step}: {delta_bytes}, zstd {patch}, alone {alone}"
+        );
         assert_eq!(delta["input_bytes"], file.len());
     }
     // The chain, from a base that is compressed alone and one that is a difference.
@@ -182,7 +192,8 @@ fn checkpoints_of_a_training_are_smaller_beside_each_other_than_alone_and_than_z
 #[test]
 fn a_wrong_or_missing_base_is_refused_in_one_line_and_nothing_is_written() {
     let scratch = Scratch::new();
-    let file = |seed: u64, count: usize| safetensors_bytes(&[], &[weights("layers.0.weight", seed, count)]).unwrap();
+    let file =
+        |seed: u64, count: usize| safetensors_bytes(&[], &[weights("layers.0.weight", seed, count)]).unwrap();
     scratch.write("old.safetensors", file(1, 20_000));
     scratch.write("other.safetensors", file(2, 20_000));
     scratch.write("longer.safetensors", file(1, 30_000));
@@ -194,15 +205,27 @@ fn a_wrong_or_missing_base_is_refused_in_one_line_and_nothing_is_written() {
     for (command, words) in [
         ("decompress delta -o out", &["delta", "old.safetensors", "--base"][..]),
         ("decompress delta -o out --partial", &["delta", "old.safetensors", "--base"]),
-        ("decompress delta -o out --base other.safetensors", &["old.safetensors", "other.safetensors", "layers.0.weight"]),
-        ("decompress delta -o out --base longer.safetensors", &["old.safetensors", "longer.safetensors", "30000"]),
+        (
+            "decompress delta -o out --base other.safetensors",
+            &["old.safetensors", "other.safetensors", "layers.0.weight"],
+        ),
+        (
+            "decompress delta -o out --base longer.safetensors",
+            &["old.safetensors", "longer.safetensors", "30000"],
+        ),
         ("decompress delta -o out --base nowhere.safetensors", &["nowhere.safetensors"]),
         ("decompress delta -o out --base delta", &["old.safetensors", "--base"]),
         ("verify delta --base other.safetensors", &["old.safetensors", "other.safetensors"]),
         ("compress new.safetensors -o out --base nowhere.safetensors", &["nowhere.safetensors"]),
-        ("compress new.safetensors -o out --base longer.safetensors", &["longer.safetensors", "name, dtype and shape"]),
+        (
+            "compress new.safetensors -o out --base longer.safetensors",
+            &["longer.safetensors", "name, dtype and shape"],
+        ),
         ("compress new.safetensors -o out --base delta", &["old.safetensors", "--base"]),
-        ("compress new.safetensors -o out --base old.safetensors --base other.safetensors", &["old.safetensors", "no difference"]),
+        (
+            "compress new.safetensors -o out --base old.safetensors --base other.safetensors",
+            &["old.safetensors", "no difference"],
+        ),
         ("compress new.safetensors --dry-run --base old.safetensors", &["--dry-run"]),
         ("tune delta --device emulator", &["old.safetensors", "--base"]),
     ] {

@@ -46,8 +46,8 @@ struct BaseFile {
 
 #[derive(Debug)]
 enum FileContent {
-    Plain(MappedFile),
-    Compressed(CompressedFile),
+    Plain(Box<MappedFile>),
+    Compressed(Box<CompressedFile>),
     Delta(Box<Restored>),
 }
 
@@ -75,7 +75,7 @@ impl Base {
         for (path, name) in names {
             let (json, header, content) = if is_container(&path)? {
                 let file = CompressedFile::open(&path)?;
-                if let Some(needed) = file.base_needed()? {
+                if let Some(needed) = file.base_needed() {
                     if next.is_none() && !further.is_empty() {
                         next = Some(Self::open(further)?);
                     }
@@ -85,12 +85,12 @@ impl Base {
                     (json, header, FileContent::Delta(Box::new(restored)))
                 } else {
                     let (json, header) = file.original_layout()?;
-                    (json, header, FileContent::Compressed(file))
+                    (json, header, FileContent::Compressed(Box::new(file)))
                 }
             } else {
                 let map = MappedFile::open_settled(&path)?;
                 let (header, json) = map.header()?;
-                (json, header, FileContent::Plain(map))
+                (json, header, FileContent::Plain(Box::new(map)))
             };
             files.push(BaseFile { name, json, header, content });
         }

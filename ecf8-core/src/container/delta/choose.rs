@@ -56,7 +56,8 @@ impl Counts {
         self.listed += other.listed;
         let own = self.plain.iter_mut().chain(self.transformed.iter_mut().flatten());
         let all = own.chain([&mut self.blocks]).flatten();
-        let theirs = other.plain.iter().chain(other.transformed.iter().flatten()).chain([&other.blocks]).flatten();
+        let theirs =
+            other.plain.iter().chain(other.transformed.iter().flatten()).chain([&other.blocks]).flatten();
         all.zip(theirs).for_each(|(own, other)| *own += other);
         self
     }

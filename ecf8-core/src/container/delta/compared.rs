@@ -2,9 +2,7 @@
 
 use super::base::{Base, Held, Place};
 use super::choose::choose;
-use super::description::{
-    Change, DELTA_KEY, DELTA_VERSION, DESCRIPTION, Description, HeaderEntry, Mark, TensorEntry, base_checksum,
-};
+use super::description::{Change, DESCRIPTION, Description, HeaderEntry, TensorEntry, base_checksum};
 use crate::checksum::{checksum, to_hex};
 use crate::container::batch::batches;
 use crate::container::output::PendingFile;
@@ -16,7 +14,7 @@ use crate::container::{BATCH_BYTES, CompressOptions, Progress};
 use crate::error::{Error, IoContext, Result};
 use crate::header::{Entry, Header, LENGTH_BYTES, TensorRecord, header_json};
 use crate::map::{MappedFile, give_back};
-use crate::source::{MappedSource, Source, file_bytes};
+use crate::source::{DeltaMark, MappedSource, Source, file_bytes};
 use crate::transform::{Form, Stream, TransformError, width_of};
 use rayon::prelude::*;
 use safetensors::Dtype;
@@ -72,7 +70,13 @@ enum Row {
     /// A tensor of the file as it is, by its place in the header.
     Plain(usize),
     /// A stream of one.
-    Stream { tensor: usize, place: Place, form: Form, stream: Stream, checksum: u64 },
+    Stream {
+        tensor: usize,
+        place: Place,
+        form: Form,
+        stream: Stream,
+        checksum: u64,
+    },
 }
 
 /// What a tensor of the file is told by.
@@ -95,6 +99,7 @@ struct Changed {
 struct Compared<'a> {
     original: &'a MappedSource<'a>,
     base: &'a Base,
+    mark: DeltaMark,
     header: Header,
     json: Vec<u8>,
     /// By name.
@@ -191,8 +196,7 @@ impl<'a> Compared<'a> {
         while taken.contains(&own) {
             own.push('~');
         }
-        let mark = Mark {
-            format_version: DELTA_VERSION,
+        let mark = DeltaMark {
             base: base.name(),
             checksum: to_hex(base_checksum(&tensors)),
             description: own.clone(),
@@ -203,14 +207,13 @@ impl<'a> Compared<'a> {
         let description = Description { header, tensors }.deflated().at(original.path(), what)?;
         entries.push(of_bytes(&own, description.len() as u64));
         rows.insert(own, Row::Description);
-        let mark = serde_json::to_string(&mark).map_err(std::io::Error::from).at(original.path(), what)?;
-        let json = header_json(&[(DELTA_KEY.to_owned(), mark)], &entries);
+        let json = header_json(&[], &entries);
         let mut json = json.map_err(std::io::Error::from).at(original.path(), what)?;
         json.resize(json.len().next_multiple_of(crate::int::index(LENGTH_BYTES)), b' ');
         let header = Header::alone(&json);
         let header = header.map_err(|source| Error::Header { path: original.path().to_owned(), source })?;
         let recent = Recent::default();
-        Ok(Self { original, base, header, json, rows, description, told, recent })
+        Ok(Self { original, base, mark, header, json, rows, description, told, recent })
     }
 
     fn stream(&self, tensor: usize, place: Place, form: Form, stream: Stream) -> Result<Vec<u8>> {
@@ -250,6 +253,10 @@ impl Source for Compared<'_> {
             }
             Some(Row::Description) | None => Ok(Cow::Borrowed(&self.description)),
         }
+    }
+
+    fn delta(&self) -> Option<&DeltaMark> {
+        Some(&self.mark)
     }
 
     fn check_unchanged(&self) -> Result<()> {
@@ -352,7 +359,9 @@ impl Comparing<'_> {
     /// How a tensor differs from that of the base, if telling that pays.
     fn change(&self, record: &TensorRecord, own: &[u8], base: &[u8], sum: u64) -> Result<Option<Changed>> {
         let failed = |error| not_comparable(self.original, record, &error);
-        let Some(form) = choose(own, base, width_of(&record.dtype.to_string())).map_err(failed)? else { return Ok(None) };
+        let Some(form) = choose(own, base, width_of(&record.dtype.to_string())).map_err(failed)? else {
+            return Ok(None);
+        };
         let streams = form.streams().into_iter().map(|stream| form.stream(stream, own, base).map(Cow::Owned));
         let streams: Vec<Cow<'_, [u8]>> = streams.collect::<Result<_, _>>().map_err(failed)?;
         match form.restore(&streams, base) {

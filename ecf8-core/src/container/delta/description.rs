@@ -1,5 +1,5 @@
-//! What a delta says about itself: a mark in its metadata, and a list of tensors in a tensor of its own, deflated, since names
-//! repeat each other. FORMAT.md specifies every key.
+//! What a delta says about itself: a list of tensors in a tensor of its own, deflated, since names repeat each other. FORMAT.md
+//! specifies every key.
 
 use crate::checksum::{checksum, from_hex, to_hex};
 use crate::container::limits::has_few_values;
@@ -11,26 +11,8 @@ use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 
-/// The key of the mark in `__metadata__`.
-pub(super) const DELTA_KEY: &str = "ecf8.delta";
-
-/// The version of deltas that is written and read here.
-pub(super) const DELTA_VERSION: u64 = 1;
-
 /// What the tensor with the description is called, unless another has that name.
 pub(super) const DESCRIPTION: &str = "__delta__";
-
-/// That a file is a delta: the value of [`DELTA_KEY`], as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Mark {
-    pub(super) format_version: u64,
-    /// What the base was called: of a path, the last part.
-    pub(super) base: String,
-    /// Of the base's tensors, see [`base_checksum`].
-    pub(super) checksum: String,
-    /// The tensor with the description.
-    pub(super) description: String,
-}
 
 /// The list of tensors.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! A delta and its base as the file that the delta was made of.
 
 use super::base::{Base, Place};
-use super::description::{Change, DELTA_KEY, DELTA_VERSION, Description, Mark, TensorEntry};
+use super::description::{Change, Description, TensorEntry};
 use crate::checksum::{checksum, from_hex};
 use crate::container::batch::batches;
 use crate::container::output::PendingFile;
@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
 use crate::int;
 use crate::map::MappedFile;
+use crate::source::DeltaMark;
 use crate::transform::{Form, Stream, Transform, width_of};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -32,36 +33,26 @@ pub struct BaseNeeded {
 
 impl BaseNeeded {
     pub(in crate::container) fn into_error(self) -> Error {
-        let Self { path, name, checksum } = self;
-        Error::NeedsBase { path, name, checksum }
+        let named = named(&self.name, &self.checksum);
+        Error::NeedsBase { path: self.path, named }
     }
 }
 
-fn mark(file: &CompressedFile) -> Result<Option<Mark>> {
-    let Some(text) = file.metadata(DELTA_KEY) else { return Ok(None) };
-    let path = || file.path().to_owned();
-    let mark: Mark = serde_json::from_str(text).map_err(|error| Error::Container {
-        path: path(),
-        problem: format!("its entry `{DELTA_KEY}` is none of ours ({error})"),
-    })?;
-    match mark.format_version {
-        DELTA_VERSION => Ok(Some(mark)),
-        found => Err(Error::Version { path: path(), found, known: DELTA_VERSION }),
-    }
+/// A base as messages call it.
+fn named(name: &str, checksum: &str) -> String {
+    format!("{name} (checksum {checksum})")
 }
 
 impl CompressedFile {
     /// What the base is, if this holds the difference from one.
-    ///
-    /// # Errors
-    /// If it is of another version.
-    pub fn base_needed(&self) -> Result<Option<BaseNeeded>> {
-        let needed = |mark: Mark| BaseNeeded {
+    #[must_use]
+    pub fn base_needed(&self) -> Option<BaseNeeded> {
+        let needed = |mark: &DeltaMark| BaseNeeded {
             path: self.path().to_owned(),
-            name: mark.base,
-            checksum: mark.checksum,
+            name: mark.base.clone(),
+            checksum: mark.checksum.clone(),
         };
-        Ok(mark(self)?.map(needed))
+        self.delta.as_ref().map(needed)
     }
 
     /// Refuses what is the difference from a base: its tensors are of no use without that.
@@ -69,7 +60,7 @@ impl CompressedFile {
     /// # Errors
     /// [`Error::NeedsBase`] if it is.
     pub fn require_no_base(&self) -> Result<()> {
-        self.base_needed()?.map_or(Ok(()), |needed| Err(needed.into_error()))
+        self.base_needed().map_or(Ok(()), |needed| Err(needed.into_error()))
     }
 }
 
@@ -115,22 +106,24 @@ impl CompressedFile {
     /// # Errors
     /// If the description is damaged.
     pub fn told_tensors(&self) -> Result<Vec<ToldTensor>> {
-        let Some(mark) = mark(self)? else { return Ok(Vec::new()) };
+        let Some(mark) = &self.delta else { return Ok(Vec::new()) };
         let contradiction = |problem: String| Error::Container { path: self.path().to_owned(), problem };
-        let told = description(self, &mark)?.tensors.into_iter().map(|entry| {
+        let told = description(self, mark)?.tensors.into_iter().map(|entry| {
             let change = entry.change.as_ref().map(|change| {
-                let form = change.form(1).ok_or_else(|| contradiction(unknown_transform(&entry.name, change)))?;
+                let form =
+                    change.form(1).ok_or_else(|| contradiction(unknown_transform(&entry.name, change)))?;
                 let prefix = change.prefix.as_ref().unwrap_or(&entry.name).clone();
                 Ok(ToldChange { transform: form.transform, is_sparse: form.is_sparse, prefix })
             });
-            let base = entry.base_checksum.as_ref().map(|_| entry.base.as_ref().unwrap_or(&entry.name).clone());
+            let base =
+                entry.base_checksum.as_ref().map(|_| entry.base.as_ref().unwrap_or(&entry.name).clone());
             Ok(ToldTensor { change: change.transpose()?, base, same_as: entry.same_as, name: entry.name })
         });
         told.collect()
     }
 }
 
-fn description(file: &CompressedFile, mark: &Mark) -> Result<Description> {
+fn description(file: &CompressedFile, mark: &DeltaMark) -> Result<Description> {
     let described = file.read_tensor(&mark.description)?;
     Description::inflated(&described, file.bytes()).map_err(|why| Error::Container {
         path: file.path().to_owned(),
@@ -177,15 +170,14 @@ impl Restored {
     /// # Errors
     /// If the file holds no delta, its description is damaged, or this is not its base.
     pub(in crate::container) fn new(file: CompressedFile, base: Arc<Base>) -> Result<Self> {
-        let Some(mark) = mark(&file)? else {
+        let Some(mark) = &file.delta else {
             return Err(Error::NoDelta { path: file.path().to_owned() });
         };
         let contradiction = |problem: String| Error::Container { path: file.path().to_owned(), problem };
-        let Description { header: entry, tensors } = description(&file, &mark)?;
+        let Description { header: entry, tensors } = description(&file, mark)?;
         let wrong = |why: String| Error::WrongBase {
             path: file.path().to_owned(),
-            name: mark.base.clone(),
-            checksum: mark.checksum.clone(),
+            named: named(&mark.base, &mark.checksum),
             base: base.path().to_owned(),
             why,
         };
@@ -207,7 +199,8 @@ impl Restored {
             return Err(wrong("none of its files has the same header".to_owned()));
         };
         let header = Header::alone(&json).ok().filter(|_| entry.is(&json));
-        let header = header.ok_or_else(|| contradiction("the header in its description is damaged".to_owned()))?;
+        let header =
+            header.ok_or_else(|| contradiction("the header in its description is damaged".to_owned()))?;
         let records: HashMap<&str, &TensorRecord> =
             header.tensors.iter().map(|record| (record.name.as_str(), record)).collect();
         let told = tensors.iter().zip(places).map(|(entry, place)| {
@@ -225,7 +218,9 @@ impl Restored {
                 (None, Some((place, checksum))) if is_alike(base.record(place)) => {
                     Told::Base { place, checksum, change: change(entry, record).map_err(contradiction)? }
                 }
-                _ => return Err(contradiction(format!("`{}` is told by nothing that it can be", entry.name))),
+                _ => {
+                    return Err(contradiction(format!("`{}` is told by nothing that it can be", entry.name)));
+                }
             };
             Ok((entry.name.clone(), told))
         });
@@ -237,7 +232,10 @@ impl Restored {
                 None => file.has(record),
             };
             if !is_there {
-                return Err(contradiction(format!("tensor `{}` is not there as its header says", record.name)));
+                return Err(contradiction(format!(
+                    "tensor `{}` is not there as its header says",
+                    record.name
+                )));
             }
         }
         drop(records);
@@ -311,7 +309,11 @@ impl Restored {
     }
 
     /// Gives all tensors in order to `take`, some at a time made in parallel.
-    fn each(&self, progress: &dyn Progress, take: &mut dyn FnMut(&TensorRecord, &[u8]) -> Result<()>) -> Result<()> {
+    fn each(
+        &self,
+        progress: &dyn Progress,
+        take: &mut dyn FnMut(&TensorRecord, &[u8]) -> Result<()>,
+    ) -> Result<()> {
         for batch in batches(&self.header.tensors, BATCH_BYTES, TensorRecord::bytes) {
             progress.go_on(self.file.path())?;
             let read: Result<Vec<Cow<'_, [u8]>>> = batch.par_iter().map(|record| self.read(record)).collect();
@@ -402,7 +404,8 @@ pub(in crate::container) fn compare(
 ) -> Result<()> {
     let restored = Restored::new(CompressedFile::open(path)?, base.clone())?;
     let theirs = MappedFile::open_settled(original)?;
-    let differs = |place: String| Error::Differs { path: path.to_owned(), original: original.to_owned(), place };
+    let differs =
+        |place: String| Error::Differs { path: path.to_owned(), original: original.to_owned(), place };
     progress.start(&format!("comparing {}", path.display()), restored.header.data_bytes());
     let front = [&restored.header.length.to_le_bytes()[..], &restored.json].concat();
     if !theirs.starts_with(&front) {
@@ -416,5 +419,9 @@ pub(in crate::container) fn compare(
     progress.finish();
     theirs.check_unchanged()?;
     let end = restored.original_bytes();
-    if theirs.len() as u64 == end { Ok(()) } else { Err(differs(format!("the original goes on after byte {end}"))) }
+    if theirs.len() as u64 == end {
+        Ok(())
+    } else {
+        Err(differs(format!("the original goes on after byte {end}")))
+    }
 }

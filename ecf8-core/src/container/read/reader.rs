@@ -4,7 +4,6 @@ use super::stored::{Statistics, Stored, StoredPart, UnknownTensor};
 use super::validate::{self, HeldAs, Original, State, Validated};
 use crate::checksum::checksum;
 use crate::codebook::Codebook;
-use crate::container::MANIFEST_KEY;
 use crate::container::manifest::inflate;
 use crate::container::piece_sums::Pieces;
 use crate::element::Split;
@@ -12,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::header::{Header, LENGTH_BYTES, TensorRecord};
 use crate::layout::{Codebooks, Encoded, Part, Scheme};
 use crate::map::{MappedFile, give_back};
+use crate::source::DeltaMark;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -27,6 +27,8 @@ pub struct CompressedFile {
     pub(in crate::container) header: Header,
     pub(super) original: Original,
     pub(super) form: HeldAs,
+    /// What it is the difference from, if it is one.
+    pub(in crate::container) delta: Option<DeltaMark>,
     /// Checksums of pieces of the data section, as far as there are any.
     pub(super) pieces: Pieces,
     pub(super) stored: Vec<Stored>,
@@ -87,7 +89,7 @@ impl CompressedFile {
         let map = MappedFile::open(path)?.without_handle();
         let read = Self::read(&map, state);
         let (header, validated) = map.or_changed(read)?;
-        let Validated { original, form, pieces, stored, unknown, codebooks, kept } = validated;
+        let Validated { original, form, delta, pieces, stored, unknown, codebooks, kept } = validated;
         let mut by_name = HashMap::with_capacity(stored.len() + unknown.len() + kept.len());
         by_name.extend(
             unknown
@@ -101,7 +103,20 @@ impl CompressedFile {
         by_name
             .extend(kept.iter().map(|index| (header.tensors[*index].name.clone(), TensorKind::Kept(*index))));
         let was_right = header.tensors.iter().map(|_| AtomicBool::new(false)).collect();
-        Ok(Self { map, header, original, form, pieces, stored, unknown, codebooks, kept, was_right, by_name })
+        Ok(Self {
+            map,
+            header,
+            original,
+            form,
+            delta,
+            pieces,
+            stored,
+            unknown,
+            codebooks,
+            kept,
+            was_right,
+            by_name,
+        })
     }
 
     fn read(map: &MappedFile, state: State) -> Result<(Header, Validated)> {
@@ -129,12 +144,6 @@ impl CompressedFile {
     #[must_use]
     pub fn path(&self) -> &Path {
         self.map.path()
-    }
-
-    /// The value that this key has in the original's metadata.
-    #[must_use]
-    pub fn metadata(&self, key: &str) -> Option<&str> {
-        self.header.metadata(key).filter(|_| key != MANIFEST_KEY)
     }
 
     /// Its size in bytes.

@@ -6,14 +6,14 @@ use crate::checksum::{checksum, from_hex};
 use crate::codebook::Codebook;
 use crate::container::limits;
 use crate::container::manifest::{
-    Continuation, Lists, Manifest, OriginalHeader, TensorEntry, inflate, is_manifest,
+    Continuation, Lists, Manifest, OriginalHeader, TensorEntry, format_version, inflate, is_manifest,
 };
 use crate::container::piece_sums::Pieces;
 use crate::container::sizes::{padded, padded_to, stored_dtype};
 use crate::container::verbatim::Verbatim;
 use crate::container::{
-    ALIGNMENT, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL,
-    OWN_PREFIX,
+    ALIGNMENT, DELTA_FORMAT_VERSION, FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS,
+    OWN_HEADER, OWN_POOL, OWN_PREFIX,
 };
 use crate::element::{self, Dictionary, Element, Split};
 use crate::error::{Error, Result};
@@ -21,6 +21,7 @@ use crate::header::{Header, MAX_HEADER, TensorRecord};
 use crate::int;
 use crate::layout::{self, Codebooks, PartSpec, Scheme};
 use crate::map::MappedFile;
+use crate::source::DeltaMark;
 use safetensors::Dtype;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -30,6 +31,8 @@ use std::sync::Arc;
 pub(super) struct Validated {
     pub(super) original: Original,
     pub(super) form: HeldAs,
+    /// What it is the difference from, if it is one.
+    pub(super) delta: Option<DeltaMark>,
     pub(super) pieces: Pieces,
     pub(super) stored: Vec<Stored>,
     pub(super) unknown: Vec<UnknownTensor>,
@@ -79,13 +82,14 @@ pub(super) fn validate(map: &MappedFile, header: &Header, state: State) -> Resul
     let path = map.path();
     let contradiction = |problem| Error::Container { path: path.to_owned(), problem };
     let mut manifest = parse(path, header)?;
+    let delta = manifest.delta.take();
     let original = original(&manifest.header).map_err(contradiction)?;
     if let Some(about) = manifest.verbatim.take() {
         let pieces = about.check(&manifest, header).map_err(contradiction)?;
         let kept = (0..header.tensors.len()).collect();
         let form = HeldAs::Verbatim(about);
         let (stored, unknown, codebooks) = (Vec::new(), Vec::new(), Vec::new());
-        return Ok(Validated { original, form, pieces, stored, unknown, codebooks, kept });
+        return Ok(Validated { original, form, delta, pieces, stored, unknown, codebooks, kept });
     }
     let mut claims = Claims {
         map,
@@ -99,7 +103,8 @@ pub(super) fn validate(map: &MappedFile, header: &Header, state: State) -> Resul
     claims
         .by_name
         .extend(header.tensors.iter().enumerate().map(|(index, tensor)| (tensor.name.as_str(), index)));
-    claims.read(manifest, original).map_err(contradiction)
+    let validated = claims.read(manifest, original).map_err(contradiction)?;
+    Ok(Validated { delta, ..validated })
 }
 
 fn original(header: &OriginalHeader) -> Result<Original, String> {
@@ -120,14 +125,19 @@ fn parse(path: &Path, header: &Header) -> Result<Manifest> {
         format_version: u64,
     }
     match serde_json::from_str::<Version>(text) {
-        Ok(Version { format_version: found }) if found != FORMAT_VERSION => {
-            Err(Error::Version { path, found, known: FORMAT_VERSION })
+        Ok(Version { format_version: found }) if ![FORMAT_VERSION, DELTA_FORMAT_VERSION].contains(&found) => {
+            return Err(Error::Version { path, found, known: DELTA_FORMAT_VERSION });
         }
-        _ => serde_json::from_str(text).map_err(|error| Error::Container {
-            path,
-            problem: format!("its manifest is not valid: {error}"),
-        }),
+        _ => {}
     }
+    let contradiction = |problem| Error::Container { path: path.clone(), problem };
+    let manifest: Manifest = serde_json::from_str(text)
+        .map_err(|error| contradiction(format!("its manifest is not valid: {error}")))?;
+    if manifest.format_version != format_version(manifest.delta.as_ref()) {
+        let problem = "its version is not that of what it holds, a model or the difference from one";
+        return Err(contradiction(problem.to_owned()));
+    }
+    Ok(manifest)
 }
 
 /// What this version knows of a tensor.
@@ -242,7 +252,8 @@ impl Claims<'_> {
             match repeated(&entry, other, &unknown) {
                 Ok(one) => stored.push(one),
                 Err(why) => {
-                    let is_of_other = unknown.iter().find(|other| Some(&other.name) == entry.same_as.as_ref());
+                    let is_of_other =
+                        unknown.iter().find(|other| Some(&other.name) == entry.same_as.as_ref());
                     let is_damaged = is_of_other.is_none_or(|other| other.is_damaged);
                     if is_damaged && self.state == State::Whole {
                         return Err(format!("tensor `{}`: {why}", entry.name));
@@ -274,7 +285,8 @@ impl Claims<'_> {
         if self.state == State::Whole {
             guarded?;
         }
-        Ok(Validated { original, form: HeldAs::Own(own), pieces, stored, unknown, codebooks, kept })
+        let form = HeldAs::Own(own);
+        Ok(Validated { original, form, delta: None, pieces, stored, unknown, codebooks, kept })
     }
 
     /// The entry that stands where loaders look for the first compressed tensor, and is nothing.

@@ -133,7 +133,7 @@ fn files_of_other_kinds_and_versions_are_requests_gone_wrong() {
     let folder = folder();
     compressed(folder.path(), &sample());
     let newer =
-        CompressedFile::open(&edited(folder.path(), |_, m| m["format_version"] = json!(2))).unwrap_err();
+        CompressedFile::open(&edited(folder.path(), |_, m| m["format_version"] = json!(3))).unwrap_err();
     assert!(matches!(newer, Error::Version { found: 2, .. }) && !newer.is_data_error());
     let plain = CompressedFile::open(&folder.path().join("in.safetensors")).unwrap_err();
     assert!(matches!(plain, Error::NotCompressed { .. }) && !plain.is_data_error());

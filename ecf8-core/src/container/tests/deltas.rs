@@ -18,7 +18,12 @@ fn checkpoint(step: u64) -> Vec<SyntheticTensor> {
         tensor("embed.weight", Dtype::BF16, &[100, 200], weights(1)),
         tensor("mlp.weight", Dtype::BF16, &[200, 100], weights(2)),
         tensor("exp_avg.mlp", Dtype::F32, &[20_000], moments(3)),
-        tensor("frozen.weight", Dtype::BF16, &[20_000], stored_as("BF16", &gaussian(4, 20_000, 0.02)).unwrap()),
+        tensor(
+            "frozen.weight",
+            Dtype::BF16,
+            &[20_000],
+            stored_as("BF16", &gaussian(4, 20_000, 0.02)).unwrap(),
+        ),
         tensor("mask", Dtype::U8, &[3001], noise(step, 3001)),
         tensor("step", Dtype::I64, &[], step.to_le_bytes().to_vec()),
         tensor("none", Dtype::F32, &[0, 7], Vec::new()),
@@ -48,8 +53,9 @@ fn restored(input: &Path, output: &Path, base: &[&Path]) -> Result<Report> {
 fn a_chain_of_checkpoints_comes_back_from_plain_and_compressed_bases() {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
-    let plain: Vec<PathBuf> =
-        (0..3).map(|step| written(folder.path(), &format!("{step}.safetensors"), &file(&checkpoint(step)))).collect();
+    let plain: Vec<PathBuf> = (0..3)
+        .map(|step| written(folder.path(), &format!("{step}.safetensors"), &file(&checkpoint(step))))
+        .collect();
     compress(&plain[0], &at("0.ecf8"), &CompressOptions::default(), &()).unwrap();
     let alone = compress(&plain[1], &at("1.alone"), &CompressOptions::default(), &()).unwrap().output_bytes();
     for base in [&plain[0], &at("0.ecf8")] {
@@ -78,7 +84,7 @@ fn a_chain_of_checkpoints_comes_back_from_plain_and_compressed_bases() {
     restored(&at("2.ecf8"), &at("2.again"), &[&plain[1]]).unwrap();
     assert!(fs::read(at("2.again")).unwrap() == fs::read(&plain[2]).unwrap());
     let missing = restored(&at("2.ecf8"), &at("2.none"), &[&at("1.ecf8")]).unwrap_err();
-    assert!(matches!(&missing, Error::NeedsBase { name, .. } if name == "0.ecf8"), "{missing}");
+    assert!(matches!(&missing, Error::NeedsBase { named, .. } if named.starts_with("0.ecf8 ")), "{missing}");
     let idle = restored(&at("2.ecf8"), &at("2.none"), &[&plain[1], &plain[0]]).unwrap_err();
     assert!(matches!(&idle, Error::NoDelta { path } if *path == plain[1]), "{idle}");
 }
@@ -89,7 +95,12 @@ fn what_has_not_changed_takes_next_to_nothing() {
     let many: Vec<SyntheticTensor> = (0..200)
         .map(|layer| {
             let bytes = stored_as("BF16", &gaussian(layer, 2000, 0.02)).unwrap();
-            SyntheticTensor::new(&format!("model.layers.{layer}.mlp.down_proj.weight"), Dtype::BF16, &[2000], bytes)
+            SyntheticTensor::new(
+                &format!("model.layers.{layer}.mlp.down_proj.weight"),
+                Dtype::BF16,
+                &[2000],
+                bytes,
+            )
         })
         .collect();
     let base = written(folder.path(), "base.safetensors", &file(&many));
@@ -157,7 +168,8 @@ fn another_base_is_refused_by_both_names_and_nothing_is_written() {
     other[1].bytes[77] ^= 1;
     let other = written(folder.path(), "other.safetensors", &file(&other));
     let mut reshaped = checkpoint(0);
-    reshaped[1] = SyntheticTensor::new("mlp.weight", Dtype::BF16, &[10, 10], reshaped[1].bytes[..200].to_vec());
+    reshaped[1] =
+        SyntheticTensor::new("mlp.weight", Dtype::BF16, &[10, 10], reshaped[1].bytes[..200].to_vec());
     let reshaped = written(folder.path(), "reshaped.safetensors", &file(&reshaped));
     let without = written(folder.path(), "without.safetensors", &file(&checkpoint(0)[2..]));
     let delta = at("delta");
@@ -169,7 +181,8 @@ fn another_base_is_refused_by_both_names_and_nothing_is_written() {
     ] {
         for error in [
             restored(&delta, &at("out"), &[base]).unwrap_err(),
-            verify_beside(&CompressedModel::open(&delta).unwrap(), &Base::open(&[base]).unwrap(), &()).unwrap_err(),
+            verify_beside(&CompressedModel::open(&delta).unwrap(), &Base::open(&[base]).unwrap(), &())
+                .unwrap_err(),
         ] {
             let line = error.to_string();
             let name = base.file_name().unwrap().to_str().unwrap();
@@ -178,7 +191,10 @@ fn another_base_is_refused_by_both_names_and_nothing_is_written() {
         }
     }
     let alone = decompress(&delta, &at("out"), false, &()).unwrap_err();
-    assert!(matches!(&alone, Error::NeedsBase { name, .. } if name == "0.safetensors"), "{alone}");
+    assert!(
+        matches!(&alone, Error::NeedsBase { named, .. } if named.starts_with("0.safetensors ")),
+        "{alone}"
+    );
     let alone = decompress_partial(&delta, &at("out"), false, &()).unwrap_err();
     assert!(matches!(alone, Error::NeedsBase { .. }), "{alone}");
     let missing = Base::open(&[at("nowhere")]).unwrap_err();
@@ -202,11 +218,18 @@ fn tensors_are_found_by_what_they_hold_under_other_names_and_in_other_shards() {
     for (root, shards) in [
         (&old, [vec![tensor("a", 1), tensor("b", 2)], vec![tensor("c", 3)]]),
         // `b` went to another shard, `c` is called `d`, `a` is there twice, and so is what the base does not have.
-        (&new, [vec![tensor("a", 1), tensor("tied", 1)], vec![tensor("b", 2), tensor("d", 3), tensor("e", 4), tensor("f", 4)]]),
+        (
+            &new,
+            [
+                vec![tensor("a", 1), tensor("tied", 1)],
+                vec![tensor("b", 2), tensor("d", 3), tensor("e", 4), tensor("f", 4)],
+            ],
+        ),
     ] {
         fs::create_dir(root).unwrap();
         for (number, tensors) in shards.iter().enumerate() {
-            fs::write(root.join(format!("model-0000{}-of-00002.safetensors", number + 1)), file(tensors)).unwrap();
+            fs::write(root.join(format!("model-0000{}-of-00002.safetensors", number + 1)), file(tensors))
+                .unwrap();
         }
         fs::write(root.join("config.json"), "{}").unwrap();
     }
@@ -216,7 +239,11 @@ fn tensors_are_found_by_what_they_hold_under_other_names_and_in_other_shards() {
         let (delta, back) = (folder.path().join(name), folder.path().join(format!("{name}.back")));
         let report = told(&new, &delta, &[base]).unwrap();
         let once = 60_000 * 7 / 10;
-        assert!(report.output_bytes() < once + 4000, "`e` is stored once, nothing else: {}", report.output_bytes());
+        assert!(
+            report.output_bytes() < once + 4000,
+            "`e` is stored once, nothing else: {}",
+            report.output_bytes()
+        );
         restored(&delta, &back, &[base]).unwrap();
         assert_eq!(names_in(&back), names_in(&new));
         for name in names_in(&new) {

@@ -29,13 +29,18 @@ fn a_tensor_that_is_there_twice_is_stored_once() {
     let folder = folder();
     for count in [200, 20_000, 600_000] {
         let all = tied(count);
-        let (twice, once): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|tensor| tensor.name == "lm_head");
+        let (twice, once): (Vec<_>, Vec<_>) =
+            all.iter().cloned().partition(|tensor| tensor.name == "lm_head");
         let _ = assert_comes_back(&file(&all));
         let sizes = [&all, &once].map(|tensors| {
-            for options in [CompressOptions::default(), CompressOptions { aim: crate::Aim::Size, ..Default::default() }] {
+            for options in
+                [CompressOptions::default(), CompressOptions { aim: crate::Aim::Size, ..Default::default() }]
+            {
                 let _ = assert_comes_back_with(&file(tensors), options);
             }
-            fs::metadata(compressed_with(folder.path(), &file(tensors), CompressOptions::default())).unwrap().len()
+            fs::metadata(compressed_with(folder.path(), &file(tensors), CompressOptions::default()))
+                .unwrap()
+                .len()
         });
         let more = sizes[0] - sizes[1];
         assert!(more < 600, "{count}: {more} bytes more for {} that are there", twice[0].bytes.len());

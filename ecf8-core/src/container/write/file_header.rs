@@ -2,14 +2,13 @@
 
 use super::plan::{OutputPlan, Planned, Repeat};
 use crate::checksum::{checksum, to_hex};
-use crate::container::manifest::{Continuation, ListsOf, Manifest, TensorEntry};
+use crate::container::manifest::{Continuation, ListsOf, Manifest, TensorEntry, format_version};
 use crate::container::piece_sums::PiecesEntry;
 use crate::container::sizes::{
     CHECKSUM_BYTES, about_deflated, kept_entry, padded, part_entries, parts_bytes, stored_bytes,
 };
 use crate::container::{
-    FORMAT_VERSION, GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL, OWN_PREFIX,
-    POOL_ALIGNMENT,
+    GUARD_DTYPE, GUARD_SHAPE, MANIFEST_KEY, OWN_CHECKSUMS, OWN_HEADER, OWN_POOL, OWN_PREFIX, POOL_ALIGNMENT,
 };
 use crate::header::{Entry, LENGTH_BYTES, TensorRecord, header_json, name_json_len};
 use crate::int;
@@ -108,7 +107,8 @@ impl Description {
         let planned = plan.tensors.iter().zip(&mut entries).map(|(planned, entry)| {
             (planned.scheme.part_specs(&planned.split), entry.take().unwrap_or(&planned.entry))
         });
-        let tensors: Vec<Compressed<'_>> = planned.chain(repeats.iter().map(|entry| (NO_PARTS, entry))).collect();
+        let tensors: Vec<Compressed<'_>> =
+            planned.chain(repeats.iter().map(|entry| (NO_PARTS, entry))).collect();
         // They are kept, too, if those that they repeat are.
         let kept: Vec<TensorRecord> =
             plan.kept.iter().chain(plan.repeats.iter().map(|repeat| &repeat.record)).cloned().collect();
@@ -125,9 +125,10 @@ impl Description {
     ) -> io::Result<Self> {
         let used = Used::of(plan, tensors);
         let mut manifest = Manifest {
-            format_version: FORMAT_VERSION,
+            format_version: format_version(plan.delta.as_ref()),
             prefix: Some(plan.prefix.clone()).filter(|prefix| prefix != OWN_PREFIX),
             header: plan.original(),
+            delta: plan.delta.clone(),
             guard: guard.is_some(),
             verbatim: None,
             pieces,

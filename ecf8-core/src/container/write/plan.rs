@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::header::TensorRecord;
 use crate::layout::{Aim, Codebooks, Scheme};
 use crate::map::{give_back, passing};
-use crate::source::Source;
+use crate::source::{DeltaMark, Source};
 use rayon::prelude::*;
 use safetensors::Dtype;
 use std::cmp::Reverse;
@@ -52,6 +52,8 @@ pub(in crate::container) struct OutputPlan<'a> {
     pub(super) codebooks: Vec<String>,
     /// Prefix of the container's own tensors.
     pub(super) prefix: String,
+    /// What the source is the difference from.
+    pub(super) delta: Option<DeltaMark>,
     /// The original header.
     pub(super) json: &'a [u8],
     /// What the layout is for.
@@ -150,7 +152,8 @@ pub(in crate::container) fn plan<'a>(
     let repeats = take_repeats(source, &mut subjects)?;
     sharing::plant_seeds(&mut subjects);
     let deflated = candidates::deflated(&subjects, &schemes);
-    let planner = Planner { source, schemes: &schemes, subjects: &subjects, repeats: &repeats, bytes, deflated };
+    let planner =
+        Planner { source, schemes: &schemes, subjects: &subjects, repeats: &repeats, bytes, deflated };
     planner.smallest(&choice::variants(options), progress)
 }
 
@@ -278,6 +281,7 @@ impl<'a, 'h> Planner<'a, 'h> {
             prefix: claim_prefix(OWN_PREFIX, &[OWN_HEADER, OWN_CHECKSUMS, OWN_POOL], &mut self.taken()),
             aim,
             json: self.source.json(),
+            delta: self.source.delta().cloned(),
             comparisons: 0,
         }
     }
