@@ -1,16 +1,19 @@
 //! Files and folders of shards: every `.safetensors` file is worked on, every other file copied as it is.
 
 use super::CompressedFile;
+use super::FORMAT_VERSION;
 use super::delta::{self, Base, Restored};
 use super::folder::prepared::{self, Changed};
 use super::folder::{Content, Copied, FileList, Folder, Found, MissingShard, copy_file};
 use super::look::model::require_unchanged;
 use super::options::CompressOptions;
-use super::output::{Mode, PendingFile, PendingOutput, Target, clear_stale};
+use super::output::{Left, Mode, PendingFile, PendingOutput, Target, clear_stale};
 use super::progress::Progress;
+use super::read::against::compare;
 use super::read::decompress::decompress_file;
 use super::read::salvage::salvage_file;
 use super::report::{FileReport, Report};
+use super::shares::finished;
 use super::tuning_cache;
 use super::write::compress::compress_file;
 use crate::error::{Error, IoContext, Result};
@@ -125,6 +128,11 @@ pub(super) trait Direction {
         self.most_bytes(from)
     }
 
+    /// What says by which command a folder is made, if what a killed run of it has finished may be taken over.
+    fn command(&self, _input: &Path) -> Option<String> {
+        None
+    }
+
     /// What a file becomes that is neither weights nor copied as it is.
     fn changes(&self, _folder: &Folder, _name: &Path) -> Result<Option<Changed>> {
         Ok(None)
@@ -152,6 +160,24 @@ pub(super) struct Compressing<'a> {
 
 impl Direction for Compressing<'_> {
     const CONTENT: Content = Content::Plain;
+
+    fn command(&self, input: &Path) -> Option<String> {
+        let CompressOptions {
+            scheme,
+            aim,
+            codebooks,
+            code_bits,
+            overwrite: _,
+            allow_missing_shards,
+            for_transformers,
+        } = self.options;
+        let scheme = scheme.map(|scheme| scheme.name());
+        let version = env!("CARGO_PKG_VERSION");
+        let input = input.canonicalize().ok()?;
+        Some(format!(
+            "{version} {FORMAT_VERSION} {input:?} {scheme:?} {aim:?} {codebooks:?} {code_bits:?} {allow_missing_shards} {for_transformers}"
+        ))
+    }
 
     fn check(&self, folder: &Folder) -> Result<()> {
         if self.options.for_transformers {
@@ -309,6 +335,8 @@ pub(super) fn transfer<D: Direction>(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let target = Target::check(input, output, overwrite)?;
+    let command = if input.is_dir() { direction.command(input) } else { None };
+    let left = Left::by(command.as_deref(), &target, progress);
     clear_stale(&target, progress);
     if !input.is_dir() {
         direction.check_weights(&[input.to_owned()])?;
@@ -328,7 +356,10 @@ pub(super) fn transfer<D: Direction>(
     direction.check_weights(&weights)?;
     require_room(direction, &target, &weights, others)?;
     let pending = PendingOutput::folder(target, Mode::like(input).at(input, "examine")?)?;
-    let mut report = transfer_folder(direction, work, &folder, &pending)?;
+    if let Some(command) = &command {
+        pending.note_command(command)?;
+    }
+    let mut report = transfer_folder(direction, work, &folder, &pending, &Resumed { left, progress })?;
     report.lost.extend(problems.iter().map(Error::to_string));
     if !report.lost.is_empty() && report.files.is_empty() {
         return Err(Error::NothingGood { path: input.to_owned(), what: "files" });
@@ -354,11 +385,40 @@ fn require_room<D: Direction>(
     target.require_room(sum(&|from| direction.predicted_bytes(from))?)
 }
 
+/// What killed runs have finished, to be taken over.
+struct Resumed<'a> {
+    left: Left,
+    progress: &'a dyn Progress,
+}
+
+impl Resumed<'_> {
+    /// Takes over the file `name`, if it is there and restores `from` byte for byte; what is not whole does not.
+    fn take(&self, from: &Path, name: &Path, pending: &PendingOutput) -> Result<Option<FileReport>> {
+        for path in self.left.files(name) {
+            let compared = CompressedFile::open(&path).and_then(|file| {
+                compare(&file, from, self.progress)?;
+                finished(&path, from)
+            });
+            match compared {
+                Ok(report) => {
+                    pending.take_file(&path, name)?;
+                    self.progress.note(&format!("{}: an interrupted run had finished it", name.display()));
+                    return Ok(Some(report));
+                }
+                Err(error) if error.is_data_error() || error.is_of_bytes() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
 fn transfer_folder<D: Direction>(
     direction: &D,
     work: Work<'_>,
     folder: &Folder,
     pending: &PendingOutput,
+    resumed: &Resumed<'_>,
 ) -> Result<Report> {
     let mut report = Report::default();
     let mut list = FileList::for_folder(&folder.files);
@@ -371,7 +431,7 @@ fn transfer_folder<D: Direction>(
             continue;
         }
         create_parents(folder, name, pending)?;
-        match transfer_one(direction, work, folder, found, pending) {
+        match transfer_one(direction, work, folder, found, pending, resumed) {
             Ok(Done::File(file)) => {
                 report.files.push(FileReport { name: text, ..file });
                 list.containers.push(name.clone());
@@ -421,8 +481,12 @@ fn transfer_one<D: Direction>(
     folder: &Folder,
     Found { name, is_weights, .. }: &Found,
     pending: &PendingOutput,
+    resumed: &Resumed<'_>,
 ) -> Result<Done> {
     let from = folder.root.join(name);
+    if *is_weights && let Some(report) = resumed.take(&from, name, pending)? {
+        return Ok(Done::File(report));
+    }
     let mut to = pending.create_file(name, &from)?;
     if *is_weights {
         return work(&from, to).map(Done::File);

@@ -147,7 +147,7 @@ fn open(input: &Path, options: &CompressOptions) -> Result<Folder> {
 }
 
 /// What is known of a part that is there, if it is a container of this original, as far as headers tell.
-fn finished(part: &Path, original: &Path) -> Result<FileReport> {
+pub(super) fn finished(part: &Path, original: &Path) -> Result<FileReport> {
     let file = CompressedFile::open(part)?;
     let input_bytes = fs::metadata(original).at(original, "examine")?.len();
     if file.original_bytes() != input_bytes {

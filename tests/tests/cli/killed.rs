@@ -39,6 +39,15 @@ fn finished(scratch: &Scratch) -> BTreeMap<PathBuf, (u64, SystemTime)> {
         .collect()
 }
 
+/// Of each file of weights in unfinished folders, by its inode: what it is called.
+fn unfinished(scratch: &Scratch) -> BTreeMap<u64, String> {
+    use std::os::unix::fs::DirEntryExt;
+    let entries = fs::read_dir(scratch.path(".")).unwrap().map(|entry| entry.unwrap());
+    let folders = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".ecf8-"));
+    let files = folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten());
+    files.map(|file| (file.ino(), file.file_name().into_string().unwrap())).collect()
+}
+
 /// Starts the program and kills it after a while; gives whether it had not ended by then.
 fn killed(scratch: &Scratch, line: &str, after: Duration) -> bool {
     let mut command = scratch.command(line.split(' '));
@@ -48,6 +57,11 @@ fn killed(scratch: &Scratch, line: &str, after: Duration) -> bool {
     child.kill().unwrap();
     let _ = child.wait().unwrap();
     is_at_work
+}
+
+/// How many files a run says that it took over.
+fn taken_of(stderr: &str) -> usize {
+    stderr.matches("an interrupted run had finished it").count()
 }
 
 /// A number below `below`, the next one of a series.
@@ -68,7 +82,7 @@ fn killed_at_random_moments_it_ends_in_the_same_by_the_same_command() {
     let plain = "compress model -o out --threads 2";
     let (expected, takes) = whole(plain);
     fs::remove_dir_all(scratch.path("out")).unwrap();
-    let (mut state, mut at_work, mut kept) = (20_261_126, 0, 0);
+    let (mut state, mut at_work, mut kept, mut taken) = (20_261_126, 0, 0, 0);
     println!("seed {state}, {kills} kills, undisturbed {takes:?}");
     for kill in 0..kills {
         // Both ways by turns; a share keeps what is finished.
@@ -79,10 +93,30 @@ fn killed_at_random_moments_it_ends_in_the_same_by_the_same_command() {
         assert!(is_share || !scratch.path("out").exists() || contents(&scratch.path("out")) == expected);
         let before = finished(&scratch);
         kept += before.len();
+        let unfinished = unfinished(&scratch);
         if !scratch.path("out").exists() {
-            // It may say that it removed what was left.
+            // It may say that it removed what was left, and which files it took over: these are the same ones.
             let said = scratch.ecf8(&line);
             assert_eq!(said.status, Some(0), "kill {kill}: {said:?}");
+            for name in said
+                .stderr
+                .lines()
+                .filter_map(|line| line.split(": an interrupted run had finished it").next())
+            {
+                let Some(name) = name.split(' ').next_back().filter(|name| name.ends_with(".safetensors"))
+                else {
+                    continue;
+                };
+                use std::os::unix::fs::MetadataExt;
+                let inode = scratch.path("out").join(name).metadata().unwrap().ino();
+                assert_eq!(unfinished.get(&inode).map(String::as_str), Some(name), "kill {kill}");
+                taken += 1;
+            }
+            // All but the one at work were finished.
+            assert!(
+                is_share || taken_of(&said.stderr) + 1 >= unfinished.len(),
+                "kill {kill}: {unfinished:?} {said:?}"
+            );
         }
         if is_share {
             let after = finished(&scratch);
@@ -97,6 +131,6 @@ fn killed_at_random_moments_it_ends_in_the_same_by_the_same_command() {
         let names = fs::read_dir(scratch.path(".")).unwrap().map(|entry| entry.unwrap().file_name());
         assert_eq!(names.collect::<Vec<_>>(), ["model"], "kill {kill}: {line}");
     }
-    println!("{at_work} of {kills} at work, {kept} files kept");
-    assert!(at_work * 2 > kills && kept > 0);
+    println!("{at_work} of {kills} at work, {kept} files kept, {taken} taken over");
+    assert!(at_work * 2 > kills && kept > 0 && taken > 0);
 }

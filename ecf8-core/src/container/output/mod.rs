@@ -4,6 +4,7 @@
 //! the end. The process that writes it holds a lock on it, so that another can tell what is at work from what was left.
 
 mod check;
+mod left;
 mod modes;
 mod naming;
 mod room;
@@ -11,6 +12,7 @@ mod stale;
 mod unfinished;
 
 pub(super) use check::Target;
+pub(super) use left::Left;
 pub(super) use modes::Mode;
 pub(super) use room::free;
 pub use stale::leftovers;
@@ -120,6 +122,16 @@ impl PendingOutput {
         }
     }
 
+    /// Notes in this output, which is a folder, by which command it is made, so that the same one can go on with it.
+    pub(super) fn note_command(&self, command: &str) -> Result<()> {
+        fs::write(self.path().join(left::COMMAND), command).at(&self.target.shown, "write")
+    }
+
+    /// Moves a finished file into this output, which is a folder, to be its file `name`.
+    pub(super) fn take_file(&self, from: &Path, name: &Path) -> Result<()> {
+        fs::rename(from, self.path().join(name)).at(&self.target.shown.join(name), "write")
+    }
+
     /// The file that this output is.
     pub(super) fn open_file(&self) -> Result<PendingFile> {
         let Self { temporary: Temporary::File(temporary), target, .. } = self else {
@@ -158,6 +170,14 @@ impl PendingOutput {
 
     /// Writes everything through to the disk and gives the output its name.
     pub(super) fn finish(self) -> Result<()> {
+        if let Temporary::Folder(folder) = &self.temporary {
+            match fs::remove_file(folder.temporary.path().join(left::COMMAND)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).at(&self.target.shown, "write");
+                }
+                _ => {}
+            }
+        }
         self.sync()?;
         let Self { temporary, unfinished, target } = self;
         unfinished.finish(|| match temporary {

@@ -79,7 +79,7 @@ fn clear(folder: &Path, path: &Path, progress: &dyn Progress) {
 }
 
 /// The lock of a temporary that no process holds any more.
-fn lock_of_the_dead(path: &Path, progress: &dyn Progress) -> Option<File> {
+pub(super) fn lock_of_the_dead(path: &Path, progress: &dyn Progress) -> Option<File> {
     let try_lock = || {
         let file = File::open(path).ok()?;
         match file.try_lock() {
