@@ -45,7 +45,8 @@ fn unfinished(scratch: &Scratch) -> BTreeMap<u64, String> {
     let entries = fs::read_dir(scratch.path(".")).unwrap().map(|entry| entry.unwrap());
     let folders = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".ecf8-"));
     let files = folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten().flatten());
-    files.map(|file| (file.ino(), file.file_name().into_string().unwrap())).collect()
+    let named = files.map(|file| (file.ino(), file.file_name().into_string().unwrap()));
+    named.filter(|(_, name)| name.ends_with(".safetensors")).collect()
 }
 
 /// Starts the program and kills it after a while; gives whether it had not ended by then.
