@@ -134,7 +134,11 @@ fn files_of_other_kinds_and_versions_are_requests_gone_wrong() {
     compressed(folder.path(), &sample());
     let newer =
         CompressedFile::open(&edited(folder.path(), |_, m| m["format_version"] = json!(3))).unwrap_err();
-    assert!(matches!(newer, Error::Version { found: 2, .. }) && !newer.is_data_error());
+    assert!(matches!(newer, Error::Version { found: 3, .. }) && !newer.is_data_error());
+    // The second version is that of differences, which say so.
+    let neither =
+        CompressedFile::open(&edited(folder.path(), |_, m| m["format_version"] = json!(2))).unwrap_err();
+    assert!(matches!(neither, Error::Container { .. }), "{neither}");
     let plain = CompressedFile::open(&folder.path().join("in.safetensors")).unwrap_err();
     assert!(matches!(plain, Error::NotCompressed { .. }) && !plain.is_data_error());
     let text = folder.path().join("text.safetensors");
