@@ -1,6 +1,6 @@
 //! What fuzzers start from: for each target a few inputs that are accepted, made from what the repository has anyway.
 
-use super::{caches, containers};
+use super::{caches, containers, deltas};
 use crate::cli::raw_file;
 use ecf8_core::{Scheme, schemes};
 use std::collections::BTreeSet;
@@ -20,6 +20,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "index" => texts(&INDICES),
         "codebook" => codebooks(),
         "round_trip" => round_trips(),
+        "delta" => deltas::descriptions(),
         "tuning_cache" => vec![asset("fuzz/tuning.json")],
         "kernel_cache" => kernel_files(),
         "front_end" => sources(),
