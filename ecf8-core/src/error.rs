@@ -283,11 +283,11 @@ pub enum Error {
         path: PathBuf,
     },
     /// An output that is the input, or within it, or around it.
-    #[error("the output {} {how} the input; choose another output", path.display())]
+    #[error("the output {} {how}; choose another output", path.display())]
     OutputIsInput {
         /// The output.
         path: PathBuf,
-        /// How they relate, for example `is`.
+        /// How they relate, for example `is the input`.
         how: &'static str,
     },
     /// A folder without any model.

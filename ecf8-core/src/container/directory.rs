@@ -53,6 +53,7 @@ pub fn compress_against(
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    base.require_apart(output)?;
     let root = if input.is_dir() { Folder::open(input, Content::Plain)?.root } else { input.to_owned() };
     let work = |from: &Path, pending| {
         let name = from.strip_prefix(&root).ok().filter(|name| !name.as_os_str().is_empty());
@@ -87,6 +88,7 @@ pub fn decompress_beside(
     overwrite: bool,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    base.require_apart(output)?;
     let work = |from: &Path, pending| delta::decompress_file(from, base, pending, progress);
     transfer(&Restoring { base }, &work, input, output, overwrite, progress)
 }

@@ -227,6 +227,15 @@ fn a_wrong_or_missing_base_is_refused_in_one_line_and_nothing_is_written() {
             &["old.safetensors", "no difference"],
         ),
         ("compress new.safetensors --dry-run --base old.safetensors", &["--dry-run"]),
+        (
+            "compress new.safetensors -o old.safetensors --force --base old.safetensors",
+            &["old.safetensors", "is the base"],
+        ),
+        (
+            "decompress delta -o old.safetensors --force --base old.safetensors",
+            &["old.safetensors", "is the base"],
+        ),
+        ("compress new.safetensors -o . --force --base old.safetensors", &["contains the base"]),
         ("tune delta --device emulator", &["old.safetensors", "--base"]),
     ] {
         scratch.ecf8(command).refuses(2, words);

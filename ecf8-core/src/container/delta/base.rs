@@ -169,6 +169,24 @@ impl Base {
         Ok(keyed.collect())
     }
 
+    /// Refuses an output that would replace one of its files, or of those of its own base.
+    pub(in crate::container) fn require_apart(&self, output: &Path) -> Result<()> {
+        let Ok(output_found) = output.canonicalize() else { return Ok(()) };
+        for file in &self.files {
+            let found = file.path().canonicalize();
+            let found =
+                found.map_err(|source| Error::Io { action: "find", path: file.path().to_owned(), source })?;
+            if found.starts_with(&output_found) {
+                let how = if found == output_found { "is the base" } else { "contains the base" };
+                return Err(Error::OutputIsInput { path: output.to_owned(), how });
+            }
+            if let FileContent::Delta(restored) = &file.content {
+                restored.base().require_apart(output)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses files none of whose tensors could be told from one here.
     pub(in crate::container) fn require_common(&self, input: &Path, weights: &[PathBuf]) -> Result<()> {
         let is_here = |record: &TensorRecord| {
@@ -195,6 +213,14 @@ impl Base {
 }
 
 impl BaseFile {
+    fn path(&self) -> &Path {
+        match &self.content {
+            FileContent::Plain(map) => map.path(),
+            FileContent::Compressed(file) => file.path(),
+            FileContent::Delta(restored) => restored.path(),
+        }
+    }
+
     fn read(&self, record: &TensorRecord) -> Result<Cow<'_, [u8]>> {
         match &self.content {
             FileContent::Plain(map) => {

@@ -242,6 +242,14 @@ impl Restored {
         Ok(Self { file, base, header, json, told })
     }
 
+    pub(super) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    pub(super) fn base(&self) -> &Base {
+        &self.base
+    }
+
     pub(super) fn header(&self) -> &Header {
         &self.header
     }

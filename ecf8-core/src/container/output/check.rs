@@ -47,7 +47,7 @@ impl Target {
         let name = output.file_name().ok_or_else(|| Error::OutputExists { path: shown.clone() })?;
         let within = |path: &Path| input.is_some_and(|input| is_of_folder && path.starts_with(&input.found));
         if within(&parent) {
-            return Err(Error::OutputIsInput { path: shown, how: "lies within" });
+            return Err(Error::OutputIsInput { path: shown, how: "lies within the input" });
         }
         let entry = without_trailing_slash(output);
         let existing = match fs::symlink_metadata(&entry) {
@@ -65,13 +65,13 @@ impl Target {
         let metadata = fs::metadata(&path).at(output, "examine")?;
         let is_input = |input: &Input| same_file(&metadata, &input.metadata) || path == input.found;
         if input.is_some_and(is_input) {
-            return Err(Error::OutputIsInput { path: shown, how: "is" });
+            return Err(Error::OutputIsInput { path: shown, how: "is the input" });
         }
         if input.is_some_and(|input| input.found.starts_with(&path)) {
-            return Err(Error::OutputIsInput { path: shown, how: "contains" });
+            return Err(Error::OutputIsInput { path: shown, how: "contains the input" });
         }
         if within(&path) {
-            return Err(Error::OutputIsInput { path: shown, how: "lies within" });
+            return Err(Error::OutputIsInput { path: shown, how: "lies within the input" });
         }
         let is_empty_folder = is_of_folder && is_empty_dir(&path);
         // A file for a file, a folder for a folder; a device or pipe is not replaced at all.
