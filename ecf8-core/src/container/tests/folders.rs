@@ -134,11 +134,11 @@ fn folders_do_not_mix_with_their_outputs() {
     let root = folder();
     let model = sharded(root.path());
     let within = attempt(&model, &model.join("packed")).unwrap_err();
-    assert!(matches!(within, Error::OutputIsInput { how: "lies within", .. }), "{within}");
+    assert!(matches!(within, Error::OutputIsInput { how: "lies within the input", .. }), "{within}");
     let same = attempt(&model, &model).unwrap_err();
     assert!(matches!(same, Error::OutputIsInput { .. }), "{same}");
     let around = attempt(&model, root.path()).unwrap_err();
-    assert!(matches!(around, Error::OutputIsInput { how: "contains", .. }), "{around}");
+    assert!(matches!(around, Error::OutputIsInput { how: "contains the input", .. }), "{around}");
     let empty = root.path().join("empty");
     fs::create_dir(&empty).unwrap();
     assert!(matches!(attempt(&empty, &root.path().join("out")), Err(Error::NoModel { .. })));
