@@ -287,8 +287,11 @@ impl Codebook {
     #[must_use]
     pub fn canonical(&self) -> Vec<(usize, u32, u8)> {
         if let Some(named) = &self.named {
-            let mut codewords: Vec<(usize, u32, u8)> =
-                self.present().zip(&**named).map(|((symbol, length), code)| (symbol, *code, length)).collect();
+            let mut codewords: Vec<(usize, u32, u8)> = self
+                .present()
+                .zip(&**named)
+                .map(|((symbol, length), code)| (symbol, *code, length))
+                .collect();
             codewords.sort_by_key(|&(_, code, length)| (u64::from(code) << (MAX_CODE_LEN - length), length));
             return codewords;
         }

@@ -13,11 +13,14 @@
 //! | `folder` | what a model's folder holds: weights, indices, links, and the list of what was copied |
 //! | `shares` | a folder compressed by several processes, and put together |
 //! | `directory`, `options`, `report` | both directions for a folder of shards; how it is to be done, and what became of it |
+//! | `foreign`, `export` | files of others, read and written |
 //! | `tuning_cache` | what lies beside containers and is no part of them |
 
 mod batch;
 mod directory;
+mod export;
 mod folder;
+mod foreign;
 mod limits;
 mod look;
 mod manifest;
@@ -34,6 +37,8 @@ mod verbatim;
 mod write;
 
 pub use directory::{compress, decompress, decompress_partial};
+pub use export::{Exported, export};
+pub use foreign::{foreign_files, import, restore, with_foreign};
 pub use look::{
     Check, CodeCost, CodebookComparison, CompressedModel, Costs, DtypeSummary, FileCheck, Following,
     Inspection, OtherFiles, Role, TensorInspection, check, code_costs, inspect,
