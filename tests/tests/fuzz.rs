@@ -103,6 +103,7 @@ tests!(
     pair_lanes,
     byte_ans_lanes,
     round_trip,
+    foreign,
     tuning_cache,
     kernel_cache,
     front_end

@@ -38,8 +38,8 @@ pub struct Codebook {
     shortest: Option<(u16, u8)>,
     /// In a codebook of frequencies, which add up to a power of two, those of the symbols that are present.
     frequencies: Option<Arc<[u16]>>,
-    /// The codewords of the symbols that are present, if they are not the canonical ones.
-    named: Option<Arc<[u32]>>,
+    /// The codewords, if they are not the canonical ones: as [`Codebook::canonical`] gives them.
+    named: Option<Arc<[(usize, u32, u8)]>>,
 }
 
 /// What is wrong with a codebook.
@@ -161,31 +161,38 @@ impl Codebook {
         Self { alphabet, present: present.into(), shortest, frequencies, named: None }
     }
 
-    /// From the codewords themselves, one per symbol: a codeword in the low bits, and its length, 0 for none. So codes can be
-    /// decoded, and written, that are not canonical, and that leave codewords unused.
+    /// From the codewords themselves: symbols, each with a codeword in the low bits and the length of it. So codes can be decoded, and
+    /// written, that are not canonical, and that leave codewords unused. A symbol may come again with another codeword of the same
+    /// length, which decodes to it, too.
     ///
     /// # Errors
-    /// If there are more symbols than in any alphabet, or a codeword is too long, has bits beyond its length, or is what another one
+    /// If a symbol is not of an alphabet with so many, or a codeword is too long, has bits beyond its length, or is what another one
     /// begins with.
-    pub fn from_codewords(codewords: &[(u32, u8)]) -> Result<Self, CodebookError> {
-        let mut builder = Builder::default();
-        codewords.iter().try_for_each(|(_, length)| builder.push(*length, 1))?;
-        let Builder { alphabet, present } = builder;
-        let named: Arc<[u32]> = codewords.iter().filter(|(_, length)| *length > 0).map(|own| own.0).collect();
-        let codebook = Self { named: Some(named), ..Self::new(alphabet, present) };
-        // Left-justified, a codeword is followed at once by those that begin with it.
-        let justified = |code: u32, length: u8| u64::from(code) << (MAX_CODE_LEN - length);
-        let mut previous: Option<(usize, u64)> = None;
-        for (second, code, length) in codebook.canonical() {
-            let start = justified(code, length);
-            let end = start + (1 << (MAX_CODE_LEN - length));
-            let (first, taken) = previous.unwrap_or((second, 0));
-            if start < taken || end > 1 << MAX_CODE_LEN {
-                return Err(CodebookError::NoPrefixCode { first, second });
+    pub fn from_codewords(alphabet: usize, codewords: &[(usize, u32, u8)]) -> Result<Self, CodebookError> {
+        let mut lengths = vec![0; alphabet.min(MAX_ALPHABET)];
+        for &(symbol, _, length) in codewords {
+            match lengths.get_mut(symbol) {
+                Some(_) if length > MAX_CODE_LEN => return Err(CodebookError::TooLong { symbol, length }),
+                Some(own) => *own = length,
+                None => return Err(CodebookError::TooManySymbols),
             }
-            previous = Some((second, end));
         }
-        Ok(codebook)
+        let mut builder = Builder::default();
+        lengths.iter().try_for_each(|length| builder.push(*length, 1))?;
+        let mut named = codewords.to_vec();
+        // Left-justified, a codeword is followed at once by those that begin with it.
+        let start = |&(_, code, length): &(usize, u32, u8)| u64::from(code) << (MAX_CODE_LEN - length);
+        named.sort_by_key(|own| (start(own), own.2));
+        let (mut first, mut taken) = (0, 0);
+        for own in &named {
+            let end = start(own) + (1 << (MAX_CODE_LEN - own.2));
+            if own.2 == 0 || start(own) < taken || end > 1 << MAX_CODE_LEN {
+                return Err(CodebookError::NoPrefixCode { first, second: own.0 });
+            }
+            (first, taken) = (own.0, end);
+        }
+        let Builder { alphabet, present } = builder;
+        Ok(Self { named: Some(named.into()), ..Self::new(alphabet, present) })
     }
 
     /// Whether it names its codewords: then they need not be canonical, and some may be unused.
@@ -287,13 +294,7 @@ impl Codebook {
     #[must_use]
     pub fn canonical(&self) -> Vec<(usize, u32, u8)> {
         if let Some(named) = &self.named {
-            let mut codewords: Vec<(usize, u32, u8)> = self
-                .present()
-                .zip(&**named)
-                .map(|((symbol, length), code)| (symbol, *code, length))
-                .collect();
-            codewords.sort_by_key(|&(_, code, length)| (u64::from(code) << (MAX_CODE_LEN - length), length));
-            return codewords;
+            return named.to_vec();
         }
         let mut present: Vec<(usize, u8)> = self.present().collect();
         present.sort_by_key(|&(symbol, length)| (length, symbol));

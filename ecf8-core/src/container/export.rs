@@ -91,7 +91,13 @@ pub fn export(
     }
     let input_bytes = sources.iter().map(|source| file_bytes(&**source)).fold(0, u64::saturating_add);
     target.require_room(input_bytes)?;
-    let pending = PendingOutput::folder(target, Mode::like(&paths[0]).at(input, "examine")?)?;
+    // Who may list the folder that the model is, or lies in, may list this one.
+    let likeness = if input.is_dir() {
+        input
+    } else {
+        input.parent().filter(|own| own.is_dir()).unwrap_or(Path::new("."))
+    };
+    let pending = PendingOutput::folder(target, Mode::like(likeness).at(input, "examine")?)?;
     let export = Export { format, tensors, pending: &pending, like: &paths[0] };
     let mut exported = Exported { input_bytes, ..Exported::default() };
     export.weights(planned, &mut exported, progress, input)?;

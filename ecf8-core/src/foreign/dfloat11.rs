@@ -36,7 +36,7 @@ impl Format for DFloat11 {
         "dfloat11"
     }
 
-    fn recognises(&self, header: &Header) -> bool {
+    fn recognises(&self, _file: &[u8], header: &Header) -> bool {
         header.tensors.iter().any(|tensor| block_of(&tensor.name, PARTS.raw).is_some())
     }
 

@@ -37,7 +37,7 @@ impl Format for Ecf8Paper {
         "ecf8-paper"
     }
 
-    fn recognises(&self, header: &Header) -> bool {
+    fn recognises(&self, _file: &[u8], header: &Header) -> bool {
         header.tensors.iter().any(|tensor| block_of(&tensor.name, PARTS.raw).is_some())
     }
 

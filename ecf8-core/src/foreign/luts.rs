@@ -8,8 +8,8 @@ const LEVELS: u8 = 4;
 
 /// The code of stored tables: `lut` is rows of 256 bytes, the last of which is the lengths. Symbols from `alphabet` on have none.
 ///
-/// Not every entry belongs to a codeword: what no codeword reaches has the value of the entries before it. So the codeword of a
-/// symbol is the first one of its length all of whose entries are the symbol.
+/// Not every entry belongs to a codeword of its writer: what none reaches has the value of the entries before it, or 0 at the beginning of a
+/// row. Decoders cannot tell, so all entries of a symbol that are as many as one of its codewords has are taken for one.
 pub(super) fn codebook(lut: &[u8], alphabet: usize) -> Result<Codebook, String> {
     let (rows, rest) = lut.as_chunks::<ROW>();
     let Some((lengths, rows)) = rows.split_last().filter(|(_, rows)| rest.is_empty() && !rows.is_empty())
@@ -19,18 +19,19 @@ pub(super) fn codebook(lut: &[u8], alphabet: usize) -> Result<Codebook, String> 
     if let Some(symbol) = (alphabet..ROW).find(|symbol| lengths[*symbol] > 0) {
         return Err(format!("its tables give symbol {symbol} a codeword, and there are {alphabet} symbols"));
     }
-    let mut found = Found { codewords: vec![(0, 0); alphabet], lengths, rows, seen: vec![false; rows.len()] };
+    let mut found = Found { codewords: Vec::new(), lengths, rows, seen: vec![false; rows.len()] };
     found.walk(0, 0, 0)?;
-    let missing = (0..alphabet).find(|symbol| lengths[*symbol] > 0 && found.codewords[*symbol].1 == 0);
-    if let Some(symbol) = missing {
+    let has = |symbol: usize| found.codewords.iter().any(|own| own.0 == symbol);
+    if let Some(symbol) = (0..alphabet).find(|symbol| lengths[*symbol] > 0 && !has(*symbol)) {
         let length = lengths[symbol];
         return Err(format!("its tables have no codeword of {length} bits for symbol {symbol}"));
     }
-    Codebook::from_codewords(&found.codewords).map_err(|error| format!("its tables make no code: {error}"))
+    Codebook::from_codewords(alphabet, &found.codewords)
+        .map_err(|error| format!("its tables make no code: {error}"))
 }
 
 struct Found<'a> {
-    codewords: Vec<(u32, u8)>,
+    codewords: Vec<(usize, u32, u8)>,
     lengths: &'a [u8; ROW],
     rows: &'a [[u8; ROW]],
     /// Which rows were pointed to.
@@ -70,17 +71,17 @@ impl Found<'_> {
         self.walk(row, level + 1, before << 8 | u32::try_from(index).unwrap_or_default())
     }
 
-    /// Takes the first codeword of a symbol among the entries from `index` on, `same` of which have it.
+    /// Takes the codewords of a symbol among the entries from `index` on, `same` of which have it.
     fn take(&mut self, symbol: usize, index: usize, same: usize, level: u8, before: u32) {
         let length = self.lengths[symbol];
         let Some(own) = length.checked_sub(8 * level).filter(|own| (1..=8).contains(own)) else { return };
         let entries = 1usize << (8 - own);
-        let start = index.next_multiple_of(entries);
-        let is_first = self.codewords.get(symbol).is_some_and(|known| known.1 == 0);
-        if is_first && start + entries <= index + same {
+        let starts = (index.next_multiple_of(entries)..).step_by(entries);
+        for start in starts.take_while(|start| start + entries <= index + same) {
             let last = u32::try_from(start >> (8 - own)).unwrap_or_default();
             // A level has 8 bits, and there are at most four.
-            self.codewords[symbol] = (before.checked_shl(u32::from(own)).unwrap_or(0) | last, length);
+            let code = before.checked_shl(u32::from(own)).unwrap_or(0) | last;
+            self.codewords.push((symbol, code, length));
         }
     }
 }
@@ -89,52 +90,31 @@ impl Found<'_> {
 mod tests {
     use super::*;
     use crate::codebook::cascade::CascadeTables;
+    use crate::foreign::export::Code;
     use proptest::prelude::*;
-
-    /// A code that is not canonical and leaves a codeword unused: the tree of some weights, whose branches are swapped at will.
-    fn code(weights: &[u32], swaps: u64) -> Vec<(u32, u8)> {
-        let mut nodes: Vec<(u64, Vec<(usize, u32, u8)>)> = weights
-            .iter()
-            .enumerate()
-            .map(|(symbol, own)| (u64::from(*own) + 1, vec![(symbol, 0, 0)]))
-            .collect();
-        let mut turn = 0;
-        while nodes.len() > 1 {
-            nodes.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-            let (mut a, mut b) = (nodes.pop().unwrap(), nodes.pop().unwrap());
-            if swaps >> (turn % 64) & 1 == 1 {
-                std::mem::swap(&mut a, &mut b);
-            }
-            turn += 1;
-            let branch = |(_, leaves): &(u64, Vec<_>), bit: u32| {
-                leaves
-                    .iter()
-                    .map(|&(symbol, code, len): &(usize, u32, u8)| (symbol, bit << len | code, len + 1))
-                    .collect::<Vec<_>>()
-            };
-            let leaves = [branch(&a, 0), branch(&b, 1)].concat();
-            nodes.push((a.0 + b.0, leaves));
-        }
-        let mut codewords = vec![(0, 0); weights.len()];
-        for (symbol, code, len) in nodes.pop().unwrap().1 {
-            codewords[symbol] = (code, len);
-        }
-        // The last symbol's codeword stands for nothing.
-        codewords.pop();
-        codewords
-    }
 
     proptest! {
         #[test]
         fn tables_give_back_the_codewords_that_they_were_made_of(
-            weights in prop::collection::vec(0u32..1 << 20, 2..60), skew in 0..20u32, swaps: u64
+            weights in prop::collection::vec(0u64..1 << 20, 1..60), skew in 0..40u32, first in 0..3usize
         ) {
-            let skewed: Vec<u32> = (0u32..).zip(&weights).map(|(i, own)| own >> (i * skew / 20).min(31)).collect();
-            let codewords = code(&skewed, swaps);
-            prop_assume!(codewords.iter().all(|(_, len)| *len <= 32));
-            let codebook = Codebook::from_codewords(&codewords).unwrap();
-            let tables = CascadeTables::of_codewords(&codebook.canonical()).unwrap();
-            prop_assert_eq!(super::codebook(&tables.lut, weights.len()).unwrap().codewords()[..codewords.len()].to_vec(), codewords);
+            let skewed = weights.iter().zip(0u32..).map(|(own, place)| (own >> (place * skew / 40).min(63)) + 1);
+            let frequencies: Vec<(usize, u64)> = (first..).zip(skewed).collect();
+            let code = Code::new(&frequencies, 32);
+            let tables = CascadeTables::of_codewords(&code.symbols).unwrap();
+            let found = codebook(&tables.lut, 64).unwrap().canonical();
+            // What the end begins with decodes to something, whatever it is; everything else to what it stands for.
+            let (end, length) = code.end;
+            for own in &found {
+                let at_end = own.2 <= length && end >> (length - own.2) == own.1;
+                let is_longer = own.2 > length && own.1 >> (own.2 - length) == end;
+                prop_assert!(code.symbols.contains(own) || at_end || is_longer, "{own:?}");
+            }
+            prop_assert!(code.symbols.iter().all(|own| found.contains(own)));
+            for (symbol, length) in tables.lut[tables.lut.len() - ROW..].iter().enumerate() {
+                let own = code.symbols.iter().find(|own| own.0 == symbol);
+                prop_assert_eq!(*length, own.map_or(0, |own| own.2));
+            }
         }
 
         #[test]

@@ -12,6 +12,7 @@ mod gap_stream;
 mod luts;
 mod names;
 mod parts;
+mod zipnn;
 
 use crate::error::{Error, Result};
 use crate::header::{Entry, Header, LENGTH_BYTES, TensorRecord};
@@ -30,8 +31,8 @@ trait Format: Sync {
     /// Its name, as messages and the command line have it.
     fn name(&self) -> &'static str;
 
-    /// Whether a file with this header is one.
-    fn recognises(&self, header: &Header) -> bool;
+    /// Whether a file, which has this header, is one.
+    fn recognises(&self, file: &[u8], header: &Header) -> bool;
 
     /// The tensors that a file stands for.
     fn read<'m>(
@@ -53,7 +54,7 @@ trait Format: Sync {
 }
 
 /// The formats that are read, see [`foreign`](self).
-static FORMATS: [&dyn Format; 2] = [&ecf8_paper::Ecf8Paper, &dfloat11::DFloat11];
+static FORMATS: [&dyn Format; 3] = [&ecf8_paper::Ecf8Paper, &dfloat11::DFloat11, &zipnn::ZipNn];
 
 /// What is wrong with a file of others.
 enum Wrong {
@@ -135,11 +136,11 @@ impl std::fmt::Debug for Foreign<'_> {
 /// The name of the format that a file of others has; `None` if it is not one of those that are known, or is no safetensors file.
 #[must_use]
 pub fn format_of(file: &MappedFile) -> Option<&'static str> {
-    recognised(&file.header().ok()?.0).map(|format| format.name())
+    recognised(file, &file.header().ok()?.0).map(|format| format.name())
 }
 
-fn recognised(header: &Header) -> Option<&'static dyn Format> {
-    FORMATS.iter().copied().find(|format| format.recognises(header))
+fn recognised(file: &[u8], header: &Header) -> Option<&'static dyn Format> {
+    FORMATS.iter().copied().find(|format| format.recognises(file, header))
 }
 
 impl<'m> Foreign<'m> {
@@ -150,7 +151,7 @@ impl<'m> Foreign<'m> {
     /// Whatever is wrong with it; [`Error::Like`] if `like` does not hold what it does.
     pub fn open(map: &'m MappedFile, like: Option<&Path>) -> Result<Option<Self>> {
         let (stored, _) = map.header()?;
-        let Some(format) = recognised(&stored) else { return Ok(None) };
+        let Some(format) = recognised(map, &stored) else { return Ok(None) };
         let names = Names::beside(map.path(), like.map(names::tensors_of).transpose()?);
         let has_shapes = !format.lacks_shapes() || names.has_shapes();
         let failed = |(tensor, wrong): (String, Wrong)| error(map.path(), format, &tensor, wrong, like);

@@ -8,6 +8,7 @@
 //! | `edits` | encoded tensors with some of their parts changed, as bytes say: behind all checksums, and consistent where wanted |
 //! | `streams` | decoders against each other, and codebooks |
 //! | `containers` | headers, containers, manifests, lists of folders, each sealed again after the change |
+//! | `foreign` | files of others |
 //! | `caches` | tuning caches and kernel caches |
 //! | `front_end` | the macros of the kernel language |
 //! | `seeds` | what fuzzers start from |
@@ -15,6 +16,7 @@
 mod caches;
 mod containers;
 mod edits;
+mod foreign;
 mod front_end;
 mod seeds;
 mod streams;
@@ -33,7 +35,7 @@ pub struct Target {
 }
 
 /// All that is fuzzed.
-pub static TARGETS: [Target; 15] = [
+pub static TARGETS: [Target; 16] = [
     Target { name: "header", run: containers::header },
     Target { name: "container", run: containers::container },
     Target { name: "sealed", run: containers::sealed },
@@ -49,6 +51,7 @@ pub static TARGETS: [Target; 15] = [
     Target { name: "pair_lanes", run: |data| streams::decoders(data, &["pair-lanes", "pair6-lanes"]) },
     Target { name: "byte_ans_lanes", run: |data| streams::decoders(data, &["byte-lanes", "ans-lanes"]) },
     Target { name: "round_trip", run: streams::round_trip },
+    Target { name: "foreign", run: foreign::foreign },
     Target { name: "tuning_cache", run: caches::tuning },
     Target { name: "kernel_cache", run: caches::kernels },
     Target { name: "front_end", run: front_end::front_end },

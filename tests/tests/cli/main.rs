@@ -11,6 +11,7 @@ mod damaged;
 mod doctor;
 mod faults;
 mod folders;
+mod foreign;
 mod format;
 mod gain;
 mod hostile_memory;

@@ -71,16 +71,16 @@ pub(in super::super) fn words(codebook: &Codebook, index_bits: u32) -> Vec<u32> 
 }
 
 /// The codeword that the bits, `available` of them, begin with.
-fn first_codeword(codewords: &[(u32, u8)], bits: u32, available: u32) -> Option<(u32, u32)> {
-    (0_u32..).zip(codewords).find_map(|(symbol, &(code, length))| {
+fn first_codeword(codewords: &[(usize, u32, u8)], bits: u32, available: u32) -> Option<(u32, u32)> {
+    codewords.iter().find_map(|&(symbol, code, length)| {
         let length = u32::from(length);
-        let matches = length > 0 && length <= available && bits >> (available - length) == code;
-        matches.then_some((symbol, length))
+        let matches = length <= available && bits >> (available - length) == code;
+        matches.then_some((u32::try_from(symbol).ok()?, length))
     })
 }
 
 fn entry_of(codebook: &Codebook, bits: u32, index_bits: u32) -> u32 {
-    let codewords = codebook.codewords();
+    let codewords = codebook.canonical();
     let (mut word, mut count, mut used, mut first) = (0, 0, 0, 0);
     // What is no codeword at all stands for any symbol, so that a decoder which meets it in damaged bits goes on.
     let unused = codebook.first_symbol().and_then(|symbol| u32::try_from(symbol).ok());

@@ -12,7 +12,7 @@ pub(in crate::foreign) struct Code {
     /// Symbols with their codewords, in the low bits, and the lengths of these.
     pub(in crate::foreign) symbols: Vec<(usize, u32, u8)>,
     /// The codeword of the end, of which a stream has as many bits as fill its last byte.
-    end: (u32, u8),
+    pub(in crate::foreign) end: (u32, u8),
 }
 
 /// A leaf: its symbol, its codeword and the length of that. The end comes before all symbols.
@@ -45,11 +45,7 @@ impl Code {
 
     /// As a codebook of an alphabet.
     pub(in crate::foreign) fn codebook(&self, alphabet: usize) -> Result<Codebook, CodebookError> {
-        let mut codewords = vec![(0, 0); alphabet];
-        for &(symbol, code, length) in &self.symbols {
-            codewords[symbol] = (code, length);
-        }
-        Codebook::from_codewords(&codewords)
+        Codebook::from_codewords(alphabet, &self.symbols)
     }
 
     /// Ends a stream whose codewords take this many bits: fills the last byte.

@@ -9,6 +9,8 @@ mod ecf8_paper;
 mod huffman;
 
 pub(crate) use blocks::{PlannedBlock, blocks, patterns};
+#[cfg(test)]
+pub(super) use huffman::Code;
 
 use super::as_library;
 use crate::error::{IoContext, Result};

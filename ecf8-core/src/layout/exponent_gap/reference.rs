@@ -8,7 +8,7 @@ use crate::layout::{DecodeError, Encoded};
 pub(super) fn decode(encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), DecodeError> {
     check_output(encoded, out)?;
     let (stream, packed) = check_payload(encoded)?;
-    let codewords = encoded.codebooks.first().codewords();
+    let codewords = encoded.codebooks.first().canonical();
     let mut reader = BitReader::new(stream);
     for (element, out) in out.iter_mut().enumerate() {
         let exponent = next_symbol(&mut reader, &codewords)?;
@@ -20,16 +20,16 @@ pub(super) fn decode(encoded: &Encoded<'_>, out: &mut [u8]) -> Result<(), Decode
 }
 
 /// Reads one codeword: bit after bit, until what was read is one.
-fn next_symbol(reader: &mut BitReader<'_>, codewords: &[(u32, u8)]) -> Result<u8, DecodeError> {
+fn next_symbol(reader: &mut BitReader<'_>, codewords: &[(usize, u32, u8)]) -> Result<u8, DecodeError> {
     let bit = reader.position();
     let mut code = 0;
     for length in 1..=MAX_LEN {
         let next =
             reader.next_bit().ok_or(DecodeError::StreamEnd { end: bit, bits: bit + reader.remaining() })?;
         code = code << 1 | u32::from(next);
-        let found = (0u8..).zip(codewords).find(|(_, own)| **own == (code, length));
-        if let Some((symbol, _)) = found {
-            return Ok(symbol);
+        let found = codewords.iter().find(|(_, own, own_length)| (*own, *own_length) == (code, length));
+        if let Some((symbol, ..)) = found {
+            return Ok(symbol.to_le_bytes()[0]);
         }
     }
     Err(DecodeError::NoCodeword { bit })
