@@ -18,6 +18,7 @@ use crate::map::MappedFile;
 use crate::source::{MappedSource, Source, file_bytes};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -153,14 +154,21 @@ impl Export<'_> {
         let bytes = self.tensors.iter().map(|(_, record)| record.bytes()).fold(0, u64::saturating_add);
         progress.start(&format!("exporting {}", input.display()), bytes);
         let mut coded = vec![false; self.tensors.len()];
-        let mut done = Vec::new();
+        let (mut done, mut names) = (Vec::new(), BTreeSet::from([KEPT.to_owned()]));
         for block in planned {
             progress.go_on(input)?;
+            let mut refuse =
+                |why: &str| exported.refused.push(format!("block `{}` is kept as it is: {why}", block.name));
+            let name = self.format.file_name(&block.name);
+            if !is_file_name(&name) || !names.insert(name.clone()) {
+                refuse("its name is none for a file, or that of another one");
+                continue;
+            }
             let (bytes, ends) = self.read(&block)?;
             match self.format.encode(&block.name, &bytes, &ends) {
-                Err(why) => exported.refused.push(format!("block `{}` is kept as it is: {why}", block.name)),
+                Err(why) => refuse(&why),
                 Ok(mut parts) => {
-                    exported.output_bytes += self.write(&self.format.file_name(&block.name), &mut parts)?;
+                    exported.output_bytes += self.write(&name, &mut parts)?;
                     block.tensors.iter().for_each(|place| coded[*place] = true);
                     progress.advance(bytes.len() as u64);
                     done.push(block);
@@ -291,6 +299,11 @@ impl Export<'_> {
     fn create_folders(&self, folder: &Folder, path: &Path) -> Result<()> {
         super::directory::create_parents(folder, &path.join("any"), self.pending)
     }
+}
+
+/// Whether a name, which is made of that of a tensor, is one of a file in a folder, and not hidden.
+fn is_file_name(name: &str) -> bool {
+    !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0'])
 }
 
 /// The configuration that a model had before it was made to name ecf8.

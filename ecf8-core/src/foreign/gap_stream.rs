@@ -75,7 +75,12 @@ impl<'a> GapStream<'a> {
             }
             previous = found;
         }
-        Ok(Self { stream, gaps, positions, threads, table: Table::new(codebook) })
+        let new = Self { stream, gaps, positions, threads, table: Table::new(codebook) };
+        // The stream starts with a codeword.
+        match new.gap(0) {
+            0 => Ok(new),
+            found => Err(DecodeError::Gap { thread: 0, found, expected: 0 }),
+        }
     }
 
     fn gap(&self, thread: u64) -> u64 {

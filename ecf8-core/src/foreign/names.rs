@@ -43,7 +43,8 @@ impl Names {
         let mut names = Self { like, ..Self::default() };
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
         let read = |name: &str| {
-            let file = std::fs::File::open(folder.join(name)).ok()?;
+            let path = folder.join(name);
+            let file = std::fs::File::open(path.is_file().then_some(path)?).ok()?;
             // A model's configuration is some kilobytes; who knows what else has the name.
             let json: Value = serde_json::from_reader(std::io::Read::take(file, 64 << 20)).ok()?;
             json.as_object().cloned()
@@ -140,8 +141,8 @@ fn first_number(value: &Value) -> Option<u64> {
 
 /// The tensors of an original that a block has, if some are just that long: those that are listed, or else the weights of the block
 /// by name, or if the block is all there is, those of the original by name or as they lie there.
-fn like_original(
-    like: &[TensorRecord],
+fn like_original<'o>(
+    like: &'o [TensorRecord],
     listed: Option<&[String]>,
     block: &str,
     pieces: &[Piece],
@@ -149,7 +150,7 @@ fn like_original(
     is_alone: bool,
 ) -> Option<Vec<Named>> {
     let elements = |tensor: &TensorRecord| tensor.bytes() * 8 / dtype.bitsize() as u64;
-    let fit = |tensors: Vec<&TensorRecord>| {
+    let fit = |tensors: Vec<&'o TensorRecord>| {
         let are_they = tensors.len() == pieces.len()
             && tensors.iter().zip(pieces).all(|(tensor, piece)| elements(tensor) == piece.elements);
         are_they
@@ -161,7 +162,7 @@ fn like_original(
     let listed =
         listed.map(|names| names.iter().filter_map(|name| by_name.get(name.as_str()).copied()).collect());
     let module = |tensor: &TensorRecord| tensor.name.strip_suffix(WEIGHT).unwrap_or(&tensor.name).to_owned();
-    let sorted = |mut tensors: Vec<&'_ TensorRecord>| {
+    let sorted = |mut tensors: Vec<&'o TensorRecord>| {
         tensors.sort_by_key(|tensor| module(tensor));
         tensors.into_iter().map(|tensor| tensor.name.clone()).collect::<Vec<_>>()
     };
@@ -172,12 +173,14 @@ fn like_original(
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
     let within: Vec<&TensorRecord> = all.iter().copied().filter(is_within).collect();
-    listed.and_then(fit).or_else(|| fit(of_names(sorted(within)))).or_else(|| {
-        if !is_alone {
-            return None;
-        }
-        fit(of_names(sorted(all.clone()))).or_else(|| fit(all))
-    })
+    // Of a block, what is coded are mostly matrices, and what has one dimension is not.
+    let matrices = |tensors: &[&'o TensorRecord]| {
+        tensors.iter().copied().filter(|own| own.shape.len() == 2).collect::<Vec<_>>()
+    };
+    let of_block = [within.clone(), matrices(&within)].map(|own| of_names(sorted(own)));
+    let of_all = [all.clone(), matrices(&all)].map(|own| of_names(sorted(own)));
+    let of_all = of_all.into_iter().chain([all]).filter(|_| is_alone);
+    listed.into_iter().chain(of_block).chain(of_all).find_map(fit)
 }
 
 /// The tensors of a safetensors file, or of all files in a folder that have the name of one.

@@ -214,10 +214,15 @@ fn a_program_written_from_the_page_reads_what_is_exported_for_dfloat11_and_write
         SyntheticTensor::new("a.weight", Dtype::BF16, &[1, 3], vec![0x80, 0x7f, 0x80, 0x3f, 0, 0]),
         SyntheticTensor::new("b.weight", Dtype::BF16, &[1, 1], vec![0x80, 0x3f]),
         SyntheticTensor::new("c.weight", Dtype::BF16, &[40, 40], [0x80, 0x3f].repeat(1600)),
+        SyntheticTensor::new("../d.weight", Dtype::BF16, &[2, 1], [0x80, 0x3f].repeat(2)),
+        SyntheticTensor::new("e.f.weight", Dtype::BF16, &[2, 1], [0x80, 0x3f].repeat(2)),
+        SyntheticTensor::new("e_f.weight", Dtype::BF16, &[2, 1], [0x80, 0x3f].repeat(2)),
     ];
     scratch.write("odd", file(&odd));
     let said = scratch.ecf8("export odd --format dfloat11 -o odd.out").answer();
     assert!(said.contains("block `a` is kept as it is: it has numbers of exponent 255"), "{said}");
+    assert!(said.contains("3 tensors coded in 3 blocks, 3 kept"), "{said}");
+    assert!(said.contains("block `../d` is kept") && said.contains("block `e_f` is kept"), "{said}");
     let _ = scratch.ecf8("verify odd.out --against odd").answer();
     let _ = script(&scratch, &python, "dfloat11.py decode odd.out/c.safetensors decoded");
     assert!(scratch.read("decoded") == odd[2].bytes);
@@ -289,10 +294,12 @@ fn what_is_wrong_with_files_of_others_is_told_in_one_line() {
         let data = stored.tensor(&format!("model.layers.0.{name}")).unwrap().data();
         data.as_ptr() as usize - good.as_ptr() as usize
     };
+    let luts = stored.tensor("model.layers.0.luts").unwrap().data();
+    let lengths = luts.len() - 256;
+    let lengths = lengths + luts[lengths..].iter().position(|length| *length > 0).unwrap();
     for (name, at, words) in [
         ("split_positions", part("split_positions") + 7, "split positions"),
-        ("luts", part("luts") + 3, ""),
-        ("luts", part("luts"), ""),
+        ("lengths", part("luts") + lengths, ""),
         ("gaps", part("gaps") + 20, "gap"),
         ("positions", part("output_positions"), ""),
         ("total", part("output_positions") + 8, ""),
