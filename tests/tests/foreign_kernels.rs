@@ -5,12 +5,14 @@
 
 use ecf8_codegen::emulator::{self, Checks};
 use ecf8_codegen::strategy::{Coding, Strategy, strategies_for};
+use ecf8_core::Encoded;
 use ecf8_core::foreign::Foreign;
 use ecf8_core::map::MappedFile;
 use ecf8_core::source::Source;
-use ecf8_core::{Encoded, Scheme};
 use ecf8_tests::corpus::official;
 use ecf8_tests::cxx::{Compiler, Program};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use std::fs;
 
 /// Does something with each official file: its bytes, and the one block that holds them.
@@ -44,6 +46,28 @@ fn the_processor_decodes_official_files_whole_and_tensor_by_tensor() {
             decoded += bytes.len();
         }
         assert_eq!(decoded, raw.len());
+    }
+}
+
+#[test]
+fn changed_official_files_are_refused_or_stand_for_other_numbers() {
+    let mut rng = StdRng::seed_from_u64(16);
+    for (path, _) in official().unwrap_or_default() {
+        let good = fs::read(&path).unwrap();
+        for turn in 0..14 {
+            let mut changed = good.clone();
+            for _ in 0..1 << rng.random_range(0..4) {
+                // Headers and tables are short beside the rest, and most can go wrong there.
+                let within = [1000, 200_000, good.len()][turn % 3].min(changed.len());
+                let at = rng.random_range(0..within);
+                match rng.random_range(0..8) {
+                    0 => changed.truncate(at.max(8)),
+                    1 => drop(changed.remove(at)),
+                    _ => changed[at] ^= 1 << rng.random_range(0..8),
+                }
+            }
+            ecf8_tests::fuzz::run("foreign", &changed);
+        }
     }
 }
 

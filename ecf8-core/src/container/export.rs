@@ -112,16 +112,16 @@ pub fn export(
 
 /// A file that is read.
 enum Opened {
-    Container(CompressedFile),
-    Other(MappedFile),
+    Container(Box<CompressedFile>),
+    Other(Box<MappedFile>),
 }
 
 impl Opened {
     fn open(path: &Path) -> Result<Self> {
         if is_container(path)? {
-            return CompressedFile::open(path).map(Self::Container);
+            return CompressedFile::open(path).map(Box::new).map(Self::Container);
         }
-        MappedFile::open_settled(path).map(Self::Other)
+        MappedFile::open_settled(path).map(Box::new).map(Self::Other)
     }
 
     fn source(&self) -> Result<Box<dyn Source + '_>> {

@@ -40,6 +40,9 @@ pub(super) fn block_of<'n>(name: &'n str, part: &str) -> Option<&'n str> {
     name.strip_suffix(part)?.strip_suffix('.').filter(|block| !block.is_empty())
 }
 
+/// Tensors that are stored as they are.
+pub(super) type Kept<'h> = Vec<&'h TensorRecord>;
+
 /// The blocks of a file, in the order of their data, and the tensors that are stored as they are.
 ///
 /// # Errors
@@ -48,7 +51,7 @@ pub(super) fn blocks<'m, 'h>(
     file: &'m [u8],
     header: &'h Header,
     names: &PartNames,
-) -> Result<(Vec<Block<'m>>, Vec<&'h TensorRecord>), (String, String)> {
+) -> Result<(Vec<Block<'m>>, Kept<'h>), (String, String)> {
     let by_name: HashMap<&str, &TensorRecord> =
         header.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
     let part_of = |block: &str, part: &str| by_name.get(format!("{block}.{part}").as_str()).copied();

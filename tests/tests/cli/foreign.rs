@@ -34,9 +34,9 @@ fn script(scratch: &Scratch, python: &str, line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn tensor(name: &str, dtype: Dtype, shape: &[u64], seed: u64, sigma: f64) -> SyntheticTensor {
+fn tensor(name: &str, dtype: Dtype, shape: &[u64], seed: u64, sigma: f32) -> SyntheticTensor {
     let count: u64 = shape.iter().product();
-    let values = gaussian(seed, usize::try_from(count).unwrap(), sigma as f32);
+    let values = gaussian(seed, usize::try_from(count).unwrap(), sigma);
     SyntheticTensor::new(name, dtype, shape, stored_as(&dtype.to_string(), &values).unwrap())
 }
 
@@ -47,7 +47,7 @@ fn model(dtype: Dtype) -> Vec<SyntheticTensor> {
         for (path, rows) in [("mlp.up", 48), ("attn.q", 64), ("attn.q_2", 5)] {
             if layer < 2 || path != "attn.q_2" {
                 let name = format!("model.layers.{layer}.{path}.weight");
-                tensors.push(tensor(&name, dtype, &[rows, 96], 10 * layer + rows, 0.02 * (layer + 1) as f64));
+                tensors.push(tensor(&name, dtype, &[rows, 96], 10 * layer + rows, 0.02 * (layer + 1) as f32));
             }
         }
         tensors.push(tensor(&format!("model.layers.{layer}.norm.weight"), dtype, &[96], layer, 1.0));
