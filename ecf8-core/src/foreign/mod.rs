@@ -1,6 +1,6 @@
 //! Files of others, read where they lie: which tensors they hold, and the bytes of these.
 //!
-//! A further format is a file here that implements [`Format`], and its line in [`FORMATS`]. `docs/formats` has a page for each.
+//! A further format is a file here that implements `Format`, and its line in `FORMATS`. `docs/formats` has a page for each.
 //!
 //! - `luts`, `parts`, `names`: what ECF8's authors and DFloat11 have in common.
 //! - `export`: the way back, into files that their programs read.

@@ -1,4 +1,4 @@
-//! Writing the files of others. A format is a file here that implements [`ExportFormat`], and its line in [`FORMATS`].
+//! Writing the files of others. A format is a file here that implements `ExportFormat`, and its line in `FORMATS`.
 //!
 //! - `blocks`: which tensors are coded together, and how runtimes find them.
 //! - `huffman`: the codes that these formats have.
