@@ -44,6 +44,40 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A file of another compressor that contradicts itself.
+    #[error("{}: {problem}; as a file of format {format} it is damaged, fetch or make it again", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The format that it has.
+        format: &'static str,
+        /// What is wrong, and with which tensor.
+        problem: String,
+    },
+    /// A file that should have a format of another compressor and has none that is known.
+    #[error("{} has no format of another compressor that is known here; use `ecf8 compress` for plain safetensors", path.display())]
+    NotForeign {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// A model without anything that a format of others is for.
+    #[error("{} cannot be exported: {why}; choose another format, or give another model", path.display())]
+    NothingToExport {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// An original that does not have the tensors of a file of another compressor.
+    #[error("{} cannot give names and shapes for {}: {problem}; give the original itself, or leave it out", like.display(), path.display())]
+    Like {
+        /// The file.
+        path: PathBuf,
+        /// The original.
+        like: PathBuf,
+        /// What it lacks.
+        problem: String,
+    },
     /// A container of another format version.
     #[error("{} has container format version {found}, this program reads {known}; update the program", path.display())]
     Version {
@@ -467,6 +501,7 @@ impl Error {
         match self {
             Self::Header { source, .. } => !matches!(source, HeaderError::NotSafetensors { .. }),
             Self::Container { .. }
+            | Self::Foreign { .. }
             | Self::Checksum { .. }
             | Self::BeyondRepair { .. }
             | Self::NothingGood { .. }
@@ -488,6 +523,9 @@ impl Error {
             | Self::NotAFile { .. }
             | Self::AlreadyCompressed { .. }
             | Self::NotCompressed { .. }
+            | Self::Like { .. }
+            | Self::NotForeign { .. }
+            | Self::NothingToExport { .. }
             | Self::Version { .. }
             | Self::Memory { .. }
             | Self::OverLimit { .. }

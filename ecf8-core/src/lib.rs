@@ -13,6 +13,7 @@ pub mod container;
 pub mod corpus;
 pub mod element;
 pub mod error;
+pub mod foreign;
 pub mod header;
 pub mod histogram;
 mod int;

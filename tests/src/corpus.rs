@@ -3,7 +3,7 @@
 use ecf8_core::corpus::{Tier, corpus};
 use ecf8_core::element::{Numbers, counts, element};
 use ecf8_core::{Encoded, Scheme, schemes};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One tensor and its encoding.
 #[derive(Debug)]
@@ -43,6 +43,25 @@ pub fn weights(limit: usize) -> Option<Vec<Case>> {
     files.sort();
     assert!(!files.is_empty(), "there are no safetensors files in {}", folder.display());
     Some(files.iter().flat_map(|path| weights_of(path, limit)).collect())
+}
+
+/// The files that ECF8's authors wrote, each with that of the bytes which it decodes to, in the folder `official-ecf8` beside the one
+/// that `ECF8_TEST_WEIGHTS` names. Where they are not, says that the caller is skipped.
+#[must_use]
+pub fn official() -> Option<Vec<(PathBuf, PathBuf)>> {
+    let weights = std::env::var_os("ECF8_TEST_WEIGHTS").map(PathBuf::from);
+    let folder = weights.map(|weights| weights.join("../official-ecf8")).filter(|folder| folder.is_dir());
+    let Some(folder) = folder else {
+        eprintln!(
+            "skipped: ECF8_TEST_WEIGHTS names no folder with `official-ecf8`, files of ECF8's authors, beside it"
+        );
+        return None;
+    };
+    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
+    files.sort();
+    assert!(!files.is_empty(), "there are no safetensors files in {}", folder.display());
+    Some(files.into_iter().map(|path| (path.clone(), path.with_extension("raw"))).collect())
 }
 
 fn weights_of(path: &Path, limit: usize) -> Vec<Case> {

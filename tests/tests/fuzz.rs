@@ -104,6 +104,7 @@ tests!(
     byte_ans_lanes,
     round_trip,
     delta,
+    foreign,
     tuning_cache,
     kernel_cache,
     front_end

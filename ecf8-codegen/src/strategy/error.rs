@@ -17,6 +17,17 @@ pub enum StrategyError {
     /// The codebook does not fit the strategy's tables.
     #[error(transparent)]
     Codebook(#[from] CodebookError),
+    /// A code that is not canonical, with codewords too long for a table.
+    #[error(
+        "of a code that is not canonical, a table of {index_bits} bits finds no longer codewords, and this one has some of \
+         {max_len} bits; take gap-cascade, or more index_bits"
+    )]
+    NotCanonical {
+        /// The longest codeword in bits.
+        max_len: u8,
+        /// Bits that index the table.
+        index_bits: u32,
+    },
     /// The encoded tensor is damaged.
     #[error(transparent)]
     Encoded(#[from] DecodeError),

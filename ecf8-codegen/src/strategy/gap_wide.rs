@@ -4,7 +4,7 @@
 //! windows are loaded and numbers stored by vectors, and the prefix sum goes through warp shuffles. Exponents are staged in
 //! shared memory alone; sign and mantissa join them eight at a time.
 
-use super::gap::table::{Placement, SYMBOLS, place_table};
+use super::gap::table::{Placement, SYMBOLS, check, place_table};
 use super::gap::window::{each_group, load_window};
 use super::gap::{arguments, block, jobs, output as write};
 use super::{Coding, DecodeStrategy, Describe, Gather, Inlined, Launch, StrategyError, Tunables, only_store};
@@ -119,6 +119,7 @@ impl DecodeStrategy for GapWideStrategy {
         sink: &dyn Sink,
     ) -> Result<Kernel, StrategyError> {
         only_store(self.name(), sink)?;
+        check(coding.codebook, tunables.index_bits)?;
         Ok(gap_wide(tunables, coding.codebook)?)
     }
 
@@ -131,6 +132,7 @@ impl DecodeStrategy for GapWideStrategy {
         t: &GapWide,
         batch: &[&'a Encoded<'a>],
     ) -> Result<Launch<Gather<'a>>, StrategyError> {
+        batch.iter().try_for_each(|encoded| check(encoded.codebooks.first(), t.index_bits))?;
         let table_bits = (t.table == Placement::Argument).then_some(t.index_bits);
         arguments::launch(batch, t.bytes_per_thread, t.threads_per_block, table_bits)
     }

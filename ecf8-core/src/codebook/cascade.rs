@@ -1,4 +1,4 @@
-//! The paper's cascaded lookup tables (§3.1; `LUT` in Algorithm 1 and table 11).
+//! The paper's cascaded lookup tables (§3.1; `LUT` in Algorithm 1 and table 11), which DFloat11 has with more levels.
 
 use super::{Codebook, CodebookError};
 
@@ -8,7 +8,10 @@ pub const FIRST_POINTER: usize = 240;
 /// Entries of one table: one per byte value.
 pub const ROW: usize = 256;
 
-/// Two levels of 256-entry tables and a row of code lengths, `rows` rows in all.
+/// Bits that index one table.
+const ROW_BITS: u8 = 8;
+
+/// Levels of 256-entry tables and a row of code lengths, `rows` rows in all.
 ///
 /// Row 0 is indexed by the next 8 bits of the stream. An entry below 240 is the symbol; an entry `v` from 240 says to
 /// look up the following 8 bits in row `256 - v`. The last row holds the code length of each symbol.
@@ -21,52 +24,100 @@ pub struct CascadeTables {
 }
 
 impl CascadeTables {
-    /// Builds the tables of `codebook`.
+    /// Builds the tables of `codebook`, of two levels.
     ///
-    /// Every entry that bits can reach is defined. With one symbol, the unused one-bit codeword decodes to it too; with
-    /// none, all entries are 0 and nothing may be decoded.
+    /// Every entry is defined: what no codeword reaches decodes as the entries before it. With no symbol at all, all
+    /// entries are 0 and nothing may be decoded.
     ///
     /// # Errors
     /// If a codeword is longer than 16 bits, if codewords longer than 8 bits start with more than 16 different bytes,
     /// or if a symbol from 240 has a codeword.
     pub fn new(codebook: &Codebook) -> Result<Self, CodebookError> {
-        let codewords = codebook.codewords();
-        let order = codebook.canonical_order();
-        if let Some(&symbol) = order.iter().find(|symbol| **symbol >= FIRST_POINTER) {
+        let codewords = codebook.canonical();
+        let max_len = codebook.max_len();
+        if max_len > 2 * ROW_BITS {
+            let prefixes = prefixes(&codewords).len() - 1;
+            return Err(CodebookError::CascadeTooLarge { max_len, prefixes });
+        }
+        Self::of_codewords(&codewords)
+    }
+
+    /// Builds tables of as many levels as the longest codeword needs: of symbols, each with its codeword in the low bits and the
+    /// length of it. Subtables follow each other by level, and within one in the order in which their codewords are given.
+    ///
+    /// # Errors
+    /// As [`CascadeTables::new`], but for the length of codewords.
+    pub fn of_codewords(codewords: &[(usize, u32, u8)]) -> Result<Self, CodebookError> {
+        if let Some(&(symbol, ..)) = codewords.iter().find(|(symbol, ..)| *symbol >= FIRST_POINTER) {
             return Err(CodebookError::SymbolTooLarge { symbol });
         }
-        let long = order.iter().map(|&symbol| codewords[symbol]).filter(|(_, length)| *length > 8);
-        let mut prefixes: Vec<u32> = long.map(|(code, length)| code >> (length - 8)).collect();
-        prefixes.dedup();
-        let (max_len, subtables) = (codebook.max_len(), prefixes.len());
-        if max_len > 16 || subtables > ROW - FIRST_POINTER {
+        let prefixes = prefixes(codewords);
+        let subtables = prefixes.len() - 1;
+        if subtables > ROW - FIRST_POINTER {
+            let max_len = codewords.iter().map(|(.., length)| *length).max().unwrap_or(0);
             return Err(CodebookError::CascadeTooLarge { max_len, prefixes: subtables });
         }
-
-        let rows = subtables + 2;
-        let mut lut = vec![0; rows * ROW];
-        for (row, prefix) in (1..).zip(&prefixes) {
-            lut[*prefix as usize] = (ROW - row).to_le_bytes()[0];
+        let row_of = |prefix: Prefix| prefixes.iter().position(|own| *own == prefix).unwrap_or(0);
+        // The first entry of each codeword, and the pointers.
+        let mut reached = vec![[None; ROW]; prefixes.len()];
+        for (row, &(bits, prefix)) in prefixes.iter().enumerate().skip(1) {
+            let above = row_of((bits - ROW_BITS, prefix >> ROW_BITS));
+            reached[above][usize::from(prefix.to_le_bytes()[0])] = Some((ROW - row).to_le_bytes()[0]);
         }
-        for symbol in order {
-            let (code, length) = codewords[symbol];
-            let value = symbol.to_le_bytes()[0];
-            lut[(rows - 1) * ROW + symbol] = length;
-            let (row, code, length) = if length <= 8 {
-                (0, code, length)
-            } else {
-                let low = code & ((1 << (length - 8)) - 1);
-                let row = prefixes.iter().position(|prefix| *prefix == code >> (length - 8));
-                (row.map_or(0, |row| row + 1), low, length - 8)
-            };
-            let first = row * ROW + ((code as usize) << (8 - length));
-            lut[first..first + (1 << (8 - length))].fill(value);
+        let mut lengths = [0; ROW];
+        for &(symbol, code, length) in codewords {
+            lengths[symbol] = length;
+            let prefix = prefix_of(code, length);
+            let rest = length - prefix.0;
+            let entry = u64::from(code) << (ROW_BITS - rest);
+            reached[row_of(prefix)][usize::from(entry.to_le_bytes()[0])] = Some(symbol.to_le_bytes()[0]);
         }
-        if let Some(symbol) = codebook.only_symbol() {
-            lut[..ROW].fill(symbol.to_le_bytes()[0]);
+        // What comes before the first codeword must have a length, too: a decoder that meets a length of 0 never ends.
+        let symbols = codewords.iter().map(|(symbol, ..)| symbol.to_le_bytes()[0]);
+        let before = if lengths[0] > 0 { 0 } else { symbols.min().unwrap_or(0) };
+        let mut lut = Vec::with_capacity((prefixes.len() + 1) * ROW);
+        for row in reached {
+            let filled = row.into_iter().scan(before, |value, own| {
+                *value = own.unwrap_or(*value);
+                Some(*value)
+            });
+            lut.extend(filled);
         }
-        Ok(Self { lut, rows })
+        lut.extend(lengths);
+        Ok(Self { lut, rows: prefixes.len() + 1 })
     }
+}
+
+/// The bits before those that index a row, and how many they are.
+type Prefix = (u8, u32);
+
+/// The prefix of the row in which a codeword ends.
+fn prefix_of(code: u32, length: u8) -> Prefix {
+    let bits = length.saturating_sub(1) / ROW_BITS * ROW_BITS;
+    (bits, code.checked_shr(u32::from(length - bits)).unwrap_or(0))
+}
+
+/// The prefixes of all rows, that of the first coming first, which is empty.
+fn prefixes(codewords: &[(usize, u32, u8)]) -> Vec<Prefix> {
+    let mut prefixes = vec![(0, 0)];
+    let add = |prefixes: &mut Vec<Prefix>, prefix| {
+        if !prefixes.contains(&prefix) {
+            prefixes.push(prefix);
+        }
+    };
+    for &(_, code, length) in codewords {
+        add(&mut prefixes, prefix_of(code, length));
+    }
+    // Where all codewords under a prefix are longer than the next row takes, its own row is still to come.
+    for index in 0..prefixes.len() {
+        let (mut bits, mut prefix) = prefixes[index];
+        while bits > ROW_BITS {
+            (bits, prefix) = (bits - ROW_BITS, prefix >> ROW_BITS);
+            add(&mut prefixes, (bits, prefix));
+        }
+    }
+    prefixes.sort_by_key(|(bits, _)| *bits);
+    prefixes
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Codebooks: canonical prefix codes, kept as code lengths only; or frequencies of symbols, see [`ans`].
 //!
 //! Codewords follow from the lengths: shorter codewords come first, equally long ones in the order of their
-//! symbols, each being the previous one plus one (shifted left where the length grows).
+//! symbols, each being the previous one plus one (shifted left where the length grows). Only codebooks of other programs'
+//! files name their codewords instead, see [`Codebook::from_codewords`]; no container has such.
 
 pub mod ans;
 pub mod cascade;
@@ -24,7 +25,8 @@ pub const MAX_ALPHABET: usize = 1 << 16;
 /// bits that this may be.
 ///
 /// Valid codebooks are: none of the symbols (for data with no elements), one symbol with a codeword of one bit, or
-/// a complete code (Kraft sum exactly 1), so that every long enough sequence of bits decodes to something.
+/// a complete code (Kraft sum exactly 1), so that every long enough sequence of bits decodes to something. One that names its
+/// codewords may leave some unused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Codebook {
     alphabet: usize,
@@ -36,6 +38,8 @@ pub struct Codebook {
     shortest: Option<(u16, u8)>,
     /// In a codebook of frequencies, which add up to a power of two, those of the symbols that are present.
     frequencies: Option<Arc<[u16]>>,
+    /// The codewords, if they are not the canonical ones: as [`Codebook::canonical`] gives them.
+    named: Option<Arc<[(usize, u32, u8)]>>,
 }
 
 /// What is wrong with a codebook.
@@ -57,6 +61,14 @@ pub enum CodebookError {
     /// Bit sequences which decode to nothing.
     #[error("the code lengths leave codewords unused (Kraft sum below 1)")]
     Incomplete,
+    /// A codeword that another begins with.
+    #[error("the codewords of symbols {first} and {second} begin alike, so bits would decode to either")]
+    NoPrefixCode {
+        /// The symbol with the shorter codeword.
+        first: usize,
+        /// The other symbol.
+        second: usize,
+    },
     /// A character in the text form that is not a base-36 digit.
     #[error(
         "'{found}' at place {place} is not a code length; lengths are written as one digit 0-9 or a-z each, and many \
@@ -117,7 +129,7 @@ impl Codebook {
 
     fn new(alphabet: usize, present: Vec<(u16, u8)>) -> Self {
         let shortest = present.iter().copied().min_by_key(|(_, length)| *length);
-        Self { alphabet, present: present.into(), shortest, frequencies: None }
+        Self { alphabet, present: present.into(), shortest, frequencies: None, named: None }
     }
 
     /// Frequencies for `histogram` that add up to 2^`bits`, or to the smallest power of two that gives each symbol one,
@@ -145,7 +157,48 @@ impl Codebook {
             symbols.into_iter().zip(&frequencies).map(|(symbol, own)| (symbol, length(*own))).collect();
         let most = present.iter().zip(&frequencies).min_by_key(|(_, own)| std::cmp::Reverse(**own));
         let shortest = most.map(|(present, _)| *present);
-        Self { alphabet, present: present.into(), shortest, frequencies: Some(frequencies.into()) }
+        let frequencies = Some(frequencies.into());
+        Self { alphabet, present: present.into(), shortest, frequencies, named: None }
+    }
+
+    /// From the codewords themselves: symbols, each with a codeword in the low bits and the length of it. So codes can be decoded, and
+    /// written, that are not canonical, and that leave codewords unused. A symbol may come again with another codeword of the same
+    /// length, which decodes to it, too.
+    ///
+    /// # Errors
+    /// If a symbol is not of an alphabet with so many, or a codeword is too long, has bits beyond its length, or is what another one
+    /// begins with.
+    pub fn from_codewords(alphabet: usize, codewords: &[(usize, u32, u8)]) -> Result<Self, CodebookError> {
+        let mut lengths = vec![0; alphabet.min(MAX_ALPHABET)];
+        for &(symbol, _, length) in codewords {
+            match lengths.get_mut(symbol) {
+                Some(_) if length > MAX_CODE_LEN => return Err(CodebookError::TooLong { symbol, length }),
+                Some(own) => *own = length,
+                None => return Err(CodebookError::TooManySymbols),
+            }
+        }
+        let mut builder = Builder::default();
+        lengths.iter().try_for_each(|length| builder.push(*length, 1))?;
+        let mut named = codewords.to_vec();
+        // Left-justified, a codeword is followed at once by those that begin with it.
+        let start = |&(_, code, length): &(usize, u32, u8)| u64::from(code) << (MAX_CODE_LEN - length);
+        named.sort_by_key(|own| (start(own), own.2));
+        let (mut first, mut taken) = (0, 0);
+        for own in &named {
+            let end = start(own) + (1 << (MAX_CODE_LEN - own.2));
+            if own.2 == 0 || start(own) < taken || end > 1 << MAX_CODE_LEN {
+                return Err(CodebookError::NoPrefixCode { first, second: own.0 });
+            }
+            (first, taken) = (own.0, end);
+        }
+        let Builder { alphabet, present } = builder;
+        Ok(Self { named: Some(named.into()), ..Self::new(alphabet, present) })
+    }
+
+    /// Whether it names its codewords: then they need not be canonical, and some may be unused.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.named.is_some()
     }
 
     /// From code lengths, one per symbol, checked to be a valid codebook (see [`Codebook`]).
@@ -230,7 +283,7 @@ impl Codebook {
         self.shortest.map(|(symbol, _)| symbol.into())
     }
 
-    /// The symbols which have codewords, in the order of their codewords: by length, then by symbol.
+    /// The symbols which have codewords, in the order of their codewords: by length, then by symbol, unless codewords are named.
     #[must_use]
     pub fn canonical_order(&self) -> Vec<usize> {
         self.canonical().into_iter().map(|(symbol, ..)| symbol).collect()
@@ -240,6 +293,9 @@ impl Codebook {
     /// of it.
     #[must_use]
     pub fn canonical(&self) -> Vec<(usize, u32, u8)> {
+        if let Some(named) = &self.named {
+            return named.to_vec();
+        }
         let mut present: Vec<(usize, u8)> = self.present().collect();
         present.sort_by_key(|&(symbol, length)| (length, symbol));
         let (mut code, mut previous_len) = (0u32, 0);

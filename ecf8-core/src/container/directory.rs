@@ -508,7 +508,7 @@ fn transfer_one<D: Direction>(
 }
 
 /// Makes the folders that `name` lies in, each like the one that it is in the input.
-fn create_parents(folder: &Folder, name: &Path, pending: &PendingOutput) -> Result<()> {
+pub(super) fn create_parents(folder: &Folder, name: &Path, pending: &PendingOutput) -> Result<()> {
     let parents: Vec<&Path> = name.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();
     parents.into_iter().rev().try_for_each(|parent| {
         let original = folder.root.join(parent);

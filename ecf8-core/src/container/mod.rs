@@ -14,12 +14,15 @@
 //! | `shares` | a folder compressed by several processes, and put together |
 //! | `delta` | a model as its difference from another, its base |
 //! | `directory`, `options`, `report` | both directions for a folder of shards; how it is to be done, and what became of it |
+//! | `foreign`, `export` | files of others, read and written |
 //! | `tuning_cache` | what lies beside containers and is no part of them |
 
 mod batch;
 mod delta;
 mod directory;
+mod export;
 mod folder;
+mod foreign;
 mod limits;
 mod look;
 mod manifest;
@@ -37,6 +40,8 @@ mod write;
 
 pub use delta::{Base, BaseNeeded, ToldChange, ToldTensor, verify_beside};
 pub use directory::{compress, compress_against, decompress, decompress_beside, decompress_partial};
+pub use export::{Exported, export};
+pub use foreign::{foreign_files, import, restore, with_foreign};
 pub use look::{
     Check, CodeCost, CodebookComparison, CompressedModel, Costs, DtypeSummary, FileCheck, Following,
     Inspection, OtherFiles, Role, TensorInspection, check, code_costs, inspect,

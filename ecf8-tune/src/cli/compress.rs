@@ -1,6 +1,7 @@
 //! `ecf8 compress`, `ecf8 merge` and `ecf8 decompress`.
 
 use super::answer::{Answer, Failure, grouped, printable};
+use super::foreign;
 use super::gain;
 use super::interrupt;
 use super::progress::Bars;
@@ -30,10 +31,15 @@ pub(super) struct Work {
 
 impl Work {
     /// Limits the threads of everything that follows, and has an interrupt remove what is not finished.
-    fn prepare(&self) -> Result<(), Failure> {
+    pub(super) fn prepare(&self) -> Result<(), Failure> {
         threads::start(self.threads)?;
         interrupt::clean_up(None);
         Ok(())
+    }
+
+    /// Whether an output that exists is replaced.
+    pub(super) fn is_forced(&self) -> bool {
+        self.force
     }
 }
 
@@ -166,6 +172,10 @@ pub(super) struct Decompress {
     /// --base, and so on
     #[arg(long, value_name = "BASE", conflicts_with = "partial")]
     base: Vec<PathBuf>,
+    /// Of a file or folder of another compressor, which it also takes: the original, or one with the same tensors, for names
+    /// and shapes
+    #[arg(long, value_name = "ORIGINAL", conflicts_with = "partial")]
+    like: Option<PathBuf>,
     #[command(flatten)]
     pub(super) work: Work,
 }
@@ -263,7 +273,7 @@ fn answer_beside(output: &Path, base: &Path, report: &Report, bars: &Bars) -> An
 }
 
 /// What is told of what was compressed.
-fn answer(output: &Path, report: &Report, bars: &Bars) -> Answer {
+pub(super) fn answer(output: &Path, report: &Report, bars: &Bars) -> Answer {
     let ratio = ratio(report.output_bytes(), report.input_bytes());
     let compressed: usize = report.files.iter().map(|file| file.compressed_tensors).sum();
     let kept: usize = report.files.iter().map(|file| file.kept_tensors).sum();
@@ -298,6 +308,13 @@ fn answer(output: &Path, report: &Report, bars: &Bars) -> Answer {
 impl Decompress {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
         self.work.prepare()?;
+        let foreign =
+            || foreign::decompress(&self.input, self.like.as_deref(), &self.output, self.work.force);
+        if !self.partial
+            && let Some(answer) = foreign()?
+        {
+            return Ok(answer);
+        }
         let bars = Bars::default();
         let (input, output, force) = (&self.input, &self.output, self.work.force);
         let report = match (self.partial, &*self.base) {

@@ -1,6 +1,7 @@
 //! `ecf8 inspect`.
 
 use super::answer::{Answer, Failure, grouped, table};
+use super::foreign;
 use super::gain;
 use super::progress::Bars;
 use clap::Args;
@@ -110,7 +111,9 @@ impl Inspect {
 
     pub(super) fn run(&self) -> Result<Answer, Failure> {
         let model = match CompressedModel::open(&self.input) {
-            Err(Error::NotCompressed { path }) => return self.would_give(&path),
+            Err(Error::NotCompressed { path }) => {
+                return foreign::inspect(&self.input)?.map_or_else(|| self.would_give(&path), Ok);
+            }
             model => model?,
         };
         let inspection = container::inspect(&model);

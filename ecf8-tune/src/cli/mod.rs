@@ -11,6 +11,7 @@ mod damage;
 mod demo;
 mod device;
 mod doctor;
+mod foreign;
 mod gain;
 mod inspect;
 mod interrupt;
@@ -48,6 +49,8 @@ enum Command {
     Decompress(compress::Decompress),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
+    Import(foreign::Import),
+    Export(foreign::Export),
     #[command(subcommand)]
     Kernel(kernel::Kernel),
     Tune(tune::Tune),
@@ -78,7 +81,15 @@ pub fn run_from(args: impl IntoIterator<Item: Into<OsString> + Clone>) -> u8 {
         Err(error) => return answer::give(Err(Failure::request(one_line(&error))), false),
     };
     // Those that make outputs have an option for it.
-    if !matches!(cli.command, Command::Compress(_) | Command::Merge(_) | Command::Decompress(_)) {
+    let has_option = matches!(
+        cli.command,
+        Command::Compress(_)
+            | Command::Merge(_)
+            | Command::Decompress(_)
+            | Command::Import(_)
+            | Command::Export(_)
+    );
+    if !has_option {
         threads::start_usual();
     }
     let (json, answer) = match cli.command {
@@ -88,6 +99,8 @@ pub fn run_from(args: impl IntoIterator<Item: Into<OsString> + Clone>) -> u8 {
         Command::Decompress(command) => (command.work.json, command.run()),
         Command::Verify(command) => (command.json, command.run()),
         Command::Inspect(command) => (command.json, command.run()),
+        Command::Import(command) => (command.work.json, command.run()),
+        Command::Export(command) => (command.work.json, command.run()),
         Command::Kernel(command) => (command.json(), command.run()),
         Command::Tune(command) => (command.json(), command.run()),
         Command::Bench(command) => (command.json, command.run()),

@@ -4,6 +4,7 @@ use super::answer::{Answer, Failure, grouped};
 use super::compress::some;
 use super::damage;
 use super::device::{Device, DeviceParser};
+use super::foreign;
 use super::kernel::{find_strategy, pair, strategy_names};
 use super::progress::Bars;
 use crate::cache::{self, Fits, NoPlan, Rung, TuningCache};
@@ -132,6 +133,10 @@ impl Verify {
             ));
         }
         let bars = Bars::default();
+        let against = self.against.as_deref();
+        if let Some(answer) = foreign::verify(&self.input, against, self.device, executor.as_deref_mut())? {
+            return Ok(answer);
+        }
         let check = container::check(&self.input, &bars)?;
         if !check.is_right() {
             return damage::answer(&self.input, check);

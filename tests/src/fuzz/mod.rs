@@ -9,6 +9,7 @@
 //! | `streams` | decoders against each other, and codebooks |
 //! | `containers` | headers, containers, manifests, lists of folders, each sealed again after the change |
 //! | `deltas` | descriptions of differences from a base |
+//! | `foreign` | files of others |
 //! | `caches` | tuning caches and kernel caches |
 //! | `front_end` | the macros of the kernel language |
 //! | `seeds` | what fuzzers start from |
@@ -17,6 +18,7 @@ mod caches;
 mod containers;
 mod deltas;
 mod edits;
+mod foreign;
 mod front_end;
 mod seeds;
 mod streams;
@@ -35,7 +37,7 @@ pub struct Target {
 }
 
 /// All that is fuzzed.
-pub static TARGETS: [Target; 16] = [
+pub static TARGETS: [Target; 17] = [
     Target { name: "header", run: containers::header },
     Target { name: "container", run: containers::container },
     Target { name: "sealed", run: containers::sealed },
@@ -52,6 +54,7 @@ pub static TARGETS: [Target; 16] = [
     Target { name: "byte_ans_lanes", run: |data| streams::decoders(data, &["byte-lanes", "ans-lanes"]) },
     Target { name: "round_trip", run: streams::round_trip },
     Target { name: "delta", run: deltas::delta },
+    Target { name: "foreign", run: foreign::foreign },
     Target { name: "tuning_cache", run: caches::tuning },
     Target { name: "kernel_cache", run: caches::kernels },
     Target { name: "front_end", run: front_end::front_end },

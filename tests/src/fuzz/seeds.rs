@@ -1,6 +1,6 @@
 //! What fuzzers start from: for each target a few inputs that are accepted, made from what the repository has anyway.
 
-use super::{caches, containers, deltas};
+use super::{caches, containers, deltas, foreign};
 use crate::cli::raw_file;
 use ecf8_core::{Scheme, schemes};
 use std::collections::BTreeSet;
@@ -21,6 +21,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "codebook" => codebooks(),
         "round_trip" => round_trips(),
         "delta" => deltas::descriptions(),
+        "foreign" => foreign::files(),
         "tuning_cache" => vec![asset("fuzz/tuning.json")],
         "kernel_cache" => kernel_files(),
         "front_end" => sources(),
@@ -32,7 +33,7 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
-fn asset(name: &str) -> Vec<u8> {
+pub(super) fn asset(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets").join(name)).unwrap()
 }
 

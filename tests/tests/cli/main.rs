@@ -12,6 +12,7 @@ mod deltas;
 mod doctor;
 mod faults;
 mod folders;
+mod foreign;
 mod format;
 mod gain;
 mod hostile_memory;

@@ -5,8 +5,8 @@
 //! which describe the canonical code.
 
 use crate::lang::{Global, Shared, Table, V, device, select, shared, table, thread_idx};
-use crate::strategy::Inlined;
 use crate::strategy::tunables::tunable_enum;
+use crate::strategy::{Inlined, StrategyError};
 use ecf8_core::Codebook;
 
 /// Symbols that one entry holds.
@@ -50,6 +50,19 @@ mod entry {
     pub(super) const FIRST_LENGTH: u32 = 24;
 }
 
+/// Checks that a table of this size can have a codebook's codewords: those that are longer than an index are found by the order of
+/// canonical ones.
+///
+/// # Errors
+/// If they are not canonical and there are longer ones.
+pub(in super::super) fn check(codebook: &Codebook, index_bits: u32) -> Result<(), StrategyError> {
+    let max_len = codebook.max_len();
+    if codebook.is_named() && u32::from(max_len) > index_bits {
+        return Err(StrategyError::NotCanonical { max_len, index_bits });
+    }
+    Ok(())
+}
+
 /// The words of the table for a codebook.
 pub(in super::super) fn words(codebook: &Codebook, index_bits: u32) -> Vec<u32> {
     let mut words: Vec<u32> = (0..1 << index_bits).map(|bits| entry_of(codebook, bits, index_bits)).collect();
@@ -58,23 +71,27 @@ pub(in super::super) fn words(codebook: &Codebook, index_bits: u32) -> Vec<u32> 
 }
 
 /// The codeword that the bits, `available` of them, begin with.
-fn first_codeword(codewords: &[(u32, u8)], bits: u32, available: u32) -> Option<(u32, u32)> {
-    (0_u32..).zip(codewords).find_map(|(symbol, &(code, length))| {
+fn first_codeword(codewords: &[(usize, u32, u8)], bits: u32, available: u32) -> Option<(u32, u32)> {
+    codewords.iter().find_map(|&(symbol, code, length)| {
         let length = u32::from(length);
-        let matches = length > 0 && length <= available && bits >> (available - length) == code;
-        matches.then_some((symbol, length))
+        let matches = length <= available && bits >> (available - length) == code;
+        matches.then_some((u32::try_from(symbol).ok()?, length))
     })
 }
 
 fn entry_of(codebook: &Codebook, bits: u32, index_bits: u32) -> u32 {
-    let codewords = codebook.codewords();
+    let codewords = codebook.canonical();
     let (mut word, mut count, mut used, mut first) = (0, 0, 0, 0);
+    // What is no codeword at all stands for any symbol, so that a decoder which meets it in damaged bits goes on.
+    let unused = codebook.first_symbol().and_then(|symbol| u32::try_from(symbol).ok());
+    let unused = unused.filter(|_| u32::from(codebook.max_len()) <= index_bits);
     while count < SYMBOLS {
         let rest = index_bits - used;
         let known = first_codeword(&codewords, bits & ((1 << rest) - 1), rest);
         // With one symbol alone there is no other codeword: whatever the bit, it stands for that symbol.
         let alone = codebook.only_symbol().and_then(|symbol| u32::try_from(symbol).ok()).filter(|_| rest > 0);
-        let Some((symbol, length)) = known.or(alone.map(|symbol| (symbol, 1))) else { break };
+        let any = unused.filter(|_| count == 0).map(|symbol| (symbol, u32::from(codebook.min_len())));
+        let Some((symbol, length)) = known.or(alone.map(|symbol| (symbol, 1))).or(any) else { break };
         word |= symbol << (4 * count);
         if count == 0 {
             first = length;

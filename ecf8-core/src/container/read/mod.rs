@@ -7,6 +7,7 @@
 //! - `into`: a tensor's original bytes, or some of them, into the caller's memory.
 //! - `pieces`: a tensor's original bytes, in little memory however large it is.
 //! - `decompress`: one file, streamed to its output.
+//! - `source`: a container as what becomes of its tensors elsewhere.
 //! - `salvage`: what is good of a damaged file, as a file of its own.
 
 pub(super) mod against;
@@ -19,6 +20,7 @@ mod original;
 pub(super) mod pieces;
 mod reader;
 pub(super) mod salvage;
+pub(super) mod source;
 mod stored;
 mod validate;
 

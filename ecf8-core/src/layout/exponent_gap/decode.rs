@@ -22,6 +22,7 @@ impl From<BadParam> for DecodeError {
 
 /// The parts of a tensor whose lengths agree with each other and with the element count.
 pub(super) struct Checked<'a> {
+    encoded: &'a Encoded<'a>,
     pub(super) stream: &'a [u8],
     packed: &'a [u8],
     gaps: &'a [u8],
@@ -31,7 +32,7 @@ pub(super) struct Checked<'a> {
 }
 
 impl<'a> Checked<'a> {
-    pub(super) fn new(encoded: &'a Encoded<'_>) -> Result<Self, DecodeError> {
+    pub(super) fn new(encoded: &'a Encoded<'a>) -> Result<Self, DecodeError> {
         let (stream, packed) = check_payload(encoded)?;
         let (bytes, threads) = (encoded.param(BYTES_PER_THREAD)?, encoded.param(THREADS_PER_BLOCK)?);
         let geometry = Geometry::new(stream.len() as u64, bytes, threads)?;
@@ -47,7 +48,7 @@ impl<'a> Checked<'a> {
         if let Some(thread) = zeros.find(|thread| sync::gap(gaps, *thread) != 0) {
             return Err(DecodeError::Gap { thread, found: sync::gap(gaps, thread), expected: 0 });
         }
-        Ok(Self { stream, packed, gaps, positions, geometry })
+        Ok(Self { encoded, stream, packed, gaps, positions, geometry })
     }
 
     /// Gives back what some blocks, which have been decoded, lie in. Of a large tensor, they follow each other.
@@ -68,7 +69,7 @@ impl<'a> Checked<'a> {
     /// Checks that a block whose codewords end at `end` is followed by the next block or the end of the stream.
     pub(super) fn check_block_end(&self, block: u64, end: u64) -> Result<(), DecodeError> {
         if block + 1 == self.geometry.blocks {
-            return check_stream_end(self.stream, end);
+            return check_stream_end(self.encoded, self.stream, end);
         }
         if end == self.block_start(block + 1) {
             return Ok(());
@@ -106,13 +107,14 @@ pub(super) fn check_payload<'a>(encoded: &'a Encoded<'_>) -> Result<(&'a [u8], &
     Ok((encoded.part(ENCODED)?, packed))
 }
 
-/// Checks that the last codeword ends in the last byte of the stream, and that the bits after it are zero.
-pub(super) fn check_stream_end(stream: &[u8], end: u64) -> Result<(), DecodeError> {
+/// Checks that the last codeword ends in the last byte of the stream, and that the bits after it are zero: but for codes that
+/// name their codewords, whose writers end a stream with the first bits of one that stands for nothing.
+pub(super) fn check_stream_end(encoded: &Encoded<'_>, stream: &[u8], end: u64) -> Result<(), DecodeError> {
     let bits = stream.len() as u64 * 8;
     if end.div_ceil(8) * 8 != bits {
         return Err(DecodeError::StreamEnd { end, bits });
     }
-    if bits::window(stream, end) != 0 {
+    if !encoded.codebooks.first().is_named() && bits::window(stream, end) != 0 {
         return Err(DecodeError::Padding { part: ENCODED });
     }
     Ok(())
@@ -212,7 +214,7 @@ fn decode_blocks(
     out: &mut [u8],
 ) -> Result<(), DecodeError> {
     if parts.geometry.blocks == 0 {
-        return check_stream_end(parts.stream, 0);
+        return check_stream_end(parts.encoded, parts.stream, 0);
     }
     let mut rest = out;
     let mut blocks = Vec::new();

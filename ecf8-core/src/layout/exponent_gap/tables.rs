@@ -57,12 +57,11 @@ impl Tables {
     pub(super) fn new(codebook: &Codebook) -> Self {
         let max_len = u32::from(codebook.max_len());
         let mut single = vec![Single::default(); 1 << max_len];
-        for (exponent, (code, len)) in (0u8..).zip(codebook.codewords()) {
-            if len > 0 {
-                let spare = max_len - u32::from(len);
-                let first = (code as usize) << spare;
-                single[first..first + (1 << spare)].fill(Single { exponent: FORMAT.merge(exponent, 0), len });
-            }
+        for (exponent, code, len) in codebook.canonical() {
+            let spare = max_len - u32::from(len);
+            let first = (code as usize) << spare;
+            let exponent = FORMAT.merge(exponent.to_le_bytes()[0], 0);
+            single[first..first + (1 << spare)].fill(Single { exponent, len });
         }
         let mut tables = Self { single, max_len, multi: Vec::new() };
         tables.multi = (0..1 << MULTI_BITS).map(|index| tables.multi_entry(index)).collect();
