@@ -16,6 +16,7 @@ pub mod error;
 pub mod header;
 pub mod histogram;
 mod int;
+pub mod kv;
 pub mod layout;
 pub mod map;
 pub mod source;

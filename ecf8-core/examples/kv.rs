@@ -1,0 +1,54 @@
+//! Sizes of compressed K/V pages next to entropy: `cargo run --release --example kv -p ecf8-core`.
+//!
+//! Pages are made from a seed (`synthetic::Attention`): 8 heads of 128 channels. Codebooks are trained on the first 2,048 tokens, and the
+//! next 2,048 are encoded page by page.
+
+use ecf8_core::kv::{Codebooks, Numbers, Training};
+use ecf8_core::synthetic::{Attention, Cached, stored_as};
+
+const HEADS: usize = 8;
+const HEAD_SIZE: usize = 128;
+const TOKENS: usize = 2048;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("size as a fraction of the original; 8 heads of 128 channels, trained on {TOKENS} other tokens");
+    println!("numbers   cached  entropy: all, per vector   pages of 16, 64, 256 tokens, 1 2 4 8 codebooks | chosen");
+    for numbers in Numbers::ALL {
+        for cached in [Cached::Keys, Cached::Values] {
+            report(numbers, cached)?;
+        }
+    }
+    Ok(())
+}
+
+fn report(numbers: Numbers, cached: Cached) -> Result<(), Box<dyn std::error::Error>> {
+    let layer = Attention { seed: 11, cached, heads: HEADS, head_size: HEAD_SIZE };
+    let stored = |first| stored_as(numbers.dtype(), &layer.tokens(first, TOKENS)).unwrap_or_default();
+    let (sample, rest) = (stored(0), stored(TOKENS));
+    let mut training = Training::new(numbers, Codebooks::period(HEADS, HEAD_SIZE));
+    training.add(&sample);
+    let mut measured = Training::new(numbers, Codebooks::period(HEADS, HEAD_SIZE));
+    measured.add(&rest);
+    let bits = 8.0 * numbers.bytes() as f64;
+    let (own, all) = measured.entropies();
+    print!("{:8} {cached:?}  {:.4} {:.4} ", numbers.dtype(), all / bits, own / bits);
+    for tokens in [16, 64, 256] {
+        print!("  {tokens}:");
+        for groups in [1, 2, 4, 8] {
+            print!(" {:.4}", size(&training.codebooks(groups)?.0, &rest, tokens)?);
+        }
+        let chosen = training.finish()?;
+        print!(" | {:.4} by {}", size(&chosen, &rest, tokens)?, chosen.codebooks().len());
+    }
+    println!();
+    Ok(())
+}
+
+fn size(codebooks: &Codebooks, numbers: &[u8], tokens: usize) -> Result<f64, Box<dyn std::error::Error>> {
+    let page = tokens * HEADS * HEAD_SIZE * codebooks.numbers().bytes();
+    let mut compressed = 0;
+    for page in numbers.chunks(page) {
+        compressed += codebooks.encode(page)?.len();
+    }
+    Ok(compressed as f64 / numbers.len() as f64)
+}
