@@ -4,6 +4,9 @@ use super::units::{CHUNK_HEADER_WORDS, WORD};
 use super::warp;
 use crate::lang::{V, WARP, device, lane_idx, select};
 
+/// The bits of a position that count: entries of tables are added to positions as they are, with a symbol above.
+pub(super) const POSITION: u32 = 0x00ff_ffff;
+
 /// The words of a lane.
 #[derive(Clone, Copy)]
 pub(super) struct Column {
@@ -17,6 +20,8 @@ pub(super) struct Column {
     tail: V<u32>,
     /// Words of all lanes' tails.
     pub(super) tails: V<u32>,
+    /// Where the chunk ends.
+    end: V<u32>,
 }
 
 /// Finds the words of a lane that has `tail` words beyond `rows` rows, in the chunk that starts at word `chunk`.
@@ -31,6 +36,7 @@ pub(super) fn column(chunk: V<u32>, rows: V<u32>, tail: V<u32>) -> Column {
         first: first_row + lane_idx(),
         tail: after_rows - rows,
         tails,
+        end: first_row + rows * WARP + tails,
     }
 }
 
@@ -43,8 +49,20 @@ impl Column {
 
     /// Where the word is that bit `position` of the lane is in, if that is in a row.
     #[device]
-    pub(super) fn place_of_bit(&self, position: V<u32>) -> V<u32> {
+    pub(super) fn place_in_rows(&self, position: V<u32>) -> V<u32> {
         const { assert!(WORD == WARP) };
-        (position & !(WORD - 1)) + self.first
+        (position & (POSITION & !(WORD - 1))) + self.first
+    }
+
+    /// Where word `number` of the lane is, or some word of the chunk, if the lane does not have so many.
+    #[device]
+    pub(super) fn place_or_last(&self, number: V<u32>) -> V<u32> {
+        self.place(number).min(self.end - 1)
+    }
+
+    /// The first position from which on the next bits, as many as these words have, are perhaps not all in rows.
+    #[device]
+    pub(super) fn last_in_rows(&self, words: u32) -> V<u32> {
+        (self.rows.max(words) - words) * WORD
     }
 }

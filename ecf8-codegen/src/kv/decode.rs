@@ -1,6 +1,6 @@
 //! The decoder: a warp for each chunk of a page.
 
-use super::column::{Column, column};
+use super::column::{Column, POSITION, column};
 use super::jobs::{Groups, Job, chunks_of, job_of, rounds_of, vector_in, vectors_in};
 use super::units::{
     ALIGNMENT, CHUNK_HEADER_WORDS, CHUNK_VECTORS, CODE_BITS, HEADER, HEADER_ACCESSES, HEADER_WORDS, PER_WINDOW,
@@ -49,8 +49,8 @@ pub(super) fn kv_decode(
 ) {
     let warps = k.threads / WARP;
     let groups = Groups { tables, period: k.period, count: k.groups };
-    let decoding = shared::<u16>(k.groups << CODE_BITS);
-    groups.copy(decoding.view::<u32>(), (k.groups << CODE_BITS) / 2, k.threads);
+    let decoding = shared::<u32>(k.groups << CODE_BITS);
+    groups.copy(decoding, k.groups << CODE_BITS, k.threads);
     barrier();
 
     let chunks = chunks_of(page_elements);
@@ -87,7 +87,7 @@ struct Room {
 fn decode_job(
     kind: Numbers,
     groups: Groups,
-    decoding: Shared<u16>,
+    decoding: Shared<u32>,
     pages: Global<u32>,
     cache: GlobalMut<u32>,
     job: Job,
@@ -210,7 +210,7 @@ fn copy_raw(
 fn decode_chunk(
     kind: Numbers,
     groups: Groups,
-    decoding: Shared<u16>,
+    decoding: Shared<u32>,
     pages: Global<u32>,
     cache: GlobalMut<u32>,
     job: Job,
@@ -224,17 +224,18 @@ fn decode_chunk(
     is_whole = rows <= own.words && rows * WARP + column.tails + CHUNK_HEADER_WORDS == own.words;
     if is_whole {
         let vectors = vectors_in(job.chunk, own.elements);
+        let last_in_rows = column.last_in_rows(VECTOR_WORDS);
         let mut position: u32 = 0;
         for round in 0_u32..rounds_of(vectors) {
             let in_chunk = vector_in(round);
             let is_there = in_chunk < vectors;
             let vector = job.chunk * CHUNK_VECTORS + in_chunk;
             /// As long as all words that may be looked at are in rows, they are read without asking.
-            let leaves_rows = is_there && position / WORD + VECTOR_WORDS >= rows;
+            let leaves_rows = is_there && (position & POSITION) >= last_in_rows;
             if ballot(leaves_rows) == 0 {
                 if is_there {
                     let coded = look_up(groups, decoding, vector, &mut position, |position| {
-                        let place = column.place_of_bit(position);
+                        let place = column.place_in_rows(position);
                         funnel_left(pages[place], pages[place + WARP], position)
                     });
                     put(kind, pages, cache, own, vector, &coded);
@@ -242,9 +243,9 @@ fn decode_chunk(
             } else {
                 if is_there {
                     let coded = look_up(groups, decoding, vector, &mut position, |position| {
-                        let number = position / WORD;
-                        let high = word_or_zero(pages, &column, number);
-                        let low = word_or_zero(pages, &column, number + 1);
+                        let number = (position & POSITION) / WORD;
+                        let high = pages[column.place_or_last(number)];
+                        let low = pages[column.place_or_last(number + 1)];
                         funnel_left(high, low, position)
                     });
                     put(kind, pages, cache, own, vector, &coded);
@@ -256,17 +257,11 @@ fn decode_chunk(
     }
 }
 
-/// A word of the lane; zero if it has none of that number.
-#[device]
-fn word_or_zero(pages: Global<u32>, column: &Column, number: V<u32>) -> V<u32> {
-    if number < column.words { pages[column.place(number)] } else { 0 }
-}
-
 /// The coded bytes of a vector, four to a word. `window` gives 32 bits from a position on.
 #[device]
 fn look_up(
     groups: Groups,
-    decoding: Shared<u16>,
+    decoding: Shared<u32>,
     vector: V<u32>,
     position: &mut Var<u32>,
     window: impl Fn(V<u32>) -> V<u32>,
@@ -283,18 +278,18 @@ fn look_up(
         let before = entries.len();
         for i in 0..count {
             // The group's number goes before the bits, so the sum is the place in all tables.
-            let entry = decoding[funnel_left(group, bits, CODE_BITS)] as u32;
+            let entry = decoding[funnel_left(group, bits, CODE_BITS)];
             entries.push(entry);
             if i + 1 < count {
                 // Shifts count modulo 32, so the symbol above the length does no harm.
-                bits = funnel_left(bits, 0, entry);
+                bits = funnel_left(bits, 0u32, entry);
             }
         }
         let lengths = entries[before + 1..].iter().fold(entries[before], |sum, &entry| sum + entry);
-        position += lengths & 0xff;
+        position += lengths;
     }
     let pairs: Vec<V<u32>> =
-        entries.as_chunks::<2>().0.iter().map(|[a, b]| byte_permute(*a, *b, 0x5151)).collect();
+        entries.as_chunks::<2>().0.iter().map(|[a, b]| byte_permute(*a, *b, 0x7373)).collect();
     pairs.as_chunks::<2>().0.iter().map(|[a, b]| byte_permute(*a, *b, 0x5410)).collect()
 }
 
@@ -328,7 +323,7 @@ fn patch(
     vectors: V<u32>,
     position: V<u32>,
 ) -> V<bool> {
-    let first = (position + (WORD - 1)) / WORD;
+    let first = ((position & POSITION) + (WORD - 1)) / WORD;
     let mut is_right = first <= column.words;
     for number in first..column.words {
         let patch = pages[column.place(number)];

@@ -363,7 +363,7 @@ impl Stream {
         for &entry in &entries[1..] {
             // Shifts count modulo 32, so what stands above the lengths does no harm.
             #[host]
-            let more = funnel_right(entry & !(2 * MISSING - 1), 0, lengths);
+            let more = funnel_right(0u32, entry & !(2 * MISSING - 1), lengths);
             bits = bits | more;
             lengths = lengths + entry;
         }
@@ -376,7 +376,7 @@ impl Stream {
             let number = self.number.get();
             pages[column.place(number)] = word;
             self.number.set(number + 1);
-            self.pending.set(funnel_left(bits, 0, WORD - used));
+            self.pending.set(funnel_left(bits, 0u32, WORD - used));
             self.used.set(after - WORD);
         }
     }

@@ -87,7 +87,7 @@ impl PageKernels {
 /// The tables that decoding is given: bytes for the device, at a multiple of 16.
 #[must_use]
 pub fn decoding_tables(codebooks: &Codebooks) -> Vec<u8> {
-    with_head(codebooks, codebooks.decoding().into_iter().flat_map(u16::to_le_bytes))
+    with_head(codebooks, codebooks.decoding().into_iter().flat_map(u32::to_le_bytes))
 }
 
 /// The tables that measuring and encoding are given.

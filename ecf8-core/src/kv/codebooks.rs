@@ -175,14 +175,14 @@ impl Codebooks {
         self.groups[vector % self.groups.len()].into()
     }
 
-    /// A table for each codebook, one after the other, by the next [`CODE_BITS`] bits of a stream: the symbol × 256 + the length of its
-    /// codeword. Bits that begin no codeword, which there are beside a single one, stand for it, too.
+    /// A table for each codebook, one after the other, by the next [`CODE_BITS`] bits of a stream: the symbol × 2²⁴ + the length of its
+    /// codeword, so that entries can be added to a position of 24 bits. Bits that begin no codeword, which there are beside a single one, stand for it, too.
     #[must_use]
-    pub fn decoding(&self) -> Vec<u16> {
+    pub fn decoding(&self) -> Vec<u32> {
         let mut all = Vec::with_capacity(TABLE * self.codebooks.len());
         for codebook in &self.codebooks {
             for (symbol, _, length) in codebook.canonical() {
-                let entry = u16::from(int::low_byte(symbol as u64)) << 8 | u16::from(length);
+                let entry = u32::from(int::low_byte(symbol as u64)) << 24 | u32::from(length);
                 all.extend(std::iter::repeat_n(entry, TABLE >> length));
             }
             let last = all.last().copied().unwrap_or(1);

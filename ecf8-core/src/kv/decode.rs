@@ -71,7 +71,7 @@ impl Codebooks {
         first_vector: usize,
         elements: usize,
         words: &[u32],
-        tables: &[u16],
+        tables: &[u32],
     ) -> Result<Vec<u8>, &'static str> {
         let (head, streams) =
             words.split_at_checked(CHUNK_HEADER_WORDS).ok_or("it is shorter than its header")?;
@@ -95,7 +95,7 @@ impl Codebooks {
                 let table = self.group_of(first_vector + vector) << super::codebooks::CODE_BITS;
                 for byte in &mut coded[vector * VECTOR..][..VECTOR] {
                     let next = int::index((reader.peek() >> (32 - super::codebooks::CODE_BITS)).into());
-                    let [length, symbol] = tables[table + next].to_le_bytes();
+                    let [length, _, _, symbol] = tables[table + next].to_le_bytes();
                     *byte = symbol;
                     reader.skip(length.into());
                 }
