@@ -47,13 +47,6 @@ impl Column {
         select(number < self.rows, number * WARP + self.first, number + self.tail)
     }
 
-    /// Where the word is that bit `position` of the lane is in, if that is in a row.
-    #[device]
-    pub(super) fn place_in_rows(&self, position: V<u32>) -> V<u32> {
-        const { assert!(WORD == WARP) };
-        (position & (POSITION & !(WORD - 1))) + self.first
-    }
-
     /// Where word `number` of the lane is, or some word of the chunk, if the lane does not have so many.
     #[device]
     pub(super) fn place_or_last(&self, number: V<u32>) -> V<u32> {

@@ -2,6 +2,7 @@
 
 use super::column::{Column, POSITION, column};
 use super::jobs::{Groups, Job, chunks_of, job_of, rounds_of, vector_in, vectors_in};
+use super::window::{Next, hold_first};
 use super::units::{
     ALIGNMENT, CHUNK_HEADER_WORDS, CHUNK_VECTORS, CODE_BITS, HEADER, HEADER_ACCESSES, HEADER_WORDS, PER_WINDOW,
     ROUNDS, VECTOR, WORD,
@@ -225,32 +226,28 @@ fn decode_chunk(
     if is_whole {
         let vectors = vectors_in(job.chunk, own.elements);
         let last_in_rows = column.last_in_rows(VECTOR_WORDS);
+        let held = hold_first(pages, &column);
         let mut position: u32 = 0;
-        for round in 0_u32..rounds_of(vectors) {
+        let mut round: u32 = 0;
+        /// As long as all lanes have a vector, and all words that may be looked at are in rows, nothing is asked.
+        let whole_rounds = vectors / WARP;
+        while round < whole_rounds && ballot((position & POSITION) >= last_in_rows) == 0 {
+            let vector = job.chunk * CHUNK_VECTORS + vector_in(round);
+            let window = |here| held.window(pages, &column, Next::Rows, here);
+            let coded = look_up(groups, decoding, vector, &mut position, window);
+            put(kind, pages, cache, own, vector, &coded);
+            round += 1;
+        }
+        /// The rest.
+        while round < rounds_of(vectors) {
             let in_chunk = vector_in(round);
-            let is_there = in_chunk < vectors;
-            let vector = job.chunk * CHUNK_VECTORS + in_chunk;
-            /// As long as all words that may be looked at are in rows, they are read without asking.
-            let leaves_rows = is_there && (position & POSITION) >= last_in_rows;
-            if ballot(leaves_rows) == 0 {
-                if is_there {
-                    let coded = look_up(groups, decoding, vector, &mut position, |position| {
-                        let place = column.place_in_rows(position);
-                        funnel_left(pages[place], pages[place + WARP], position)
-                    });
-                    put(kind, pages, cache, own, vector, &coded);
-                }
-            } else {
-                if is_there {
-                    let coded = look_up(groups, decoding, vector, &mut position, |position| {
-                        let number = (position & POSITION) / WORD;
-                        let high = pages[column.place_or_last(number)];
-                        let low = pages[column.place_or_last(number + 1)];
-                        funnel_left(high, low, position)
-                    });
-                    put(kind, pages, cache, own, vector, &coded);
-                }
+            if in_chunk < vectors {
+                let vector = job.chunk * CHUNK_VECTORS + in_chunk;
+                let window = |here| held.window(pages, &column, Next::Anywhere, here);
+                let coded = look_up(groups, decoding, vector, &mut position, window);
+                put(kind, pages, cache, own, vector, &coded);
             }
+            round += 1;
         }
         let is_right = patch(kind, pages, cache, job, own, &column, vectors, position);
         is_whole = ballot(!is_right) == 0;

@@ -39,7 +39,7 @@ pub(super) fn rounds_of(vectors: V<u32>) -> V<u32> {
 /// The vector of the chunk that this lane has in a round, if the chunk has it: in each round one more to the right.
 #[device]
 pub(super) fn vector_in(round: V<u32>) -> V<u32> {
-    round * (CHUNK_VECTORS / ROUNDS) + ((lane_idx() + round) & (WARP - 1))
+    ((lane_idx() + round) & (WARP - 1)) | (round * (CHUNK_VECTORS / ROUNDS))
 }
 
 /// Which codebook vectors have: a byte for each, from byte 16 of `tables` on, as far as they do not repeat.

@@ -17,6 +17,7 @@ pub mod launch;
 mod numbers;
 mod units;
 mod warp;
+mod window;
 
 pub use decode::status;
 

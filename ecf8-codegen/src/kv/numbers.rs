@@ -39,7 +39,7 @@ pub(super) fn load(
     let first = page + vector * accesses(numbers);
     #[host]
     let loaded: Vec<Var<u32>> = (0..words(numbers)).map(|_| rt::declare_unset("word")).collect();
-    if (vector + 1) * VECTOR <= elements {
+    if vector < elements / VECTOR {
         for access in 0..accesses(numbers) {
             let four = cache.load4(first + access);
             for (i, word) in four.into_iter().enumerate() {
@@ -86,7 +86,7 @@ pub(super) fn store(
     words: &[V<u32>],
 ) {
     let first = page + vector * accesses(numbers);
-    if (vector + 1) * VECTOR <= elements {
+    if vector < elements / VECTOR {
         for (access, four) in words.as_chunks::<4>().0.iter().enumerate() {
             cache.store4(first + access as u32, *four);
         }
