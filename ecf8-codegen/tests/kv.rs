@@ -56,7 +56,12 @@ fn encode(batch: &Batch<'_>, kernels: &Kernels, wanted: &[Vec<u8>]) -> Vec<Vec<u
 }
 
 /// Decodes pages by the kernel: what is in the places of those, and their statuses.
-fn decode(batch: &Batch<'_>, kernels: &Kernels, encoded: &[&[u8]], is_whole: bool) -> (Vec<Vec<u8>>, Vec<Vec<u32>>) {
+fn decode(
+    batch: &Batch<'_>,
+    kernels: &Kernels,
+    encoded: &[&[u8]],
+    is_whole: bool,
+) -> (Vec<Vec<u8>>, Vec<Vec<u32>>) {
     let mut launch = batch.decode(encoded).unwrap();
     let places = batch.places();
     let written = places.iter().map(|place| place.start as u64..place.end as u64);
@@ -65,10 +70,7 @@ fn decode(batch: &Batch<'_>, kernels: &Kernels, encoded: &[&[u8]], is_whole: boo
     let chunks = batch.shape().chunks() as usize;
     let statuses: Vec<u32> =
         outputs[1].as_chunks::<4>().0.iter().map(|status| u32::from_le_bytes(*status)).collect();
-    let statuses = match chunks {
-        0 => vec![Vec::new(); places.len()],
-        _ => statuses.chunks(chunks).map(<[u32]>::to_vec).collect(),
-    };
+    let statuses = statuses.chunks(chunks).map(<[u32]>::to_vec).collect();
     let mut between = places.last().map_or(0, |place| place.end)..outputs[0].len();
     assert!(between.all(|at| outputs[0][at] == 0), "nothing is written beyond the last page");
     for two in places.windows(2) {
@@ -192,6 +194,17 @@ fn changed_pages_never_lead_outside_and_are_refused_exactly_where_the_plain_deco
     }
     println!("{refused} refused, {decoded_otherwise} valid and different");
     assert!(refused > 500 && decoded_otherwise > 20, "{refused} refused, {decoded_otherwise} different");
+}
+
+#[test]
+fn a_launch_of_empty_pages_tells_that_they_are_empty() {
+    let case = cases().swap_remove(0);
+    let batch = Batch::new(&case.codebooks, &[&[], &[]]);
+    let kernels = Kernels::of(batch.kernels());
+    let wanted = vec![case.codebooks.encode(&[]).unwrap(); 2];
+    assert_eq!(encode(&batch, &kernels, &wanted), wanted);
+    let (_, statuses) = decode(&batch, &kernels, &[&wanted[0][..], &wanted[1][..]], true);
+    assert_eq!(statuses, [[status::DECODED], [status::DECODED]]);
 }
 
 #[test]

@@ -12,7 +12,9 @@ const TOKENS: usize = 2048;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("size as a fraction of the original; 8 heads of 128 channels, trained on {TOKENS} other tokens");
-    println!("numbers   cached  entropy: all, per vector   pages of 16, 64, 256 tokens, 1 2 4 8 codebooks | chosen");
+    println!(
+        "numbers   cached  entropy: all, per vector   pages of 16, 64, 256 tokens, 1 2 4 8 codebooks | chosen"
+    );
     for numbers in Numbers::ALL {
         for cached in [Cached::Keys, Cached::Values] {
             report(numbers, cached)?;

@@ -2,15 +2,15 @@
 
 use super::column::{Column, POSITION, column};
 use super::jobs::{Groups, Job, chunks_of, job_of, rounds_of, vector_in, vectors_in};
-use super::window::{Next, hold_first};
 use super::units::{
-    ALIGNMENT, CHUNK_HEADER_WORDS, CHUNK_VECTORS, CODE_BITS, HEADER, HEADER_ACCESSES, HEADER_WORDS, PER_WINDOW,
-    ROUNDS, VECTOR, WORD,
+    ALIGNMENT, CHUNK_HEADER_WORDS, CHUNK_VECTORS, CODE_BITS, HEADER, HEADER_ACCESSES, HEADER_WORDS,
+    PER_WINDOW, ROUNDS, VECTOR, WORD,
 };
+use super::window::{Next, hold_first};
 use super::{PageKernels, numbers};
 use crate::lang::{
-    Global, GlobalMut, IntoV, Shared, V, Var, WARP, ballot, barrier, block_idx, byte_permute, device, funnel_left,
-    grid_dim, kernel, lane_idx, shared, warp_idx,
+    Global, GlobalMut, IntoV, Shared, V, Var, WARP, ballot, barrier, block_idx, byte_permute, device,
+    funnel_left, grid_dim, kernel, lane_idx, shared, warp_idx,
 };
 use ecf8_core::kv::Numbers;
 use ecf8_core::kv::page::{MAGIC, MAX_ELEMENTS};
@@ -54,7 +54,7 @@ pub(super) fn kv_decode(
     groups.copy(decoding, k.groups << CODE_BITS, k.threads);
     barrier();
 
-    let chunks = chunks_of(page_elements);
+    let chunks = chunks_of(page_elements).max(1);
     let jobs = chunks * page_count;
     let mut number = block_idx() * warps + warp_idx();
     while number < jobs {
@@ -64,7 +64,8 @@ pub(super) fn kv_decode(
         let length = lengths[job.page];
         /// The page must lie in the buffer.
         let accesses = length / ALIGNMENT;
-        let lies_there = start <= pages_accesses && accesses <= pages_accesses - start && accesses >= HEADER_ACCESSES;
+        let lies_there =
+            start <= pages_accesses && accesses <= pages_accesses - start && accesses >= HEADER_ACCESSES;
         let mut state: u32 = status::NOT_A_PAGE;
         if lies_there {
             decode_job(k.numbers, groups, decoding, pages, cache, job, start, accesses, room, &mut state);
@@ -149,7 +150,8 @@ fn decode_job(
                             let mut is_whole = is_right;
                             if is_right {
                                 let chunk_at = directory + chunk_count + from;
-                                let own = Own { start, target: room.target, elements, chunk_at, words: to - from };
+                                let own =
+                                    Own { start, target: room.target, elements, chunk_at, words: to - from };
                                 decode_chunk(kind, groups, decoding, pages, cache, job, own, &mut is_whole);
                             }
                             if !is_whole {
@@ -292,14 +294,7 @@ fn look_up(
 
 /// Joins the coded bytes of a vector with its stored bytes, and stores the numbers.
 #[device]
-fn put(
-    kind: Numbers,
-    pages: Global<u32>,
-    cache: GlobalMut<u32>,
-    own: Own,
-    vector: V<u32>,
-    coded: &[V<u32>],
-) {
+fn put(kind: Numbers, pages: Global<u32>, cache: GlobalMut<u32>, own: Own, vector: V<u32>, coded: &[V<u32>]) {
     let stored = match kind {
         Numbers::Bf16 => pages.load4(own.start + HEADER_ACCESSES + vector).to_vec(),
         _ => Vec::new(),

@@ -4,13 +4,13 @@
 use super::column::{Column, column};
 use super::jobs::{Groups, Job, chunks_of, job_of, rounds_of, vector_in, vectors_in};
 use super::units::{
-    ALIGNMENT, CHUNK_HEADER_WORDS, CHUNK_VECTORS, HEADER, HEADER_ACCESSES, HEADER_WORDS, LENGTH, MAX_TAIL, MISSING,
-    PER_WINDOW, VECTOR, WORD,
+    ALIGNMENT, CHUNK_HEADER_WORDS, CHUNK_VECTORS, HEADER, HEADER_ACCESSES, HEADER_WORDS, LENGTH, MAX_TAIL,
+    MISSING, PER_WINDOW, VECTOR, WORD,
 };
 use super::{PageKernels, numbers, warp};
 use crate::lang::{
-    Global, GlobalMut, Shared, V, Var, WARP, ballot, barrier, block_idx, device, funnel_left, funnel_right,
-    IntoV, grid_dim, kernel, lane_idx, rt, shared, shuffle_down, warp_idx,
+    Global, GlobalMut, IntoV, Shared, V, Var, WARP, ballot, barrier, block_idx, device, funnel_left,
+    funnel_right, grid_dim, kernel, lane_idx, rt, shared, shuffle_down, warp_idx,
 };
 use ecf8_core::kv::Numbers;
 use ecf8_core::kv::page::MAGIC;
@@ -40,7 +40,7 @@ pub(super) fn kv_measure(
     groups.copy(encoding, k.groups * SYMBOLS, k.threads);
     barrier();
 
-    let chunks = chunks_of(page_elements);
+    let chunks = chunks_of(page_elements).max(1);
     let jobs = chunks * page_count;
     let mut number = block_idx() * warps + warp_idx();
     while number < jobs {
@@ -129,8 +129,7 @@ fn measure(
             let (coded, _) = load(kind, groups, group, cache, page, vector);
             let table = group * SYMBOLS;
             #[host]
-            let entries: Vec<V<u32>> =
-                (0..VECTOR).map(|i| encoding[byte_of(&coded, i) + table]).collect();
+            let entries: Vec<V<u32>> = (0..VECTOR).map(|i| encoding[byte_of(&coded, i) + table]).collect();
             // Sixteen lengths are less than `MISSING`, and codewords are above where all that are missing add up to.
             let sum = entries[1..].iter().fold(entries[0], |sum, &entry| sum + entry);
             bits += sum & LENGTH;
@@ -162,7 +161,7 @@ pub(super) fn kv_encode(
     groups.copy(encoding, k.groups * SYMBOLS, k.threads);
     barrier();
 
-    let chunks = chunks_of(page_elements);
+    let chunks = chunks_of(page_elements).max(1);
     let jobs = chunks * page_count;
     let mut number = block_idx() * warps + warp_idx();
     while number < jobs {
@@ -170,7 +169,9 @@ pub(super) fn kv_encode(
         let page = Page { source: sources[job.page], elements: elements[job.page] };
         if page.is_there(k.numbers, cache_accesses, page_elements) {
             let slot = job.page * slot_accesses;
-            encode_job(k.numbers, groups, encoding, cache, sizes, pages, lengths, job, page, slot, chunks, jobs);
+            encode_job(
+                k.numbers, groups, encoding, cache, sizes, pages, lengths, job, page, slot, chunks, jobs,
+            );
         } else {
             if job.chunk == 0 && lane_idx() == 0 {
                 lengths[job.page] = 0;
@@ -264,14 +265,7 @@ fn put_tails(pages: GlobalMut<u32>, at: V<u32>, tail: V<u32>) {
 }
 
 #[device]
-fn copy_raw(
-    kind: Numbers,
-    cache: Global<u32>,
-    pages: GlobalMut<u32>,
-    job: Job,
-    page: Page,
-    slot: V<u32>,
-) {
+fn copy_raw(kind: Numbers, cache: Global<u32>, pages: GlobalMut<u32>, job: Job, page: Page, slot: V<u32>) {
     let vectors = vectors_in(job.chunk, page.elements);
     for round in 0_u32..rounds_of(vectors) {
         let own = vector_in(round);
@@ -317,8 +311,7 @@ fn encode_chunk(
             }
             let table = group * SYMBOLS;
             #[host]
-            let entries: Vec<V<u32>> =
-                (0..VECTOR).map(|i| encoding[byte_of(&coded, i) + table]).collect();
+            let entries: Vec<V<u32>> = (0..VECTOR).map(|i| encoding[byte_of(&coded, i) + table]).collect();
             for some in entries.chunks(PER_WINDOW as usize) {
                 stream.add(pages, column, some);
             }

@@ -61,11 +61,8 @@ impl Groups {
             0u32.into_v()
         } else {
             // The period is known, so neither is a division in the end.
-            let place = if self.period.is_power_of_two() {
-                vector & (self.period - 1)
-            } else {
-                vector % self.period
-            };
+            let place =
+                if self.period.is_power_of_two() { vector & (self.period - 1) } else { vector % self.period };
             self.tables.view::<u8>()[place + GROUPS_AT] as u32
         }
     }

@@ -75,10 +75,10 @@ impl Pages {
         u64::from(self.count) * self.chunks()
     }
 
-    /// Chunks of the largest page.
+    /// Chunks of the largest page; 1 if it is empty, since even then somebody has to say so.
     #[must_use]
     pub fn chunks(&self) -> u64 {
-        u64::from(self.elements.div_ceil(CHUNK))
+        u64::from(self.elements.div_ceil(CHUNK)).max(1)
     }
 
     /// Bytes of what measuring writes and encoding reads: how many words each chunk has, and each lane of it.

@@ -80,7 +80,9 @@ impl PageKernels {
         let mut kernel = kernel?;
         let Self { numbers, period, groups, .. } = self;
         kernel.header.push(("pages".to_owned(), format!("of {}", numbers.dtype())));
-        kernel.header.push(("codebooks".to_owned(), format!("{groups}, which repeat after {period} vectors")));
+        kernel
+            .header
+            .push(("codebooks".to_owned(), format!("{groups}, which repeat after {period} vectors")));
         Ok(kernel)
     }
 }

@@ -94,11 +94,7 @@ impl Codebooks {
     ///
     /// # Errors
     /// If there are too many or too few, or kernels cannot decode them.
-    pub fn new(
-        numbers: Numbers,
-        groups: Vec<u8>,
-        codebooks: Vec<Codebook>,
-    ) -> Result<Self, CodebooksError> {
+    pub fn new(numbers: Numbers, groups: Vec<u8>, codebooks: Vec<Codebook>) -> Result<Self, CodebooksError> {
         let counts = [
             ("codebooks", codebooks.len(), MAX_GROUPS),
             ("vectors after which channels repeat", groups.len(), MAX_PERIOD),

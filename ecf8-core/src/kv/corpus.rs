@@ -46,7 +46,11 @@ fn of(numbers: Numbers) -> Vec<Case> {
         add(&format!("keys, {groups} codebooks"), &codebooks, page.clone());
         // Around vectors, rounds and chunks, and the last number alone in its vector.
         for elements in [0, 1, 15, 16, 17, 511, 513, 1024, 16_383, 16_384, 16_385, 32_784] {
-            add(&format!("{elements} keys, {groups} codebooks"), &codebooks, page[..elements * width].to_vec());
+            add(
+                &format!("{elements} keys, {groups} codebooks"),
+                &codebooks,
+                page[..elements * width].to_vec(),
+            );
         }
         add("noise", &codebooks, noise(1, 20_000 * width));
         add("zeros, not trained", &codebooks, vec![0; 20_000 * width]);
@@ -67,7 +71,11 @@ fn of(numbers: Numbers) -> Vec<Case> {
     let bytes: Vec<u8> = (0..=u8::MAX).flat_map(|byte| vec![byte; width]).collect();
     let all: Vec<u8> = bytes.iter().copied().cycle().take(9000 * width).collect();
     let one = vec![0x38; 9000 * width];
-    let two: Vec<u8> = one.chunks(width).zip(0..).flat_map(|(one, i)| if i % 3 == 0 { &[0x41; 2][..width] } else { one }.to_vec()).collect();
+    let two: Vec<u8> = one
+        .chunks(width)
+        .zip(0..)
+        .flat_map(|(one, i)| if i % 3 == 0 { &[0x41; 2][..width] } else { one }.to_vec())
+        .collect();
     for (name, page) in [("all byte values", all), ("one number only", one), ("two numbers only", two)] {
         if let Some(codebooks) = trained(&[&page], 1) {
             add(name, &codebooks, page);

@@ -87,8 +87,7 @@ impl Codebooks {
         for (lane, tail) in tails.into_iter().enumerate() {
             let (own, others) = in_tails.split_at(tail);
             in_tails = others;
-            let lane_words: Vec<u32> =
-                in_rows.iter().skip(lane).step_by(LANES).chain(own).copied().collect();
+            let lane_words: Vec<u32> = in_rows.iter().skip(lane).step_by(LANES).chain(own).copied().collect();
             let mut reader = Reader::new(&lane_words);
             let vectors: Vec<usize> = vectors_of(lane, coded.len() / VECTOR).collect();
             for &vector in &vectors {

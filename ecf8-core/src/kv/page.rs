@@ -47,7 +47,9 @@ pub const fn worst_case_bytes(page_bytes: usize) -> usize {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
     /// No page of this format.
-    #[error("the {bytes} bytes are not a compressed page: {what}; was the buffer filled, and is the offset right?")]
+    #[error(
+        "the {bytes} bytes are not a compressed page: {what}; was the buffer filled, and is the offset right?"
+    )]
     NotAPage {
         /// How many bytes were given.
         bytes: usize,
@@ -55,7 +57,9 @@ pub enum PageError {
         what: &'static str,
     },
     /// A page of other numbers, or with other codebooks.
-    #[error("the page was encoded with other codebooks ({found}) than those given ({wanted}): use those of its layer")]
+    #[error(
+        "the page was encoded with other codebooks ({found}) than those given ({wanted}): use those of its layer"
+    )]
     OtherCodebooks {
         /// What the page says.
         found: String,
@@ -132,7 +136,8 @@ impl Header {
         if word(0) != MAGIC {
             return Err(not("they do not begin with `EKV1`"));
         }
-        let numbers = Numbers::from_code(int::low_byte(word(1).into())).ok_or(not("unknown type of numbers"))?;
+        let numbers =
+            Numbers::from_code(int::low_byte(word(1).into())).ok_or(not("unknown type of numbers"))?;
         let id = u64::from(word(5)) << 32 | u64::from(word(4));
         let kind = match word(1) >> 8 {
             0 if id == 0 => Kind::Raw,

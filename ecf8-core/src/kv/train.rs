@@ -118,7 +118,8 @@ fn mixed(own: &Histogram, all: &Histogram) -> Histogram {
     let pairs = own.counts().into_iter().zip(all.counts());
     let count = |(own, all): (u64, u64)| {
         let share = u128::from(all) * u128::from(own_total);
-        own.saturating_mul(OWN).saturating_add(u64::try_from(share.div_ceil(all_total.into())).unwrap_or(u64::MAX))
+        own.saturating_mul(OWN)
+            .saturating_add(u64::try_from(share.div_ceil(all_total.into())).unwrap_or(u64::MAX))
     };
     Histogram::from_counts(&pairs.map(count).collect::<Vec<_>>())
 }
@@ -141,8 +142,10 @@ fn fit(histogram: &Histogram) -> Codebook {
         return Codebook::huffman(&Histogram::from_counts(&[1; 256]), CODE_BITS);
     }
     // A symbol must occur to have a codeword; from there up to one in 2^9, where a codeword has fewer bits than the longest.
-    let mut leasts: Vec<u64> =
-        (9..40).flat_map(|shift| [total >> shift, (total >> shift) * 3 / 4]).map(|least| least.max(1)).collect();
+    let mut leasts: Vec<u64> = (9..40)
+        .flat_map(|shift| [total >> shift, (total >> shift) * 3 / 4])
+        .map(|least| least.max(1))
+        .collect();
     leasts.sort_unstable();
     leasts.dedup();
     let codes = leasts.into_iter().map(of).filter(|codebook| !codebook.is_empty());

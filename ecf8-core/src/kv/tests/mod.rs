@@ -78,7 +78,9 @@ fn groups_of_channels_are_found_where_they_differ() {
     let page: Vec<u8> = noise(3, 1 << 15)
         .chunks(16)
         .enumerate()
-        .flat_map(|(vector, bytes)| bytes.iter().map(|byte| byte % 16 + 64 * (vector % 2) as u8).collect::<Vec<_>>())
+        .flat_map(|(vector, bytes)| {
+            bytes.iter().map(|byte| byte % 16 + 64 * (vector % 2) as u8).collect::<Vec<_>>()
+        })
         .collect();
     let codebooks = train(Numbers::E4m3, 4, [&page[..]]).unwrap();
     assert_eq!((codebooks.groups(), codebooks.codebooks().len()), (&[0, 1, 0, 1][..], 2));

@@ -32,8 +32,10 @@ pub(super) fn decode(codebooks: &str, page: &[u8]) -> Vec<u8> {
             let all: Vec<usize> = own_rows.chain(own_tail).collect();
             tail += 4 * tail_words;
             let bits: String = all.iter().map(|word| format!("{word:032b}")).collect();
-            let mine: Vec<usize> =
-                (0..32).map(|round| 32 * round + (lane + round) % 32).filter(|vector| *vector < vectors).collect();
+            let mine: Vec<usize> = (0..32)
+                .map(|round| 32 * round + (lane + round) % 32)
+                .filter(|vector| *vector < vectors)
+                .collect();
             let mut place = 0;
             for vector in &mine {
                 let vector = 1024 * chunk + vector;
