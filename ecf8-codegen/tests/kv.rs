@@ -146,7 +146,7 @@ fn changed(page: &[u8], seed: u64) -> Vec<u8> {
     let number = |i: usize| usize::from(u16::from_le_bytes([random[i], random[i + 1]]));
     for change in 0..1 + number(0) % 3 {
         let at = 8 * change + 2;
-        let end = if random[at] % 2 == 0 { page.len() } else { page.len().min(HEADER + 200) };
+        let end = if random[at].is_multiple_of(2) { page.len() } else { page.len().min(HEADER + 200) };
         let place = number(at + 2) * 37 % end.max(1);
         match random[at + 1] % 5 {
             0 => page[place] ^= 1 << (random[at + 4] % 8),
@@ -250,7 +250,7 @@ fn decoding_takes_at_most_10_lane_instructions_per_byte_and_encoding_40() {
             let measure = cost(&kernels.measure, &batch.measure().unwrap());
             let encode = cost(&kernels.encode, &batch.encode(sizes).unwrap());
             let encoded = codebooks.encode(&page).unwrap();
-            let decode = cost(&kernels.decode, &batch.decode(&vec![&encoded[..]; 4]).unwrap());
+            let decode = cost(&kernels.decode, &batch.decode(&[&encoded[..]; 4]).unwrap());
             println!(
                 "{} {cached:?}, {groups} codebooks: decoding {decode:.1}, measuring {measure:.1}, encoding {encode:.1}",
                 numbers.dtype()

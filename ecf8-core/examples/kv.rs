@@ -11,10 +11,13 @@ const HEAD_SIZE: usize = 128;
 const TOKENS: usize = 2048;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("size as a fraction of the original; 8 heads of 128 channels, trained on {TOKENS} other tokens");
     println!(
-        "numbers   cached  entropy: all, per vector   pages of 16, 64, 256 tokens, 1 2 4 8 codebooks | chosen"
+        "sizes as fractions of the original; {HEADS} heads of {HEAD_SIZE}, trained on {TOKENS} other tokens"
     );
+    println!(
+        "                  entropy          pages of 64 tokens, codebooks     by those chosen, tokens per page"
+    );
+    println!("                  all    by vector 1      2      4      8            16     64     256");
     for numbers in Numbers::ALL {
         for cached in [Cached::Keys, Cached::Values] {
             report(numbers, cached)?;
@@ -26,30 +29,32 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn report(numbers: Numbers, cached: Cached) -> Result<(), Box<dyn std::error::Error>> {
     let layer = Attention { seed: 11, cached, heads: HEADS, head_size: HEAD_SIZE };
     let stored = |first| stored_as(numbers.dtype(), &layer.tokens(first, TOKENS)).unwrap_or_default();
-    let (sample, rest) = (stored(0), stored(TOKENS));
-    let mut training = Training::new(numbers, Codebooks::period(HEADS, HEAD_SIZE));
-    training.add(&sample);
-    let mut measured = Training::new(numbers, Codebooks::period(HEADS, HEAD_SIZE));
-    measured.add(&rest);
+    let [sample, pages] = [0, TOKENS].map(stored);
+    let [training, measured] = [&sample, &pages].map(|numbers_of| {
+        let mut counted = Training::new(numbers, Codebooks::period(HEADS, HEAD_SIZE));
+        counted.add(numbers_of);
+        counted
+    });
     let bits = 8.0 * numbers.bytes() as f64;
     let (own, all) = measured.entropies();
-    print!("{:8} {cached:?}  {:.4} {:.4} ", numbers.dtype(), all / bits, own / bits);
+    print!("{:8} {:8} {:.4} {:.4}   ", numbers.dtype(), format!("{cached:?}"), all / bits, own / bits);
+    for groups in [1, 2, 4, 8] {
+        print!(" {:.4}", size(&training.codebooks(groups)?.0, &pages, 64)?);
+    }
+    let chosen = training.finish()?;
+    print!("   {}:", chosen.codebooks().len());
     for tokens in [16, 64, 256] {
-        print!("  {tokens}:");
-        for groups in [1, 2, 4, 8] {
-            print!(" {:.4}", size(&training.codebooks(groups)?.0, &rest, tokens)?);
-        }
-        let chosen = training.finish()?;
-        print!(" | {:.4} by {}", size(&chosen, &rest, tokens)?, chosen.codebooks().len());
+        print!(" {:.4}", size(&chosen, &pages, tokens)?);
     }
     println!();
     Ok(())
 }
 
+/// What pages of so many tokens take.
 fn size(codebooks: &Codebooks, numbers: &[u8], tokens: usize) -> Result<f64, Box<dyn std::error::Error>> {
-    let page = tokens * HEADS * HEAD_SIZE * codebooks.numbers().bytes();
+    let page_bytes = tokens * HEADS * HEAD_SIZE * codebooks.numbers().bytes();
     let mut compressed = 0;
-    for page in numbers.chunks(page) {
+    for page in numbers.chunks(page_bytes) {
         compressed += codebooks.encode(page)?.len();
     }
     Ok(compressed as f64 / numbers.len() as f64)

@@ -1,10 +1,11 @@
 //! Launches for pages on the host: what the emulator and host-compiled kernels are given, for proofs and profiles.
 
-use super::launch::{ACCESS, Pages, ToDecode, ToEncode};
+use super::launch::{Pages, ToDecode, ToEncode};
 use super::{PageKernels, decoding_tables, encoding_tables};
 use crate::launch::{Gather, Launch};
 use crate::strategy::StrategyError;
 use ecf8_core::kv::Codebooks;
+use ecf8_core::kv::page::ALIGNMENT as UNIT;
 use std::ops::Range;
 
 /// Pages that one launch encodes or decodes.
@@ -80,7 +81,7 @@ impl<'a> Batch<'a> {
     }
 
     fn starts(&self) -> impl Iterator<Item = usize> {
-        self.places.iter().map(|place| place.start / ACCESS as usize)
+        self.places.iter().map(|place| place.start / UNIT)
     }
 
     /// The launch that measures.
@@ -115,9 +116,9 @@ impl<'a> Batch<'a> {
     pub fn decode(&self, encoded: &[&[u8]]) -> Result<Launch<Gather<'_>>, StrategyError> {
         let (mut pages, mut starts) = (Vec::new(), Vec::new());
         for page in encoded {
-            starts.push(pages.len() / ACCESS as usize);
+            starts.push(pages.len() / UNIT);
             pages.extend_from_slice(page);
-            pages.resize(pages.len().next_multiple_of(ACCESS as usize), 0);
+            pages.resize(pages.len().next_multiple_of(UNIT), 0);
         }
         let pages_bytes = pages.len() as u64;
         let read = ToDecode {

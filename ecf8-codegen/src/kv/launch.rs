@@ -189,4 +189,4 @@ impl PageKernels {
     }
 }
 
-const _: () = assert!(HEADER as u64 % ACCESS == 0);
+const _: () = assert!((HEADER as u64).is_multiple_of(ACCESS));

@@ -212,7 +212,7 @@ impl Codebooks {
     #[must_use]
     pub fn period(heads: usize, head_size: usize) -> usize {
         let width = heads.saturating_mul(head_size);
-        let repeats = width > 0 && width % VECTOR == 0 && width / VECTOR <= MAX_PERIOD;
+        let repeats = width > 0 && width.is_multiple_of(VECTOR) && width / VECTOR <= MAX_PERIOD;
         if repeats { width / VECTOR } else { 1 }
     }
 }

@@ -34,7 +34,7 @@ impl Codebooks {
     pub fn encode(&self, page: &[u8]) -> Result<Vec<u8>, NotNumbers> {
         let (numbers, width) = (self.numbers(), self.numbers().bytes());
         let elements = page.len() / width;
-        if page.len() % width != 0 || elements > MAX_ELEMENTS {
+        if !page.len().is_multiple_of(width) || elements > MAX_ELEMENTS {
             return Err(NotNumbers { bytes: page.len(), width });
         }
         let raw = worst_case_bytes(page.len());

@@ -151,7 +151,12 @@ impl Header {
             Kind::Raw => length == raw,
             Kind::Coded(_) => elements > 0 && length < raw && length >= HEADER + header.stored_bytes(),
         };
-        if word(6) != 0 || word(7) != 0 || elements > MAX_ELEMENTS || !fits || length % ALIGNMENT != 0 {
+        if word(6) != 0
+            || word(7) != 0
+            || elements > MAX_ELEMENTS
+            || !fits
+            || !length.is_multiple_of(ALIGNMENT)
+        {
             return Err(not("their header contradicts itself"));
         }
         if length > bytes.len() {

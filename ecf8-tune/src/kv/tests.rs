@@ -1,5 +1,7 @@
 //! Pages through the codec on the emulator: what a GPU does, the same code asks of it.
 
+#![allow(clippy::cast_possible_truncation, reason = "tests choose their numbers")]
+
 use super::*;
 use crate::executor::EmulatorExecutor;
 use ecf8_codegen::emulator::Checks;
