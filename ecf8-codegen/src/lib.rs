@@ -7,6 +7,7 @@
 //! - [`emulator`]: the IR run on the CPU, a block in lockstep, with every access checked.
 //! - [`profile`]: what a kernel would cost a GPU: instructions, memory traffic, predicted speed.
 //! - [`strategy`]: the decode strategies, one file each, and their registry.
+//! - [`kv`]: kernels that encode and decode pages of K/V caches.
 
 extern crate self as ecf8_codegen;
 
@@ -14,6 +15,7 @@ pub mod cuda;
 pub mod delta;
 pub mod emulator;
 pub mod ir;
+pub mod kv;
 pub mod lang;
 pub mod launch;
 pub mod profile;

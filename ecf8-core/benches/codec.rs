@@ -6,7 +6,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ecf8_core::element::Numbers;
-use ecf8_core::{Histogram, Scheme, layout, synthetic};
+use ecf8_core::synthetic::{Attention, Cached};
+use ecf8_core::{Histogram, Scheme, kv, layout, synthetic};
 use std::hint::black_box;
 
 const BYTES: usize = 16 << 20;
@@ -51,5 +52,20 @@ fn round_trip(criterion: &mut Criterion, scheme: &dyn Scheme, data: &[u8], pool:
     group.finish();
 }
 
-criterion_group!(benches, codec);
+/// Pages of a K/V cache by the plain codec, which is there to be right: 256 tokens × 8 heads × 128 channels.
+fn pages(criterion: &mut Criterion) {
+    let layer = Attention { seed: 1, cached: Cached::Keys, heads: 8, head_size: 128 };
+    for numbers in kv::Numbers::ALL {
+        let Some(page) = synthetic::stored_as(numbers.dtype(), &layer.tokens(0, 256)) else { continue };
+        let Ok(codebooks) = kv::train(numbers, kv::Codebooks::period(8, 128), [&page[..]]) else { continue };
+        let Ok(encoded) = codebooks.encode(&page) else { continue };
+        let mut group = criterion.benchmark_group(format!("K/V page of {}", numbers.dtype()));
+        group.throughput(Throughput::Bytes(page.len() as u64)).sample_size(20);
+        group.bench_function("encode", |bencher| bencher.iter(|| codebooks.encode(black_box(&page))));
+        group.bench_function("decode", |bencher| bencher.iter(|| codebooks.decode(black_box(&encoded))));
+        group.finish();
+    }
+}
+
+criterion_group!(benches, codec, pages);
 criterion_main!(benches);

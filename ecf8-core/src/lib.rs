@@ -17,6 +17,7 @@ pub mod foreign;
 pub mod header;
 pub mod histogram;
 mod int;
+pub mod kv;
 pub mod layout;
 pub mod map;
 pub mod source;

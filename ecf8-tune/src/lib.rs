@@ -5,6 +5,7 @@ pub mod cli;
 pub mod device;
 pub mod executor;
 pub mod kernel_cache;
+pub mod kv;
 pub mod model;
 pub mod nvrtc;
 pub mod sass;

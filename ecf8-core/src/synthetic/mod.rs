@@ -1,10 +1,12 @@
 //! Weights made from a seed, for demonstrations, tests and benchmarks. The same seed gives the same bytes on every
 //! machine, as far as their mathematical functions round alike.
 
+mod attention;
 mod e4m3;
 mod model;
 mod types;
 
+pub use attention::{Attention, Cached};
 pub use e4m3::{from_f32, to_f32};
 pub use model::{SyntheticTensor, demo_model, safetensors_bytes};
 pub use types::stored_as;

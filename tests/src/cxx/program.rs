@@ -32,7 +32,7 @@ impl Program {
         Ok(Self { folder, program, alignments: kernels.iter().map(alignments).collect() })
     }
 
-    /// Runs launches, each of the kernel with that number, and returns their outputs.
+    /// Runs launches, each of the kernel with that number, and returns their outputs; those of one launch end to end.
     ///
     /// # Errors
     /// What the program said before it stopped, or the signal that stopped it (a page beyond a buffer was touched).
@@ -62,7 +62,8 @@ impl Program {
             number(&mut file, *kernel as u64);
             number(&mut file, launch.grid.into());
             number(&mut file, launch.dynamic_shared_bytes.into());
-            number(&mut file, launch.output_bytes());
+            number(&mut file, launch.outputs.len() as u64);
+            launch.outputs.iter().for_each(|output| number(&mut file, output.bytes));
             number(&mut file, launch.args.len() as u64);
             for (arg, &alignment) in launch.args.iter().zip(&self.alignments[*kernel]) {
                 match arg {
@@ -72,11 +73,10 @@ impl Program {
                         number(&mut file, bytes.len());
                         file.extend_from_slice(&bytes.bytes());
                     }
-                    // The shim has one output.
                     Arg::Output(index) => {
-                        assert_eq!((*index, launch.outputs.len()), (0, 1));
                         number(&mut file, 1);
                         number(&mut file, alignment);
+                        number(&mut file, *index as u64);
                     }
                     Arg::U32(x) => {
                         number(&mut file, 2);

@@ -205,10 +205,11 @@ inline int main(int argc, char** argv, const Kernel* kernels) {
         kernel = &kernels[read_number(in)];
         gridDim.x = static_cast<unsigned>(read_number(in));
         const std::size_t shared_bytes = read_number(in);
-        const std::size_t output_bytes = read_number(in);
+        std::vector<std::size_t> output_bytes(read_number(in));
+        for (std::size_t& bytes : output_bytes) bytes = read_number(in);
         std::vector<std::unique_ptr<Guarded>> buffers;
         std::vector<Argument> list(read_number(in));
-        unsigned char* output = nullptr;
+        std::vector<unsigned char*> outputs(output_bytes.size(), nullptr);
         for (Argument& argument : list) {
             enum { INPUT = 0, OUTPUT = 1, NUMBER = 2 };
             const unsigned long long kind = read_number(in);
@@ -217,21 +218,28 @@ inline int main(int argc, char** argv, const Kernel* kernels) {
                 continue;
             }
             const std::size_t alignment = read_number(in);
-            const std::size_t bytes = kind == INPUT ? read_number(in) : output_bytes;
+            // Of an input its bytes follow, of an output which one it is.
+            const std::size_t number = read_number(in);
+            if (kind == OUTPUT && number >= outputs.size()) fail("there is no such output");
+            const std::size_t bytes = kind == INPUT ? number : output_bytes[number];
             buffers.push_back(std::make_unique<Guarded>(bytes, alignment));
             argument = {buffers.back()->start(), 0};
             if (kind == INPUT) {
                 read(in, argument.pointer, bytes);
             } else {
-                output = buffers.back()->start();
-                std::memset(output, 0xa5, bytes);
+                outputs[number] = buffers.back()->start();
+                std::memset(outputs[number], 0xa5, bytes);
             }
         }
         const Guarded shared(shared_bytes, 16);
         dynamic_shared = shared.start();
         arguments = list.data();
         for (blockIdx.x = 0; blockIdx.x < gridDim.x; ++blockIdx.x) run_block();
-        if (output_bytes != 0 && std::fwrite(output, 1, output_bytes, out) != output_bytes) fail("cannot write");
+        for (std::size_t i = 0; i < outputs.size(); ++i) {
+            if (outputs[i] == nullptr) fail("an output is no argument");
+            const std::size_t bytes = output_bytes[i];
+            if (bytes != 0 && std::fwrite(outputs[i], 1, bytes, out) != bytes) fail("cannot write");
+        }
     }
     std::fclose(in);
     return std::fclose(out) == 0 ? 0 : 3;

@@ -12,10 +12,10 @@ use std::ffi::{c_int, c_uint, c_void};
 use std::ptr::null_mut;
 use std::sync::{Arc, Mutex};
 
-type Handle = *mut c_void;
+pub(super) type Handle = *mut c_void;
 
 /// The driver as a caller has it, who has made the context of `cuda:0` current.
-struct Caller(Library);
+pub(super) struct Caller(Library);
 
 impl Caller {
     fn new() -> Self {
@@ -52,7 +52,7 @@ impl Caller {
     }
 
     /// What is asked of a stream, as a graph that can be launched, as `torch.cuda.graph` makes one.
-    fn capture(&self, stream: Handle, work: impl FnOnce()) -> Handle {
+    pub(super) fn capture(&self, stream: Handle, work: impl FnOnce()) -> Handle {
         const GLOBAL: c_int = 0;
         let (mut graph, mut instance) = (null_mut(), null_mut());
         // SAFETY: the stream is live.
@@ -74,7 +74,7 @@ impl Caller {
         instance
     }
 
-    fn replay(&self, graph: Handle, stream: Handle) {
+    pub(super) fn replay(&self, graph: Handle, stream: Handle) {
         // SAFETY: graph and stream are live.
         self.call("cuGraphLaunch", |launch: unsafe extern "C" fn(Handle, Handle) -> c_int| unsafe {
             launch(graph, stream)
@@ -83,7 +83,7 @@ impl Caller {
 }
 
 /// `cuda:0`, and the same on a stream of the caller's.
-fn on_own_stream() -> (CudaDevice, CudaDevice, Caller, Handle) {
+pub(super) fn on_own_stream() -> (CudaDevice, CudaDevice, Caller, Handle) {
     let device = CudaDevice::open(0).unwrap();
     let caller = Caller::new();
     let stream = caller.stream();

@@ -11,6 +11,7 @@
 )]
 
 mod callers;
+mod kv;
 mod models;
 mod parts;
 mod programs;
