@@ -29,7 +29,7 @@ pub mod status {
     pub const DAMAGED: u32 = 4;
 }
 
-/// The most bits of a vector after its first word, and the word after them.
+/// Words beyond the one that a vector's first bit is in which may be looked at: its codewords' at their longest, and one more.
 const VECTOR_WORDS: u32 = (VECTOR * CODE_BITS + WORD).div_ceil(WORD);
 
 /// Decodes compressed pages into a cache. Whatever their bytes are, nothing is read outside of a page or written outside of its place.
