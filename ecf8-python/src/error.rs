@@ -47,6 +47,7 @@ fn kind(error: &Error) -> Kind {
         } => Kind::Error,
         Error::Header { .. }
         | Error::Container { .. }
+        | Error::Foreign { .. }
         | Error::Checksum { .. }
         | Error::BeyondRepair { .. }
         | Error::NothingGood { .. }

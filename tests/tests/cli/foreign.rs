@@ -260,9 +260,9 @@ fn files_that_zipnn_made_come_back_byte_for_byte() {
     }
     // Each piece of what is stored matters: whatever changes there is told, or decodes to other numbers.
     let good = scratch.read("in.znn.safetensors");
-    for part in 1..20 {
+    for part in 1..8 {
         let mut bad = good.clone();
-        bad[good.len() * part / 20] ^= 0x41;
+        bad[good.len() * part / 8] ^= 0x41;
         scratch.write("bad", bad);
         let said = scratch.ecf8("verify bad --against in");
         assert_eq!(said.status, Some(1), "{said:?}");
