@@ -119,7 +119,9 @@ enum Opened {
 impl Opened {
     fn open(path: &Path) -> Result<Self> {
         if is_container(path)? {
-            return CompressedFile::open(path).map(Box::new).map(Self::Container);
+            let file = CompressedFile::open(path)?;
+            file.require_no_base()?;
+            return Ok(Self::Container(Box::new(file)));
         }
         MappedFile::open_settled(path).map(Box::new).map(Self::Other)
     }

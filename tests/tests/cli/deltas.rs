@@ -236,6 +236,7 @@ fn a_wrong_or_missing_base_is_refused_in_one_line_and_nothing_is_written() {
             &["old.safetensors", "is the base"],
         ),
         ("compress new.safetensors -o . --force --base old.safetensors", &["contains the base"]),
+        ("export delta -o out --format ecf8-paper", &["old.safetensors", "--base"]),
         ("tune delta --device emulator", &["old.safetensors", "--base"]),
     ] {
         scratch.ecf8(command).refuses(2, words);
