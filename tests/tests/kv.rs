@@ -5,8 +5,12 @@
     clippy::panic,
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
     reason = "that is how a test fails, also in its helpers"
 )]
+
+#[path = "kv/transformer.rs"]
+mod transformer;
 
 use ecf8_codegen::cuda;
 use ecf8_codegen::ir::Kernel;
