@@ -2,7 +2,7 @@
 
 use super::CompressedFile;
 use super::FORMAT_VERSION;
-use super::delta::{self, Base, Restored};
+use super::delta::{self, Base, Restored, Siblings};
 use super::folder::prepared::{self, Changed};
 use super::folder::{Content, Copied, FileList, Folder, Found, MissingShard, copy_file};
 use super::look::model::require_unchanged;
@@ -55,10 +55,11 @@ pub fn compress_against(
 ) -> Result<Report> {
     base.require_apart(output)?;
     let root = if input.is_dir() { Folder::open(input, Content::Plain)?.root } else { input.to_owned() };
+    let siblings = Siblings::default();
     let work = |from: &Path, pending| {
         let name = from.strip_prefix(&root).ok().filter(|name| !name.as_os_str().is_empty());
         let name = name.unwrap_or_else(|| Path::new(from.file_name().unwrap_or_default()));
-        delta::compress_file((from, name), base, pending, options, progress)
+        delta::compress_file((from, name), (base, &siblings), pending, options, progress)
     };
     let direction = Comparing { compressing: Compressing { options }, input, base };
     transfer(&direction, &work, input, output, options.overwrite, progress)

@@ -148,8 +148,10 @@ pub(super) fn descriptions() -> Vec<Vec<u8>> {
             {"name": "z", "same_as": "x"},
         ],
     });
+    let mut elsewhere = description.clone();
+    elsewhere["tensors"][3]["elsewhere"] = json!({"file": "delta", "checksum": sum(&after())});
     let empty = json!({"header": {"length": 2, "checksum": sum(b"{}"), "text": "{}"}, "tensors": []});
-    vec![description.to_string().into_bytes(), empty.to_string().into_bytes()]
+    [description, elsewhere, empty].map(|text| text.to_string().into_bytes()).into()
 }
 
 #[cfg(test)]

@@ -57,7 +57,8 @@ impl Albert {
             let mean = row.iter().sum::<f32>() / count;
             let variance = row.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / count;
             let own = row.iter().zip(scale.iter().zip(shift));
-            own.map(|(value, (scale, shift))| (value - mean) / (variance + 1e-12).sqrt() * scale + shift).collect()
+            own.map(|(value, (scale, shift))| (value - mean) / (variance + 1e-12).sqrt() * scale + shift)
+                .collect()
         };
         rows.chunks_exact(scale.len()).flat_map(row).collect()
     }
@@ -149,7 +150,11 @@ fn recorded_pages_come_back_and_take_little_more_than_their_entropy() {
             }
             let [size, least] = [compressed as f64, entropy].map(|own| own / bytes as f64);
             // Of exponents of 8 bits: those of BF16. Sign and mantissa are stored.
-            let share = if numbers.bytes() == 2 { format!(", exponents {:.3}", size * 2.0 - 1.0) } else { String::new() };
+            let share = if numbers.bytes() == 2 {
+                format!(", exponents {:.3}", size * 2.0 - 1.0)
+            } else {
+                String::new()
+            };
             println!(
                 "{} {name}: {size:.4} of the original, entropy {least:.4}{share}; {books} codebooks for {LAYERS} layers",
                 numbers.dtype()

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A model that others are told from.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ struct BaseFile {
     name: PathBuf,
     json: Vec<u8>,
     header: Header,
+    /// Checksums of its tensors' bytes, once they are known.
+    sums: Vec<OnceLock<u64>>,
     content: FileContent,
 }
 
@@ -92,7 +94,8 @@ impl Base {
                 let (header, json) = map.header()?;
                 (json, header, FileContent::Plain(Box::new(map)))
             };
-            files.push(BaseFile { name, json, header, content });
+            let sums = header.tensors.iter().map(|_| OnceLock::new()).collect();
+            files.push(BaseFile { name, json, header, sums, content });
         }
         if next.is_none() && !further.is_empty() {
             return Err(Error::NoDelta { path: path.to_owned() });
@@ -143,14 +146,18 @@ impl Base {
     /// The checksum of a tensor's bytes, as far as that is known without decoding it.
     pub(super) fn checksum(&self, place: Place) -> Result<u64> {
         let (file, record) = (&self.files[place.file], self.record(place));
-        match &file.content {
-            FileContent::Plain(_) => Ok(checksum(&file.read(record)?)),
-            FileContent::Compressed(compressed) => match compressed.tensor(&record.name) {
-                Some(tensor) => Ok(tensor.checksum()),
-                None => Ok(checksum(&file.read(record)?)),
-            },
-            FileContent::Delta(restored) => restored.checksum(record),
+        if let Some(known) = file.sums[place.tensor].get() {
+            return Ok(*known);
         }
+        let sum = match &file.content {
+            FileContent::Plain(_) => checksum(&file.read(record)?),
+            FileContent::Compressed(compressed) => match compressed.tensor(&record.name) {
+                Some(tensor) => tensor.checksum(),
+                None => checksum(&file.read(record)?),
+            },
+            FileContent::Delta(restored) => restored.checksum(record)?,
+        };
+        Ok(*file.sums[place.tensor].get_or_init(|| sum))
     }
 
     /// A tensor's bytes.

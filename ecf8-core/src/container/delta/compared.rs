@@ -2,7 +2,10 @@
 
 use super::base::{Base, Held, Place};
 use super::choose::choose;
-use super::description::{Change, DESCRIPTION, Description, HeaderEntry, TensorEntry, base_checksum};
+use super::description::{
+    Change, DESCRIPTION, Description, Elsewhere, HeaderEntry, TensorEntry, base_checksum,
+};
+use super::siblings::Siblings;
 use crate::checksum::{checksum, to_hex};
 use crate::container::batch::batches;
 use crate::container::output::PendingFile;
@@ -30,13 +33,13 @@ const RECENT_BYTES: usize = 256 << 20;
 /// checked.
 pub(in crate::container) fn compress_file(
     (input, name): (&Path, &Path),
-    base: &Base,
+    (base, siblings): (&Base, &Siblings),
     output: PendingFile,
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<FileReport> {
     let input = MappedFile::open_settled(input)?;
-    let compressed = compress(&input, name, base, output, options, progress);
+    let compressed = compress(&input, name, (base, siblings), output, options, progress);
     let report = input.or_changed(compressed)?;
     base.check_unchanged()?;
     Ok(report)
@@ -45,16 +48,19 @@ pub(in crate::container) fn compress_file(
 fn compress(
     input: &MappedFile,
     name: &Path,
-    base: &Base,
+    (base, siblings): (&Base, &Siblings),
     output: PendingFile,
     options: &CompressOptions,
     progress: &dyn Progress,
 ) -> Result<FileReport> {
     let original = MappedSource::new(input)?;
     require_plain(&original)?;
-    let compared = Compared::new(&original, name, base, progress)?;
+    let compared = Compared::new(&original, name, (base, siblings), progress)?;
     let told = compared.told;
     let report = compress_to(&compared, output, options, Grouping::default(), progress)?;
+    let records = &original.header().tensors;
+    let own = compared.own.iter().map(|(tensor, sum)| (&records[*tensor], *sum));
+    siblings.add((input.path(), name), original.header(), own);
     Ok(FileReport {
         input_bytes: file_bytes(&original),
         compressed_tensors: told,
@@ -83,7 +89,17 @@ enum Row {
 enum Found {
     Plain,
     SameAs(usize),
-    Base { place: Place, checksum: u64, change: Option<Changed> },
+    /// The same as a tensor of another file.
+    Elsewhere {
+        file: String,
+        tensor: String,
+        checksum: u64,
+    },
+    Base {
+        place: Place,
+        checksum: u64,
+        change: Option<Changed>,
+    },
 }
 
 /// How a tensor differs from one of the base.
@@ -107,6 +123,8 @@ struct Compared<'a> {
     description: Vec<u8>,
     /// How many tensors of the file are told from others.
     told: usize,
+    /// Tensors that neither the base has nor another of the file or of its siblings, and their checksums.
+    own: Vec<(usize, u64)>,
     recent: Recent,
 }
 
@@ -114,13 +132,13 @@ impl<'a> Compared<'a> {
     fn new(
         original: &'a MappedSource<'a>,
         name: &Path,
-        base: &'a Base,
+        (base, siblings): (&'a Base, &Siblings),
         progress: &dyn Progress,
     ) -> Result<Self> {
         let header = original.header();
         let what = format!("comparing {} with {}", original.path().display(), base.path().display());
         progress.start(&what, header.data_bytes());
-        let comparing = Comparing { original, name, base, contents: OnceLock::new() };
+        let comparing = Comparing { original, name, base, siblings, contents: OnceLock::new() };
         let mut found = Vec::with_capacity(header.tensors.len());
         for batch in batches(&header.tensors, BATCH_BYTES, TensorRecord::bytes) {
             progress.go_on(original.path())?;
@@ -129,13 +147,17 @@ impl<'a> Compared<'a> {
             found.extend(each?);
             progress.advance(batch.iter().map(TensorRecord::bytes).sum());
         }
-        let mut found = comparing.with_repeated(found)?;
+        let sums: Vec<u64> = found.iter().map(|(_, sum)| *sum).collect();
+        let found = comparing.with_repeated(found)?;
         progress.finish();
-        Self::laid_out(original, base, &mut found)
+        let is_own = |found: &Found| matches!(found, Found::Plain | Found::Base { change: Some(_), .. });
+        let own = (0..).zip(found.iter().zip(sums)).filter(|(_, (found, _))| is_own(found));
+        let own = own.map(|(tensor, (_, sum))| (tensor, sum)).collect();
+        Ok(Self { own, ..Self::laid_out(original, base, &found)? })
     }
 
     /// Lays the delta's tensors out.
-    fn laid_out(original: &'a MappedSource<'a>, base: &'a Base, found: &mut [Found]) -> Result<Self> {
+    fn laid_out(original: &'a MappedSource<'a>, base: &'a Base, found: &[Found]) -> Result<Self> {
         let records = &original.header().tensors;
         let mut taken: HashSet<String> = records.iter().map(|record| record.name.clone()).collect();
         let (mut entries, mut rows, mut tensors) = (Vec::new(), HashMap::new(), Vec::new());
@@ -149,6 +171,7 @@ impl<'a> Compared<'a> {
             let mut entry = TensorEntry {
                 name: record.name.clone(),
                 same_as: None,
+                elsewhere: None,
                 base: None,
                 base_checksum: None,
                 change: None,
@@ -161,6 +184,10 @@ impl<'a> Compared<'a> {
                     continue;
                 }
                 Found::SameAs(other) => entry.same_as = Some(records[*other].name.clone()),
+                Found::Elsewhere { file, tensor, checksum } => {
+                    entry.same_as = Some(tensor.clone());
+                    entry.elsewhere = Some(Elsewhere { file: file.clone(), checksum: to_hex(*checksum) });
+                }
                 Found::Base { place, checksum, change } => {
                     let theirs = &base.record(*place).name;
                     entry.base = Some(theirs.clone()).filter(|theirs| *theirs != record.name);
@@ -212,8 +239,8 @@ impl<'a> Compared<'a> {
         json.resize(json.len().next_multiple_of(crate::int::index(LENGTH_BYTES)), b' ');
         let header = Header::alone(&json);
         let header = header.map_err(|source| Error::Header { path: original.path().to_owned(), source })?;
-        let recent = Recent::default();
-        Ok(Self { original, base, mark, header, json, rows, description, told, recent })
+        let (recent, own) = (Recent::default(), Vec::new());
+        Ok(Self { original, base, mark, header, json, rows, description, told, own, recent })
     }
 
     fn stream(&self, tensor: usize, place: Place, form: Form, stream: Stream) -> Result<Vec<u8>> {
@@ -313,6 +340,7 @@ struct Comparing<'a> {
     /// What the file is called in its model.
     name: &'a Path,
     base: &'a Base,
+    siblings: &'a Siblings,
     /// The base's tensors by what they hold, once somebody needs to know.
     contents: OnceLock<BTreeMap<Held, Place>>,
 }
@@ -399,7 +427,14 @@ impl Comparing<'_> {
             let earlier = *first.entry((record.dtype, record.bytes(), sum)).or_insert(tensor);
             let is_same = earlier != tensor
                 && *self.original.bytes(&records[earlier])? == *self.original.bytes(record)?;
-            all.push(if is_same { Found::SameAs(earlier) } else { found });
+            if is_same {
+                all.push(Found::SameAs(earlier));
+                continue;
+            }
+            let held = (record.dtype, record.bytes(), sum);
+            let elsewhere = self.siblings.find(self.name, held, &self.original.bytes(record)?)?;
+            let elsewhere = elsewhere.map(|(file, tensor)| Found::Elsewhere { file, tensor, checksum: sum });
+            all.push(elsewhere.unwrap_or(found));
         }
         Ok(all)
     }

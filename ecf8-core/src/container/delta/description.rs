@@ -37,9 +37,12 @@ pub(super) struct HeaderEntry {
 #[serde(deny_unknown_fields)]
 pub(super) struct TensorEntry {
     pub(super) name: String,
-    /// The tensor of the same file whose bytes it has, if it is told from that.
+    /// The tensor of the same file, or of another delta of the same folder, whose bytes it has, if it is told from that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) same_as: Option<String>,
+    /// That other delta, which lies beside this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) elsewhere: Option<Elsewhere>,
     /// The tensor of the base that it is told from, if that has another name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) base: Option<String>,
@@ -49,6 +52,16 @@ pub(super) struct TensorEntry {
     /// How it differs; not at all, where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) change: Option<Change>,
+}
+
+/// Where a tensor is whose bytes another one has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Elsewhere {
+    /// The name of the file.
+    pub(super) file: String,
+    /// Of the tensor's bytes.
+    pub(super) checksum: String,
 }
 
 /// How a tensor differs from one of the base.

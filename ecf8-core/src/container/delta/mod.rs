@@ -9,6 +9,7 @@
 //! - `base`: the files of a base, which may be compressed, or deltas themselves.
 //! - `description`: what a delta says about itself.
 //! - `compared`: a file as its delta, to be compressed.
+//! - `siblings`: tensors of a folder's other files.
 //! - `restored`: a delta and its base as the file.
 
 mod base;
@@ -16,8 +17,10 @@ mod choose;
 mod compared;
 mod description;
 mod restored;
+mod siblings;
 
 pub use base::Base;
 pub(super) use compared::compress_file;
 pub use restored::{BaseNeeded, ToldChange, ToldTensor, verify_beside};
 pub(super) use restored::{Restored, compare, decompress_file};
+pub(super) use siblings::Siblings;

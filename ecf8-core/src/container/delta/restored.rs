@@ -1,7 +1,7 @@
 //! A delta and its base as the file that the delta was made of.
 
 use super::base::{Base, Place};
-use super::description::{Change, Description, TensorEntry};
+use super::description::{Change, Description, Elsewhere, TensorEntry};
 use crate::checksum::{checksum, from_hex};
 use crate::container::batch::batches;
 use crate::container::output::PendingFile;
@@ -140,6 +140,10 @@ fn unknown_transform(name: &str, change: &Change) -> String {
 enum Told {
     /// Another of the file.
     SameAs(TensorRecord),
+    /// One of another delta, which lies beside this one.
+    Elsewhere { sibling: Arc<Restored>, record: TensorRecord, checksum: u64 },
+    /// The same, where that is not to be looked at.
+    OutOfReach { checksum: u64 },
     /// One of the base, and what has changed.
     Base { place: Place, checksum: u64, change: Option<Difference> },
 }
@@ -170,6 +174,11 @@ impl Restored {
     /// # Errors
     /// If the file holds no delta, its description is damaged, or this is not its base.
     pub(in crate::container) fn new(file: CompressedFile, base: Arc<Base>) -> Result<Self> {
+        Self::with_siblings(file, base, true)
+    }
+
+    /// The same; those that lie beside it are opened, or, where this is one of them, not.
+    fn with_siblings(file: CompressedFile, base: Arc<Base>, are_opened: bool) -> Result<Self> {
         let Some(mark) = &file.delta else {
             return Err(Error::NoDelta { path: file.path().to_owned() });
         };
@@ -203,12 +212,41 @@ impl Restored {
             header.ok_or_else(|| contradiction("the header in its description is damaged".to_owned()))?;
         let records: HashMap<&str, &TensorRecord> =
             header.tensors.iter().map(|record| (record.name.as_str(), record)).collect();
+        let mut siblings: HashMap<&str, Arc<Self>> = HashMap::new();
+        for Elsewhere { file: name, .. } in tensors.iter().filter_map(|entry| entry.elsewhere.as_ref()) {
+            // Beside it, and nowhere else.
+            let is_name = Path::new(name).file_name().is_some_and(|own| own == name.as_str());
+            if are_opened && is_name && !siblings.contains_key(name.as_str()) {
+                let sibling = CompressedFile::open(&file.path().with_file_name(name))?;
+                siblings.insert(name, Arc::new(Self::with_siblings(sibling, base.clone(), false)?));
+            }
+        }
         let told = tensors.iter().zip(places).map(|(entry, place)| {
             let record = records.get(entry.name.as_str());
             let record = record.ok_or_else(|| contradiction(format!("it has no tensor `{}`", entry.name)))?;
             let is_alike =
                 |other: &TensorRecord| other.dtype == record.dtype && other.bytes() == record.bytes();
             let told = match (&entry.same_as, place) {
+                (Some(other), None) if entry.elsewhere.is_some() => {
+                    let Some(Elsewhere { file: name, checksum }) = &entry.elsewhere else {
+                        return Err(contradiction(format!("`{}` is nowhere", entry.name)));
+                    };
+                    let checksum = from_hex(checksum);
+                    let checksum =
+                        checksum.ok_or_else(|| contradiction(format!("`{}` has no checksum", entry.name)))?;
+                    if are_opened {
+                        let sibling = siblings.get(name.as_str()).cloned();
+                        let sibling =
+                            sibling.ok_or_else(|| contradiction(format!("`{name}` is no file's name")))?;
+                        let theirs = sibling.header.tensors.iter().find(|own| own.name == *other).cloned();
+                        let record = theirs.filter(|theirs| is_alike(theirs)).ok_or_else(|| {
+                            contradiction(format!("`{}` repeats no tensor of {name}", entry.name))
+                        })?;
+                        Told::Elsewhere { sibling, record, checksum }
+                    } else {
+                        Told::OutOfReach { checksum }
+                    }
+                }
                 (Some(other), None) => {
                     let other = records.get(other.as_str()).filter(|other| is_alike(other));
                     let other =
@@ -228,7 +266,7 @@ impl Restored {
         for record in &header.tensors {
             let is_there = match told.get(&record.name) {
                 Some(Told::SameAs(other)) => !matches!(told.get(&other.name), Some(Told::SameAs(_))),
-                Some(Told::Base { .. }) => true,
+                Some(Told::Base { .. } | Told::Elsewhere { .. } | Told::OutOfReach { .. }) => true,
                 None => file.has(record),
             };
             if !is_there {
@@ -238,7 +276,7 @@ impl Restored {
                 )));
             }
         }
-        drop(records);
+        drop((records, siblings));
         Ok(Self { file, base, header, json, told })
     }
 
@@ -267,6 +305,7 @@ impl Restored {
     pub(super) fn checksum(&self, record: &TensorRecord) -> Result<u64> {
         match self.told.get(&record.name) {
             Some(Told::SameAs(other)) => self.checksum(other),
+            Some(Told::Elsewhere { checksum, .. } | Told::OutOfReach { checksum }) => Ok(*checksum),
             Some(Told::Base { change: Some(change), .. }) => Ok(change.checksum),
             Some(Told::Base { checksum, .. }) => Ok(*checksum),
             None => match self.file.tensor(&record.name) {
@@ -284,6 +323,17 @@ impl Restored {
         let (place, expected, change) = match self.told.get(&record.name) {
             None => return self.file.read_tensor(&record.name),
             Some(Told::SameAs(other)) => return self.read(other),
+            Some(Told::Elsewhere { sibling, record: other, checksum }) => {
+                let bytes = sibling.read(other)?;
+                sibling.expect(sibling.path(), &other.name, *checksum, &bytes)?;
+                return Ok(bytes);
+            }
+            Some(Told::OutOfReach { .. }) => {
+                return Err(Error::Container {
+                    path: self.file.path().to_owned(),
+                    problem: format!("tensor `{}` is in a third file", record.name),
+                });
+            }
             Some(Told::Base { place, checksum, change }) => (*place, *checksum, change),
         };
         let base = self.base.read(place)?;
@@ -313,6 +363,11 @@ impl Restored {
 
     pub(super) fn check_unchanged(&self) -> Result<()> {
         self.file.check_unchanged()?;
+        let siblings = self.told.values().filter_map(|told| match told {
+            Told::Elsewhere { sibling, .. } => Some(sibling),
+            _ => None,
+        });
+        siblings.map(|sibling| &sibling.file).try_for_each(CompressedFile::check_unchanged)?;
         self.base.check_unchanged()
     }
 

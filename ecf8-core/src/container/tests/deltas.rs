@@ -217,12 +217,12 @@ fn tensors_are_found_by_what_they_hold_under_other_names_and_in_other_shards() {
     let tensor = |name: &str, seed| SyntheticTensor::new(name, Dtype::BF16, &[30_000], bytes(seed));
     for (root, shards) in [
         (&old, [vec![tensor("a", 1), tensor("b", 2)], vec![tensor("c", 3)]]),
-        // `b` went to another shard, `c` is called `d`, `a` is there twice, and so is what the base does not have.
+        // `b` went to another shard, `c` is called `d`, `a` is there twice, and what the base does not have three times.
         (
             &new,
             [
-                vec![tensor("a", 1), tensor("tied", 1)],
-                vec![tensor("b", 2), tensor("d", 3), tensor("e", 4), tensor("f", 4)],
+                vec![tensor("a", 1), tensor("tied", 1), tensor("e", 4)],
+                vec![tensor("b", 2), tensor("d", 3), tensor("f", 4), tensor("g", 4)],
             ],
         ),
     ] {
@@ -253,6 +253,16 @@ fn tensors_are_found_by_what_they_hold_under_other_names_and_in_other_shards() {
         verify_against_beside(&model, &opened, &new, &()).unwrap();
         let error = decompress(&delta, &folder.path().join("out"), false, &()).unwrap_err();
         assert!(matches!(error, Error::NeedsBase { .. }), "{error}");
+        // The second shard needs the first, whose tensor it has.
+        let [first, second] =
+            [1, 2].map(|number| delta.join(format!("model-0000{number}-of-00002.safetensors")));
+        let out = folder.path().join("out");
+        restored(&second, &out, &[base]).unwrap();
+        assert!(fs::read(&out).unwrap() == fs::read(new.join(second.file_name().unwrap())).unwrap());
+        fs::remove_file(&out).unwrap();
+        fs::remove_file(&first).unwrap();
+        let missing = restored(&second, &out, &[base]).unwrap_err().to_string();
+        assert!(missing.contains("model-00001-of-00002") && !out.exists(), "{missing}");
     }
 }
 
