@@ -199,7 +199,7 @@ impl<'a> Compared<'a> {
                         while suffixes.iter().any(|suffix| taken.contains(&format!("{prefix}.{suffix}"))) {
                             prefix.push('~');
                         }
-                        let each = form.streams().into_iter().zip(&suffixes).zip(&*streams);
+                        let each = form.streams().into_iter().zip(&suffixes).zip(streams);
                         for ((stream, suffix), (bytes, checksum)) in each {
                             let name = format!("{prefix}.{suffix}");
                             entries.push(of_bytes(&name, *bytes));
