@@ -7,7 +7,9 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ecf8_core::element::Numbers;
 use ecf8_core::synthetic::{Attention, Cached};
+use ecf8_core::transform::{Difference, Form};
 use ecf8_core::{Histogram, Scheme, kv, layout, synthetic};
+use std::borrow::Cow;
 use std::hint::black_box;
 
 const BYTES: usize = 16 << 20;
@@ -67,5 +69,29 @@ fn pages(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, codec, pages);
+/// A tensor told from its base and back, on one thread: 8 million numbers in BF16, of which one in a hundred has changed.
+fn differences(criterion: &mut Criterion) {
+    let base = synthetic::stored_as("BF16", &synthetic::gaussian(1, BYTES / 2, 0.02)).unwrap_or_default();
+    let mut own = base.clone();
+    own.iter_mut().step_by(200).for_each(|byte| *byte ^= 5);
+    let mut group = criterion.benchmark_group("difference from a base");
+    group.throughput(Throughput::Bytes(own.len() as u64)).sample_size(10);
+    for is_sparse in [false, true] {
+        let form = Form { transform: &Difference, is_sparse, width: 2 };
+        let all = || form.streams().into_iter().map(|stream| form.stream(stream, black_box(&own), &base));
+        let id = |what: &str| BenchmarkId::new(what, if is_sparse { "sparse" } else { "dense" });
+        group.bench_function(id("told"), |bencher| {
+            bencher.iter(|| all().map(|stream| stream.map_or(0, |stream| stream.len())).sum::<usize>());
+        });
+        let Ok(streams) = all().map(|stream| stream.map(Cow::Owned)).collect::<Result<Vec<_>, _>>() else {
+            continue;
+        };
+        group.bench_function(id("restored"), |bencher| {
+            bencher.iter(|| form.restore(black_box(&streams), &base));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, codec, pages, differences);
 criterion_main!(benches);
