@@ -116,7 +116,7 @@ class File:
         length = u64(data, 0)
         self.data, self.start = data, 8 + length
         header = json.loads(data[8 : self.start])
-        self.metadata = header.pop("__metadata__")
+        self.metadata = header.pop("__metadata__", {})
         self.tensors = header
         # In the order of their data; checksums come in this order (§4).
         self.order = sorted(header, key=lambda name: header[name]["data_offsets"])
@@ -537,7 +537,7 @@ def restore_verbatim(file, manifest):
 def restore(data):
     file = File(data)
     manifest = json.loads(file.metadata["ecf8"])
-    require(manifest["format_version"] == 1, "another format version")
+    require(manifest["format_version"] == (2 if "delta" in manifest else 1), "another format version")
     if "verbatim" in manifest:
         return restore_verbatim(file, manifest)
     require(file.start % ALIGNMENT == 0, "the data section is not aligned")
@@ -565,7 +565,11 @@ def restore(data):
         guard = entries[0]["name"]
         file.claim(guard, "U8")
         require(file.tensors[guard]["shape"] == [0], "the guard has another shape")
-    decoded = {entry["name"]: decode(file, entry, codebooks, pool) for entry in entries}
+    decoded = {entry["name"]: decode(file, entry, codebooks, pool) for entry in entries if "same_as" not in entry}
+    for entry in entries:
+        if "same_as" in entry:
+            require(not entry["lengths"], "a tensor with another's parts has parts of its own")
+            decoded[entry["name"]] = decoded[entry["same_as"]]
     require(padded(pool.at) == len(pool.data) and not any(pool.data[pool.at :]), "the pool is not filled by its parts")
 
     original = tensors_of(header)
@@ -577,8 +581,84 @@ def restore(data):
     return struct.pack("<Q", len(header)) + header + body
 
 
+# §8: differences from a base.
+
+WIDTHS = {"BF16": 2, "F16": 2, "I16": 2, "U16": 2, "F32": 4, "I32": 4, "U32": 4, "F64": 8, "I64": 8, "U64": 8, "C64": 8}
+BLOCK = 128
+
+
+def undone(by, told, before, bits):
+    if by == "xor":
+        return told ^ before
+    require(by == "difference", f"transform {by} is unknown")
+    difference = told // 2 if told % 2 == 0 else -(told + 1) // 2
+    return (before + difference) % 2**bits
+
+
+def changed_numbers(counts, places, numbers):
+    """Which numbers a sparse difference tells."""
+    changed, places = [], list(places)
+    require(len(counts) == -(-numbers // BLOCK), "counts of other blocks")
+    for block, count in enumerate(counts):
+        own = min(BLOCK, numbers - block * BLOCK)
+        listed = list(range(own)) if count == own else [places.pop(0) for _ in range(count)]
+        require(listed == sorted(set(listed)) and all(place < own for place in listed), "places that are none")
+        changed += [block * BLOCK + place for place in listed]
+    require(not places, "more places than counts")
+    return changed
+
+
+def change(delta, entry, dtype, before):
+    width, how = WIDTHS.get(dtype, 1), entry["change"]
+    prefix = how.get("prefix", entry["name"])
+    planes = [delta.bytes(f"{prefix}.{how['by']}.{plane}") for plane in range(width)]
+    numbers = [int.from_bytes(before[at : at + width], "little") for at in range(0, len(before), width)]
+    changed = range(len(numbers))
+    if how.get("sparse"):
+        changed = changed_numbers(delta.bytes(f"{prefix}.counts"), delta.bytes(f"{prefix}.places"), len(numbers))
+    require(all(len(plane) == len(changed) for plane in planes), "planes of other lengths")
+    for place, told in zip(changed, zip(*planes)):
+        numbers[place] = undone(how["by"], int.from_bytes(bytes(told), "big"), numbers[place], 8 * width)
+    after = b"".join(number.to_bytes(width, "little") for number in numbers)
+    require(f"{xxh3(after):016x}" == how["checksum"], f"{entry['name']} is not what it was")
+    return after
+
+
+def restore_beside(data, base):
+    """A file told from a base, which is plain safetensors here."""
+    mark = json.loads(File(data).metadata["ecf8"])["delta"]
+    delta, base_header = File(restore(data)), base[8 : 8 + u64(base, 0)]
+    base = File(base)
+    description = json.loads(zlib.decompress(delta.bytes(mark["description"]), wbits=-15))
+    about, told = description["header"], {entry["name"]: entry for entry in description["tensors"]}
+    header = about["text"].encode() if "text" in about else base_header
+    require(len(header) == about["length"] and f"{xxh3(header):016x}" == about["checksum"], "the header is wrong")
+    sums = [int(entry["base_checksum"], 16) for entry in description["tensors"] if "base_checksum" in entry]
+    require(mark["checksum"] == f"{xxh3(b''.join(one.to_bytes(8, 'little') for one in sums)):016x}", "another base is meant")
+    tensors = tensors_of(header)
+
+    def tensor(name):
+        entry = told.get(name)
+        if entry is None:
+            return delta.bytes(name)
+        if "same_as" in entry:
+            require("elsewhere" not in entry, "it is in another file")
+            return tensor(entry["same_as"])
+        before = base.bytes(entry.get("base", name))
+        require(f"{xxh3(before):016x}" == entry["base_checksum"], f"the base has another {name}")
+        return change(delta, entry, tensors[name]["dtype"], before) if "change" in entry else before
+
+    names = sorted(tensors, key=lambda name: tensors[name]["data_offsets"])
+    return struct.pack("<Q", len(header)) + header + b"".join(tensor(name) for name in names)
+
+
 if __name__ == "__main__":
     with open(sys.argv[1], "rb") as compressed:
-        restored = restore(compressed.read())
+        data = compressed.read()
+    if len(sys.argv) > 3:
+        with open(sys.argv[3], "rb") as base:
+            restored = restore_beside(data, base.read())
+    else:
+        restored = restore(data)
     with open(sys.argv[2], "wb") as output:
         output.write(restored)

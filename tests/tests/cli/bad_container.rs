@@ -231,7 +231,7 @@ fn other_versions_and_what_is_no_manifest_are_requests_gone_wrong() {
         scratch.refuses("verify bad", 2, words);
         scratch.refuses("decompress bad -o out", 2, words);
     };
-    for version in ["0", "2", "18446744073709551615"] {
+    for version in ["0", "3", "18446744073709551615"] {
         let scratch = Scratch::new();
         scratch.write("bad", edited(|_, m| m["format_version"] = serde_json::from_str(version).unwrap()));
         scratch.refuses("verify bad", 2, &["bad", "version", version, "update the program"]);

@@ -23,8 +23,12 @@ fn has_python() -> bool {
 }
 
 fn python(scratch: &Scratch, input: &str, output: &str) -> Output {
+    python_with(scratch, &[input, output])
+}
+
+fn python_with(scratch: &Scratch, args: &[&str]) -> Output {
     let mut command = Command::new("python3");
-    command.arg("-B").arg(DECODER).args([input, output]).current_dir(scratch.path("."));
+    command.arg("-B").arg(DECODER).args(args).current_dir(scratch.path("."));
     command.output().unwrap()
 }
 
@@ -104,6 +108,51 @@ fn a_decoder_written_from_the_format_restores_any_file() {
             assert!(scratch.read("out") == *bytes, "file {i} under {scheme} is not byte-identical");
         }
     }
+}
+
+/// A tensor in two states: the second time, about one number in `every` has moved.
+fn moved(name: &str, dtype: Dtype, count: usize, every: usize, step: u64) -> SyntheticTensor {
+    let (mut bytes, dice) =
+        (stored_as(&dtype.to_string(), &gaussian(3, count, 0.02)).unwrap(), noise(4, count));
+    let width = bytes.len() / count;
+    for (place, number) in bytes.chunks_exact_mut(width).enumerate() {
+        let is_moved = step > 0 && place % every == usize::from(dice[place]) % every;
+        number[0] ^= if is_moved { dice[place] % 4 } else { 0 };
+    }
+    SyntheticTensor::new(name, dtype, &[count as u64], bytes)
+}
+
+#[test]
+fn it_restores_what_is_told_from_a_base() {
+    if !has_python() {
+        return;
+    }
+    let state = |step: u64| {
+        let own = [
+            moved("dense", Dtype::BF16, 9000, 1, step),
+            moved("wide", Dtype::F32, 5000, 2, step),
+            moved("sparse", Dtype::BF16, 9000, 200, step),
+            moved("bytes", Dtype::F8_E4M3, 9001, 300, step),
+            SyntheticTensor::new("other", Dtype::U8, &[700], noise(step, 700)),
+            SyntheticTensor::new("step", Dtype::I64, &[], step.to_le_bytes().to_vec()),
+            SyntheticTensor::new("empty", Dtype::F32, &[0], Vec::new()),
+        ];
+        let tied = SyntheticTensor { name: "tied".to_owned(), ..own[0].clone() };
+        let same = moved("same", Dtype::BF16, 4000, 1, 0);
+        file(&own.into_iter().chain([tied, same]).collect::<Vec<_>>())
+    };
+    let scratch = Scratch::new();
+    [0, 1].map(|step| scratch.write(&step.to_string(), state(step)));
+    for (base, args) in [("0", &["delta", "out", "0"][..]), ("1", &["delta", "out", "1"])] {
+        let _ = scratch.ecf8(&format!("compress 1 -o delta --force --base {base}")).answer();
+        let output = python_with(&scratch, args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(scratch.read("out") == scratch.read("1"), "beside {base}");
+    }
+    let _ = scratch.ecf8("compress 1 -o delta --force --base 0").answer();
+    let wrong = python_with(&scratch, &["delta", "out", "1"]);
+    assert!(!wrong.status.success(), "another base is refused");
 }
 
 #[test]

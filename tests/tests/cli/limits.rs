@@ -46,7 +46,7 @@ fn metadata_that_fill_the_header_stay_in_the_original_header_alone() {
 fn parts_whose_names_fill_the_header_go_into_the_pool() {
     // There is room for about 1000 bytes more; three tensors' parts and the manifest would take twice that.
     let mut tensors = vec![SyntheticTensor::new(&"k".repeat(LIMIT - 1500), Dtype::U8, &[1], vec![1])];
-    tensors.extend(["a", "b", "c"].map(|name| weights(name, 1, 65536)));
+    tensors.extend([("a", 1), ("b", 2), ("c", 3)].map(|(name, seed)| weights(name, seed, 65536)));
     let packed = comes_back(&safetensors_bytes(&[], &tensors).unwrap(), "--scheme exponent-gap");
     let stored = SafeTensors::deserialize(&packed).unwrap();
     // The guard, the pool, the kept tensor, the original header, the checksums.
