@@ -142,7 +142,8 @@ fn it_restores_what_is_told_from_a_base() {
         file(&own.into_iter().chain([tied, same]).collect::<Vec<_>>())
     };
     let scratch = Scratch::new();
-    [0, 1].map(|step| scratch.write(&step.to_string(), state(step)));
+    scratch.write("0", state(0));
+    scratch.write("1", state(1));
     for (base, args) in [("0", &["delta", "out", "0"][..]), ("1", &["delta", "out", "1"])] {
         let _ = scratch.ecf8(&format!("compress 1 -o delta --force --base {base}")).answer();
         let output = python_with(&scratch, args);
