@@ -127,7 +127,8 @@ pub(crate) fn verify(
 pub(crate) fn inspect(py: Python<'_>, path: PathBuf) -> PyResult<String> {
     threads::work(py, || {
         let model = CompressedModel::open(&path)?;
-        let inspection = json!(container::inspect(&model));
+        let mut inspection = json!(container::inspect(&model));
+        inspection["base"] = json!(model.base_needed().map(|needed| needed.name));
         model.check_unchanged()?;
         Ok(inspection.to_string())
     })

@@ -16,7 +16,7 @@ def test_the_pages_first_sections_run(tmp_path, monkeypatch, capsys):
     assert len(blocks) >= 4
     monkeypatch.chdir(tmp_path)
     save_file({"weight": numbers(512, 300)}, "model.safetensors")
-    save_file({"weight": numbers(512, 300), "other": numbers(300, 512)}, "two.safetensors")
+    save_file({"weight": numbers(512, 300), "other": numbers(300, 512)[::-1].copy()}, "two.safetensors")
     ecf8.compress("two.safetensors", "damaged.safetensors")
     damaged = bytearray(Path("damaged.safetensors").read_bytes())
     damaged[len(damaged) // 4] ^= 1

@@ -99,7 +99,10 @@ fn all_tensors_of_a_layer_are_brought_to_a_later_state_by_one_launch() {
     let Some(compiler) = Compiler::find() else { return };
     let program = Program::new(&compiler, &[kernel]).unwrap();
     let outputs = program.run(&[(0, &launch)]).unwrap();
-    assert!(outputs[0] == wanted, "the emitted text gives something else");
+    // Between tensors there is whatever was there.
+    for written in launch.outputs[0].written_of(wanted.len()) {
+        assert!(outputs[0][written.clone()] == wanted[written], "the emitted text gives something else");
+    }
 }
 
 #[test]

@@ -6,9 +6,7 @@ use super::gain;
 use super::progress::Bars;
 use clap::Args;
 
-use ecf8_core::container::{
-    self, BaseNeeded, CodeCost, CompressOptions, CompressedFile, CompressedModel, Following,
-};
+use ecf8_core::container::{self, BaseNeeded, CodeCost, CompressOptions, CompressedModel, Following};
 use ecf8_core::{Codebook, Error};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -148,7 +146,7 @@ impl Inspect {
             "H(byte)",
             "code lengths",
         ];
-        let needed = model.files.iter().find_map(CompressedFile::base_needed);
+        let needed = model.base_needed();
         let mut text = String::new();
         if let Some(BaseNeeded { name, checksum, .. }) = &needed {
             text += &format!("the difference from {name} (checksum {checksum}); its tensors are:\n\n");

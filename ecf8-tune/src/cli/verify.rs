@@ -156,7 +156,7 @@ impl Verify {
             (Some(base), None) => container::verify_beside(&model, base, &bars)?,
             (None, Some(original)) => container::verify_against(&model, original, &bars)?,
             (None, None) => {
-                tally.needed = model.files.iter().find_map(CompressedFile::base_needed);
+                tally.needed = model.base_needed();
             }
         }
         tally.kept = model.files.iter().map(|file| file.kept().len()).sum();

@@ -2,7 +2,7 @@
 
 use crate::container::folder::{Content, Copied, FileList, Folder, copy_file, prepared};
 use crate::container::tuning_cache;
-use crate::container::{CompressedFile, Progress};
+use crate::container::{BaseNeeded, CompressedFile, Progress};
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -72,6 +72,12 @@ impl CompressedModel {
             empty_folders: BTreeSet::new(),
             list: None,
         }
+    }
+
+    /// What its base is, if it is the difference from one.
+    #[must_use]
+    pub fn base_needed(&self) -> Option<BaseNeeded> {
+        self.files.iter().find_map(CompressedFile::base_needed)
     }
 
     /// Checks that no file has changed since it was opened, see [`CompressedFile::check_unchanged`].
