@@ -1,10 +1,11 @@
 //! A file as its delta: what a container is made of.
 
-use super::base::{Base, Held, Place};
-use super::choose::choose;
+use super::base::{Base, Place};
+use super::comparing::{Changed, Comparing, Found, not_comparable};
 use super::description::{
     Change, DESCRIPTION, Description, Elsewhere, HeaderEntry, TensorEntry, base_checksum,
 };
+use super::recent::Recent;
 use super::siblings::Siblings;
 use crate::checksum::{checksum, to_hex};
 use crate::container::batch::batches;
@@ -18,16 +19,13 @@ use crate::error::{Error, IoContext, Result};
 use crate::header::{Entry, Header, LENGTH_BYTES, TensorRecord, header_json};
 use crate::map::{MappedFile, give_back};
 use crate::source::{DeltaMark, MappedSource, Source, file_bytes};
-use crate::transform::{Form, Stream, TransformError, width_of};
+use crate::transform::{Form, Stream};
 use rayon::prelude::*;
 use safetensors::Dtype;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
-/// Bytes of decoded tensors of a base that are kept for a moment: several streams of a tensor are made one after the other.
-const RECENT_BYTES: usize = 256 << 20;
+use std::sync::OnceLock;
 
 /// Compresses the file `input`, called `name` in its model, as its difference from `base`, into `output`. The paths have been
 /// checked.
@@ -83,32 +81,6 @@ enum Row {
         stream: Stream,
         checksum: u64,
     },
-}
-
-/// What a tensor of the file is told by.
-enum Found {
-    Plain,
-    SameAs(usize),
-    /// The same as a tensor of another file.
-    Elsewhere {
-        file: String,
-        tensor: String,
-        checksum: u64,
-    },
-    Base {
-        place: Place,
-        checksum: u64,
-        change: Option<Changed>,
-    },
-}
-
-/// How a tensor differs from one of the base.
-struct Changed {
-    form: Form,
-    /// Of the tensor's bytes.
-    checksum: u64,
-    /// Length and checksum of each stream.
-    streams: Vec<(u64, u64)>,
 }
 
 /// A file as its delta from a base.
@@ -288,154 +260,5 @@ impl Source for Compared<'_> {
 
     fn check_unchanged(&self) -> Result<()> {
         self.original.check_unchanged()
-    }
-}
-
-/// What of the base has been decoded last.
-#[derive(Default)]
-struct Recent(Mutex<VecDeque<(Place, Arc<Vec<u8>>)>>);
-
-/// Bytes of a tensor of the base.
-enum BaseBytes<'a> {
-    Mapped(&'a [u8]),
-    Decoded(Arc<Vec<u8>>),
-}
-
-impl AsRef<[u8]> for BaseBytes<'_> {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            BaseBytes::Mapped(bytes) => bytes,
-            BaseBytes::Decoded(bytes) => bytes,
-        }
-    }
-}
-
-impl Recent {
-    fn read<'b>(&self, base: &'b Base, place: Place) -> Result<BaseBytes<'b>> {
-        let list = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, bytes)) = list().iter().find(|(other, _)| *other == place) {
-            return Ok(BaseBytes::Decoded(bytes.clone()));
-        }
-        let bytes = match base.read(place)? {
-            Cow::Borrowed(bytes) => return Ok(BaseBytes::Mapped(bytes)),
-            Cow::Owned(bytes) => Arc::new(bytes),
-        };
-        let mut list = list();
-        list.push_back((place, bytes.clone()));
-        while list.len() > 1 && list.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > RECENT_BYTES {
-            list.pop_front();
-        }
-        Ok(BaseBytes::Decoded(bytes))
-    }
-}
-
-fn not_comparable(source: &dyn Source, record: &TensorRecord, error: &TransformError) -> Error {
-    let how = format!("tensor `{}`: {error}", record.name);
-    Error::Changed { path: source.path().to_owned(), how }
-}
-
-/// Finding out what tensors have in common with a base.
-struct Comparing<'a> {
-    original: &'a MappedSource<'a>,
-    /// What the file is called in its model.
-    name: &'a Path,
-    base: &'a Base,
-    siblings: &'a Siblings,
-    /// The base's tensors by what they hold, once somebody needs to know.
-    contents: OnceLock<BTreeMap<Held, Place>>,
-}
-
-impl Comparing<'_> {
-    /// What a tensor is told by, but for those of its own file; and its checksum.
-    fn find(&self, record: &TensorRecord) -> Result<(Found, u64)> {
-        let own = self.original.bytes(record)?;
-        let found = self.find_bytes(record, &own);
-        give_back(&own);
-        found
-    }
-
-    fn find_bytes(&self, record: &TensorRecord, own: &[u8]) -> Result<(Found, u64)> {
-        let sum = checksum(own);
-        if own.is_empty() {
-            return Ok((Found::Plain, sum));
-        }
-        let alike = |place: &Place| {
-            let theirs = self.base.record(*place);
-            theirs.dtype == record.dtype && theirs.shape == record.shape
-        };
-        let named = self.base.of_name(&record.name, Some(self.name)).into_iter().find(alike);
-        let mut theirs = None;
-        if let Some(place) = named {
-            let bytes = self.base.read(place)?;
-            if *bytes == *own {
-                return Ok((Found::Base { place, checksum: sum, change: None }, sum));
-            }
-            theirs = Some((place, bytes));
-        }
-        if let Some(place) = self.contents()?.get(&(record.dtype, own.len() as u64, sum))
-            && *self.base.read(*place)? == *own
-        {
-            return Ok((Found::Base { place: *place, checksum: sum, change: None }, sum));
-        }
-        let Some((place, theirs)) = theirs else { return Ok((Found::Plain, sum)) };
-        let change = self.change(record, own, &theirs, sum)?;
-        give_back(&theirs);
-        let found = |change| Found::Base { place, checksum: checksum(&theirs), change: Some(change) };
-        Ok((change.map_or(Found::Plain, found), sum))
-    }
-
-    /// How a tensor differs from that of the base, if telling that pays.
-    fn change(&self, record: &TensorRecord, own: &[u8], base: &[u8], sum: u64) -> Result<Option<Changed>> {
-        let failed = |error| not_comparable(self.original, record, &error);
-        let Some(form) = choose(own, base, width_of(&record.dtype.to_string())).map_err(failed)? else {
-            return Ok(None);
-        };
-        let streams = form.streams().into_iter().map(|stream| form.stream(stream, own, base).map(Cow::Owned));
-        let streams: Vec<Cow<'_, [u8]>> = streams.collect::<Result<_, _>>().map_err(failed)?;
-        match form.restore(&streams, base) {
-            Ok(restored) if checksum(&restored) == sum => {
-                let streams = streams.iter().map(|stream| (stream.len() as u64, checksum(stream))).collect();
-                Ok(Some(Changed { form, checksum: sum, streams }))
-            }
-            _ => {
-                let how = format!("tensor `{}`, or that of the base, is not what it was", record.name);
-                Err(Error::Changed { path: self.original.path().to_owned(), how })
-            }
-        }
-    }
-
-    fn contents(&self) -> Result<&BTreeMap<Held, Place>> {
-        if let Some(contents) = self.contents.get() {
-            return Ok(contents);
-        }
-        let contents = self.base.by_content()?;
-        Ok(self.contents.get_or_init(|| contents))
-    }
-
-    /// The same, where tensors that repeat an earlier one of the file are told by that.
-    fn with_repeated(&self, found: Vec<(Found, u64)>) -> Result<Vec<Found>> {
-        let records = &self.original.header().tensors;
-        let mut first: BTreeMap<Held, usize> = BTreeMap::new();
-        let mut all = Vec::with_capacity(found.len());
-        for (tensor, (found, sum)) in found.into_iter().enumerate() {
-            let record = &records[tensor];
-            let is_told = matches!(found, Found::Base { change: None, .. });
-            if record.bytes() == 0 || is_told {
-                all.push(found);
-                continue;
-            }
-            let earlier = *first.entry((record.dtype, record.bytes(), sum)).or_insert(tensor);
-            let is_same = earlier != tensor
-                && *self.original.bytes(&records[earlier])? == *self.original.bytes(record)?;
-            if is_same {
-                all.push(Found::SameAs(earlier));
-                continue;
-            }
-            let held = (record.dtype, record.bytes(), sum);
-            let elsewhere = self.siblings.find(self.name, held, &self.original.bytes(record)?)?;
-            let elsewhere = elsewhere.map(|(file, tensor)| Found::Elsewhere { file, tensor, checksum: sum });
-            all.push(elsewhere.unwrap_or(found));
-        }
-        Ok(all)
     }
 }

@@ -8,19 +8,26 @@
 //! - `choose`: which form is likely to take least.
 //! - `base`: the files of a base, which may be compressed, or deltas themselves.
 //! - `description`: what a delta says about itself.
-//! - `compared`: a file as its delta, to be compressed.
-//! - `siblings`: tensors of a folder's other files.
-//! - `restored`: a delta and its base as the file.
+//! - `comparing`, `siblings`: what a file's tensors have in common with the base, with each other, and with other files of their folder.
+//! - `compared`, `recent`: a file as its delta, to be compressed.
+//! - `told`: what a container says of a difference.
+//! - `restored`, `whole`: a delta and its base as the file; files and models restored, verified, compared.
 
 mod base;
 mod choose;
 mod compared;
+mod comparing;
 mod description;
+mod recent;
 mod restored;
 mod siblings;
+mod told;
+mod whole;
 
 pub use base::Base;
 pub(super) use compared::compress_file;
-pub use restored::{BaseNeeded, ToldChange, ToldTensor, verify_beside};
-pub(super) use restored::{Restored, compare, decompress_file};
+pub(super) use restored::Restored;
 pub(super) use siblings::Siblings;
+pub use told::{BaseNeeded, ToldChange, ToldTensor};
+pub use whole::verify_beside;
+pub(super) use whole::{compare, decompress_file};

@@ -1,139 +1,19 @@
 //! A delta and its base as the file that the delta was made of.
 
 use super::base::{Base, Place};
-use super::description::{Change, Description, Elsewhere, TensorEntry};
+use super::description::{Description, Elsewhere, TensorEntry};
+use super::told::{description, named, unknown_transform};
 use crate::checksum::{checksum, from_hex};
 use crate::container::batch::batches;
-use crate::container::output::PendingFile;
-use crate::container::read::decompress;
-use crate::container::report::FileReport;
-use crate::container::{BATCH_BYTES, CompressedFile, CompressedModel, Progress};
+use crate::container::{BATCH_BYTES, CompressedFile, Progress};
 use crate::error::{Error, Result};
-use crate::header::{Header, LENGTH_BYTES, TensorRecord};
-use crate::int;
-use crate::map::MappedFile;
-use crate::source::DeltaMark;
-use crate::transform::{Form, Stream, Transform, width_of};
+use crate::header::{Header, TensorRecord};
+use crate::transform::{Form, width_of};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-
-/// That a container holds a delta, and what it was made from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseNeeded {
-    /// The container.
-    pub path: PathBuf,
-    /// What its base was called.
-    pub name: String,
-    /// The base's checksum, 16 hexadecimal digits: of all of its tensors that are needed.
-    pub checksum: String,
-}
-
-impl BaseNeeded {
-    pub(in crate::container) fn into_error(self) -> Error {
-        let named = named(&self.name, &self.checksum);
-        Error::NeedsBase { path: self.path, named }
-    }
-}
-
-/// A base as messages call it.
-fn named(name: &str, checksum: &str) -> String {
-    format!("{name} (checksum {checksum})")
-}
-
-impl CompressedFile {
-    /// What the base is, if this holds the difference from one.
-    #[must_use]
-    pub fn base_needed(&self) -> Option<BaseNeeded> {
-        let needed = |mark: &DeltaMark| BaseNeeded {
-            path: self.path().to_owned(),
-            name: mark.base.clone(),
-            checksum: mark.checksum.clone(),
-        };
-        self.delta.as_ref().map(needed)
-    }
-
-    /// Refuses what is the difference from a base: its tensors are of no use without that.
-    ///
-    /// # Errors
-    /// [`Error::NeedsBase`] if it is.
-    pub fn require_no_base(&self) -> Result<()> {
-        self.base_needed().map_or(Ok(()), |needed| Err(needed.into_error()))
-    }
-}
-
-/// What tells a tensor of a model that is a difference from a base.
-#[derive(Debug, Clone)]
-pub struct ToldTensor {
-    /// Its name.
-    pub name: String,
-    /// The tensor of the same file whose bytes it has, if it is told by that.
-    pub same_as: Option<String>,
-    /// The tensor of the base that it is told from, if it is.
-    pub base: Option<String>,
-    /// How it differs from that; `None` if it does not.
-    pub change: Option<ToldChange>,
-}
-
-/// How a tensor differs from one of the base.
-#[derive(Debug, Clone)]
-pub struct ToldChange {
-    transform: &'static dyn Transform,
-    is_sparse: bool,
-    prefix: String,
-}
-
-impl ToldChange {
-    /// The form, for numbers of `width` bytes.
-    #[must_use]
-    pub fn form(&self, width: usize) -> Form {
-        Form { transform: self.transform, is_sparse: self.is_sparse, width }
-    }
-
-    /// The container's tensor with a stream of this form.
-    #[must_use]
-    pub fn tensor(&self, form: &Form, stream: Stream) -> String {
-        format!("{}.{}", self.prefix, form.suffix(stream))
-    }
-}
-
-impl CompressedFile {
-    /// What tells the tensors of a difference from a base; none of a container that is no such. Those that are not listed are in
-    /// the container themselves.
-    ///
-    /// # Errors
-    /// If the description is damaged.
-    pub fn told_tensors(&self) -> Result<Vec<ToldTensor>> {
-        let Some(mark) = &self.delta else { return Ok(Vec::new()) };
-        let contradiction = |problem: String| Error::Container { path: self.path().to_owned(), problem };
-        let told = description(self, mark)?.tensors.into_iter().map(|entry| {
-            let change = entry.change.as_ref().map(|change| {
-                let form =
-                    change.form(1).ok_or_else(|| contradiction(unknown_transform(&entry.name, change)))?;
-                let prefix = change.prefix.as_ref().unwrap_or(&entry.name).clone();
-                Ok(ToldChange { transform: form.transform, is_sparse: form.is_sparse, prefix })
-            });
-            let base =
-                entry.base_checksum.as_ref().map(|_| entry.base.as_ref().unwrap_or(&entry.name).clone());
-            Ok(ToldTensor { change: change.transpose()?, base, same_as: entry.same_as, name: entry.name })
-        });
-        told.collect()
-    }
-}
-
-fn description(file: &CompressedFile, mark: &DeltaMark) -> Result<Description> {
-    let described = file.read_tensor(&mark.description)?;
-    Description::inflated(&described, file.bytes()).map_err(|why| Error::Container {
-        path: file.path().to_owned(),
-        problem: format!("the description of the difference: {why}"),
-    })
-}
-
-fn unknown_transform(name: &str, change: &Change) -> String {
-    format!("`{name}` has the unknown transform {}", change.by)
-}
 
 /// What a tensor is told by.
 #[derive(Debug)]
@@ -288,6 +168,11 @@ impl Restored {
         &self.base
     }
 
+    /// How many tensors are told from others.
+    pub(super) fn told(&self) -> usize {
+        self.told.len()
+    }
+
     pub(super) fn header(&self) -> &Header {
         &self.header
     }
@@ -372,7 +257,7 @@ impl Restored {
     }
 
     /// Gives all tensors in order to `take`, some at a time made in parallel.
-    fn each(
+    pub(super) fn each(
         &self,
         progress: &dyn Progress,
         take: &mut dyn FnMut(&TensorRecord, &[u8]) -> Result<()>,
@@ -414,77 +299,4 @@ fn change(entry: &TensorEntry, record: &TensorRecord) -> Result<Option<Differenc
     let prefix = change.prefix.as_ref().unwrap_or(&entry.name);
     let streams = form.streams().into_iter().map(|stream| format!("{prefix}.{}", form.suffix(stream)));
     Ok(Some(Difference { form, streams: streams.collect(), checksum }))
-}
-
-/// Restores the file that the delta `input` was made of, into `output`, which gets its name when every checksum was right.
-pub(in crate::container) fn decompress_file(
-    input: &Path,
-    base: &Arc<Base>,
-    mut output: PendingFile,
-    progress: &dyn Progress,
-) -> Result<FileReport> {
-    let file = CompressedFile::open(input)?;
-    file.verify_integrity(progress)?;
-    let input_bytes = file.bytes();
-    let restored = Restored::new(file, base.clone())?;
-    progress.start(&format!("restoring {}", input.display()), restored.header.data_bytes());
-    let mut writer = decompress::Writer::new(&mut output, &restored.json)?;
-    restored.each(progress, &mut |_, bytes| writer.put(bytes))?;
-    writer.finish()?;
-    progress.finish();
-    let told = restored.told.len();
-    Ok(FileReport {
-        name: String::new(),
-        input_bytes,
-        output_bytes: restored.original_bytes(),
-        compressed_tensors: told,
-        kept_tensors: restored.header.tensors.len() - told,
-        kept: Vec::new(),
-        lost: Vec::new(),
-    })
-}
-
-/// Checks that every tensor of a model that was told from `base` comes back with it.
-///
-/// # Errors
-/// If one does not, this is another base, or the model was told from none.
-pub fn verify_beside(model: &CompressedModel, base: &Arc<Base>, progress: &dyn Progress) -> Result<()> {
-    for file in &model.files {
-        let restored = Restored::new(CompressedFile::open(file.path())?, base.clone())?;
-        progress.start(&format!("restoring {}", file.path().display()), restored.header.data_bytes());
-        restored.each(progress, &mut |_, _| Ok(()))?;
-        progress.finish();
-    }
-    Ok(())
-}
-
-/// Compares what a delta and its base give with the original, byte for byte.
-pub(in crate::container) fn compare(
-    path: &Path,
-    base: &Arc<Base>,
-    original: &Path,
-    progress: &dyn Progress,
-) -> Result<()> {
-    let restored = Restored::new(CompressedFile::open(path)?, base.clone())?;
-    let theirs = MappedFile::open_settled(original)?;
-    let differs =
-        |place: String| Error::Differs { path: path.to_owned(), original: original.to_owned(), place };
-    progress.start(&format!("comparing {}", path.display()), restored.header.data_bytes());
-    let front = [&restored.header.length.to_le_bytes()[..], &restored.json].concat();
-    if !theirs.starts_with(&front) {
-        return Err(differs("the header".to_owned()));
-    }
-    restored.each(progress, &mut |record, bytes| {
-        let start = LENGTH_BYTES + restored.header.length;
-        let same = theirs.get(int::index(start + record.begin)..).is_some_and(|rest| rest.starts_with(bytes));
-        if same { Ok(()) } else { Err(differs(format!("tensor `{}`", record.name))) }
-    })?;
-    progress.finish();
-    theirs.check_unchanged()?;
-    let end = restored.original_bytes();
-    if theirs.len() as u64 == end {
-        Ok(())
-    } else {
-        Err(differs(format!("the original goes on after byte {end}")))
-    }
 }
