@@ -50,7 +50,7 @@ fn report(numbers: Numbers, cached: Cached) -> Result<(), Box<dyn std::error::Er
     Ok(())
 }
 
-/// What pages of so many tokens take.
+/// The compressed size of all pages, as a part of the original, with `tokens` tokens to a page.
 fn size(codebooks: &Codebooks, numbers: &[u8], tokens: usize) -> Result<f64, Box<dyn std::error::Error>> {
     let page_bytes = tokens * HEADS * HEAD_SIZE * codebooks.numbers().bytes();
     let mut compressed = 0;

@@ -47,7 +47,7 @@ impl Column {
         select(number < self.rows, number * WARP + self.first, number + self.tail)
     }
 
-    /// Where word `number` of the lane is, or some word of the chunk, if the lane does not have so many.
+    /// Where word `number` of the lane is; past the lane's last word, the place of any word of the chunk.
     #[device]
     pub(super) fn place_or_last(&self, number: V<u32>) -> V<u32> {
         self.place(number).min(self.end - 1)

@@ -18,19 +18,19 @@ pub(super) fn job_of(number: V<u32>, chunks: V<u32>) -> Job {
     Job { page, chunk }
 }
 
-/// How many chunks so many numbers have.
+/// The number of chunks that `elements` numbers are cut into.
 #[device]
 pub(super) fn chunks_of(elements: V<u32>) -> V<u32> {
     (elements + (CHUNK - 1)) / CHUNK
 }
 
-/// How many vectors a chunk has of a page with so many numbers, of which it has at least one.
+/// The number of vectors in chunk `chunk` of a page with `elements` numbers. The chunk holds at least one number.
 #[device]
 pub(super) fn vectors_in(chunk: V<u32>, elements: V<u32>) -> V<u32> {
     ((elements - chunk * CHUNK).min(CHUNK) + (VECTOR - 1)) / VECTOR
 }
 
-/// How many rounds so many vectors take.
+/// The number of rounds in which a warp goes through `vectors` vectors, one for each lane at a time.
 #[device]
 pub(super) fn rounds_of(vectors: V<u32>) -> V<u32> {
     (vectors + (WARP - 1)) / WARP
@@ -72,7 +72,7 @@ impl Groups {
         1 + self.period.div_ceil(16)
     }
 
-    /// Copies tables of so many words into shared memory. A barrier must follow before they are used.
+    /// Copies the tables, `words` words long, into shared memory. A barrier must follow before they are used.
     #[device]
     pub(super) fn copy(&self, memory: Shared<u32>, words: u32, threads: u32) {
         let first = self.head();

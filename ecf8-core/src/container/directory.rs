@@ -408,7 +408,7 @@ impl Resumed<'_> {
                     self.progress.note(&format!("{}: an interrupted run had finished it", name.display()));
                     return Ok(Some(report));
                 }
-                Err(error) if error.is_data_error() || error.is_of_bytes() => {}
+                Err(error) if error.is_of_bytes() => {}
                 Err(error) => return Err(error),
             }
         }

@@ -5,6 +5,7 @@ use super::folder::{Content, Folder};
 use super::options::CompressOptions;
 use super::output::PendingFile;
 use super::progress::Progress;
+use super::read::decompress::Writer;
 use super::report::{FileReport, Report};
 use super::write::compress::compress_to;
 use super::write::large::Grouping;
@@ -13,7 +14,6 @@ use crate::foreign::{Foreign, format_of};
 use crate::header::LENGTH_BYTES;
 use crate::map::MappedFile;
 use crate::source::{MappedSource, Source, file_bytes};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The files of weights at `path`, a file or folder, if one of them has a format of others that is known.
@@ -117,15 +117,13 @@ impl Direction for Reading<'_> {
 fn write_plain(source: &dyn Source, mut output: PendingFile, progress: &dyn Progress) -> Result<FileReport> {
     let header = source.header();
     progress.start(&format!("reading {}", source.path().display()), header.data_bytes());
-    let target = output.target().to_owned();
-    let mut put = |bytes: &[u8]| output.file().write_all(bytes).at(&target, "write");
-    put(&(source.json().len() as u64).to_le_bytes())?;
-    put(source.json())?;
+    let mut writer = Writer::new(&mut output, source.json())?;
     for record in &header.tensors {
         progress.go_on(source.path())?;
-        put(&source.bytes(record)?)?;
+        writer.put(&source.bytes(record)?)?;
         progress.advance(record.bytes());
     }
+    writer.finish()?;
     source.check_unchanged()?;
     progress.finish();
     Ok(FileReport {

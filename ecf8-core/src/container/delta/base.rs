@@ -23,6 +23,8 @@ pub struct Base {
     files: Vec<BaseFile>,
     /// Where tensors of a name are.
     by_name: HashMap<String, Vec<Place>>,
+    /// Where tensors are by what they hold, once somebody has asked.
+    by_content: OnceLock<BTreeMap<Held, Place>>,
 }
 
 /// What a tensor holds: dtype, length and checksum.
@@ -106,7 +108,8 @@ impl Base {
                 by_name.entry(record.name.clone()).or_default().push(Place { file, tensor });
             }
         }
-        Ok(Arc::new(Self { path: path.to_owned(), files, by_name }))
+        let by_content = OnceLock::new();
+        Ok(Arc::new(Self { path: path.to_owned(), files, by_name, by_content }))
     }
 
     /// Where it is.
@@ -166,14 +169,18 @@ impl Base {
     }
 
     /// Places of tensors by what they hold, the first of equals.
-    pub(super) fn by_content(&self) -> Result<BTreeMap<Held, Place>> {
+    pub(super) fn by_content(&self) -> Result<&BTreeMap<Held, Place>> {
+        if let Some(known) = self.by_content.get() {
+            return Ok(known);
+        }
         let places: Vec<Place> = self.all().filter(|place| self.record(*place).bytes() > 0).collect();
         let sums: Vec<u64> = places.par_iter().map(|place| self.checksum(*place)).collect::<Result<_>>()?;
         let keyed = places.into_iter().zip(sums).rev().map(|(place, sum)| {
             let record = self.record(place);
             ((record.dtype, record.bytes(), sum), place)
         });
-        Ok(keyed.collect())
+        let found = keyed.collect();
+        Ok(self.by_content.get_or_init(|| found))
     }
 
     /// Refuses an output that would replace one of its files, or of those of its own base.

@@ -25,7 +25,6 @@ use safetensors::Dtype;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::OnceLock;
 
 /// Compresses the file `input`, called `name` in its model, as its difference from `base`, into `output`. The paths have been
 /// checked.
@@ -110,7 +109,7 @@ impl<'a> Compared<'a> {
         let header = original.header();
         let what = format!("comparing {} with {}", original.path().display(), base.path().display());
         progress.start(&what, header.data_bytes());
-        let comparing = Comparing { original, name, base, siblings, contents: OnceLock::new() };
+        let comparing = Comparing { original, name, base, siblings, contents: base.by_content()? };
         let mut found = Vec::with_capacity(header.tensors.len());
         for batch in batches(&header.tensors, BATCH_BYTES, TensorRecord::bytes) {
             progress.go_on(original.path())?;

@@ -12,7 +12,6 @@ use crate::transform::{Form, TransformError, width_of};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::OnceLock;
 
 /// What a tensor of the file is told by.
 pub(super) enum Found {
@@ -52,8 +51,8 @@ pub(super) struct Comparing<'a> {
     pub(super) name: &'a Path,
     pub(super) base: &'a Base,
     pub(super) siblings: &'a Siblings,
-    /// The base's tensors by what they hold, once somebody needs to know.
-    pub(super) contents: OnceLock<BTreeMap<Held, Place>>,
+    /// The base's tensors by what they hold.
+    pub(super) contents: &'a BTreeMap<Held, Place>,
 }
 
 impl Comparing<'_> {
@@ -83,7 +82,7 @@ impl Comparing<'_> {
             }
             theirs = Some((place, bytes));
         }
-        if let Some(place) = self.contents()?.get(&(record.dtype, own.len() as u64, sum))
+        if let Some(place) = self.contents.get(&(record.dtype, own.len() as u64, sum))
             && *self.base.read(*place)? == *own
         {
             return Ok((Found::Base { place: *place, checksum: sum, change: None }, sum));
@@ -91,7 +90,8 @@ impl Comparing<'_> {
         let Some((place, theirs)) = theirs else { return Ok((Found::Plain, sum)) };
         let change = self.change(record, own, &theirs, sum)?;
         give_back(&theirs);
-        let found = |change| Found::Base { place, checksum: checksum(&theirs), change: Some(change) };
+        let checksum = self.base.checksum(place)?;
+        let found = |change| Found::Base { place, checksum, change: Some(change) };
         Ok((change.map_or(Found::Plain, found), sum))
     }
 
@@ -113,14 +113,6 @@ impl Comparing<'_> {
                 Err(Error::Changed { path: self.original.path().to_owned(), how })
             }
         }
-    }
-
-    fn contents(&self) -> Result<&BTreeMap<Held, Place>> {
-        if let Some(contents) = self.contents.get() {
-            return Ok(contents);
-        }
-        let contents = self.base.by_content()?;
-        Ok(self.contents.get_or_init(|| contents))
     }
 
     /// The same, where tensors that repeat an earlier one of the file are told by that.

@@ -3,12 +3,11 @@
 use super::base::Base;
 use super::restored::Restored;
 use crate::container::output::PendingFile;
+use crate::container::read::against::Original;
 use crate::container::read::decompress;
 use crate::container::report::FileReport;
 use crate::container::{CompressedFile, CompressedModel, Progress};
-use crate::error::{Error, Result};
-use crate::header::LENGTH_BYTES;
-use crate::int;
+use crate::error::Result;
 use crate::map::MappedFile;
 use std::path::Path;
 use std::sync::Arc;
@@ -64,24 +63,12 @@ pub(in crate::container) fn compare(
 ) -> Result<()> {
     let restored = Restored::new(CompressedFile::open(path)?, base.clone())?;
     let theirs = MappedFile::open_settled(original)?;
-    let differs =
-        |place: String| Error::Differs { path: path.to_owned(), original: original.to_owned(), place };
+    let original = Original::begin(path, &theirs, restored.json())?;
     progress.start(&format!("comparing {}", path.display()), restored.header().data_bytes());
-    let front = [&restored.header().length.to_le_bytes()[..], restored.json()].concat();
-    if !theirs.starts_with(&front) {
-        return Err(differs("the header".to_owned()));
-    }
     restored.each(progress, &mut |record, bytes| {
-        let start = LENGTH_BYTES + restored.header().length;
-        let same = theirs.get(int::index(start + record.begin)..).is_some_and(|rest| rest.starts_with(bytes));
-        if same { Ok(()) } else { Err(differs(format!("tensor `{}`", record.name))) }
+        original.expect_same(record, original.first_difference(record, 0, bytes))
     })?;
     progress.finish();
     theirs.check_unchanged()?;
-    let end = restored.original_bytes();
-    if theirs.len() as u64 == end {
-        Ok(())
-    } else {
-        Err(differs(format!("the original goes on after byte {end}")))
-    }
+    original.end(restored.header())
 }

@@ -4,7 +4,7 @@ use crate::container::folder::{Content, Folder};
 use crate::container::tuning_cache;
 use crate::container::{Base, CompressedFile, CompressedModel, Progress, delta};
 use crate::error::{Error, Result};
-use crate::header::LENGTH_BYTES;
+use crate::header::{Header, TensorRecord};
 use crate::int;
 use crate::map::{MappedFile, give_back, passing};
 use std::collections::BTreeSet;
@@ -96,42 +96,81 @@ pub(in crate::container) fn compare(
 }
 
 fn compare_opened(file: &CompressedFile, bytes: &MappedFile, progress: &dyn Progress) -> Result<()> {
-    let differs = |place: String| Error::Differs {
-        path: file.path().to_owned(),
-        original: bytes.path().to_owned(),
-        place,
-    };
     let (json, header) = file.original_layout()?;
-    let mut front = (json.len() as u64).to_le_bytes().to_vec();
-    front.extend(json);
-    if let Some(offset) = first_difference(&front, bytes.get(..front.len()).unwrap_or(bytes)) {
-        return Err(differs(format!("the header, from byte {offset} of the file on")));
-    }
+    let original = Original::begin(file.path(), bytes, &json)?;
     progress.start(&format!("comparing {}", file.path().display()), header.data_bytes());
-    let data = &bytes[front.len()..];
     for record in &header.tensors {
-        let range = int::index(record.begin)..int::index(record.end).min(data.len());
-        let theirs = data.get(range).unwrap_or_default();
         let (mut compared, mut difference) = (0, None);
         file.read_pieces(&record.name, &mut |piece| {
-            let theirs = theirs.get(compared..).unwrap_or_default();
-            let theirs = &theirs[..piece.len().min(theirs.len())];
-            difference = difference.or_else(|| Some(compared + first_difference(piece, theirs)?));
-            give_back(theirs);
+            difference = difference.or_else(|| original.first_difference(record, compared, piece));
             compared += piece.len();
             progress.advance(piece.len() as u64);
             Ok(())
         })?;
-        if let Some(offset) = difference {
-            return Err(differs(format!("tensor `{}`, from its byte {offset} on", record.name)));
-        }
+        original.expect_same(record, difference)?;
     }
     progress.finish();
-    let end = LENGTH_BYTES + header.length + header.data_bytes();
-    if bytes.len() as u64 == end {
-        Ok(())
-    } else {
-        Err(differs(format!("the original goes on after byte {end}")))
+    original.end(&header)
+}
+
+/// An original that what is restored is compared with.
+pub(in crate::container) struct Original<'a> {
+    /// What is restored.
+    path: &'a Path,
+    bytes: &'a MappedFile,
+    data: &'a [u8],
+}
+
+impl<'a> Original<'a> {
+    /// Begins with the header, which is to be `json`.
+    pub(in crate::container) fn begin(path: &'a Path, bytes: &'a MappedFile, json: &[u8]) -> Result<Self> {
+        let front = [&(json.len() as u64).to_le_bytes()[..], json].concat();
+        let original = Self { path, bytes, data: bytes.get(front.len()..).unwrap_or_default() };
+        match first_difference(&front, bytes.get(..front.len()).unwrap_or(bytes)) {
+            Some(offset) => Err(original.differs(format!("the header, from byte {offset} of the file on"))),
+            None => Ok(original),
+        }
+    }
+
+    /// The first byte of a tensor that differs, of a piece of it that starts at its byte `start`.
+    pub(in crate::container) fn first_difference(
+        &self,
+        record: &TensorRecord,
+        start: usize,
+        piece: &[u8],
+    ) -> Option<usize> {
+        let range = int::index(record.begin)..int::index(record.end).min(self.data.len());
+        let theirs = self.data.get(range).and_then(|own| own.get(start..)).unwrap_or_default();
+        let theirs = &theirs[..piece.len().min(theirs.len())];
+        let difference = first_difference(piece, theirs);
+        give_back(theirs);
+        Some(start + difference?)
+    }
+
+    /// Refuses a tensor that differs from this byte on.
+    pub(in crate::container) fn expect_same(
+        &self,
+        record: &TensorRecord,
+        difference: Option<usize>,
+    ) -> Result<()> {
+        match difference {
+            Some(offset) => Err(self.differs(format!("tensor `{}`, from its byte {offset} on", record.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses an original that goes on after all tensors of the header.
+    pub(in crate::container) fn end(&self, header: &Header) -> Result<()> {
+        let end = header.data_start() + header.data_bytes();
+        if self.bytes.len() as u64 == end {
+            Ok(())
+        } else {
+            Err(self.differs(format!("the original goes on after byte {end}")))
+        }
+    }
+
+    fn differs(&self, place: String) -> Error {
+        Error::Differs { path: self.path.to_owned(), original: self.bytes.path().to_owned(), place }
     }
 }
 
