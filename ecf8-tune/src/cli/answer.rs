@@ -1,5 +1,6 @@
 //! What a command answers, for people and for scripts, and what it says when it fails.
 
+use crate::executor::ExecutorError;
 use crate::model::ModelError;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableStyle, presets};
 use serde_json::Value;
@@ -45,6 +46,12 @@ impl Failure {
 impl From<ecf8_core::Error> for Failure {
     fn from(error: ecf8_core::Error) -> Self {
         if error.is_data_error() { Self::data(error) } else { Self::request(error) }
+    }
+}
+
+impl From<ExecutorError> for Failure {
+    fn from(error: ExecutorError) -> Self {
+        Self::request(error)
     }
 }
 

@@ -10,9 +10,11 @@ use crate::kernel_cache::{Compiler, KernelCache};
 use crate::nvrtc::Nvrtc;
 use crate::tuner::{self, Candidate, TrialError, Trials, Workbench};
 use clap::Args;
+use ecf8_codegen::ir;
 use ecf8_codegen::strategy::{Coding, Inlined, Params, Strategy, prove, strategies, strategies_for};
 use ecf8_core::corpus::{Case, Tier, corpus};
 use ecf8_core::{Encoded, Scheme, schemes};
+use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +22,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Failures that are told one by one.
 const LISTED: usize = 20;
+
+/// Kernels that are compiled at once, on all cores: enough for those, and not so many that stopping takes long.
+const TOGETHER: usize = 256;
 
 /// Prove that every strategy decodes the whole corpus exactly, in every variant, on this GPU or on the emulator
 #[derive(Debug, Args)]
@@ -176,11 +181,11 @@ fn on_device(
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<(String, Report)>, Failure> {
     // Thousands of kernels that nobody wants again: kept in memory, and loaded, tensor by tensor.
-    let executor = || {
+    let cache = || {
         let compiler = compiler.clone();
-        let cache = KernelCache::in_memory().with_compiler(move || Ok(compiler.clone()));
-        CudaExecutor::on(device.clone(), Arc::new(cache))
+        Arc::new(KernelCache::in_memory().with_compiler(move || Ok(compiler.clone())))
     };
+    let executor = |cache: &Arc<KernelCache>| CudaExecutor::on(device.clone(), cache.clone());
     let mut report = Report::default();
     for strategy in &chosen.strategies {
         let tally = Tally { variants: chosen.variants(*strategy).len(), ..Tally::default() };
@@ -188,30 +193,36 @@ fn on_device(
     }
     let steps = Steps::start("tensors of the corpus", ((cases.len() + 1) * schemes().len()) as u64);
     let mut done = 0;
-    for case in cases {
-        for &scheme in schemes() {
+    for &scheme in schemes() {
+        let variants: Vec<(&'static dyn Strategy, Params)> = strategies_for(scheme.name())
+            .flat_map(|strategy| {
+                chosen.variants(strategy).into_iter().map(move |params| (strategy, params))
+            })
+            .collect();
+        for cases in cases.chunks((TOGETHER / variants.len().max(1)).max(1)) {
             if stop() {
                 return Ok(None);
             }
-            let variants: Vec<(&'static dyn Strategy, Params)> = strategies_for(scheme.name())
-                .flat_map(|strategy| {
-                    chosen.variants(strategy).into_iter().map(move |params| (strategy, params))
-                })
-                .collect();
-            if case.suits(scheme) && !variants.is_empty() {
-                try_tensor(&mut executor(), case, scheme, &variants, &mut report)?;
+            let suited = cases.par_iter().filter(|case| !variants.is_empty() && case.suits(scheme));
+            let tensors = suited.map(|case| Tensor::new(case, scheme)).collect::<Result<Vec<_>, _>>()?;
+            let cache = cache();
+            let kernels: Vec<_> = tensors.iter().flat_map(|tensor| tensor.kernels(&variants)).collect();
+            // What cannot be compiled says so again below.
+            executor(&cache).compile(&kernels);
+            for tensor in &tensors {
+                try_tensor(&mut executor(&cache), tensor, &variants, &mut report)?;
             }
-            done += 1;
+            done += cases.len() as u64;
             steps.at(done);
         }
     }
     for &scheme in schemes() {
-        try_together(&mut executor(), cases, scheme, chosen, &mut report)?;
+        try_together(&mut executor(&cache()), cases, scheme, chosen, &mut report)?;
         done += 1;
         steps.at(done);
     }
     steps.finish();
-    Ok(Some((Executor::describe(&executor()), report)))
+    Ok(Some((Executor::describe(&executor(&cache())), report)))
 }
 
 /// Tries one strategy on an opened GPU, in its default variant or in all, on these cases of the quick corpus; nothing is told
@@ -296,33 +307,48 @@ fn try_batch<T: Target>(
     Ok(())
 }
 
-/// One tensor under one scheme, by all variants.
+/// One tensor under one scheme.
+struct Tensor<'a> {
+    case: &'a Case,
+    place: String,
+    encoded: Encoded<'a>,
+}
+
+impl<'a> Tensor<'a> {
+    fn new(case: &'a Case, scheme: &'static dyn Scheme) -> Result<Self, Failure> {
+        let place = format!("{} ({})", case.name, scheme.name());
+        let broken = |error: &dyn std::fmt::Display| Failure::data(format!("{place}: {error}; report this"));
+        let encoded: Encoded<'_> = case.encode(scheme).map_err(|error| broken(&error))?;
+        if encoded.decode_reference().map_err(|error| broken(&error))? != case.bytes {
+            return Err(broken(&"the reference decoder does not give the original bytes"));
+        }
+        Ok(Self { case, place, encoded })
+    }
+
+    fn is_taken_by(&self, (strategy, params): &(&'static dyn Strategy, Params)) -> bool {
+        strategy.inlined(params).is_ok_and(|inlined| inlined.takes(&self.encoded.codebooks))
+    }
+
+    /// The kernels of those variants that take it.
+    fn kernels(&self, variants: &[(&'static dyn Strategy, Params)]) -> Vec<ir::Kernel> {
+        let variants = variants.iter().filter(|variant| self.is_taken_by(variant));
+        variants
+            .filter_map(|(strategy, params)| strategy.kernel(params, &Coding::of(&self.encoded)).ok())
+            .collect()
+    }
+}
+
+/// Tries a tensor by all variants.
 fn try_tensor(
     executor: &mut CudaExecutor,
-    case: &Case,
-    scheme: &'static dyn Scheme,
+    tensor: &Tensor<'_>,
     variants: &[(&'static dyn Strategy, Params)],
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let place = format!("{} ({})", case.name, scheme.name());
-    let broken = |error: &dyn std::fmt::Display| Failure::data(format!("{place}: {error}; report this"));
-    let encoded: Encoded<'_> = case.encode(scheme).map_err(|error| broken(&error))?;
-    if encoded.decode_reference().map_err(|error| broken(&error))? != case.bytes {
-        return Err(broken(&"the reference decoder does not give the original bytes"));
-    }
-    let takes = |(strategy, params): &&(&'static dyn Strategy, Params)| {
-        strategy.inlined(params).is_ok_and(|inlined| inlined.takes(&encoded.codebooks))
-    };
-    let variants: Vec<_> = variants.iter().filter(takes).collect();
-    // Compiled together first, on all cores; what cannot be compiled says so again below.
-    let kernels: Vec<_> = variants
-        .iter()
-        .filter_map(|(strategy, params)| strategy.kernel(params, &Coding::of(&encoded)).ok())
-        .collect();
-    executor.compile(&kernels);
+    let Tensor { case, place, encoded } = tensor;
     let mut counted: Vec<&str> = Vec::new();
-    for (strategy, params) in variants {
-        let decoded = executor.decode(*strategy, params, &encoded);
+    for (strategy, params) in variants.iter().filter(|variant| tensor.is_taken_by(variant)) {
+        let decoded = executor.decode(*strategy, params, encoded);
         if let Some(tally) = report.strategies.get_mut(strategy.name()) {
             tally.runs += 1;
             tally.bytes += case.bytes.len() as u64;

@@ -15,6 +15,7 @@
 
 mod buffer;
 mod context;
+mod cublas;
 mod cuda_device;
 mod driver;
 mod error;
@@ -32,6 +33,7 @@ mod timing;
 mod upload;
 
 pub use buffer::{DeviceBuffer, DeviceCopy};
+pub use cublas::{Cublas, CublasError, Product};
 pub use cuda_device::CudaDevice;
 pub use driver::driver_version;
 pub use error::DeviceError;

@@ -37,6 +37,16 @@ impl About {
     pub(super) fn share_of_copy(&self, moved: u64, time_ns: f64) -> Option<f64> {
         self.copy_gb_per_s().map(|copy| moved as f64 / time_ns / copy)
     }
+
+    /// Adds to a row what was measured of it: speeds by the bytes of output, and what part of a copy's the bytes that were `moved`, read or written,
+    /// come to.
+    pub(super) fn add_samples(&self, row: &mut Value, output_bytes: u64, moved: u64, samples_ns: &[u64]) {
+        if let Some(summary) = Summary::of(samples_ns) {
+            row["gb_per_s"] = gb_per_s(output_bytes, &summary);
+            row["share_of_copy"] = json!(self.share_of_copy(moved, summary.median_ns));
+            row["samples_ms"] = samples_ns.iter().map(|&sample| json!(sample as f64 / 1e6)).collect();
+        }
+    }
 }
 
 /// Speeds in gigabytes of output per second: the fifth of the samples that are slowest lie below `p20`.
@@ -67,11 +77,9 @@ impl BenchRow {
         });
         match (&self.outcome, self.summary(), about.timing) {
             (Err(reason), ..) => row["failed"] = json!(reason),
-            (Ok(samples), Some(summary), Timing::Measured) => {
-                row["gb_per_s"] = gb_per_s(self.output_bytes, &summary);
+            (Ok(samples), Some(_), Timing::Measured) => {
                 let moved = self.output_bytes + self.encoded_bytes;
-                row["share_of_copy"] = json!(about.share_of_copy(moved, summary.median_ns));
-                row["samples_ms"] = samples.iter().map(|&sample| json!(sample as f64 / 1e6)).collect();
+                about.add_samples(&mut row, self.output_bytes, moved, samples);
             }
             (Ok(_), Some(summary), Timing::Predicted) => {
                 row["predicted_gb_per_s"] = json!(self.rate(summary.median_ns));

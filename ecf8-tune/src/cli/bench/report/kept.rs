@@ -109,6 +109,8 @@ pub(super) enum Kind {
     Decoding,
     Tuning,
     Loading,
+    Pages,
+    Updates,
     Nvcomp,
 }
 

@@ -1,7 +1,7 @@
 //! A report for people.
 
 use super::kept::{Copies, Kind, Machine, Report, Run, State};
-use super::{loading, nvcomp, proof, rates, tuning};
+use super::{loading, nvcomp, pages, proof, rates, tuning, updates};
 use crate::cli::answer::{grouped, markdown_table, printable};
 use crate::cli::size::in_words;
 use serde_json::Value;
@@ -19,11 +19,13 @@ pub(super) fn markdown(report: &Report) -> String {
         text += &format!("\nLaunches were timed one by one, not as a graph: {}\n", printable(reason));
     }
     type Lines = fn(&Value) -> Vec<Vec<String>>;
-    let kinds: [(Kind, &str, &[&str], Lines); 5] = [
+    let kinds: [(Kind, &str, &[&str], Lines); 7] = [
         (Kind::Selftest, "Self-test", proof::HEAD, proof::lines),
         (Kind::Decoding, "Decoding, default variants", rates::HEAD, rates::lines),
         (Kind::Tuning, "The tuner beside a search of all variants", tuning::HEAD, tuning::lines),
         (Kind::Loading, "Loading a model that was just written", loading::HEAD, loading::lines),
+        (Kind::Pages, "Pages of K/V caches", pages::HEAD, pages::lines),
+        (Kind::Updates, "A layer of BF16 brought to a later state", updates::HEAD, updates::lines),
         (Kind::Nvcomp, "nvCOMP", nvcomp::HEAD, nvcomp::lines),
     ];
     for (kind, title, head, lines) in kinds {

@@ -8,6 +8,8 @@
 //! | `rates` | its speed by size, alone and as a layer, beside what is predicted |
 //! | `tuning` | the tuner beside a search of everything |
 //! | `loading` | a model of many tensors loaded |
+//! | `pages` | pages of K/V caches encoded and decoded |
+//! | `updates` | a layer brought to a later state |
 //! | `nvcomp` | nvCOMP on the same bytes |
 //! | `markdown` | all of it for people |
 
@@ -15,12 +17,14 @@ mod kept;
 mod loading;
 mod markdown;
 mod nvcomp;
+mod pages;
 mod proof;
 mod rates;
 mod steps;
 #[cfg(test)]
 mod tests;
 mod tuning;
+mod updates;
 
 use self::kept::{Copies, Kept, Machine, Run, State};
 use self::steps::Step;
@@ -32,7 +36,7 @@ use crate::cli::compress::Goal;
 use crate::cli::device::Device;
 use crate::cli::steps::Steps;
 use crate::device::CudaDevice;
-use crate::executor::{CudaExecutor, Target};
+use crate::executor::{CudaExecutor, Target, nanoseconds};
 use crate::kernel_cache::{Compiler, KernelCache};
 use crate::nvrtc::Nvrtc;
 use crate::tuner::{Budget, Stop};
@@ -138,6 +142,8 @@ impl Worker<'_> {
             Step::Rates { strategy, bytes } => rates::run(self, strategy, bytes),
             Step::Tuning { scheme, bytes } => tuning::run(self, scheme, bytes),
             Step::Loading => loading::run(self),
+            Step::Pages { numbers } => pages::run(self, numbers),
+            Step::Updates => updates::run(self),
             Step::Nvcomp { bytes } => nvcomp::run(self, bytes),
         }
     }
@@ -256,6 +262,31 @@ fn work(worker: &mut Worker<'_>, kept: &mut Kept, open: &[(usize, Step)]) -> Res
     }
     kept.save()?;
     Ok(ended)
+}
+
+/// The times of work that is queued so many times, in nanoseconds, or why it cannot be queued. Once more before that, so that nothing is done
+/// for the first time.
+fn timed<E: std::fmt::Display>(
+    device: &CudaDevice,
+    runs: u16,
+    mut work: impl FnMut() -> Result<(), E>,
+) -> Result<Vec<u64>, String> {
+    work().map_err(|error| error.to_string())?;
+    let mut failed = None;
+    let times = device.time(usize::from(runs), |_| {
+        if let Err(error) = work() {
+            failed.get_or_insert(error);
+        }
+        Ok(())
+    });
+    match failed {
+        Some(error) => Err(error.to_string()),
+        None => Ok(times
+            .map_err(|error| error.to_string())?
+            .into_iter()
+            .map(|ms| nanoseconds(f64::from(ms)))
+            .collect()),
+    }
 }
 
 fn why(stop: Stop) -> &'static str {

@@ -6,6 +6,7 @@ use crate::cli::answer::Failure;
 use crate::cli::size::{in_words, size};
 use ecf8_codegen::strategy::{Strategy, strategies};
 use ecf8_core::Scheme;
+use ecf8_core::kv::Numbers;
 
 /// Sizes that strategies are timed at: a small tensor, a large one, a layer of an 8B model, and what fills any GPU.
 const SIZES: [&str; 4] = ["8M", "64M", "218M", "512M"];
@@ -24,6 +25,10 @@ pub(super) enum Step {
     Tuning { scheme: &'static dyn Scheme, bytes: u64 },
     /// A model of many tensors, loaded without and with compiled kernels.
     Loading,
+    /// Pages of K/V caches with numbers of this type.
+    Pages { numbers: Numbers },
+    /// A layer brought to a later state.
+    Updates,
     /// nvCOMP on this many bytes.
     Nvcomp { bytes: u64 },
 }
@@ -35,6 +40,8 @@ impl Step {
             Self::Rates { .. } => Kind::Decoding,
             Self::Tuning { .. } => Kind::Tuning,
             Self::Loading => Kind::Loading,
+            Self::Pages { .. } => Kind::Pages,
+            Self::Updates => Kind::Updates,
             Self::Nvcomp { .. } => Kind::Nvcomp,
         }
     }
@@ -53,6 +60,8 @@ impl Step {
                 format!("tuner for {} on {} beside a search of all", scheme.name(), in_words(bytes))
             }
             Self::Loading => "loading a model".to_owned(),
+            Self::Pages { numbers } => format!("pages of K/V caches in {}", numbers.dtype()),
+            Self::Updates => "updating a layer".to_owned(),
             Self::Nvcomp { bytes } => format!("nvCOMP on {}", in_words(bytes)),
         }
     }
@@ -98,6 +107,8 @@ pub(super) fn plan(bench: &Bench) -> Result<Vec<Step>, Failure> {
         layer.iter().flat_map(|&&bytes| tuning.clone().map(move |scheme| Step::Tuning { scheme, bytes })),
     );
     steps.push(Step::Loading);
+    steps.extend(Numbers::ALL.map(|numbers| Step::Pages { numbers }));
+    steps.push(Step::Updates);
     if bench.nvcomp.is_some() {
         steps.extend(sizes.iter().map(|&bytes| Step::Nvcomp { bytes }));
     }

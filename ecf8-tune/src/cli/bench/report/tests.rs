@@ -56,17 +56,26 @@ fn steps(json: &Value) -> Vec<(String, String, u64)> {
     steps.map(|step| (text(&step["name"]), text(&step["state"]), step["tries"].as_u64().unwrap())).collect()
 }
 
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 9] = [
     "selftest of lanes-pair, default",
     "lanes-pair on 4 KiB",
     "tuner for pair-lanes on 4 KiB beside a search of all",
     "loading a model",
+    "pages of K/V caches in F8_E4M3",
+    "pages of K/V caches in F8_E5M2",
+    "pages of K/V caches in BF16",
+    "updating a layer",
     "nvCOMP on 4 KiB",
 ];
 
-fn expected(states: [(&str, u64); 5]) -> Vec<(String, String, u64)> {
-    let steps = NAMES.iter().zip(states);
-    steps.map(|(name, (state, tries))| ((*name).to_owned(), state.to_owned(), tries)).collect()
+/// The place of the only step that decodes nothing by a kernel of ours, and that of loading.
+const NVCOMP: usize = NAMES.len() - 1;
+const LOADING: usize = 3;
+
+/// All steps in one state, but for that of nvCOMP.
+fn expected(state: (&str, u64), nvcomp: (&str, u64)) -> Vec<(String, String, u64)> {
+    let states = NAMES.iter().enumerate().map(|(at, name)| (name, if at == NVCOMP { nvcomp } else { state }));
+    states.map(|(name, (state, tries))| ((*name).to_owned(), state.to_owned(), tries)).collect()
 }
 
 #[test]
@@ -85,42 +94,40 @@ fn what_a_run_has_found_is_kept_and_the_next_one_does_only_what_is_missing() {
     // With no time at all everything is left out, which is no failure.
     let answer = finish(&Bench { minutes: 0, ..self::bench(folder.path()) }).unwrap();
     assert!(answer.failure.is_none());
-    assert_eq!(steps(&kept()), expected([("left_out", 0); 5]));
+    assert_eq!(steps(&kept()), expected(("left_out", 0), ("left_out", 0)));
     assert_eq!(kept()["steps"][0]["why"], "the time was up");
 
     // Interrupted within the first step, whatever it has found by then counts for nothing.
     let interrupt = Arc::new(AtomicBool::new(false));
     let answer = go_on(&bench, Arc::new(Interrupting(interrupt.clone())), interrupt).unwrap();
     assert!(answer.failure.unwrap().message().starts_with("interrupted; what was found is kept"));
-    assert_eq!(steps(&kept()), expected([("left_out", 0); 5]));
-    assert_eq!(kept()["steps"][3]["why"], "interrupted");
+    assert_eq!(steps(&kept()), expected(("left_out", 0), ("left_out", 0)));
+    assert_eq!(kept()["steps"][LOADING]["why"], "interrupted");
     assert!(answer.text.contains("loading a model"), "{}", answer.text);
 
     // The kernels of this driver write nothing, so all that decodes fails, and the rest goes on.
     let answer = finish(&bench).unwrap();
-    assert_eq!(answer.failure.unwrap().message(), "4 of 5 steps failed; they say why");
-    let failed = ("failed", 1);
-    assert_eq!(steps(&kept()), expected([failed, failed, failed, failed, ("done", 1)]));
+    assert_eq!(answer.failure.unwrap().message(), "8 of 9 steps failed; they say why");
+    assert_eq!(steps(&kept()), expected(("failed", 1), ("done", 1)));
     assert_eq!(answer.json, kept());
-    let loads = &kept()["steps"][3]["found"]["loads"];
+    let loads = &kept()["steps"][LOADING]["found"]["loads"];
     assert!(loads[0]["kernels_compiled"].as_u64() > Some(0) && loads[1]["kernels_compiled"] == 0, "{loads}");
 
     // What is done stays as it is. What has failed is tried again.
-    let done = kept()["steps"][4].clone();
+    let done = kept()["steps"][NVCOMP].clone();
     finish(&bench).unwrap();
-    let failed = ("failed", 2);
-    assert_eq!(steps(&kept()), expected([failed, failed, failed, failed, ("done", 1)]));
-    assert_eq!(kept()["steps"][4], done);
+    assert_eq!(steps(&kept()), expected(("failed", 2), ("done", 1)));
+    assert_eq!(kept()["steps"][NVCOMP], done);
     assert_eq!(kept()["runs"].as_array().unwrap().len(), 4);
     assert!(kept()["runs"][2]["copy_after"]["gb_per_s"].as_f64() > Some(0.0));
 
     // A process that was killed has left its last step begun.
     let mut killed = kept();
-    killed["steps"][4]["state"] = "begun".into();
-    killed["steps"][4]["found"] = Value::Null;
+    killed["steps"][NVCOMP]["state"] = "begun".into();
+    killed["steps"][NVCOMP]["found"] = Value::Null;
     fs::write(&path, killed.to_string()).unwrap();
     finish(&bench).unwrap();
-    assert_eq!(steps(&kept())[4], expected([("done", 2); 5])[4]);
+    assert_eq!(steps(&kept())[NVCOMP], expected(("done", 2), ("done", 2))[NVCOMP]);
 
     // Nothing else is mixed with it, or replaced.
     let refused = |bench: &Bench, why: &str| {
@@ -187,7 +194,7 @@ fn without_a_library_that_was_named_its_steps_fail_and_say_what_to_name() {
     }
     let folder = tempfile::tempdir().unwrap();
     let answer = finish(&bench(folder.path())).unwrap();
-    let why = answer.json["steps"][4]["why"].as_str().unwrap();
+    let why = answer.json["steps"][NVCOMP]["why"].as_str().unwrap();
     assert!(why.contains("/nowhere/libnvcomp.so.6") && why.contains("pip install"), "{why}");
     // The others were tried.
     assert!(steps(&answer.json).iter().all(|(_, _, tries)| *tries == 1));
@@ -215,8 +222,9 @@ fn a_report_measures_what_is_worth_most_first_and_every_variant_last() {
             "tuner for exponent-gap on 218 MiB beside a search of all"
         ]
     );
-    assert_eq!(names[12..14], ["loading a model", "nvCOMP on 8 MiB"]);
-    assert_eq!(names[17..], ["selftest of lanes-pair, all variants", "selftest of gap-wide, all variants"]);
+    assert_eq!(names[12..14], ["loading a model", "pages of K/V caches in F8_E4M3"]);
+    assert_eq!(names[16..18], ["updating a layer", "nvCOMP on 8 MiB"]);
+    assert_eq!(names[21..], ["selftest of lanes-pair, all variants", "selftest of gap-wide, all variants"]);
     let kinds = plan.iter().filter(|step| step.kind() == kept::Kind::Nvcomp).count();
-    assert_eq!((kinds, plan.len()), (4, 19));
+    assert_eq!((kinds, plan.len()), (4, 23));
 }
