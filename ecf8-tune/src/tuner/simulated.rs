@@ -8,6 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What is known of one candidate.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +39,8 @@ pub(super) struct Simulated {
     pub runs: usize,
     /// Candidates that were verified, in order.
     pub verified: Vec<usize>,
+    /// How long that takes each time.
+    pub verifying: Duration,
 }
 
 impl Simulated {
@@ -45,7 +48,7 @@ impl Simulated {
     #[must_use]
     pub(super) fn new(script: Vec<Script>, noise: f64, seed: u64) -> Self {
         let random = ChaCha8Rng::seed_from_u64(seed);
-        Self { script, noise, random, compiled: BTreeSet::new(), runs: 0, verified: Vec::new() }
+        Self { script, noise, random, compiled: BTreeSet::new(), runs: 0, verified: Vec::new(), verifying: Duration::ZERO }
     }
 
     /// A device on which each candidate does what it did in an earlier run, such as one kept in a tuning cache
@@ -95,6 +98,7 @@ impl Trials for Simulated {
 
     fn verify(&mut self, candidate: usize) -> Result<(), TrialError> {
         self.verified.push(candidate);
+        std::thread::sleep(self.verifying);
         if !self.compiled.contains(&candidate) {
             return Err(TrialError::Rejected("it is not compiled".to_owned()));
         }

@@ -248,6 +248,18 @@ fn time_up_and_interrupts_keep_what_was_measured_and_the_next_run_goes_on() {
     assert_eq!((none.stopped, none.choice, none.runs), (Some(Stop::Time), None, 0));
 }
 
+#[test]
+fn where_verifying_takes_all_the_time_what_half_of_it_sufficed_for_is_timed() {
+    let mut device = Simulated::new(vec![Script::Truth(1000.0); 40], 0.01, 1);
+    device.verifying = Duration::from_millis(100);
+    let budget = Budget::new(Duration::from_secs(1), Arc::default());
+    let (all, settings) = (space(40), Settings::default());
+    let tuned =
+        tune(&mut device, &all, &mut Exhaustive::default(), &Known::default(), &budget, &settings, |_| ());
+    assert_eq!((tuned.stopped, tuned.complete), (Some(Stop::Time), false));
+    assert!(tuned.choice.is_some() && tuned.runs > 0, "{tuned:?}");
+}
+
 /// Gives ten candidates at a time.
 #[derive(Debug)]
 struct Halves;

@@ -203,23 +203,31 @@ impl State<'_> {
             return Ok(());
         }
         stop(budget)?;
-        let compiled = trials.compile(batch);
-        let mut exact = Vec::new();
-        for (&index, compiled) in batch.iter().zip(compiled) {
-            stop(budget)?;
-            match compiled.and_then(|()| trials.verify(index)) {
-                Ok(()) if self.timing == Timing::Measured => exact.push(index),
-                Ok(()) => self.predict(trials, index)?,
-                Err(error) => self.reject(index, error)?,
+        let mut compiled = batch.iter().copied().zip(trials.compile(batch)).peekable();
+        while compiled.peek().is_some() {
+            // Large tensors take long to verify. What half of the time has sufficed for is timed before the others are looked at, so that a
+            // run which ends early has a choice.
+            let half = budget.share(2);
+            let mut exact = Vec::new();
+            for (index, compiled) in compiled.by_ref() {
+                stop(budget)?;
+                match compiled.and_then(|()| trials.verify(index)) {
+                    Ok(()) if self.timing == Timing::Measured => exact.push(index),
+                    Ok(()) => self.predict(trials, index)?,
+                    Err(error) => self.reject(index, error)?,
+                }
+                self.tuned.tried += 1;
+                self.choose_for_now();
+                progress(&self.tuned);
+                if half.stop().is_some() && !exact.is_empty() {
+                    break;
+                }
             }
-            self.tuned.tried += 1;
-            self.choose_for_now();
+            let raced = if exact.is_empty() { Ok(()) } else { self.race.enter(trials, &exact) };
+            self.collect();
+            raced?;
             progress(&self.tuned);
         }
-        let raced = if exact.is_empty() { Ok(()) } else { self.race.enter(trials, &exact) };
-        self.collect();
-        raced?;
-        progress(&self.tuned);
         Ok(())
     }
 
