@@ -14,8 +14,8 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
-/// Numbers of a row, which have a scale in common.
-const ROW: usize = 1024;
+/// Numbers of a row of [`with_exponent_entropy`], which have a scale in common.
+pub const ROW: usize = 1024;
 
 /// The stream of random numbers of the rows' scales: further than any chunk's.
 const ROWS_STREAM: usize = usize::MAX;

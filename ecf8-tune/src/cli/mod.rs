@@ -18,6 +18,7 @@ mod interrupt;
 mod kernel;
 mod man;
 mod progress;
+mod reproduce;
 mod selftest;
 mod size;
 mod steps;
@@ -55,6 +56,7 @@ enum Command {
     Kernel(kernel::Kernel),
     Tune(tune::Tune),
     Bench(bench::Bench),
+    Reproduce(reproduce::Reproduce),
     Selftest(selftest::Selftest),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
@@ -104,6 +106,7 @@ pub fn run_from(args: impl IntoIterator<Item: Into<OsString> + Clone>) -> u8 {
         Command::Kernel(command) => (command.json(), command.run()),
         Command::Tune(command) => (command.json(), command.run()),
         Command::Bench(command) => (command.json, command.run()),
+        Command::Reproduce(command) => (command.json, command.run()),
         Command::Selftest(command) => (command.json, command.run()),
         Command::Doctor(command) => (command.json, command.run()),
         Command::Completions(command) => (false, command.run()),
