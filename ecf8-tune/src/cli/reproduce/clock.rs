@@ -4,7 +4,7 @@ use super::super::answer::Failure;
 use super::super::bench;
 use super::super::device::Device;
 use super::table::Source;
-use crate::executor::{CudaExecutor, Target};
+use crate::executor::{CudaExecutor, Target, Timing};
 use crate::tuner::{Budget, Candidate, Summary};
 use ecf8_codegen::profile::gpus::{GPUS, Gpu};
 use ecf8_codegen::profile::{predict, profile};
@@ -111,7 +111,10 @@ impl<T: Target> Measured<T> {
 
 impl<T: Target> Clock for Measured<T> {
     fn source(&self) -> Source {
-        Source::Measured
+        match self.target.timing() {
+            Timing::Measured => Source::Measured,
+            Timing::Predicted => Source::Predicted,
+        }
     }
 
     fn device(&self) -> String {

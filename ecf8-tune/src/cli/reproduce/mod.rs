@@ -151,11 +151,8 @@ impl Which {
 
 impl Reproduce {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
-        if let Some(output) = self.output.as_deref().filter(|output| !self.force && output.exists()) {
-            return Err(Failure::request(format!(
-                "{} exists; choose another name, or add --force",
-                output.display()
-            )));
+        if let Some(output) = &self.output {
+            self.require_room(output)?;
         }
         let tables = self.which.tables();
         let scratch = memory::scratch()?;
@@ -177,6 +174,21 @@ impl Reproduce {
             super::warn(clock.warnings());
         }
         self.answer(&made)
+    }
+
+    /// Whether the results can get their name is found out before the work.
+    fn require_room(&self, output: &Path) -> Result<(), Failure> {
+        let folder = output.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let why = if folder.is_some_and(|folder| !folder.is_dir()) {
+            "its folder does not exist; make it, or choose another name"
+        } else if output.is_dir() {
+            "it is a folder; choose another name"
+        } else if output.exists() && !self.force {
+            "it exists; choose another name, or add --force"
+        } else {
+            return Ok(());
+        };
+        Err(Failure::request(format!("cannot write {}: {why}", output.display())))
     }
 
     fn answer(&self, tables: &[Table]) -> Result<Answer, Failure> {

@@ -33,7 +33,7 @@ struct Matrix {
 
 /// A file that is open.
 enum Opened {
-    Plain(MappedFile, Header),
+    Plain(Box<(MappedFile, Header)>),
     Compressed(Box<CompressedFile>),
 }
 
@@ -102,7 +102,7 @@ impl Opened {
         let map = MappedFile::open(path)?;
         let header = Header::of_file(&map).map_err(|source| Error::Header { path: path.to_owned(), source });
         let header = map.or_changed(header)?;
-        Ok(Self::Plain(map, header))
+        Ok(Self::Plain(Box::new((map, header))))
     }
 
     /// Its matrices of types that weights have. Vectors are norms, biases and scales.
@@ -121,7 +121,7 @@ impl Opened {
         let of_record =
             |record: &TensorRecord| matrix(&record.name, &record.dtype.to_string(), &record.shape);
         match self {
-            Self::Plain(_, header) => header.tensors.iter().filter_map(of_record).collect(),
+            Self::Plain(plain) => plain.1.tensors.iter().filter_map(of_record).collect(),
             Self::Compressed(file) => {
                 let compressed =
                     file.tensors().filter_map(|tensor| matrix(tensor.name(), tensor.dtype(), tensor.shape()));
@@ -139,7 +139,8 @@ impl Opened {
         };
         let bytes = usize::try_from(count.saturating_mul(width)).map_err(Failure::request)?;
         let raw = match self {
-            Self::Plain(map, header) => {
+            Self::Plain(plain) => {
+                let (map, header) = plain.as_ref();
                 let start = header
                     .tensors
                     .iter()
@@ -158,10 +159,11 @@ impl Opened {
     }
 
     fn check_unchanged(&self) -> Result<(), Failure> {
-        Ok(match self {
-            Self::Plain(map, _) => map.check_unchanged()?,
+        match self {
+            Self::Plain(plain) => plain.0.check_unchanged()?,
             Self::Compressed(file) => file.check_unchanged()?,
-        })
+        }
+        Ok(())
     }
 }
 
