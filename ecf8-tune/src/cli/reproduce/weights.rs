@@ -65,9 +65,9 @@ pub(super) fn described(all: &[Weights], scale: u64) -> String {
             }
         ),
         _ => format!(
-            "weights: generated, {} for each model, whose exponents have table 4's entropy to {TOLERANCE} bits. Below 2.521, the \
-             entropy of N(0, 1), they are normal with a smaller deviation, so that many flush to subnormal numbers and zero, as in models that were cast \
-             without scales; above, rows of {COLUMNS} have log-normal scales of their own",
+            "weights: generated, {} for each model, whose exponents have table 4's entropy to {TOLERANCE} bits: normal, in rows of {COLUMNS} with \
+             log-normal scales of their own. Below 2.521 bits, the entropy of N(0, 1), the deviation is smaller, so that many flush to subnormal \
+             numbers and zero, as in models that were cast without scales, and the scales' spread is .5; above, the spread is larger",
             in_words(scale)
         ),
     }
