@@ -1,0 +1,7 @@
+//! What the bits of a model's weights hold, and what theory says of them. No GPU.
+//!
+//! The paper that ecf8 is about explains why weights compress (section 2, appendix C): exponents have little entropy,
+//! because weights follow α-stable laws, and Hadamard transforms do not change that. Here one's own weights are looked at
+//! that way. [`report`] says what is found.
+
+pub mod report;
