@@ -34,15 +34,9 @@ pub struct Analysis {
 pub struct Method {
     /// Elements in a block of the Hadamard transform, a power of two; 0 if none was done.
     pub hadamard_block: u32,
-    /// The most elements of a tensor that were transformed; `None` for all.
-    pub hadamard_sample: Option<u64>,
-    /// The most elements of a tensor that a law was fitted to; 0 if none was.
-    pub law_sample: u64,
-    /// The most elements of a tensor from which sizes were predicted.
-    pub size_sample: u64,
-    /// What random choices were made from: which elements are in samples does not depend on it, where they lie in the
-    /// cells that they were rounded from does.
-    pub seed: u64,
+    /// The most elements of a tensor that were transformed, and from which sizes were predicted; `None` for all. Everything
+    /// else is of all elements.
+    pub sample: Option<u64>,
 }
 
 /// One tensor.
@@ -69,10 +63,8 @@ pub struct TensorAnalysis {
     pub byte_entropies: Vec<f64>,
     /// Of floats, the entropies of the fields of their bits.
     pub entropy: Option<BitFieldEntropies>,
-    /// The same after a Hadamard transform, rounded to the same type again; of floats with a sign, if wanted.
-    pub after_hadamard: Option<BitFieldEntropies>,
-    /// Elements that were transformed.
-    pub hadamard_elements: u64,
+    /// What a Hadamard transform makes of them; of floats with a sign, if wanted.
+    pub hadamard: Option<HadamardEffect>,
     /// Of floats, how often each exponent occurs that does, in order.
     pub exponents: Vec<ExponentBin>,
     /// The α-stable law that suits its values best, if they are floats with a sign and more than a few different ones.
@@ -104,10 +96,8 @@ pub struct GroupAnalysis {
     pub stored_bytes: u64,
     /// Means of the tensors' entropies, each as often as it has elements: what codes made for each tensor can reach.
     pub entropy: BitFieldEntropies,
-    /// The same of those that were transformed, after and, in [`GroupAnalysis::before_hadamard`], before it.
-    pub after_hadamard: Option<BitFieldEntropies>,
-    /// Means over the tensors that were transformed, before the transform.
-    pub before_hadamard: Option<BitFieldEntropies>,
+    /// Means over the tensors that were transformed.
+    pub hadamard: Option<HadamardEffect>,
     /// Entropy of the exponents of all together: what one code for all of them can reach.
     pub pooled_exponent_entropy: f64,
     /// Their exponents together; there is no law.
@@ -151,6 +141,18 @@ pub struct BitFieldEntropies {
     pub mutual_information_exponent_mantissa: f64,
 }
 
+/// Entropies before and after a Hadamard transform of the same elements: in blocks along rows, orthonormal, rounded to the
+/// same type again without another scale.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HadamardEffect {
+    /// Elements that were transformed; 0 where blocks had infinities or NaN in them all.
+    pub elements: u64,
+    /// Their entropies.
+    pub before: BitFieldEntropies,
+    /// What they are after it.
+    pub after: BitFieldEntropies,
+}
+
 /// How often an exponent occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ExponentBin {
@@ -177,9 +179,9 @@ pub struct StableFit {
     pub scale_interval: [f64; 2],
     /// δ, the centre, in units of the stored numbers.
     pub location: f64,
-    /// Elements that it was fitted to.
+    /// Elements that it was fitted to: all that are finite.
     pub samples: u64,
-    /// What McCulloch's quantiles give, from which the regression starts.
+    /// What McCulloch's quantiles give, where the regression starts.
     pub by_quantiles: QuantileFit,
     /// How well it fits.
     pub goodness: Goodness,
