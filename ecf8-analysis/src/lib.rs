@@ -4,4 +4,11 @@
 //! because weights follow α-stable laws, and Hadamard transforms do not change that. Here one's own weights are looked at
 //! that way. [`report`] says what is found.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests choose their numbers"))]
+
+mod counts;
+pub mod entropy;
+pub mod hadamard;
+pub mod numbers;
 pub mod report;
+pub mod rows;
