@@ -12,3 +12,5 @@ pub mod hadamard;
 pub mod numbers;
 pub mod report;
 pub mod rows;
+pub mod stable;
+pub mod theory;
