@@ -10,6 +10,7 @@ mod counts;
 pub mod entropy;
 pub mod hadamard;
 pub mod numbers;
+pub mod page;
 pub mod report;
 pub mod rows;
 pub mod stable;
