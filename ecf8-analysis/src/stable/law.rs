@@ -11,7 +11,7 @@ use std::f64::consts::{FRAC_PI_2, PI, SQRT_2};
 use std::sync::OnceLock;
 
 /// α below which integrals become imprecise.
-pub const LEAST_ALPHA: f64 = 0.4;
+pub const LEAST_ALPHA: f64 = 0.375;
 
 /// A standard symmetric α-stable law: characteristic function exp(−|t|^α).
 #[derive(Debug, Clone, Copy, PartialEq)]
