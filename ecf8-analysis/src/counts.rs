@@ -329,12 +329,11 @@ mod tests {
     use ecf8_core::element::element;
     use ecf8_core::synthetic::{gaussian, stored_as};
 
+    /// How often pairs occur that do.
+    type Present = Vec<(u32, u64)>;
+
     /// The same by going through elements one by one.
-    fn one_by_one(
-        numbers: Numbers,
-        bytes: &[u8],
-        row: usize,
-    ) -> (Vec<u64>, Vec<(u32, u64)>, Vec<(u32, u64)>) {
+    fn one_by_one(numbers: Numbers, bytes: &[u8], row: usize) -> (Vec<u64>, Present, Present) {
         let float = numbers.float.unwrap();
         let mut heads = Vec::new();
         extract(bytes, numbers.width, &mut heads);

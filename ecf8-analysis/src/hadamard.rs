@@ -134,7 +134,9 @@ mod tests {
 
     /// The transform by its matrix: a minus wherever the bits that row and column share are odd in number.
     fn by_matrix(block: &[f64]) -> Vec<f64> {
-        let entry = |row: usize, column: usize| if (row & column).count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+        let entry = |row: usize, column: usize| {
+            if (row & column).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 }
+        };
         let sum =
             |row| block.iter().enumerate().map(|(column, value)| entry(row, column) * value).sum::<f64>();
         (0..block.len()).map(|row| sum(row) / (block.len() as f64).sqrt()).collect()

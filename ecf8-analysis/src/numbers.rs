@@ -124,7 +124,7 @@ impl FloatType {
                 values.extend(bytes.iter().map(|byte| table[usize::from(*byte)]));
             }
             16 if self.format == &BF16 => {
-                values.extend(bytes.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()))
+                values.extend(bytes.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()));
             }
             16 => {
                 values.extend(bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()));

@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn the_two_sided_geometric_entropy_is_the_sum_that_it_stands_for() {
         for alpha in [0.5, 1.0, 1.5, 2.0] {
-            let q = (-alpha as f64).exp2();
+            let q = f64::exp2(-alpha);
             let terms = (-400..=400i32).map(|k| {
                 let p = (1.0 - q) / (1.0 + q) * q.powi(k.abs());
                 if p > 0.0 { -p * p.log2() } else { 0.0 }

@@ -3,6 +3,7 @@
 //! A command returns an `Answer`; nothing else is written to standard output. Exit status 0 is success, 1 means that
 //! the data are wrong, 2 that the request is wrong or cannot be served here.
 
+mod analyze;
 mod answer;
 mod bench;
 mod completions;
@@ -50,6 +51,7 @@ enum Command {
     Decompress(compress::Decompress),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
+    Analyze(analyze::Analyze),
     Import(foreign::Import),
     Export(foreign::Export),
     #[command(subcommand)]
@@ -101,6 +103,7 @@ pub fn run_from(args: impl IntoIterator<Item: Into<OsString> + Clone>) -> u8 {
         Command::Decompress(command) => (command.work.json, command.run()),
         Command::Verify(command) => (command.json, command.run()),
         Command::Inspect(command) => (command.json, command.run()),
+        Command::Analyze(command) => (command.json, command.run()),
         Command::Import(command) => (command.work.json, command.run()),
         Command::Export(command) => (command.work.json, command.run()),
         Command::Kernel(command) => (command.json(), command.run()),
