@@ -1,6 +1,7 @@
 //! `ecf8 analyze`.
 
 mod csv;
+mod page;
 mod text;
 
 use super::answer::{Answer, Failure};
@@ -29,6 +30,7 @@ use std::path::PathBuf;
     ecf8 analyze Qwen3-8B-FP8/ --tensors\n  \
     ecf8 analyze Qwen3-8B-ECF8/ --json | jq '.kinds[] | {name, exponent: .entropy.exponent}'\n  \
     ecf8 analyze model.safetensors --csv > tensors.csv\n  \
+    ecf8 analyze model.safetensors --report report.html --figures figures\n  \
     ecf8 analyze model.safetensors --kind 'attention=self_attn\\.[qkvo]_proj' --kind 'mlp=\\.mlp\\.'")]
 pub(super) struct Analyze {
     /// Files or folders, compressed or not
@@ -46,6 +48,8 @@ pub(super) struct Analyze {
     /// Transform all elements, not only a sample
     #[arg(long)]
     full: bool,
+    #[command(flatten)]
+    outputs: page::Outputs,
     /// Print a line of comma-separated values per tensor
     #[arg(long, conflicts_with_all = ["json", "tensors"])]
     csv: bool,
@@ -86,13 +90,16 @@ impl Analyze {
                 )));
             }
         }
+        self.outputs.require_places()?;
         let options = Options {
             hadamard_block: self.hadamard_block,
             sample: if self.full { None } else { Some(USUAL_SAMPLE) },
             kinds: Kinds::new(&self.kind).map_err(Failure::request)?,
         };
         let analysis = ecf8_analysis::analyze(&self.models, &options, &Bars::default())?;
-        let text = if self.csv { csv::lines(&analysis) } else { text::of(&analysis, self.tensors) };
+        let written = self.outputs.write(&analysis)?;
+        let text =
+            if self.csv { csv::lines(&analysis) } else { text::of(&analysis, self.tensors) + &written };
         Ok(Answer { text, json: json!(analysis), failure: None })
     }
 }

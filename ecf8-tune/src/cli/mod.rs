@@ -20,6 +20,7 @@ mod kernel;
 mod man;
 mod progress;
 mod reproduce;
+mod results;
 mod selftest;
 mod size;
 mod steps;

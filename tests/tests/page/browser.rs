@@ -47,10 +47,15 @@ impl Browser {
         match Command::new(&program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status() {
             Ok(status) if status.success() => Some(Self { program }),
             found if std::env::var_os("ECF8_REQUIRE_CHROMIUM").is_some() => {
-                panic!("Chromium is required: {} gives {found:?}; `apt-get install chromium`", program.display())
+                panic!(
+                    "Chromium is required: {} gives {found:?}; `apt-get install chromium`",
+                    program.display()
+                )
             }
             _ => {
-                eprintln!("skipped: there is no Chromium; `apt-get install chromium`, or name it by ECF8_CHROMIUM");
+                eprintln!(
+                    "skipped: there is no Chromium; `apt-get install chromium`, or name it by ECF8_CHROMIUM"
+                );
                 None
             }
         }
@@ -70,7 +75,12 @@ impl Browser {
             let profile = folder.path().join("profile");
             command
                 .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"])
-                .args(["--enable-logging=stderr", "--v=0", "--disable-dev-shm-usage", "--virtual-time-budget=3000"])
+                .args([
+                    "--enable-logging=stderr",
+                    "--v=0",
+                    "--disable-dev-shm-usage",
+                    "--virtual-time-budget=3000",
+                ])
                 .arg(format!("--user-data-dir={}", profile.display()))
                 .arg(format!("--window-size={width},844"))
                 // Whatever the page asks of the network would be an error.
@@ -88,14 +98,20 @@ impl Browser {
         };
         let (_, said) = run(&["--screenshot=page.png"], &plain);
         let (dom, measuring) = run(&["--dump-dom"], &measuring);
-        let is_complaint = |line: &&str| ["CONSOLE", "ERR_", "Refused", "violates"].iter().any(|word| line.contains(word));
-        let complaints = said.lines().chain(measuring.lines()).filter(is_complaint).map(str::to_owned).collect();
+        let is_complaint =
+            |line: &&str| ["CONSOLE", "ERR_", "Refused", "violates"].iter().any(|word| line.contains(word));
+        let complaints =
+            said.lines().chain(measuring.lines()).filter(is_complaint).map(str::to_owned).collect();
         let screenshot = folder.path().join("page.png");
         if let Some(kept) = std::env::var_os("ECF8_KEEP_SCREENSHOTS") {
             let name = format!("page-{width}-{}.png", if dark { "dark" } else { "light" });
             let _ = fs::copy(&screenshot, PathBuf::from(kept).join(name)).unwrap();
         }
-        Shown { complaints, measured: attributes(&dom), screenshot: fs::metadata(&screenshot).map_or(0, |file| file.len()) }
+        Shown {
+            complaints,
+            measured: attributes(&dom),
+            screenshot: fs::metadata(&screenshot).map_or(0, |file| file.len()),
+        }
     }
 }
 

@@ -24,7 +24,8 @@ fn a_page_of_500_tensors_weighs_under_2_mb_and_fetches_nothing() {
     for word in ["src=", "@import", "url(", "<script", "<img", "<iframe", "<object", "onload"] {
         assert!(!html.contains(word), "{word}");
     }
-    let links: BTreeSet<&str> = html.split("http").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let links: BTreeSet<&str> =
+        html.split("http").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(links, BTreeSet::from(["-equiv=", "://www.w3.org/2000/svg"]));
     assert!(!html.contains("NaN") && !html.contains("inf\""), "no figure without a value");
 }
@@ -42,7 +43,11 @@ fn names_are_text_wherever_they_are() {
     let html = page::html(&analysis).unwrap();
     assert!(!html.contains("<script") && !html.contains('\u{1b}'));
     for figure in page::figures(&analysis) {
-        assert!(figure.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{}", figure.name);
+        assert!(
+            figure.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'),
+            "{}",
+            figure.name
+        );
         let svg = figure.svg().unwrap();
         assert!(!svg.contains("<script") && !svg.contains('\u{1b}'), "{svg}");
     }
@@ -63,7 +68,11 @@ fn figures_are_files_of_their_own() {
         let mut reader = decoder.read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();
-        assert!(svg.contains(&format!("viewBox=\"0 0 {} {}\"", info.width / 2, info.height / 2)), "{}", figure.name);
+        assert!(
+            svg.contains(&format!("viewBox=\"0 0 {} {}\"", info.width / 2, info.height / 2)),
+            "{}",
+            figure.name
+        );
         // On white, and something is drawn.
         let shade = |pixel: &[u8]| pixel.iter().map(|part| u32::from(*part)).sum::<u32>();
         let dark = pixels.chunks(3).filter(|pixel| shade(pixel) < 500).count();

@@ -1,8 +1,8 @@
 //! An analysis as of a large model, made up.
 
 use ecf8_analysis::report::{
-    Analysis, BitFieldEntropies, ExponentBin, Floor, Goodness, GroupAnalysis, HadamardEffect, Method, QuantileFit,
-    Region, SchemeSize, Spread, StableFit, TensorAnalysis, Theory, VERSION, Verdict,
+    Analysis, BitFieldEntropies, ExponentBin, Floor, Goodness, GroupAnalysis, HadamardEffect, Method,
+    QuantileFit, Region, SchemeSize, Spread, StableFit, TensorAnalysis, Theory, VERSION, Verdict,
 };
 
 /// Kinds with their shapes.
@@ -55,7 +55,9 @@ fn sizes(bytes: u64) -> Vec<SchemeSize> {
         ratio,
         is_actual: false,
     };
-    [("exponent-gap", 0.85), ("pair-lanes", 0.83), ("byte-lanes", 0.82), ("ans-lanes", 0.815)].map(size).to_vec()
+    [("exponent-gap", 0.85), ("pair-lanes", 0.83), ("byte-lanes", 0.82), ("ans-lanes", 0.815)]
+        .map(size)
+        .to_vec()
 }
 
 fn exponents(elements: u64, bits: f64) -> Vec<ExponentBin> {
@@ -113,7 +115,11 @@ fn tensor(layer: Option<u32>, kind: &str, shape: [u64; 2], name: String) -> Tens
         exponents: exponents(elements, bits),
         law: Some(law(1.8 + 0.02 * place, verdict)),
         theory: Some(theory(1.8)),
-        floor: Some(Floor { with_one_mantissa_bit: bits + 2.0, exponents_coded: bits + 4.0, elements_coded: bits + 3.95 }),
+        floor: Some(Floor {
+            with_one_mantissa_bit: bits + 2.0,
+            exponents_coded: bits + 4.0,
+            elements_coded: bits + 3.95,
+        }),
         sizes: sizes(elements),
         stored_bytes: elements,
     }
@@ -121,7 +127,8 @@ fn tensor(layer: Option<u32>, kind: &str, shape: [u64; 2], name: String) -> Tens
 
 fn group(name: &str, tensors: &[&TensorAnalysis]) -> GroupAnalysis {
     let elements: u64 = tensors.iter().map(|tensor| tensor.elements).sum();
-    let bits = tensors.iter().filter_map(|tensor| Some(tensor.entropy?.exponent)).sum::<f64>() / tensors.len().max(1) as f64;
+    let bits = tensors.iter().filter_map(|tensor| Some(tensor.entropy?.exponent)).sum::<f64>()
+        / tensors.len().max(1) as f64;
     GroupAnalysis {
         name: name.to_owned(),
         tensors: tensors.len() as u64,

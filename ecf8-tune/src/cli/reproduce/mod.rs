@@ -30,9 +30,9 @@ use self::table::Table;
 use self::weights::Weights;
 use super::answer::{Answer, Failure};
 use super::device::{Device, DeviceParser};
+use super::results;
 use super::size::size;
 use super::steps::Steps;
-use crate::cache;
 use clap::{Args, ValueEnum};
 use ecf8_core::synthetic;
 use serde_json::json;
@@ -152,7 +152,7 @@ impl Which {
 impl Reproduce {
     pub(super) fn run(&self) -> Result<Answer, Failure> {
         if let Some(output) = &self.output {
-            self.require_room(output)?;
+            results::require_place(output, self.force)?;
         }
         let tables = self.which.tables();
         let scratch = memory::scratch()?;
@@ -176,21 +176,6 @@ impl Reproduce {
         self.answer(&made)
     }
 
-    /// Whether the results can get their name is found out before the work.
-    fn require_room(&self, output: &Path) -> Result<(), Failure> {
-        let folder = output.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let why = if folder.is_some_and(|folder| !folder.is_dir()) {
-            "its folder does not exist; make it, or choose another name"
-        } else if output.is_dir() {
-            "it is a folder; choose another name"
-        } else if output.exists() && !self.force {
-            "it exists; choose another name, or add --force"
-        } else {
-            return Ok(());
-        };
-        Err(Failure::request(format!("cannot write {}: {why}", output.display())))
-    }
-
     fn answer(&self, tables: &[Table]) -> Result<Answer, Failure> {
         let json = json!({
             "ecf8_reproduce": 1,
@@ -201,9 +186,7 @@ impl Reproduce {
             "tables": tables.iter().map(Table::json).collect::<Vec<_>>(),
         });
         if let Some(output) = &self.output {
-            cache::replace(output, format!("{json:#}\n").as_bytes()).map_err(|error| {
-                Failure::request(format!("cannot write {}: {error}; choose another name", output.display()))
-            })?;
+            results::write(output, format!("{json:#}\n").as_bytes())?;
         }
         let one = if self.markdown { Table::markdown } else { Table::text };
         let text = tables.iter().map(one).collect::<Vec<_>>().join("\n");
