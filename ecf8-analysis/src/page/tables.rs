@@ -1,10 +1,16 @@
 //! Tables of a page: kinds, schemes, and tensors that stand out.
 
-use super::text::{bytes, escaped};
+use super::text::{bytes, ends, escaped};
 use crate::report::{Analysis, GroupAnalysis, TensorAnalysis, Verdict};
 
 /// Tensors of a table.
 const TENSORS: usize = 12;
+
+/// Characters of a name that are shown.
+const NAME: usize = 44;
+
+/// What is said of tables of tensors.
+const OF_TENSORS: &str = "H: entropy in bits. α: of the law fitted to its values; ~ where that only nearly holds, ✗ where it does not.";
 
 /// Tensors of fewer elements are not called the least or the most compressible: what they take is chance.
 const LARGE: u64 = 4096;
@@ -73,12 +79,11 @@ fn section(
     let rows: String = rows
         .map(|row| {
             let cells = row.iter().enumerate().map(|(column, cell)| {
-                let cell = escaped(cell);
-                // Names are cut where there is no room; the whole one shows when it is pointed at.
-                if column == 0 {
-                    format!("<td title=\"{cell}\">{cell}</td>")
-                } else {
-                    format!("<td>{cell}</td>")
+                let whole = escaped(cell);
+                // Of long names both ends are shown, and the whole where it is pointed at.
+                match column {
+                    0 => format!("<td title=\"{whole}\">{}</td>", escaped(&ends(cell, NAME))),
+                    _ => format!("<td>{whole}</td>"),
                 }
             });
             format!("<tr>{}</tr>\n", cells.collect::<String>())

@@ -8,7 +8,10 @@ mod model;
 
 use browser::Browser;
 use ecf8_analysis::page;
+use ecf8_core::synthetic::{SyntheticTensor, block_scaled, gaussian};
+use ecf8_tests::cli::{Scratch, file};
 use model::analysis;
+use safetensors::Dtype;
 use std::collections::BTreeSet;
 
 /// A name that would be code, if it were written as it is.
@@ -91,6 +94,58 @@ fn a_model_without_anything_has_a_page_too() {
     (codes.layer, codes.exponents, codes.sizes) = (None, Vec::new(), Vec::new());
     nothing.tensors.push(codes);
     assert!(page::html(&nothing).unwrap().contains("q_proj.weight"));
+}
+
+/// A model of two layers, one of whose names is hostile.
+fn two_layers() -> Vec<u8> {
+    let matrix = |seed: u64, name: &str| {
+        let values = gaussian(seed, 256 * 256, 1.0);
+        SyntheticTensor::new(name, Dtype::F8_E4M3, &[256, 256], block_scaled(&values, 256).bytes)
+    };
+    let names = ["self_attn.q_proj.weight", "mlp.down_proj.weight", HOSTILE];
+    let tensors = (0..2).flat_map(|layer| names.map(|name| (layer, name)));
+    let tensors =
+        tensors.zip(1..).map(|((layer, name), seed)| matrix(seed, &format!("model.layers.{layer}.{name}")));
+    file(&tensors.collect::<Vec<_>>())
+}
+
+#[test]
+fn the_program_writes_page_and_figures_and_replaces_nothing_unasked() {
+    let scratch = Scratch::new();
+    scratch.write("model.safetensors", two_layers());
+    let line = "analyze model.safetensors --report page.html --figures figures";
+    let said = scratch.ecf8(line).answer();
+    assert!(said.contains("page: page.html\n") && said.contains("as SVG and PNG, in figures\n"), "{said}");
+    let html = String::from_utf8(scratch.read("page.html")).unwrap();
+    for words in [
+        "model.safetensors",
+        "id=\"blocks\"",
+        "id=\"fields\"",
+        "id=\"bytes\"",
+        "ecf8 compress model.safetensors -o OUT",
+    ] {
+        assert!(html.contains(words), "{words}");
+    }
+    assert!(!html.contains("<script"));
+    let names: BTreeSet<String> =
+        scratch.contents().keys().map(|path| path.to_str().unwrap().to_owned()).collect();
+    for name in ["figures/blocks.svg", "figures/blocks.png", "figures/bytes.svg", "figures/exponents-q.png"] {
+        assert!(names.contains(name), "{name} in {names:?}");
+    }
+    if let Some(browser) = Browser::find() {
+        let shown = browser.show(&html, 390, true);
+        assert!(shown.complaints.is_empty() && shown.number("scroll-width") <= 390.0, "{shown:?}");
+    }
+    scratch.refuses(line, 2, &["page.html", "exists", "--force"]);
+    scratch.refuses("analyze model.safetensors --figures figures", 2, &["figures", "not empty", "--force"]);
+    scratch.refuses(
+        "analyze model.safetensors --figures model.safetensors",
+        2,
+        &["model.safetensors", "no folder"],
+    );
+    scratch.refuses("analyze model.safetensors --report none/page.html", 2, &["none/page.html", "folder"]);
+    let _ = scratch.ecf8(&format!("{line} --force")).answer();
+    assert_eq!(scratch.read("page.html"), html.as_bytes());
 }
 
 #[test]
