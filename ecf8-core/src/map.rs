@@ -13,7 +13,8 @@ mod watch;
 #[path = "map/unwatched.rs"]
 mod watch;
 
-pub(crate) use pages::{give_back, passing};
+pub use pages::give_back;
+pub(crate) use pages::passing;
 pub use seen::Seen;
 pub use watch::survive_truncation;
 

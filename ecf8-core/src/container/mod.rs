@@ -44,7 +44,7 @@ pub use export::{Exported, export};
 pub use foreign::{foreign_files, import, restore, with_foreign};
 pub use look::{
     Check, CodeCost, CodebookComparison, CompressedModel, Costs, DtypeSummary, FileCheck, Following,
-    Inspection, OtherFiles, Role, TensorInspection, check, code_costs, inspect,
+    Inspection, OtherFiles, Role, TensorInspection, Weights, WeightsFile, check, code_costs, inspect,
 };
 pub use options::CompressOptions;
 pub use output::{abandon_outputs, leftovers};

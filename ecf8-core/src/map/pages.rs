@@ -52,7 +52,7 @@ impl Drop for Listed {
 
 /// Says that these bytes have been read and are not needed for now. If they lie in a mapped file, their pages go back to
 /// the system, sooner or later; who reads them nevertheless gets the same bytes, a little later. Other memory is left alone.
-pub(crate) fn give_back(bytes: &[u8]) {
+pub fn give_back(bytes: &[u8]) {
     let maps = MAPS.read().unwrap_or_else(PoisonError::into_inner);
     let first = bytes.as_ptr().addr();
     let Some((start, place)) = maps.range(..=first).next_back() else { return };

@@ -3,11 +3,13 @@
 
 mod attention;
 mod e4m3;
+mod entropy;
 mod model;
 mod types;
 
 pub use attention::{Attention, Cached};
 pub use e4m3::{from_f32, to_f32};
+pub use entropy::{ROW, WithEntropy, with_exponent_entropy};
 pub use model::{SyntheticTensor, demo_model, safetensors_bytes};
 pub use types::stored_as;
 

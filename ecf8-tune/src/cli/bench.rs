@@ -5,7 +5,7 @@ mod data;
 mod report;
 mod row;
 
-use self::choose::choose;
+pub(super) use self::choose::choose;
 use self::data::DATA;
 use self::row::{About, BenchRow};
 use super::answer::{Answer, Failure, table};
@@ -14,7 +14,7 @@ use super::device::{Device, DeviceParser};
 use super::steps::Steps;
 use crate::device::{CopyBandwidth, CudaDevice};
 use crate::executor::{CudaExecutor, EmulatorExecutor, Target, Timing};
-use crate::tuner::{Budget, Candidate, Trials, Workbench};
+use crate::tuner::{Budget, Candidate, TrialError, Trials, Workbench};
 use clap::Args;
 use ecf8_codegen::emulator::Checks;
 use ecf8_codegen::strategy::strategies_for;
@@ -98,6 +98,25 @@ struct Cut<'b> {
 fn copies(device: &CudaDevice) -> Result<CopyBandwidth, Failure> {
     let bytes = (device.info().memory_bytes / 16).min(512 << 20);
     device.copy_bandwidth(usize::try_from(bytes).map_err(Failure::request)?, 20).map_err(Failure::request)
+}
+
+/// Verifies one variant on tensors that one launch decodes, and times it: the nanoseconds of each run, or the one prediction.
+pub(super) fn timed<T: Target>(
+    target: &mut T,
+    batch: &[&Encoded<'_>],
+    bytes: &[&[u8]],
+    candidate: &Candidate,
+    runs: usize,
+) -> Result<Vec<u64>, TrialError> {
+    let one = std::slice::from_ref(candidate);
+    let mut bench = Workbench::new(target, batch, one, bytes);
+    bench.compile(&[0]).pop().unwrap_or(Ok(()))?;
+    bench.verify(0)?;
+    let warm_up = bench.time(0, 3)?;
+    match bench.timing() {
+        Timing::Measured => bench.time(0, runs),
+        Timing::Predicted => Ok(warm_up),
+    }
 }
 
 impl Bench {
@@ -229,16 +248,7 @@ impl Bench {
         data: &'static str,
         candidate: &Candidate,
     ) -> BenchRow {
-        let one = std::slice::from_ref(candidate);
-        let mut bench = Workbench::new(target, batch, one, bytes);
-        let compiled = bench.compile(&[0]).pop().unwrap_or(Ok(()));
-        let timed = compiled.and_then(|()| bench.verify(0)).and_then(|()| {
-            let warm_up = bench.time(0, 3)?;
-            match bench.timing() {
-                Timing::Measured => bench.time(0, self.runs()),
-                Timing::Predicted => Ok(warm_up),
-            }
-        });
+        let timed = timed(target, batch, bytes, candidate, self.runs());
         BenchRow {
             data,
             scheme: batch.first().map_or("", |encoded| encoded.scheme.name()),

@@ -3,6 +3,7 @@
 //! A command returns an `Answer`; nothing else is written to standard output. Exit status 0 is success, 1 means that
 //! the data are wrong, 2 that the request is wrong or cannot be served here.
 
+mod analyze;
 mod answer;
 mod bench;
 mod completions;
@@ -18,6 +19,8 @@ mod interrupt;
 mod kernel;
 mod man;
 mod progress;
+mod reproduce;
+mod results;
 mod selftest;
 mod size;
 mod steps;
@@ -49,12 +52,14 @@ enum Command {
     Decompress(compress::Decompress),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
+    Analyze(analyze::Analyze),
     Import(foreign::Import),
     Export(foreign::Export),
     #[command(subcommand)]
     Kernel(kernel::Kernel),
     Tune(tune::Tune),
     Bench(bench::Bench),
+    Reproduce(reproduce::Reproduce),
     Selftest(selftest::Selftest),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
@@ -99,11 +104,13 @@ pub fn run_from(args: impl IntoIterator<Item: Into<OsString> + Clone>) -> u8 {
         Command::Decompress(command) => (command.work.json, command.run()),
         Command::Verify(command) => (command.json, command.run()),
         Command::Inspect(command) => (command.json, command.run()),
+        Command::Analyze(command) => (command.json, command.run()),
         Command::Import(command) => (command.work.json, command.run()),
         Command::Export(command) => (command.work.json, command.run()),
         Command::Kernel(command) => (command.json(), command.run()),
         Command::Tune(command) => (command.json(), command.run()),
         Command::Bench(command) => (command.json, command.run()),
+        Command::Reproduce(command) => (command.json, command.run()),
         Command::Selftest(command) => (command.json, command.run()),
         Command::Doctor(command) => (command.json, command.run()),
         Command::Completions(command) => (false, command.run()),

@@ -25,5 +25,6 @@ mod memory;
 mod model_folders;
 mod old_containers;
 mod outputs;
+mod reproduce;
 mod round_trip;
 mod shell;

@@ -7,7 +7,7 @@ use ecf8_codegen::strategy::Params;
 use ecf8_core::Encoded;
 
 /// The fastest variant of a strategy for a tensor; its defaults if nothing was found out in time.
-pub(super) fn choose<T: Target>(
+pub(in crate::cli) fn choose<T: Target>(
     target: &mut T,
     encoded: &Encoded<'_>,
     bytes: &[u8],
