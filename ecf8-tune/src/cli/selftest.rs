@@ -195,9 +195,7 @@ fn on_device(
     let mut done = 0;
     for &scheme in schemes() {
         let variants: Vec<(&'static dyn Strategy, Params)> = strategies_for(scheme.name())
-            .flat_map(|strategy| {
-                chosen.variants(strategy).into_iter().map(move |params| (strategy, params))
-            })
+            .flat_map(|strategy| chosen.variants(strategy).into_iter().map(move |params| (strategy, params)))
             .collect();
         for cases in cases.chunks((TOGETHER / variants.len().max(1)).max(1)) {
             if stop() {

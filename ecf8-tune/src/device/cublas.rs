@@ -47,7 +47,9 @@ pub enum CublasError {
     #[error("cuBLASLt cannot be loaded ({0}); `pip install nvidia-cublas`, or install the CUDA toolkit")]
     NotLoaded(String),
     /// A function failed.
-    #[error("cuBLASLt refused {function} with status {status}; a GPU of compute capability 8.9 or later multiplies FP8")]
+    #[error(
+        "cuBLASLt refused {function} with status {status}; a GPU of compute capability 8.9 or later multiplies FP8"
+    )]
     Refused {
         /// The function.
         function: &'static str,
@@ -55,7 +57,9 @@ pub enum CublasError {
         status: c_int,
     },
     /// Sizes that FP8 products do not have.
-    #[error("a product of {outputs} x {inputs} weights cannot be computed in FP8; take multiples of {MULTIPLE}")]
+    #[error(
+        "a product of {outputs} x {inputs} weights cannot be computed in FP8; take multiples of {MULTIPLE}"
+    )]
     Sizes {
         /// Rows of the weights.
         outputs: usize,
@@ -131,16 +135,7 @@ impl Cublas {
     /// # Errors
     /// [`CublasError::NotLoaded`], or if there is no memory on the GPU.
     pub fn open(device: &CudaDevice, nvrtc: &Path) -> Result<Self, CublasError> {
-        let path = candidates(nvrtc).find(|path| path.is_file());
-        let path = path.unwrap_or_else(|| PathBuf::from(NAMES[0]));
-        if path.is_file() {
-            // The loader would die of a library that is cut short.
-            elf::check_library(&path).map_err(CublasError::NotLoaded)?;
-        }
-        let not_loaded =
-            |error: libloading::Error| CublasError::NotLoaded(error.to_string().replace('\n', " "));
-        // SAFETY: this runs the initialisers of NVIDIA's library.
-        let library = unsafe { Library::new(&path) }.map_err(not_loaded)?;
+        let (path, library) = load(nvrtc)?;
         let lacks = |name| CublasError::NotLoaded(format!("{} lacks {name}", path.display()));
         let functions = Functions::of(&library).map_err(lacks)?;
         let workspace = device.alloc(WORKSPACE)?;
@@ -273,7 +268,10 @@ impl Product<'_> {
         for ((buffer, start), bytes) in parts.into_iter().zip(self.bytes) {
             device.own("a buffer", buffer.ordinal())?;
             if start.checked_add(bytes).is_none_or(|end| end > buffer.len()) {
-                return Err(CublasError::Refused { function: "cublasLtMatmul (a buffer is too short)", status: 7 });
+                return Err(CublasError::Refused {
+                    function: "cublasLtMatmul (a buffer is too short)",
+                    status: 7,
+                });
             }
         }
         let [weights, tokens, results] = parts.map(|(buffer, start)| buffer.device_address() + start as u64);
@@ -323,9 +321,27 @@ fn ask(function: &'static str, status: c_int) -> Result<(), CublasError> {
     check(status).map_err(|code| CublasError::Refused { function, status: code.0 })
 }
 
+/// Loads the library from beside an NVRTC, or else from where the dynamic loader has it.
+fn load(nvrtc: &Path) -> Result<(PathBuf, Library), CublasError> {
+    let beside = candidates(nvrtc).filter(|path| path.is_file());
+    let mut wrong = Vec::new();
+    for path in beside.chain(NAMES.map(PathBuf::from)) {
+        // The loader would die of a library that is cut short.
+        let whole = if path.is_file() { elf::check_library(&path) } else { Ok(()) };
+        // SAFETY: this runs the initialisers of NVIDIA's library.
+        let loaded = whole.and_then(|()| unsafe { Library::new(&path) }.map_err(|error| error.to_string()));
+        match loaded {
+            Ok(library) => return Ok((path, library)),
+            Err(error) => wrong.push(error.replace('\n', " ")),
+        }
+    }
+    Err(CublasError::NotLoaded(wrong.join("; ")))
+}
+
 /// Where it lies beside an NVRTC: in the same folder, as in toolkits and wheels of CUDA 13, or that of another wheel.
 fn candidates(nvrtc: &Path) -> impl Iterator<Item = PathBuf> {
-    let own = nvrtc.parent().map(Path::to_owned);
+    // Of an NVRTC that the loader has found, the folder is not known.
+    let own = nvrtc.parent().filter(|folder| folder.is_absolute()).map(Path::to_owned);
     let wheel = own.as_deref().and_then(Path::parent).and_then(Path::parent);
     let wheel = wheel.map(|packages| packages.join("cublas").join("lib"));
     let folders: Vec<PathBuf> = own.into_iter().chain(wheel).collect();

@@ -48,7 +48,15 @@ impl Simulated {
     #[must_use]
     pub(super) fn new(script: Vec<Script>, noise: f64, seed: u64) -> Self {
         let random = ChaCha8Rng::seed_from_u64(seed);
-        Self { script, noise, random, compiled: BTreeSet::new(), runs: 0, verified: Vec::new(), verifying: Duration::ZERO }
+        Self {
+            script,
+            noise,
+            random,
+            compiled: BTreeSet::new(),
+            runs: 0,
+            verified: Vec::new(),
+            verifying: Duration::ZERO,
+        }
     }
 
     /// A device on which each candidate does what it did in an earlier run, such as one kept in a tuning cache

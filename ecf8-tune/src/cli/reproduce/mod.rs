@@ -167,7 +167,7 @@ impl Reproduce {
         let mut made = Vec::new();
         for (done, table) in tables.into_iter().enumerate() {
             steps.at(done as u64);
-            made.push(of(table, &request, clock.as_deref_mut())?);
+            made.push(of(table, &request, self.device, clock.as_deref_mut())?);
         }
         steps.finish();
         if let Some(clock) = &clock {
@@ -195,7 +195,12 @@ impl Reproduce {
 }
 
 /// Makes one table.
-fn of(which: Which, request: &Request<'_>, clock: Option<&mut (dyn Clock + '_)>) -> Result<Table, Failure> {
+fn of(
+    which: Which,
+    request: &Request<'_>,
+    device: Option<Device>,
+    clock: Option<&mut (dyn Clock + '_)>,
+) -> Result<Table, Failure> {
     match (which, clock) {
         (Which::Memory, _) => memory::table(request),
         (Which::Entropy, _) => entropy::table(request),
@@ -203,7 +208,8 @@ fn of(which: Which, request: &Request<'_>, clock: Option<&mut (dyn Clock + '_)>)
         (Which::EncodingOfModels, _) => encoding::of_models(request),
         (Which::Speed, Some(clock)) => speed::table(request, clock),
         (Which::Latency, Some(clock)) => {
-            let mut matmul = matmul::times();
+            let (mut matmul, warning) = matmul::times(device);
+            super::warn(warning);
             latency::table(request, clock, matmul.as_mut(), &paper::LAYER)
         }
         (Which::Speed | Which::Latency | Which::All, _) => {

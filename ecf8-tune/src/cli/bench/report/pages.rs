@@ -39,8 +39,7 @@ fn coded(
     cached: Cached,
     name: &str,
 ) -> Result<Vec<Value>, Failure> {
-    let (count, different) =
-        if worker.bench.quick { (QUICK_PAGES, QUICK_PAGES) } else { (PAGES, DIFFERENT) };
+    let (count, different) = if worker.bench.quick { (QUICK_PAGES, QUICK_PAGES) } else { (PAGES, DIFFERENT) };
     let layer = Attention { seed: 11, cached, heads: HEADS, head_size: HEAD_SIZE };
     let stored = |first| {
         let values = layer.tokens(first, different * TOKENS);
@@ -50,8 +49,7 @@ fn coded(
     let elements = TOKENS * HEADS * HEAD_SIZE;
     let page_bytes = elements * numbers.bytes();
     let period = Codebooks::period(HEADS, HEAD_SIZE);
-    let codebooks =
-        train(numbers, period, sample.chunks_exact(page_bytes)).map_err(Failure::request)?;
+    let codebooks = train(numbers, period, sample.chunks_exact(page_bytes)).map_err(Failure::request)?;
     let wanted: Vec<Vec<u8>> = pages
         .chunks_exact(page_bytes)
         .map(|page| codebooks.encode(page))
@@ -63,7 +61,8 @@ fn coded(
     let [count_u32, elements_u32] = [count, elements].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
     let slot = usize::try_from(codec.slot_bytes(elements_u32)).map_err(Failure::request)?;
     let chunks = usize::try_from(codec.chunks(elements_u32)).map_err(Failure::request)?;
-    let scratch_bytes = usize::try_from(codec.scratch_bytes(count_u32, elements_u32)).map_err(Failure::request)?;
+    let scratch_bytes =
+        usize::try_from(codec.scratch_bytes(count_u32, elements_u32)).map_err(Failure::request)?;
     let original: Vec<u8> = pages.iter().copied().cycle().take(count * page_bytes).collect();
     let cache = target.upload(&(&original[..]).into())?;
     let mut places = |number: &dyn Fn(usize) -> usize| upload(target, (0..count).map(number));

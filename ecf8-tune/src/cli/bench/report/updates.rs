@@ -59,7 +59,8 @@ fn applied(worker: &mut Worker<'_>, folder: &Path, is_few: bool, name: &str) -> 
     let mut tensors = [Vec::new(), Vec::new()];
     for nth in 0..LAYER {
         // Tensors that are alike would be stored once.
-        let states = states(nth, each, is_few).ok_or_else(|| Failure::request("numbers that nobody stores"))?;
+        let states =
+            states(nth, each, is_few).ok_or_else(|| Failure::request("numbers that nobody stores"))?;
         for (tensors, bytes) in tensors.iter_mut().zip(states) {
             let tensor = format!("model.layers.0.matrix{nth}.weight");
             tensors.push(SyntheticTensor::new(&tensor, Dtype::BF16, &[each as u64], bytes));
