@@ -1,6 +1,7 @@
 """ecf8.torch: weights that stay compressed and are decoded before use."""
 
 import copy
+import weakref
 
 import pytest
 from conftest import need, same
@@ -207,8 +208,10 @@ def test_it_can_be_undone():
     needs_grad = [p.requires_grad for p in model.parameters()]
     handle = et.compress(model, dtypes=et.FLOATS)
     assert et.handle_of(model) is handle
+    kept = weakref.ref(handle)
+    del handle
     assert et.decompress(model) is model
-    assert et.handle_of(model) is None
+    assert et.handle_of(model) is None and kept() is None, "and with it what it has on a GPU"
     assert all(type(p) is torch.nn.Parameter for p in model.parameters())
     assert [p.requires_grad for p in model.parameters()] == needs_grad
     assert all(same(tensor, expected[k]) for k, tensor in model.state_dict().items())

@@ -11,13 +11,10 @@ use super::units::{BATCH, WORD};
 use crate::lang::{Global, V, Var, WARP, block_idx, device, lane_idx, shuffle_xor, warp_idx};
 
 /// The most sections of a chunk.
-const MOST_SECTIONS: u32 = 8;
+const MOST_SECTIONS: u32 = 32;
 
-/// The fewest turns of a section: starting a warp costs about as much as one.
-const LEAST_TURNS: u64 = 4;
-
-/// What a warp costs before its first turn, as a part of a chunk's time.
-const START: f64 = 1.0 / 40.0;
+/// The fewest turns of a section.
+const LEAST_TURNS: u64 = 2;
 
 /// Blocks that a launch has at least, if there is as much to do: one for each multiprocessor of the largest GPUs.
 const LEAST_BLOCKS: u64 = 160;
@@ -144,15 +141,15 @@ pub(super) struct Chunks {
 }
 
 /// Decides which chunks of a launch are cut, for a GPU that runs `at_once` warps at once; none for 1.
+///
+/// The chunks of the last round are cut into as many sections as that round has room for. More sections, which would be a
+/// round and a part of one, are slower: on an H100 8 sections of 1024 chunks take 1.13 times as long as 4 (`OPTIMIZATION.md`).
 pub(super) fn share(tensors: &[Chunks], at_once: u32) -> Vec<Shares> {
     let all = tensors.iter().fold(0, |sum: u64, tensor| sum.saturating_add(tensor.count));
-    let at_once_chunks = u64::from(at_once.max(1));
-    let last = match all % at_once_chunks {
-        // Half as many warps as fit keep the memory busy, and to cut chunks costs more copies of the decode table.
-        last if all > at_once_chunks && last > at_once_chunks / 2 => 0,
-        last => last,
-    };
-    let sections = if last == 0 { 1 } else { sections_for(last, at_once) };
+    let at_once = u64::from(at_once.max(1));
+    let last = all % at_once;
+    let fit = u32::try_from(at_once / last.max(1)).unwrap_or(u32::MAX).clamp(1, MOST_SECTIONS);
+    let sections = if last == 0 { 1 } else { 1 << fit.ilog2() };
     let mut left = all;
     let shares = tensors.iter().map(|tensor| {
         let own = own_sections(sections, tensor.turns);
@@ -162,19 +159,6 @@ pub(super) fn share(tensors: &[Chunks], at_once: u32) -> Vec<Shares> {
         Shares { whole: tensor.count - cut, cut, sections: own }
     });
     shares.collect()
-}
-
-/// The sections of a chunk for which this many chunks are soonest done.
-fn sections_for(chunks: u64, at_once: u32) -> u32 {
-    let rounds = |sections: u32| (chunks.saturating_mul(sections.into())).div_ceil(at_once.max(1).into());
-    let time = |sections: u32| rounds(sections) as f64 * (1.0 / f64::from(sections) + START);
-    let mut best = 1;
-    for sections in [2, 4, MOST_SECTIONS] {
-        if time(sections) < time(best) {
-            best = sections;
-        }
-    }
-    best
 }
 
 /// No more sections than leave each some turns.
@@ -268,7 +252,9 @@ mod tests {
         let of = |counts: &[u64], at_once| {
             share(&chunks(counts), at_once).iter().map(|s| (s.whole, s.cut, s.sections)).collect::<Vec<_>>()
         };
-        assert_eq!(of(&[256], 4096), [(0, 256, 8)]);
+        assert_eq!(of(&[256], 4096), [(0, 256, 16)]);
+        assert_eq!(of(&[256], 4224), [(0, 256, 16)]);
+        assert_eq!(of(&[1366], 4224), [(0, 1366, 2)]);
         assert_eq!(of(&[2048], 4096), [(0, 2048, 2)]);
         assert_eq!(of(&[6976], 4096), [(6976, 0, 1)]);
         assert_eq!(of(&[5000], 4096), [(4096, 904, 4)]);
@@ -278,6 +264,6 @@ mod tests {
         assert_eq!(of(&[256], 1), [(256, 0, 1)]);
         let short = [Chunks { count: 3, turns: 7 }, Chunks { count: 3, turns: 9 }];
         let sections: Vec<u32> = share(&short, 4096).iter().map(|share| share.sections).collect();
-        assert_eq!(sections, [1, 2]);
+        assert_eq!(sections, [2, 4]);
     }
 }

@@ -1,5 +1,9 @@
-//! What is stored beside the codewords of a lane's next turn, loaded before it is needed, so that memory is busy while
+//! What is stored beside the codewords of a lane's next turns, loaded before it is needed, so that memory is busy while
 //! the lane decodes.
+//!
+//! Memory that is busy answers late: on an H100 a turn that is loaded only when the one before is decoded is waited for, two thirds of the time
+//! (`OPTIMIZATION.md`). So where a turn is one vector, and little is held of it, two turns are loaded ahead, and the loop has two turns with
+//! registers of their own.
 
 use super::held::Held;
 use super::jobs::Job;
@@ -14,16 +18,22 @@ type Plane = Held<4>;
 /// Planes that are held at most, over all vectors of a turn: others would take registers that more warps need.
 const MOST_PLANES: u32 = 3;
 
-/// Names in the kernel, by the vector of a turn.
+/// Words of a turn that are held at most where two turns are loaded ahead.
+const MOST_OF_TWO: u32 = 4;
+
+/// Names in the kernel, by the vector of a turn, or the turn.
 const NIBBLES: [[&str; 2]; 3] =
     [["nibbles_0", "nibbles_1"], ["nibbles_2", "nibbles_3"], ["nibbles_4", "nibbles_5"]];
 
-/// Names in the kernel, by the vector of a turn or the plane.
+/// Names in the kernel, by the vector of a turn, the plane or the turn.
 const PLANES: [[&str; 4]; 3] = [
     ["raw_0", "raw_1", "raw_2", "raw_3"],
     ["raw_4", "raw_5", "raw_6", "raw_7"],
     ["raw_8", "raw_9", "raw_10", "raw_11"],
 ];
+
+/// Names in the kernel, by the turn.
+const RESTS: [&str; 2] = ["rest_0", "rest_1"];
 
 /// The packed words of a turn; none, where fields are whole numbers.
 pub(in super::super) struct Raw {
@@ -38,20 +48,29 @@ pub(in super::super) struct Raw {
 }
 
 impl Raw {
-    /// Declares what is held for turns of this many vectors.
+    /// Declares what is held for turns of this many vectors: of each turn that is loaded ahead.
     #[track_caller]
-    pub(in super::super) fn nothing(join: Join, vectors: u32, model: Global<u32>, job: &Job) -> Self {
+    pub(in super::super) fn of_turns(join: Join, vectors: u32, model: Global<u32>, job: &Job) -> Vec<Self> {
         let nibbles = if join == Join::Nibbles { vectors } else { 0 };
         let planes = vectors * join.planes();
         let planes = if planes > MOST_PLANES { 0 } else { planes };
         let has_rest = join == Join::Rests;
-        if nibbles + planes > 0 || has_rest {
-            comment("Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.");
+        let words = 2 * nibbles + 4 * planes + u32::from(has_rest);
+        let turns = if vectors == 1 && words > 0 && words <= MOST_OF_TWO { 2 } else { 1 };
+        if words > 0 {
+            let of = if turns == 2 { "two turns" } else { "turn" };
+            comment(&format!(
+                "Signs and mantissas of the lane's next {of}, so that memory is busy while it decodes."
+            ));
         }
-        let nibbles = NIBBLES[..nibbles as usize].iter().map(|names| Held::nothing(*names)).collect();
-        let planes = PLANES[..planes as usize].iter().map(|names| Held::nothing(*names)).collect();
-        let rest = has_rest.then(|| Rest::nothing(["rest"]));
-        Self { model, join, job: job.clone(), nibbles, rest, planes }
+        let held = |turn: usize| {
+            let names = |count: u32| turn * count as usize..(turn + 1) * count as usize;
+            let nibbles = NIBBLES[names(nibbles)].iter().map(|names| Held::nothing(*names)).collect();
+            let planes = PLANES[names(planes)].iter().map(|names| Held::nothing(*names)).collect();
+            let rest = has_rest.then(|| Rest::nothing([RESTS[turn]]));
+            Self { model, join, job: job.clone(), nibbles, rest, planes }
+        };
+        (0..turns).map(held).collect()
     }
 
     /// Loads those of the turn that begins `ahead` vectors after `at`, as far as there are vectors: twice the vectors

@@ -1,5 +1,6 @@
 """Making a model's weights compressed ones, and dense again."""
 
+import gc
 import os
 
 import torch
@@ -133,6 +134,9 @@ def decompress(model):
     """Makes all compressed weights of a model dense again, and returns the model."""
     for handle in list(handles_of(model)):
         handle.detach()
+        del handle
+    # A handle and its weights know each other, so Python frees them, and what they have on a GPU, only when it looks for such rings.
+    gc.collect()
     return model
 
 

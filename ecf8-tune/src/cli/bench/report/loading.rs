@@ -61,13 +61,16 @@ pub(super) fn run(worker: &mut Worker<'_>) -> Result<Outcome, Failure> {
 /// A model of layers with seven matrices each, compressed as `ecf8 compress` does it.
 fn make(worker: &mut Worker<'_>, folder: &Path, path: &Path) -> Result<(), Failure> {
     let each = if worker.bench.quick { QUICK_EACH } else { EACH };
-    // Of weights that are as long as a few layers, each tensor has a piece, and some have the same.
+    // Of weights that are as long as a few layers, each tensor has a piece, of which some have the same, turned.
     let weights = worker.weights_of_a_model((4 * LAYER * each) as u64)?;
     let mut pieces = weights.bytes.chunks_exact(each).cycle();
     let tensors: Vec<_> = (0..TENSORS)
         .filter_map(|nth| {
             let name = format!("model.layers.{}.matrix{}.weight", nth / LAYER, nth % LAYER);
-            Some(SyntheticTensor::e4m3(&name, pieces.next()?))
+            // Those that are equal would be stored once.
+            let mut bytes = pieces.next()?.to_vec();
+            bytes.rotate_left(nth % each);
+            Some(SyntheticTensor::e4m3(&name, &bytes))
         })
         .collect();
     let original = folder.join("model.safetensors");

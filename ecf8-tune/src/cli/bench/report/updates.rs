@@ -55,7 +55,8 @@ fn states(nth: usize, each: usize, is_few: bool) -> Option<[Vec<u8>; 2]> {
 /// Makes a model of a layer and its later state, and times the update.
 fn applied(worker: &mut Worker<'_>, folder: &Path, is_few: bool, name: &str) -> Result<Value, Failure> {
     let each = if worker.bench.quick { QUICK_EACH } else { EACH };
-    let [plain, base, delta] = ["plain", "base.ecf8", "delta"].map(|name| folder.join(name));
+    let [plain, base, delta] =
+        ["plain", "base.ecf8", "delta"].map(|name| folder.join(format!("{name}.{}", u8::from(is_few))));
     let mut tensors = [Vec::new(), Vec::new()];
     for nth in 0..LAYER {
         // Tensors that are alike would be stored once.
