@@ -29,7 +29,7 @@ use exponents::Exponents;
 use fields::Fields;
 use kinds::Kinds;
 use plotters::prelude::DrawingBackend;
-use text::{bytes, escaped, grouped};
+use text::{bytes, escaped, grouped, sum};
 use treemap::Treemap;
 
 /// Kinds whose exponents are shown.
@@ -193,8 +193,8 @@ pub fn html(analysis: &Analysis) -> Result<String, FigureError> {
 /// The figures to know first.
 fn summary(analysis: &Analysis) -> String {
     let total = &analysis.total;
-    let all: u64 = analysis.tensors.iter().map(|tensor| tensor.bytes).sum();
-    let stored: u64 = analysis.tensors.iter().map(|tensor| tensor.stored_bytes).sum();
+    let all = sum(analysis.tensors.iter().map(|tensor| tensor.bytes));
+    let stored = sum(analysis.tensors.iter().map(|tensor| tensor.stored_bytes));
     let mut figures = vec![
         ("tensors", grouped(analysis.tensors.len() as u64)),
         ("without compression", bytes(all)),

@@ -115,13 +115,12 @@ fn head(decoding: Source, matmul: Source, papers: &Decoding, default: &Decoding)
 fn notes(clock: &dyn Clock, matmul: &dyn MatmulTimes, papers: &Decoding, default: &Decoding) -> Vec<String> {
     let mut notes = vec![
         format!(
-            "decoding the layer takes {:.3} ms by {} and {:.3} ms by {}, {} for {}; weights have {MODEL}'s exponent entropy",
+            "decoding the layer takes {:.3} ms by {} and {:.3} ms by {}, {}; weights have {MODEL}'s exponent entropy",
             papers.milliseconds,
             papers.way.strategy.name(),
             default.milliseconds,
             default.way.strategy.name(),
-            clock.source().word(),
-            clock.device(),
+            clock.about(),
         ),
         format!(
             "FP8, {}: {}. It is of the multiplications alone, the paper's of a layer as its framework runs it; so the last column has our \

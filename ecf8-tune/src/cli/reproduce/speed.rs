@@ -118,21 +118,7 @@ pub(super) fn table(request: &Request<'_>, clock: &mut dyn Clock) -> Result<Tabl
         format!("{} (the default), GB/s, {word}", ways[ways.len() - 1].strategy.name()),
         "times the paper's".to_owned(),
     ];
-    let notes = vec![
-        match clock.source() {
-            Source::Measured => format!(
-                "on {}: E4M3 from N(0, 1), median of 50 launches, each decoding compared first; of ours the variant that one second of \
-                 tuning finds fastest, of the paper's its own",
-                clock.device()
-            ),
-            Source::Predicted => format!(
-                "no GPU was asked: predictions for an {} by the emulator's counts, for each strategy's default variant. Measured ones were \
-                 .53 to .9 times as fast (README)",
-                clock.device()
-            ),
-        },
-        consistency::of_speed(),
-    ];
+    let notes = vec![format!("E4M3 from N(0, 1); {}", clock.about()), consistency::of_speed()];
     let title = format!("speed of decoding kernels by size, {}", clock.device());
     Ok(Table { number: 6, title, head: head.to_vec(), lines, rows, notes })
 }

@@ -28,6 +28,10 @@ impl Clock for BytePerNanosecond {
         "a slow one".to_owned()
     }
 
+    fn about(&self) -> String {
+        "slowly".to_owned()
+    }
+
     fn choose(&mut self, _: &'static dyn Strategy, _: &Encoded<'_>, _: &[u8]) -> Result<(), Failure> {
         Ok(())
     }
@@ -123,7 +127,8 @@ fn what_decodes_wrongly_is_never_timed_and_what_is_predicted_says_so() {
     assert_eq!(table.rows[0]["kernels"][0]["source"], "predicted");
     assert!(number(&table.rows[0]["kernels"][2]["gb_per_s"]) > 0.0);
 
-    let table = made(&[16 << 10], |request| speed::table(request, &mut Predicted::new().unwrap()));
+    let table =
+        made(&[16 << 10], |request| speed::table(request, &mut Predicted::new("no GPU was asked").unwrap()));
     assert_eq!((&table.rows[0]["device"], &table.rows[0]["paper"]), (&json!("H100 SXM"), &Value::Null));
     assert!(table.text().contains("no GPU was asked"), "{}", table.text());
 }
