@@ -133,8 +133,8 @@ pub fn figures(analysis: &Analysis) -> Vec<Figure> {
     let kinds = Kinds::of(analysis);
     let mut figures = Vec::new();
     if let Some(blocks) = Blocks::of(analysis, &kinds) {
-        let caption = "Bits per exponent, a mark for the tensors of a kind in a block (figure 1 of the paper). Tensors outside of blocks, such as \
-                       embeddings, are not in it.";
+        let caption = "Bits per exponent, a mark for the matrices of a kind in a block (figure 1 of the paper). Vectors, and what is outside of \
+                       blocks, such as embeddings, are not in it.";
         figures.push(Figure::new("blocks", caption, Drawing::Blocks(blocks)));
     }
     if let Some(fields) = Fields::of(analysis) {
