@@ -86,7 +86,7 @@ pub(super) fn table(
     }
     Ok(Table {
         number: 7,
-        title: format!("latency of a layer of {MODEL} by batch, {} million weights", all / 1_000_000),
+        title: format!("latency of a layer of {MODEL} by batch, {:.1} million weights", all as f64 / 1e6),
         head: head(clock.source(), matmul.source(), &papers, &default),
         lines,
         rows,
