@@ -133,24 +133,15 @@ fn notes(clock: &dyn Clock, matmul: &dyn MatmulTimes, papers: &Decoding, default
     notes
 }
 
-/// Times the decoding of tensors: by one launch where the strategy takes several, else one after the other.
+/// Times the decoding of tensors by one launch.
 fn decoding(clock: &mut dyn Clock, way: Way, tensors: &[&[u8]]) -> Result<Decoding, Failure> {
     let encoded = way.encoded(tensors)?;
     let largest = encoded.iter().zip(tensors).max_by_key(|(_, bytes)| bytes.len());
     if let Some((encoded, bytes)) = largest {
         clock.choose(way.strategy, encoded, bytes)?;
     }
-    let batch: Vec<_> = encoded.iter().collect();
-    let mut launches = Vec::new();
-    if way.strategy.takes_several() {
-        launches.push(clock.launch(way.strategy, &batch, tensors)?);
-    } else {
-        for (encoded, bytes) in batch.iter().zip(tensors) {
-            launches.push(clock.launch(way.strategy, &[encoded], &[bytes])?);
-        }
-    }
+    let timed = clock.launch(way.strategy, &encoded.iter().collect::<Vec<_>>(), tensors)?;
     let bytes: usize = tensors.iter().map(|bytes| bytes.len()).sum();
-    let nanoseconds: f64 = launches.iter().map(|one| one.nanoseconds).sum();
-    let json = way.json(bytes as u64, &launches, clock.source());
-    Ok(Decoding { way, milliseconds: nanoseconds / 1e6, json })
+    let json = way.json(bytes as u64, &timed, clock.source());
+    Ok(Decoding { way, milliseconds: timed.nanoseconds / 1e6, json })
 }
