@@ -155,10 +155,10 @@ fn what_cannot_be_analysed_is_refused_in_one_line() {
     scratch.write("folder/config.json", "{}");
     scratch.refuses("analyze", 2, &["<MODEL>"]);
     scratch.refuses("analyze nothing", 2, &["nothing"]);
-    scratch.refuses("analyze text", 1, &["text"]);
+    scratch.refuses("analyze text", 2, &["text"]);
     scratch.refuses("analyze short", 1, &["short", "36"]);
     scratch.refuses("analyze folder", 2, &["folder"]);
-    scratch.refuses("analyze in text", 1, &["text"]);
+    scratch.refuses("analyze in text", 2, &["text"]);
     let _ = scratch.ecf8("compress in -o packed").answer();
     let mut bytes = scratch.read("packed");
     let at = bytes.len() / 2;
@@ -175,7 +175,7 @@ fn differences_and_files_of_others_are_refused_with_what_to_do() {
     scratch.write("new", file(&[weights("w", 2, 50_000)]));
     let _ = scratch.ecf8("compress new -o delta --base old").answer();
     scratch.refuses("analyze delta", 2, &["delta", "old"]);
-    scratch.write("mine", file(&[matrix(Dtype::BF16, "model.layers.0.q", 256, 256, 0.02)]));
+    scratch.write("mine", file(&[matrix(Dtype::BF16, "model.layers.0.q.weight", 256, 256, 0.02)]));
     let _ = scratch.ecf8("export mine --format dfloat11 -o theirs").answer();
     scratch.refuses("analyze theirs", 2, &["theirs", "ecf8 import"]);
 }
