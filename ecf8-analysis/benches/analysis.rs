@@ -18,9 +18,7 @@ fn counting(criterion: &mut Criterion) {
     for dtype in [Dtype::F8_E4M3, Dtype::BF16, Dtype::F32] {
         let name = dtype.to_string();
         let elements = BYTES * 8 / dtype.bitsize();
-        let Some(bytes) =
-            stored_as(&name, &gaussian(1, BYTES / 4, 0.5).repeat(4)[..elements])
-        else {
+        let Some(bytes) = stored_as(&name, &gaussian(1, BYTES / 4, 0.5).repeat(4)[..elements]) else {
             continue;
         };
         let tensor = SyntheticTensor::new(&name, dtype, &[elements as u64 / 4096, 4096], bytes);
