@@ -10,27 +10,25 @@ use ecf8_core::synthetic::{SyntheticTensor, gaussian, safetensors_bytes, stored_
 use safetensors::Dtype;
 use std::hint::black_box;
 
-const BYTES: u64 = 32 << 20;
+const BYTES: usize = 32 << 20;
 
 fn counting(criterion: &mut Criterion) {
     let Ok(folder) = tempfile::tempdir() else { return };
     let Ok(kinds) = Kinds::new(&[]) else { return };
     for dtype in [Dtype::F8_E4M3, Dtype::BF16, Dtype::F32] {
         let name = dtype.to_string();
-        let elements = BYTES * 8 / dtype.bitsize() as u64;
-        let Some(bytes) =
-            stored_as(&name, &gaussian(1, (BYTES / 4) as usize, 0.5).repeat(4)[..elements as usize])
-        else {
+        let elements = BYTES * 8 / dtype.bitsize();
+        let Some(bytes) = stored_as(&name, &gaussian(1, BYTES / 4, 0.5).repeat(4)[..elements]) else {
             continue;
         };
-        let tensor = SyntheticTensor::new(&name, dtype, &[elements / 4096, 4096], bytes);
+        let tensor = SyntheticTensor::new(&name, dtype, &[elements as u64 / 4096, 4096], bytes);
         let path = folder.path().join(&name);
         let Ok(file) = safetensors_bytes(&[], &[tensor]) else { continue };
         if std::fs::write(&path, file).is_err() {
             continue;
         }
         let mut group = criterion.benchmark_group(&name);
-        group.throughput(Throughput::Bytes(BYTES)).sample_size(10);
+        group.throughput(Throughput::Bytes(BYTES as u64)).sample_size(10);
         for (what, hadamard_block, sample) in
             [("counted", 0, Some(1)), ("as usual", 128, Some(1 << 20)), ("transformed in full", 128, None)]
         {
