@@ -6,19 +6,19 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Chromium.
-pub struct Browser {
+pub(crate) struct Browser {
     program: PathBuf,
 }
 
 /// What came of showing a page.
 #[derive(Debug)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// What the console said, and what could not be loaded.
-    pub complaints: Vec<String>,
+    pub(crate) complaints: Vec<String>,
     /// What the page measured of itself.
     measured: BTreeMap<String, String>,
     /// Bytes of the screenshot.
-    pub screenshot: u64,
+    pub(crate) screenshot: u64,
 }
 
 /// What a copy of the page measures of itself when it is shown, and tells the page that has it in a frame. The page itself has no
@@ -56,7 +56,7 @@ addEventListener('message', told => {{
 
 impl Browser {
     /// `None`, and a line about it, where there is none and none is required.
-    pub fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let program = PathBuf::from(std::env::var_os("ECF8_CHROMIUM").unwrap_or_else(|| "chromium".into()));
         match Command::new(&program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status() {
             Ok(status) if status.success() => Some(Self { program }),
@@ -76,7 +76,7 @@ impl Browser {
     }
 
     /// Shows a page in a window of so many pixels.
-    pub fn show(&self, html: &str, width: u32, dark: bool) -> Shown {
+    pub(crate) fn show(&self, html: &str, width: u32, dark: bool) -> Shown {
         let folder = tempfile::tempdir().unwrap();
         let [plain, measuring, frame] =
             ["page.html", "measuring.html", "frame.html"].map(|name| folder.path().join(name));
@@ -143,12 +143,12 @@ fn attributes(dom: &str) -> BTreeMap<String, String> {
 
 impl Shown {
     /// What the page measured under a name.
-    pub fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.measured.get(name).unwrap_or_else(|| panic!("the page has not measured {name}: {self:?}"))
     }
 
     /// The same as a number.
-    pub fn number(&self, name: &str) -> f64 {
+    pub(crate) fn number(&self, name: &str) -> f64 {
         self.text(name).parse().unwrap_or_else(|error| panic!("{name}: {error} in {self:?}"))
     }
 }
