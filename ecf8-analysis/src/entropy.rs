@@ -18,11 +18,16 @@ pub fn entropy(counts: impl IntoIterator<Item = u64>) -> f64 {
     if total > 0.0 { (total.log2() - sum / total).max(0.0) } else { 0.0 }
 }
 
+/// Heads that occur and how often: of small tensors few do, and looking at all again and again would take most of the time.
+fn present(heads: &[u64]) -> Vec<(usize, u64)> {
+    heads.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect()
+}
+
 /// Sums of counts by what `key`, below `keys`, makes of each place.
-fn by(counts: &[u64], keys: usize, key: impl Fn(usize) -> usize) -> Vec<u64> {
+fn by(present: &[(usize, u64)], keys: usize, key: impl Fn(usize) -> usize) -> Vec<u64> {
     let mut sums = vec![0; keys];
-    for (place, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-        sums[key(place)] += count;
+    for (place, count) in present {
+        sums[key(*place)] += count;
     }
     sums
 }
@@ -30,17 +35,17 @@ fn by(counts: &[u64], keys: usize, key: impl Fn(usize) -> usize) -> Vec<u64> {
 /// How often each exponent's field occurs.
 pub(crate) fn exponent_counts(float: &FloatType, heads: &[u64]) -> Vec<u64> {
     let (shift, mask) = (float.head_mantissa(), float.format.exponents() - 1);
-    by(heads, mask + 1, |head| head >> shift & mask)
+    by(&present(heads), mask + 1, |head| head >> shift & mask)
 }
 
 /// Entropies of each byte of numbers, the most significant first.
 pub(crate) fn of_bytes(numbers: Numbers, counts: &Counts) -> Vec<f64> {
-    let heads = &counts.heads;
+    let heads = &present(&counts.heads);
     let of_heads = match numbers.float.map(FloatType::head_bits) {
         Some(16) => {
             vec![entropy(by(heads, 256, |head| head >> 8)), entropy(by(heads, 256, |head| head & 255))]
         }
-        Some(_) => vec![entropy(heads.iter().copied())],
+        Some(_) => vec![entropy(counts.heads.iter().copied())],
         None => Vec::new(),
     };
     of_heads.into_iter().chain(counts.lower.iter().map(|counts| entropy(*counts))).collect()
@@ -48,13 +53,13 @@ pub(crate) fn of_bytes(numbers: Numbers, counts: &Counts) -> Vec<f64> {
 
 /// Entropies of the fields of floats.
 pub(crate) fn of_fields(float: &FloatType, counts: &Counts) -> BitFieldEntropies {
-    let heads = &counts.heads;
+    let heads = &present(&counts.heads);
     let (mantissa_bits, sign_at) = (float.head_mantissa(), float.head_bits() - float.format.sign_bits);
     let mantissas = 1usize << mantissa_bits;
     let of_sign = |head: usize| head >> sign_at;
     let signs = 1usize << float.format.sign_bits;
-    let exponents = exponent_counts(float, heads);
-    let exponent = entropy(exponents.iter().copied());
+    let (shift, mask) = (float.head_mantissa(), float.format.exponents() - 1);
+    let exponent = entropy(by(heads, mask + 1, |head| head >> shift & mask));
     let head_mantissa = entropy(by(heads, mantissas, |head| head & (mantissas - 1)));
     let sign_mantissa =
         entropy(by(heads, mantissas * signs, |head| head & (mantissas - 1) | of_sign(head) << mantissa_bits));
@@ -66,7 +71,7 @@ pub(crate) fn of_fields(float: &FloatType, counts: &Counts) -> BitFieldEntropies
         exponent,
         mantissa: head_mantissa + lower,
         sign_mantissa: sign_mantissa + lower,
-        element: entropy(heads.iter().copied()) + lower,
+        element: entropy(heads.iter().map(|(_, count)| *count)) + lower,
         exponent_given_previous: conditional(float, &counts.previous).unwrap_or(exponent),
         exponent_given_above: conditional(float, &counts.above).unwrap_or(exponent),
         mutual_information_exponent_mantissa: (exponent + head_mantissa - joint).max(0.0),

@@ -73,8 +73,8 @@ pub struct TensorAnalysis {
     pub theory: Option<Theory>,
     /// The fewest bits that an element takes, in the paper's arithmetic and by what was measured; of floats with a sign.
     pub floor: Option<Floor>,
-    /// What each scheme that takes it would give, without metadata, by name; the one that it is stored by, if it is
-    /// compressed, has what it really takes.
+    /// What each scheme that takes it would give, without metadata, which may be more than its bytes. If it is compressed,
+    /// the first is the scheme that it is stored by, with what it really takes.
     pub sizes: Vec<SchemeSize>,
     /// Bytes that it takes in its file, which differ from [`TensorAnalysis::bytes`] if it is compressed; 0 for the
     /// repetition of a tensor.

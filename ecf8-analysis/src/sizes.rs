@@ -6,7 +6,7 @@ use ecf8_core::layout::Counted;
 use ecf8_core::schemes;
 
 /// What a tensor of `units` units would take by each scheme that takes its numbers, of which `sample` are some: without
-/// metadata, and with codebooks made for the sample.
+/// metadata, and with one codebook, made for the sample; a container may have several for a tensor that drifts.
 pub(crate) fn predicted(element: &'static Element, sample: &[u8], units: u64) -> Vec<SchemeSize> {
     let sampled = (sample.len() / element.bytes) as u64;
     if sampled == 0 {

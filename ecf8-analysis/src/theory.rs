@@ -3,7 +3,9 @@
 //! The theorem says that E is two-sided geometric, P(E = k) = (1−q)/(1+q)·q^|k| with q = 2^−α. Its proof uses how α-stable
 //! tails fall, P(|X| > x) ~ x^−α, which is right for large k only: towards 0 the density is flat, so P(E = k) halves with every
 //! k, whatever α is, and in between it is neither. Nor is the closed form that it gives the entropy of that two-sided
-//! geometric law: for α = 2 it is 2.04 bits, the law has 1.80, and exponents of normal values 2.545.
+//! geometric law: for α = 2 it is 2.04 bits, the law has 1.80, and exponents of normal values 2.545. Nor are the bounds right:
+//! exponents of α-stable values have more than the upper one for α below 1.9, and the two-sided geometric law itself for α
+//! below 1.46. What they have rises as α falls, while the theorem says that heavier tails concentrate exponents more.
 
 use crate::numbers::FloatType;
 use crate::report::Theory;
@@ -129,6 +131,15 @@ mod tests {
         assert!(is_near(gaussian.law, 2.545, 0.001), "{gaussian:?}");
         assert!(is_near(gaussian.law_rounded, 2.521, 0.001), "{gaussian:?}");
         assert!(is_near(gaussian.law, law(2.0, NORMAL_SCALE), 1e-7));
+    }
+
+    #[test]
+    fn the_upper_bound_is_exceeded_below_an_alpha_of_1_9_and_entropy_rises_as_alpha_falls() {
+        let is_above = |alpha: f64| law(alpha, 1.0) > bounds(alpha)[1];
+        assert!(is_above(1.0) && is_above(1.5) && is_above(1.9) && !is_above(1.92) && !is_above(2.0));
+        assert!(two_sided_geometric(1.45) > bounds(1.45)[1] && two_sided_geometric(1.48) < bounds(1.48)[1]);
+        let falling = [0.5, 0.8, 1.2, 1.6, 1.9, 2.0].map(|alpha| law(alpha, 1.0));
+        assert!(falling.is_sorted_by(|a, b| a > b), "{falling:?}");
     }
 
     #[test]

@@ -9,16 +9,18 @@ use std::collections::BTreeMap;
 
 /// Entropies by block.
 pub(super) struct Blocks {
-    /// Kind, block and bits: the mean over the tensors of a kind in a block, each as often as it has elements.
+    /// Kind, block and bits: the mean over the matrices of a kind in a block, each as often as it has elements.
     points: Vec<(usize, u32, f64)>,
     kinds: Vec<(String, Tone)>,
 }
 
 impl Blocks {
-    /// `None` if no tensor's name tells a block.
+    /// `None` if no matrix's name tells a block.
     pub(super) fn of(analysis: &Analysis, kinds: &Kinds) -> Option<Self> {
         let mut sums: BTreeMap<(usize, u32), (f64, f64)> = BTreeMap::new();
-        for tensor in &analysis.tensors {
+        // Vectors are norms, biases and scales, which often are all alike.
+        let is_matrix = |shape: &[u64]| shape.iter().filter(|side| **side > 1).count() > 1;
+        for tensor in analysis.tensors.iter().filter(|tensor| is_matrix(&tensor.shape)) {
             if let (Some(layer), Some(entropy), Some(kind)) =
                 (tensor.layer, tensor.entropy, kinds.place(&tensor.kind))
             {

@@ -1,7 +1,7 @@
 //! How often each exponent occurs in a tensor, with the law that was fitted to its values over that.
 
 use super::canvas::{Area, Canvas, Draw, Undrawn, under_title};
-use super::text::{ends, shown};
+use super::text::{ends, shown, sum};
 use super::theme::{FAINT, GRID, GROUPS, INK, Tone};
 use crate::report::{ExponentBin, TensorAnalysis};
 use plotters::prelude::*;
@@ -22,7 +22,7 @@ pub(super) struct Exponents {
 impl Exponents {
     /// `None` if it has none.
     pub(super) fn of(tensor: &TensorAnalysis) -> Option<Self> {
-        let all: u64 = tensor.exponents.iter().map(|bin| bin.count).sum();
+        let all = sum(tensor.exponents.iter().map(|bin| bin.count));
         let share = |bin: &ExponentBin| (bin.exponent, bin.count as f64 / all.max(1) as f64, bin.law);
         let skipped = tensor.exponents.len().saturating_sub(SHOWN);
         let bins: Vec<_> = tensor.exponents.iter().skip(skipped).map(share).collect();

@@ -29,7 +29,7 @@ use exponents::Exponents;
 use fields::Fields;
 use kinds::Kinds;
 use plotters::prelude::DrawingBackend;
-use text::{bytes, escaped, grouped};
+use text::{bytes, escaped, grouped, sum};
 use treemap::Treemap;
 
 /// Kinds whose exponents are shown.
@@ -133,8 +133,8 @@ pub fn figures(analysis: &Analysis) -> Vec<Figure> {
     let kinds = Kinds::of(analysis);
     let mut figures = Vec::new();
     if let Some(blocks) = Blocks::of(analysis, &kinds) {
-        let caption = "Bits per exponent, a mark for the tensors of a kind in a block (figure 1 of the paper). Tensors outside of blocks, such as \
-                       embeddings, are not in it.";
+        let caption = "Bits per exponent, a mark for the matrices of a kind in a block (figure 1 of the paper). Vectors, and what is outside of \
+                       blocks, such as embeddings, are not in it.";
         figures.push(Figure::new("blocks", caption, Drawing::Blocks(blocks)));
     }
     if let Some(fields) = Fields::of(analysis) {
@@ -193,8 +193,8 @@ pub fn html(analysis: &Analysis) -> Result<String, FigureError> {
 /// The figures to know first.
 fn summary(analysis: &Analysis) -> String {
     let total = &analysis.total;
-    let all: u64 = analysis.tensors.iter().map(|tensor| tensor.bytes).sum();
-    let stored: u64 = analysis.tensors.iter().map(|tensor| tensor.stored_bytes).sum();
+    let all = sum(analysis.tensors.iter().map(|tensor| tensor.bytes));
+    let stored = sum(analysis.tensors.iter().map(|tensor| tensor.stored_bytes));
     let mut figures = vec![
         ("tensors", grouped(analysis.tensors.len() as u64)),
         ("without compression", bytes(all)),

@@ -40,7 +40,7 @@ pub(super) fn html(analysis: &Analysis) -> String {
     text += &section(
         "largest",
         "Largest tensors",
-        "",
+        OF_TENSORS,
         &TENSOR,
         tensors.iter().take(TENSORS).map(|one| tensor(one)),
     );

@@ -33,6 +33,11 @@ pub(super) fn ends(text: &str, most: usize) -> String {
     beginning.chain(['…']).chain(text.chars().skip(count - last)).collect()
 }
 
+/// All together; headers of sparse files can name more bytes than numbers have room for.
+pub(super) fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    numbers.into_iter().fold(0, u64::saturating_add)
+}
+
 /// Bytes in the unit that suits them.
 pub(super) fn bytes(bytes: u64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];

@@ -2,7 +2,7 @@
 
 use super::canvas::{Area, Canvas, Draw, Undrawn, pixel, under_title};
 use super::kinds::Kinds;
-use super::text::ends;
+use super::text::{ends, sum};
 use super::theme::{LABEL, PAPER, Tone};
 use crate::report::Analysis;
 use plotters::prelude::*;
@@ -23,7 +23,7 @@ struct Kind {
 
 impl Kind {
     fn all(&self) -> u64 {
-        self.bytes.iter().sum()
+        sum(self.bytes.iter().copied())
     }
 }
 
@@ -37,7 +37,7 @@ impl Treemap {
             let of_it = analysis.tensors.iter().filter(|tensor| kinds.place(&tensor.kind) == Some(place));
             let (mut own, shared): (Vec<u64>, Vec<u64>) =
                 of_it.map(|tensor| tensor.bytes).filter(|bytes| *bytes > 0).partition(|bytes| *bytes > least);
-            let together: u64 = shared.iter().sum();
+            let together = sum(shared);
             own.extend((together > 0).then_some(together));
             own.sort_unstable_by(|a, b| b.cmp(a));
             Kind { name, tone, bytes: own }
@@ -54,7 +54,7 @@ impl Draw for Treemap {
         let area = under_title(area, canvas, "Where the bytes are")?;
         let (width, height) = area.dim_in_pixel();
         let sizes: Vec<u64> = self.0.iter().map(Kind::all).collect();
-        let all: u64 = sizes.iter().sum();
+        let all = sum(sizes.iter().copied());
         let whole = Place { left: 0.0, top: 0.0, width: f64::from(width), height: f64::from(height) };
         for (kind, place) in self.0.iter().zip(squarified(&sizes, whole)) {
             for tensor in squarified(&kind.bytes, place) {
@@ -130,15 +130,15 @@ fn squarified(sizes: &[u64], within: Place) -> Vec<Place> {
     let mut places = Vec::new();
     let (mut rest, mut left) = (within, sizes);
     while !left.is_empty() {
-        let all: u64 = left.iter().sum();
+        let all = sum(left.iter().copied());
         let scale = rest.width * rest.height / all.max(1) as f64;
         let side = rest.width.min(rest.height).max(1e-9);
         // The longest side of a row's narrowest place by its shorter one.
         let worst = |row: &[u64]| {
-            let sum = row.iter().sum::<u64>() as f64 * scale;
+            let area = sum(row.iter().copied()) as f64 * scale;
             let of = |size: u64| {
-                (side * side * size as f64 * scale / (sum * sum))
-                    .max(sum * sum / (side * side * size as f64 * scale))
+                let shape = side * side * size as f64 * scale / (area * area);
+                shape.max(shape.recip())
             };
             row.iter().map(|size| of(*size)).fold(0.0, f64::max)
         };
@@ -147,11 +147,11 @@ fn squarified(sizes: &[u64], within: Place) -> Vec<Place> {
             count += 1;
         }
         let (row, later) = left.split_at(count);
-        let sum: u64 = row.iter().sum();
-        let depth = sum as f64 * scale / side;
+        let together = sum(row.iter().copied());
+        let depth = together as f64 * scale / side;
         let mut along = 0.0;
         for size in row {
-            let length = side * *size as f64 / sum.max(1) as f64;
+            let length = side * *size as f64 / together.max(1) as f64;
             places.push(if rest.width <= rest.height {
                 Place { left: rest.left + along, top: rest.top, width: length, height: depth }
             } else {

@@ -73,11 +73,13 @@ pub(crate) fn estimate(cells: &Cells, start: &Start) -> Option<Found> {
         }
     }
     let [of_alpha, of_log_scale] = deviations.map(|deviation| CONFIDENCE * deviation);
-    Some(Found {
+    let scale_interval = [-of_log_scale, of_log_scale].map(|log| scale * log.exp());
+    let is_sound = location.is_finite() && of_alpha.is_finite() && scale_interval[1].is_finite();
+    is_sound.then_some(Found {
         alpha,
         alpha_interval: [(alpha - of_alpha).max(0.0), (alpha + of_alpha).min(2.0)],
         scale,
-        scale_interval: [-of_log_scale, of_log_scale].map(|log| scale * log.exp()),
+        scale_interval,
         location,
     })
 }

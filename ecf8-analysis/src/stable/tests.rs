@@ -37,7 +37,7 @@ fn parameters_of_a_million_samples_are_found_again() {
 #[test]
 fn parameters_are_found_through_the_rounding_to_eight_bits() {
     for (seed, alpha) in [(1, 1.2), (2, 1.5), (3, 1.8), (4, 1.95), (5, 2.0)] {
-        for scale in [0.3, 1.0, 5.0] {
+        for scale in [0.3, 5.0] {
             let values = alpha_stable(seed, 1_000_000, alpha, scale);
             let (fit, _) = fit(&cells("F8_E4M3", &values)).unwrap();
             assert!((fit.alpha - alpha).abs() < 0.03, "{fit:?}");

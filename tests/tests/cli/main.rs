@@ -1,6 +1,7 @@
 //! The program as its users have it. One test binary, so that what all of these tests need is linked once, and a processor that has
 //! finished one group goes on with the next.
 
+mod analyze;
 mod answers;
 mod bad_container;
 mod bad_input;

@@ -143,6 +143,6 @@ fn what_cannot_be_reproduced_is_refused() {
     scratch.refuses("reproduce 6 --device cpu", 2, &["emulator"]);
     scratch.refuses("reproduce 4 --weights nothing", 2, &["nothing"]);
     scratch.refuses("reproduce 4 --weights codes.safetensors", 2, &["codes.safetensors", "no matrix"]);
-    scratch.refuses("reproduce 4 --weights broken.safetensors", 1, &["broken.safetensors"]);
+    scratch.refuses("reproduce 4 --weights broken.safetensors", 2, &["broken.safetensors"]);
     scratch.refuses("reproduce 1 --scale 64K --output none/out.json", 2, &["none/out.json"]);
 }

@@ -6,43 +6,57 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Chromium.
-pub struct Browser {
+pub(crate) struct Browser {
     program: PathBuf,
 }
 
 /// What came of showing a page.
 #[derive(Debug)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// What the console said, and what could not be loaded.
-    pub complaints: Vec<String>,
+    pub(crate) complaints: Vec<String>,
     /// What the page measured of itself.
     measured: BTreeMap<String, String>,
     /// Bytes of the screenshot.
-    pub screenshot: u64,
+    pub(crate) screenshot: u64,
 }
 
-/// What a copy of the page measures of itself when it is shown, into attributes of its root. The page itself has no scripts, and
-/// forbids them.
+/// What a copy of the page measures of itself when it is shown, and tells the page that has it in a frame. The page itself has no
+/// scripts, and forbids them.
 const MEASURE: &str = r#"<script>
 addEventListener('load', () => {
-  const root = document.documentElement, set = (name, value) => root.setAttribute('data-' + name, value);
   const is_shown = element => element.getClientRects().length > 0;
   const drawings = [...document.querySelectorAll('figure svg')].filter(is_shown);
-  set('scroll-width', root.scrollWidth);
-  set('figures-visible', drawings.filter(svg => svg.getBoundingClientRect().height > 100).length);
   const sizes = drawings.flatMap(svg => {
     const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
     return [...svg.querySelectorAll('text')].map(text => scale * parseFloat(getComputedStyle(text).fontSize));
   });
-  set('smallest-text', Math.min(...sizes));
-  set('paper', getComputedStyle(drawings[0].querySelector('rect')).fill);
-  set('requests', performance.getEntriesByType('resource').filter(entry => !entry.name.startsWith('data:')).length);
+  const fetched = performance.getEntriesByType('resource').filter(entry => !entry.name.startsWith('data:'));
+  parent.postMessage({
+    'scroll-width': document.documentElement.scrollWidth,
+    'figures-visible': drawings.filter(svg => svg.getBoundingClientRect().height > 100).length,
+    'smallest-text': Math.min(...sizes),
+    'paper': getComputedStyle(drawings[0].querySelector('rect')).fill,
+    'requests': fetched.length,
+  }, '*');
 });
 </script>"#;
 
+/// A page with the copy in a frame of a given width, since windows are not as narrow as phones; it keeps what it is told as
+/// attributes of its root.
+fn framed(width: u32) -> String {
+    format!(
+        r#"<!DOCTYPE html><html><style>:root{{color-scheme:light dark}}</style><script>
+addEventListener('message', told => {{
+  for (const [name, value] of Object.entries(told.data)) document.documentElement.setAttribute('data-' + name, value);
+}});
+</script><iframe src="measuring.html" style="border:0;width:{width}px;height:844px"></iframe></html>"#
+    )
+}
+
 impl Browser {
     /// `None`, and a line about it, where there is none and none is required.
-    pub fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let program = PathBuf::from(std::env::var_os("ECF8_CHROMIUM").unwrap_or_else(|| "chromium".into()));
         match Command::new(&program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status() {
             Ok(status) if status.success() => Some(Self { program }),
@@ -62,13 +76,15 @@ impl Browser {
     }
 
     /// Shows a page in a window of so many pixels.
-    pub fn show(&self, html: &str, width: u32, dark: bool) -> Shown {
+    pub(crate) fn show(&self, html: &str, width: u32, dark: bool) -> Shown {
         let folder = tempfile::tempdir().unwrap();
-        let (plain, measuring) = (folder.path().join("page.html"), folder.path().join("measuring.html"));
+        let [plain, measuring, frame] =
+            ["page.html", "measuring.html", "frame.html"].map(|name| folder.path().join(name));
         fs::write(&plain, html).unwrap();
         let may = html.replace("default-src 'none';", "default-src 'none'; script-src 'unsafe-inline';");
         assert_ne!(may, html, "the page forbids what it does not need");
         fs::write(&measuring, may.replacen("</head>", &format!("{MEASURE}</head>"), 1)).unwrap();
+        fs::write(&frame, framed(width)).unwrap();
 
         let run = |what: &[&str], page: &PathBuf| {
             let mut command = Command::new(&self.program);
@@ -97,7 +113,7 @@ impl Browser {
             (String::from_utf8(output.stdout).unwrap(), said)
         };
         let (_, said) = run(&["--screenshot=page.png"], &plain);
-        let (dom, measuring) = run(&["--dump-dom"], &measuring);
+        let (dom, measuring) = run(&["--dump-dom"], &frame);
         let is_complaint =
             |line: &&str| ["CONSOLE", "ERR_", "Refused", "violates"].iter().any(|word| line.contains(word));
         let complaints =
@@ -127,12 +143,12 @@ fn attributes(dom: &str) -> BTreeMap<String, String> {
 
 impl Shown {
     /// What the page measured under a name.
-    pub fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.measured.get(name).unwrap_or_else(|| panic!("the page has not measured {name}: {self:?}"))
     }
 
     /// The same as a number.
-    pub fn number(&self, name: &str) -> f64 {
+    pub(crate) fn number(&self, name: &str) -> f64 {
         self.text(name).parse().unwrap_or_else(|error| panic!("{name}: {error} in {self:?}"))
     }
 }

@@ -149,7 +149,7 @@ fn group(name: &str, tensors: &[&TensorAnalysis]) -> GroupAnalysis {
 }
 
 /// A model of so many layers, with embeddings beside them.
-pub fn analysis(source: &str, layers: u32) -> Analysis {
+pub(crate) fn analysis(source: &str, layers: u32) -> Analysis {
     let mut tensors = Vec::new();
     for layer in 0..layers {
         for (kind, shape) in KINDS {

@@ -148,7 +148,8 @@ fn theory(analysis: &Analysis) -> String {
     ];
     let mut text = table(&head, rows);
     text += "The paper's closed form is not the entropy of the two-sided geometric law that it is given for, and exponents of α-stable values \
-        are\nnot two-sided geometric: `the law's` is what they really have, and `rounded` what they have after rounding to the dtype.\n";
+        are\nnot two-sided geometric: `the law's` is what they really have, and `rounded` what they have after rounding to the dtype. For α below \
+        1.9\nthat is above the theorem's upper bound, and it rises as α falls.\n";
     let total = &analysis.total;
     if total.fitted > 0 {
         let fails = total.fitted - total.law_holds - total.law_nearly_holds;

@@ -193,11 +193,10 @@ mod tests {
             assert!((linear / model.gb[0] - 1.0).abs() < 5e-4, "{}: {linear}", model.name);
             let saved = model.saved_of_checkpoint().unwrap();
             assert!((saved - model.saved_percent).abs() < 0.06, "{}: {saved}", model.name);
-            assert!(
-                (model.implied_others_gb() / model.others_gb().unwrap() - 1.0).abs() < 0.2,
-                "{}",
-                model.name
-            );
+            // Percentages are rounded to .1, so what they imply is not known better than this.
+            let (implied, others) = (model.implied_others_gb(), model.others_gb().unwrap());
+            let rounding = 0.06 / model.saved_percent * (model.gb[0] + others);
+            assert!((implied - others).abs() < rounding, "{}: {implied} {others}", model.name);
         }
     }
 

@@ -86,7 +86,7 @@ pub(super) fn table(
     }
     Ok(Table {
         number: 7,
-        title: format!("latency of a layer of {MODEL} by batch, {} million weights", all / 1_000_000),
+        title: format!("latency of a layer of {MODEL} by batch, {:.1} million weights", all as f64 / 1e6),
         head: head(clock.source(), matmul.source(), &papers, &default),
         lines,
         rows,
@@ -115,13 +115,12 @@ fn head(decoding: Source, matmul: Source, papers: &Decoding, default: &Decoding)
 fn notes(clock: &dyn Clock, matmul: &dyn MatmulTimes, papers: &Decoding, default: &Decoding) -> Vec<String> {
     let mut notes = vec![
         format!(
-            "decoding the layer takes {:.3} ms by {} and {:.3} ms by {}, {} for {}; weights have {MODEL}'s exponent entropy",
+            "decoding the layer takes {:.3} ms by {} and {:.3} ms by {}, {}; weights have {MODEL}'s exponent entropy",
             papers.milliseconds,
             papers.way.strategy.name(),
             default.milliseconds,
             default.way.strategy.name(),
-            clock.source().word(),
-            clock.device(),
+            clock.about(),
         ),
         format!(
             "FP8, {}: {}. It is of the multiplications alone, the paper's of a layer as its framework runs it; so the last column has our \
@@ -134,24 +133,15 @@ fn notes(clock: &dyn Clock, matmul: &dyn MatmulTimes, papers: &Decoding, default
     notes
 }
 
-/// Times the decoding of tensors: by one launch where the strategy takes several, else one after the other.
+/// Times the decoding of tensors by one launch.
 fn decoding(clock: &mut dyn Clock, way: Way, tensors: &[&[u8]]) -> Result<Decoding, Failure> {
     let encoded = way.encoded(tensors)?;
     let largest = encoded.iter().zip(tensors).max_by_key(|(_, bytes)| bytes.len());
     if let Some((encoded, bytes)) = largest {
         clock.choose(way.strategy, encoded, bytes)?;
     }
-    let batch: Vec<_> = encoded.iter().collect();
-    let mut launches = Vec::new();
-    if way.strategy.takes_several() {
-        launches.push(clock.launch(way.strategy, &batch, tensors)?);
-    } else {
-        for (encoded, bytes) in batch.iter().zip(tensors) {
-            launches.push(clock.launch(way.strategy, &[encoded], &[bytes])?);
-        }
-    }
+    let timed = clock.launch(way.strategy, &encoded.iter().collect::<Vec<_>>(), tensors)?;
     let bytes: usize = tensors.iter().map(|bytes| bytes.len()).sum();
-    let nanoseconds: f64 = launches.iter().map(|one| one.nanoseconds).sum();
-    let json = way.json(bytes as u64, &launches, clock.source());
-    Ok(Decoding { way, milliseconds: nanoseconds / 1e6, json })
+    let json = way.json(bytes as u64, &timed, clock.source());
+    Ok(Decoding { way, milliseconds: timed.nanoseconds / 1e6, json })
 }

@@ -60,7 +60,8 @@ fn matrices(file: &WeightsFile) -> impl Iterator<Item = Matrix<'_>> {
     file.tensors().iter().filter_map(move |record| {
         let dtype = record.dtype.to_string();
         let format = [&E4M3, &BF16, &F16, &F32].into_iter().find(|format| format.dtype == dtype)?;
-        let is_matrix = record.shape.len() > 1 && record.bytes() > 0 && !record.name.contains("scale");
+        let is_scale = ["scale", "scales", "scale_inv"].iter().any(|end| record.name.ends_with(*end));
+        let is_matrix = record.shape.len() > 1 && record.bytes() > 0 && !is_scale;
         is_matrix.then_some(Matrix { file, record, format })
     })
 }
