@@ -36,8 +36,8 @@ pub(super) struct LanesRing {
     #[tunable(values = [Placement::Inlined, Placement::Argument], default = Placement::Argument)]
     pub(super) table: Placement,
     /// How many warps the GPU is thought to run at once: the chunks that are left for a last, unfilled round of them are shared
-    /// by several warps each. 1: no chunk is shared. An H100 and an H200 run 32 on each of 132 multiprocessors.
-    #[tunable(values = [1, 4224, 16896], default = 4224)]
+    /// by several warps each. 1: no chunk is shared. An H100 and an H200 run 4,224, but the last block of each tensor is not full.
+    #[tunable(values = [1, 4096, 16384], default = 4096)]
     pub(super) warps_at_once: u32,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct TwoToAnEntry {
     #[tunable(values = [Placement::Inlined, Placement::Argument], default = Placement::Argument)]
     pub(super) table: Placement,
     /// How many warps the GPU is thought to run at once, as for the other strategies.
-    #[tunable(values = [1, 4224, 16896], default = 4224)]
+    #[tunable(values = [1, 4096, 16384], default = 4096)]
     pub(super) warps_at_once: u32,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct OfStates {
     #[tunable(values = [Placement::Argument], default = Placement::Argument)]
     pub(super) table: Placement,
     /// How many warps the GPU is thought to run at once, as for the other strategies.
-    #[tunable(values = [1, 4224, 16896], default = 4224)]
+    #[tunable(values = [1, 4096, 16384], default = 4096)]
     pub(super) warps_at_once: u32,
 }
 
@@ -337,7 +337,7 @@ impl Warp<'_> {
         let mut staged: u32 = 0;
         #[host]
         let state = self.decoder.open_state();
-        section.find(self.model, &self.job, &mut position, &mut staged, state);
+        section.find(self.model, &self.job, &self.decoder, &mut position, &mut staged, state);
         let waiting = Waiting::nothing();
         waiting.fetch(columns, staged);
         let mut taken: u32 = 0;
@@ -348,7 +348,7 @@ impl Warp<'_> {
         #[host]
         let left_for_warp = LeftForWarp::new(self.join, left_in_chunk);
         #[host]
-        let raws = Raw::of_turns(self.join, vectors(self.kind), self.model, &self.job);
+        let raws = Raw::of_turns(self.kind, self.join, self.model, &self.job);
         let round = WARP * vectors(self.kind);
         for (turn, raw) in (0u32..).zip(&raws) {
             raw.fetch(at, round * turn, left);

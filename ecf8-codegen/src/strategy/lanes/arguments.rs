@@ -213,7 +213,7 @@ mod tests {
     use crate::strategy::Coding;
     use crate::strategy::Describe;
     use crate::strategy::Strategy;
-    use crate::strategy::lanes_ring::{BYTE, PAIR, QUAD, TRIPLE};
+    use crate::strategy::lanes_ring::{ANS, BYTE, PAIR, QUAD, TRIPLE};
     use ecf8_core::Codebook;
     use ecf8_core::element::Numbers;
     use ecf8_core::layout::Scheme;
@@ -254,6 +254,22 @@ mod tests {
             }
             assert!(grids[3] > grids[0], "{grids:?}");
         }
+    }
+
+    /// Of these numbers a lane's words were once overwritten before it had read them: where a section begins, words were staged from behind the
+    /// bits of its first symbol on.
+    #[test]
+    fn sections_of_states_take_no_more_rows_than_whole_chunks() {
+        let bytes = ecf8_core::synthetic::gaussian(27, 1_000_003, 0.02);
+        let bytes = ecf8_core::synthetic::stored_as("F16", &bytes).unwrap();
+        let split = ecf8_core::element::counts(ecf8_core::element::element("F16").unwrap(), &bytes).split;
+        let (numbers, scheme) =
+            (Numbers { split: &split, bytes: &bytes }, ecf8_core::scheme("ans-lanes").unwrap());
+        let encoded = scheme.encode(numbers, &scheme.codebook(&scheme.symbol_histogram(numbers))).unwrap();
+        let params = Strategy::params(&ANS, &[]).unwrap();
+        let kernel = Strategy::kernel(&ANS, &params, &Coding::of(&encoded)).unwrap();
+        let launch = Strategy::launch(&ANS, &params, &[&encoded]).unwrap();
+        assert!(emulator::run(&kernel, &launch, Checks::Basic).unwrap() == [bytes]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! [`section_positions`]: ecf8_core::layout::lanes::section_positions
 
 use super::jobs::{Job, POSITIONS, vectors_per_chunk};
+use super::table::LanesTable;
 use super::units::{BATCH, WORD};
 use crate::lang::{Global, V, Var, WARP, block_idx, device, lane_idx, shuffle_xor, warp_idx};
 
@@ -85,13 +86,14 @@ impl Section {
         Self { chunk, per_chunk, first, vectors, number, sections_log2, word }
     }
 
-    /// Finds where the lane stands, and the row from which words are to be staged. And the `state` of its first symbol,
-    /// where there are states: it then needs no bits to get there.
+    /// Finds where the lane stands, and the row from which words are to be staged. And the `state` of its last symbol before the section,
+    /// where there are states.
     #[device]
     pub(in super::super) fn find(
         &self,
         model: Global<u32>,
         job: &Job,
+        decoder: &LanesTable,
         position: &mut Var<u32>,
         row: &mut Var<u32>,
         state: Option<Var<u32>>,
@@ -104,7 +106,7 @@ impl Section {
             let own = model.view::<u16>()[place] as u32;
             if let Some(state) = state {
                 let number = model.view::<u16>()[place + (WARP as u64)] as u32;
-                state.set(number << 16);
+                state.set(decoder.state(number));
             }
             position = own;
             row = own / WORD;
@@ -253,8 +255,8 @@ mod tests {
             share(&chunks(counts), at_once).iter().map(|s| (s.whole, s.cut, s.sections)).collect::<Vec<_>>()
         };
         assert_eq!(of(&[256], 4096), [(0, 256, 16)]);
-        assert_eq!(of(&[256], 4224), [(0, 256, 16)]);
-        assert_eq!(of(&[1366], 4224), [(0, 1366, 2)]);
+        assert_eq!(of(&[128], 4096), [(0, 128, 32)]);
+        assert_eq!(of(&[1366], 4096), [(0, 1366, 2)]);
         assert_eq!(of(&[2048], 4096), [(0, 2048, 2)]);
         assert_eq!(of(&[6976], 4096), [(6976, 0, 1)]);
         assert_eq!(of(&[5000], 4096), [(4096, 904, 4)]);

@@ -3,12 +3,15 @@
 //!
 //! Memory that is busy answers late: on an H100 a turn that is loaded only when the one before is decoded is waited for, two thirds of the time
 //! (`OPTIMIZATION.md`). So where a turn is one vector, and little is held of it, two turns are loaded ahead, and the loop has two turns with
-//! registers of their own.
+//! registers of their own. Not for quads, and not where a vector has one word beside it: such kernels would spill on some architectures.
 
 use super::held::Held;
 use super::jobs::Job;
 use super::join::Join;
+use super::units::vectors;
 use crate::lang::{Global, IntoV, V, WARP, comment, device, select};
+use ecf8_core::symbols::SymbolKind;
+use std::ops::RangeInclusive;
 
 /// The packed words of a vector, held: the nibbles of 16 bytes, what else there is of them, or one plane of 16 numbers.
 type Nibbles = Held<2>;
@@ -18,8 +21,8 @@ type Plane = Held<4>;
 /// Planes that are held at most, over all vectors of a turn: others would take registers that more warps need.
 const MOST_PLANES: u32 = 3;
 
-/// Words of a turn that are held at most where two turns are loaded ahead.
-const MOST_OF_TWO: u32 = 4;
+/// Words of a turn that are held where two turns are loaded ahead.
+const OF_TWO: RangeInclusive<u32> = 2..=4;
 
 /// Names in the kernel, by the vector of a turn, or the turn.
 const NIBBLES: [[&str; 2]; 3] =
@@ -48,15 +51,21 @@ pub(in super::super) struct Raw {
 }
 
 impl Raw {
-    /// Declares what is held for turns of this many vectors: of each turn that is loaded ahead.
+    /// Declares what is held of turns with such symbols: of each turn that is loaded ahead.
     #[track_caller]
-    pub(in super::super) fn of_turns(join: Join, vectors: u32, model: Global<u32>, job: &Job) -> Vec<Self> {
+    pub(in super::super) fn of_turns(
+        kind: &SymbolKind,
+        join: Join,
+        model: Global<u32>,
+        job: &Job,
+    ) -> Vec<Self> {
+        let vectors = vectors(kind);
         let nibbles = if join == Join::Nibbles { vectors } else { 0 };
         let planes = vectors * join.planes();
         let planes = if planes > MOST_PLANES { 0 } else { planes };
         let has_rest = join == Join::Rests;
         let words = 2 * nibbles + 4 * planes + u32::from(has_rest);
-        let turns = if vectors == 1 && words > 0 && words <= MOST_OF_TWO { 2 } else { 1 };
+        let turns = if vectors == 1 && kind.elements < 4 && OF_TWO.contains(&words) { 2 } else { 1 };
         if words > 0 {
             let of = if turns == 2 { "two turns" } else { "turn" };
             comment(&format!(

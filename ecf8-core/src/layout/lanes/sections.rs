@@ -27,8 +27,10 @@ pub fn section_turns(kind: &SymbolKind, elements_per_lane: u64, sections: u32) -
 /// Bit positions of the lanes in their streams where sections begin, of some chunks, as far as the tensor has them: for
 /// each chunk, for each of its sections but the first, 32 positions. A lane that has ended by then stands at its end.
 ///
-/// Where streams lead from state to state, 32 numbers of states follow the 32 positions: of the lane's first symbol in the
-/// section, whose bits have been read.
+/// Where streams lead from state to state, 32 numbers of states follow the 32 positions: of the lane's last symbol before the
+/// section, or how many states there are if there is none. (Of its first symbol in the section would be a look-up less, but the position
+/// would be behind that symbol's bits, and a kernel would stage words for a turn from there on: more than what encoders count as
+/// in use at once.)
 ///
 /// # Errors
 /// If parts are inconsistent, or codewords do not end where their stream does.
@@ -132,19 +134,16 @@ fn states_of_chunk<S: LaneSymbols>(
     for lane in 0..LANES {
         let stream = streams.of(lane);
         let mut left = turn::turns::<S>(chunk.elements, lane);
-        let (mut bit, mut state) = (0, table.start);
+        let (mut bit, mut state) = (0, table.states());
         for section in positions.chunks_exact_mut(2 * LANES) {
             for _ in 0..turns.min(left) {
                 table.through_turn(stream, &mut bit, &mut state);
             }
             left = left.saturating_sub(turns);
-            // A lane that has ended reads no more.
-            let (read, first) =
-                if left > 0 { (state.bits(), state.next(bits::window(stream, bit.into()))) } else { (0, 0) };
-            let (end, bits) = (u64::from(bit + read), chunk.bits(lane));
+            let (end, bits) = (u64::from(bit), chunk.bits(lane));
             let wrong = DecodeError::LaneEnd { chunk: chunk.index as u64, lane: lane as u64, end, bits };
             let position = u16::try_from(end).ok().filter(|_| end <= bits);
-            let state = u16::try_from(first).ok().filter(|_| first < table.states());
+            let state = u16::try_from(state).ok().filter(|_| state <= table.states());
             (section[lane], section[LANES + lane]) = position.zip(state).ok_or(wrong)?;
         }
     }
@@ -257,9 +256,10 @@ mod tests {
                 for lane in 0..LANES {
                     // Four turns of 512 elements to a section.
                     let first = chunk * 32 * 256 + section * 4 * 512 + lane * VECTOR;
-                    if let Some(byte) = bytes.get(first) {
+                    if first < bytes.len() {
                         let state = states[usize::from(of_section[32 + lane])];
-                        assert_eq!(state.symbol, u16::from(*byte));
+                        let last = bytes[first - 512 + VECTOR - 1];
+                        assert_eq!(state.symbol, u16::from(last));
                         begins += 1;
                     }
                 }

@@ -140,13 +140,15 @@ impl Table {
         self.count
     }
 
-    /// Goes through the states of a turn, from a bit of a stream and a state on, which then are where the turn ends.
-    pub(super) fn through_turn(&self, stream: &[u8], bit: &mut u32, standing: &mut StateEntry) {
+    /// Goes through the states of a turn, from a bit of a stream and the number of a state on, which then are where the turn ends.
+    /// What leads to the first state is numbered as if it came behind all others.
+    pub(super) fn through_turn(&self, stream: &[u8], bit: &mut u32, number: &mut usize) {
         let Some(states) = &self.states else { return };
+        let mut standing = if *number < self.count { states[*number] } else { self.start };
         for _ in 0..VECTOR {
-            let state = standing.next(bits::window(stream, (*bit).into())) & (states.len() - 1);
+            *number = standing.next(bits::window(stream, (*bit).into())) & (states.len() - 1);
             *bit += standing.bits();
-            *standing = states[state];
+            standing = states[*number];
         }
     }
 

@@ -44,7 +44,7 @@ fn a_default_that_does_not_fit_gives_way_to_the_variant_most_like_it_that_does_a
         let notes = loaded.notes();
         let reason = format!("bytes of shared memory per block, of which {limit} are possible here; ");
         let instead = format!(
-            "lanes-pair warps_per_block={expected} table=argument warps_at_once=4224 is taken instead"
+            "lanes-pair warps_per_block={expected} table=argument warps_at_once=4096 is taken instead"
         );
         assert!(notes.iter().any(|note| note.contains(&reason) && note.ends_with(&instead)), "{notes:?}");
         assert!(notes.iter().all(|note| !note.contains('\n')));
@@ -57,7 +57,7 @@ fn a_tuned_choice_that_does_not_fit_gives_way_to_the_next_rung() {
     let model = made.open();
     let like = |warps: &'static str| {
         move |params: &Params| {
-            let wanted = [("warps_per_block", warps), ("table", "argument"), ("warps_at_once", "4224")];
+            let wanted = [("warps_per_block", warps), ("table", "argument"), ("warps_at_once", "4096")];
             wanted.iter().all(|(name, value)| params.get(name) == Some(value))
         }
     };
@@ -71,7 +71,7 @@ fn a_tuned_choice_that_does_not_fit_gives_way_to_the_next_rung() {
     let taken: Vec<_> = loaded.plan().tensors().iter().flatten().collect();
     assert!(taken.iter().all(|tensor| warps(&tensor.params) == "4"), "{taken:?}");
     assert!(taken.iter().any(|tensor| tensor.rung == Rung::SameBucket), "{taken:?}");
-    let note = "lanes-pair warps_per_block=16 table=argument warps_at_once=4224 does not fit here: it needs";
+    let note = "lanes-pair warps_per_block=16 table=argument warps_at_once=4096 does not fit here: it needs";
     assert!(loaded.notes().iter().any(|line| line.starts_with(note)), "{:?}", loaded.notes());
     assert_eq!(loaded.verify().unwrap(), 10_412);
 }
