@@ -2,7 +2,7 @@
 // strategy   lanes-ans
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 1 bits
-// hash       c97d8327c5631462
+// hash       c8994d86b4bdcd5f
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -126,7 +126,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             const u64 place = (u64)first_5 * 16 + (threadIdx.x & 31);
             const u32 own_1 = ((const u16*)model)[place];
             const u32 number_2 = ((const u16*)model)[place + 32];
-            state = number_2 << 16;
+            state = memory[number_2];
             position = own_1;
             staged = own_1 / 32;
             staged = min(staged, __shfl_xor_sync(0xffffffff, staged, 1u));
@@ -306,11 +306,11 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 t_4 = __byte_perm(outputs2, outputs3, 0x6420);
                 const u32 t_5 = __byte_perm(outputs4, outputs5, 0x6420);
                 const u32 t_6 = __byte_perm(outputs6, outputs7, 0x6420);
+                const u64 at_2 = at_1;
                 if (left > 1) {
-                    const u64 place_1 = output_1 + at_1;
+                    const u64 place_1 = output_1 + at_2;
                     ((uint4*)output)[place_1] = make_uint4(t_3, t_4, t_5, t_6);
                 } else {
-                    const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
                         output[(output_1 + at_2) * 16] = (u8)t_3;
                     }

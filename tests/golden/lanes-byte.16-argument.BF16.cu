@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument
 // numbers    floats of 2 bytes, exponents coded
 // codewords  of at most 11 bits
-// hash       a4edb8980dd56d4c
+// hash       b83cc96e17223d4b
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -123,6 +123,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 ring_mask = (ring_rows - 1) * 2048;
         const u32 column = threadIdx.x * 4;
         const u32 part = (lane_2 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_2 & 7);
+        const u32 t_4 = part * 16;
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
@@ -160,11 +161,16 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
         i32 left_for_warp = (i32)left_in_chunk;
 
-        // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
+        // Signs and mantissas of the lane's next two turns, so that memory is busy while it
+        // decodes.
         u32 raw_0 = 0;
         u32 raw_1 = 0;
         u32 raw_2 = 0;
         u32 raw_3 = 0;
+        u32 raw_4 = 0;
+        u32 raw_5 = 0;
+        u32 raw_6 = 0;
+        u32 raw_7 = 0;
         if (left > 0) {
             const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)at_1 * t_2];
             raw_0 = v.x;
@@ -172,7 +178,13 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             raw_2 = v.z;
             raw_3 = v.w;
         }
-        const u32 t_4 = part * 16;
+        if (left > 64) {
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 32) * t_2];
+            raw_4 = v.x;
+            raw_5 = v.y;
+            raw_6 = v.z;
+            raw_7 = v.w;
+        }
         while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
@@ -367,21 +379,298 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 first_8 = ((exponents_4 << 7) & exponents) | (rest_12 & ~exponents);
                 const u32 turned_3 = __byte_perm(rest_12, rest_12, 0x0321);
                 const u32 second_3 = ((exponents_4 >> 1) & exponents) | (turned_3 & ~exponents);
-                if (left > 64) {
-                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 32) * t_2];
+                if (left > 128) {
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 64) * t_2];
                     raw_0 = v.x;
                     raw_1 = v.y;
                     raw_2 = v.z;
                     raw_3 = v.w;
                 }
+                const u64 at_2 = at_1;
                 if (left_for_warp > 63) {
                     const u64 lane_3 = output_1 - (threadIdx.x & 31);
-                    const u64 first_9 = lane_3 + at_1 * 2;
+                    const u64 first_9 = lane_3 + at_2 * 2;
                     ((uint4*)output)[first_9] = make_uint4(first_5, second, first_6, second_1);
                     const u64 place_1 = first_9 + 32;
                     ((uint4*)output)[place_1] = make_uint4(first_7, second_2, first_8, second_3);
                 } else {
-                    const u64 at_2 = at_1;
+                    if (at_2 * 16 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16;
+                        ((u16*)output)[place_1] = (u16)first_5;
+                    }
+                    if (at_2 * 16 + 1 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 1;
+                        ((u16*)output)[place_1] = (u16)(first_5 >> 16);
+                    }
+                    if (at_2 * 16 + 2 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 2;
+                        ((u16*)output)[place_1] = (u16)second;
+                    }
+                    if (at_2 * 16 + 3 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 3;
+                        ((u16*)output)[place_1] = (u16)(second >> 16);
+                    }
+                    if (at_2 * 16 + 4 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 4;
+                        ((u16*)output)[place_1] = (u16)first_6;
+                    }
+                    if (at_2 * 16 + 5 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 5;
+                        ((u16*)output)[place_1] = (u16)(first_6 >> 16);
+                    }
+                    if (at_2 * 16 + 6 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 6;
+                        ((u16*)output)[place_1] = (u16)second_1;
+                    }
+                    if (at_2 * 16 + 7 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 7;
+                        ((u16*)output)[place_1] = (u16)(second_1 >> 16);
+                    }
+                    if (at_2 * 16 + 8 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 8;
+                        ((u16*)output)[place_1] = (u16)first_7;
+                    }
+                    if (at_2 * 16 + 9 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 9;
+                        ((u16*)output)[place_1] = (u16)(first_7 >> 16);
+                    }
+                    if (at_2 * 16 + 10 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 10;
+                        ((u16*)output)[place_1] = (u16)second_2;
+                    }
+                    if (at_2 * 16 + 11 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 11;
+                        ((u16*)output)[place_1] = (u16)(second_2 >> 16);
+                    }
+                    if (at_2 * 16 + 12 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 12;
+                        ((u16*)output)[place_1] = (u16)first_8;
+                    }
+                    if (at_2 * 16 + 13 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 13;
+                        ((u16*)output)[place_1] = (u16)(first_8 >> 16);
+                    }
+                    if (at_2 * 16 + 14 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 14;
+                        ((u16*)output)[place_1] = (u16)second_3;
+                    }
+                    if (at_2 * 16 + 15 < geometry.y) {
+                        const u64 place_1 = output_1 * 8 + at_2 * 16 + 15;
+                        ((u16*)output)[place_1] = (u16)(second_3 >> 16);
+                    }
+                }
+            }
+            at_1 += 32;
+            left = (i32)((u32)left - (u32)64);
+            left_for_warp = (i32)((u32)left_for_warp - (u32)64);
+            const bool goes_on_1 = left > 0;
+            const u32 bit_1 = position & 0xffff;
+            while (__ballot_sync(0xffffffff, goes_on_1 && bit_1 + 208 > staged * 32) != 0) {
+                __syncwarp();
+                const u32 slot = (staged * 2048) & ring_mask;
+                if (staged + 4 <= count) {
+                    // Four rows, an eighth of one from each lane.
+                    const u32 part_1 = (slot | t_4) / 16 + 512;
+                    const u32 words0 = waiting_0;
+                    const u32 words1 = waiting_1;
+                    const u32 words2 = waiting_2;
+                    const u32 words3 = waiting_3;
+                    ((uint4*)memory)[part_1] = make_uint4(words0, words1, words2, words3);
+                    if (slot == 0 && (threadIdx.x & 31) < 8) {
+                        ((uint4*)memory)[part_1 + (ring_mask + 2048) / 16] = make_uint4(words0,
+                            words1, words2, words3);
+                    }
+                    const u32 row_1 = staged + 4;
+                    if (row_1 + 4 <= count) {
+                        const uint4 v = ((const uint4*)model)[first_4 + row_1 * 8];
+                        waiting_0 = v.x;
+                        waiting_1 = v.y;
+                        waiting_2 = v.z;
+                        waiting_3 = v.w;
+                    }
+                } else {
+                    #pragma unroll 1
+                    for (u32 i = 0; i < 4; ++i) {
+                        const u32 row_1 = staged + i;
+                        u32 word_2;
+                        if (row_1 < count) {
+                            word_2 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row_1 * 32];
+                        } else {
+                            const u32 bit_2 = (row_1 - count) * 32;
+                            const u32 low = __shfl_sync(0xffffffff, t_3, 0u);
+                            const u32 high = __shfl_sync(0xffffffff, t_3, 1u);
+                            const u64 short_rows_1 = low | ((u64)high << 32);
+                            const bool has_word = extra >= bit_2 + 32;
+                            const u32 lanes = __ballot_sync(0xffffffff, has_word);
+                            const u32 before = taken
+                                + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
+                            taken += __popc(lanes);
+                            u32 t_5;
+                            if (has_word) {
+                                t_5 = model[short_rows_1 + before];
+                            } else {
+                                u32 t_6;
+                                if (extra > bit_2) {
+                                    const u64 first_5 = short_rows_1 + rest / 32;
+                                    t_6 = __funnelshift_l(model[first_5 + 1], model[first_5], rest);
+                                } else {
+                                    t_6 = 0;
+                                }
+                                t_5 = t_6;
+                            }
+                            word_2 = t_5;
+                        }
+                        const u32 place = (slot + i * 2048 + column) / 4 + 2048;
+                        memory[place] = word_2;
+                        if (slot + i == 0) {
+                            memory[place + (ring_mask + 2048) / 4] = word_2;
+                        }
+                    }
+                }
+                staged += 4;
+                __syncwarp();
+            }
+            if (goes_on_1) {
+                u32 word_2 = 0;
+                u32 next_word = 0;
+                const u32 here = position;
+                const u32 row_1 = (here * 64) & ring_mask;
+                const u32 place = (row_1 | column) / 4 + 2048;
+                word_2 = memory[place];
+                next_word = memory[place + 512];
+                const u32 window = __funnelshift_l(next_word, word_2, here);
+                const u32 entry_1 = memory[window >> 21];
+                const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
+                const u32 entry_2 = memory[rest_1 >> 21];
+                const u32 lengths_1 = entry_1 + entry_2;
+                position += lengths_1;
+                const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7632);
+                const u32 here_1 = position;
+                if (((here_1 ^ here) & 0xffe0) != 0) {
+                    const u32 row_2 = (here_1 * 64) & ring_mask;
+                    word_2 = next_word;
+                    next_word = memory[(row_2 | column) / 4 + 2048 + 512];
+                }
+                const u32 window_1 = __funnelshift_l(next_word, word_2, here_1);
+                const u32 entry_3 = memory[window_1 >> 21];
+                const u32 rest_2 = __funnelshift_l(0u, window_1, entry_3);
+                const u32 entry_4 = memory[rest_2 >> 21];
+                const u32 lengths_2 = entry_3 + entry_4;
+                position += lengths_2;
+                const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7632);
+                const u32 here_2 = position;
+                if (((here_2 ^ here_1) & 0xffe0) != 0) {
+                    const u32 row_2 = (here_2 * 64) & ring_mask;
+                    word_2 = next_word;
+                    next_word = memory[(row_2 | column) / 4 + 2048 + 512];
+                }
+                const u32 window_2 = __funnelshift_l(next_word, word_2, here_2);
+                const u32 entry_5 = memory[window_2 >> 21];
+                const u32 rest_3 = __funnelshift_l(0u, window_2, entry_5);
+                const u32 entry_6 = memory[rest_3 >> 21];
+                const u32 lengths_3 = entry_5 + entry_6;
+                position += lengths_3;
+                const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7632);
+                const u32 here_3 = position;
+                if (((here_3 ^ here_2) & 0xffe0) != 0) {
+                    const u32 row_2 = (here_3 * 64) & ring_mask;
+                    word_2 = next_word;
+                    next_word = memory[(row_2 | column) / 4 + 2048 + 512];
+                }
+                const u32 window_3 = __funnelshift_l(next_word, word_2, here_3);
+                const u32 entry_7 = memory[window_3 >> 21];
+                const u32 rest_4 = __funnelshift_l(0u, window_3, entry_7);
+                const u32 entry_8 = memory[rest_4 >> 21];
+                const u32 lengths_4 = entry_7 + entry_8;
+                position += lengths_4;
+                const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
+                const u32 here_4 = position;
+                if (((here_4 ^ here_3) & 0xffe0) != 0) {
+                    const u32 row_2 = (here_4 * 64) & ring_mask;
+                    word_2 = next_word;
+                    next_word = memory[(row_2 | column) / 4 + 2048 + 512];
+                }
+                const u32 window_4 = __funnelshift_l(next_word, word_2, here_4);
+                const u32 entry_9 = memory[window_4 >> 21];
+                const u32 rest_5 = __funnelshift_l(0u, window_4, entry_9);
+                const u32 entry_10 = memory[rest_5 >> 21];
+                const u32 lengths_5 = entry_9 + entry_10;
+                position += lengths_5;
+                const u32 outputs4 = __byte_perm(entry_9, entry_10, 0x7632);
+                const u32 here_5 = position;
+                if (((here_5 ^ here_4) & 0xffe0) != 0) {
+                    const u32 row_2 = (here_5 * 64) & ring_mask;
+                    word_2 = next_word;
+                    next_word = memory[(row_2 | column) / 4 + 2048 + 512];
+                }
+                const u32 window_5 = __funnelshift_l(next_word, word_2, here_5);
+                const u32 entry_11 = memory[window_5 >> 21];
+                const u32 rest_6 = __funnelshift_l(0u, window_5, entry_11);
+                const u32 entry_12 = memory[rest_6 >> 21];
+                const u32 lengths_6 = entry_11 + entry_12;
+                position += lengths_6;
+                const u32 outputs5 = __byte_perm(entry_11, entry_12, 0x7632);
+                const u32 here_6 = position;
+                if (((here_6 ^ here_5) & 0xffe0) != 0) {
+                    const u32 row_2 = (here_6 * 64) & ring_mask;
+                    word_2 = next_word;
+                    next_word = memory[(row_2 | column) / 4 + 2048 + 512];
+                }
+                const u32 window_6 = __funnelshift_l(next_word, word_2, here_6);
+                const u32 entry_13 = memory[window_6 >> 21];
+                const u32 rest_7 = __funnelshift_l(0u, window_6, entry_13);
+                const u32 entry_14 = memory[rest_7 >> 21];
+                const u32 lengths_7 = entry_13 + entry_14;
+                position += lengths_7;
+                const u32 outputs6 = __byte_perm(entry_13, entry_14, 0x7632);
+                const u32 here_7 = position;
+                if (((here_7 ^ here_6) & 0xffe0) != 0) {
+                    const u32 row_2 = (here_7 * 64) & ring_mask;
+                    word_2 = next_word;
+                    next_word = memory[(row_2 | column) / 4 + 2048 + 512];
+                }
+                const u32 window_7 = __funnelshift_l(next_word, word_2, here_7);
+                const u32 entry_15 = memory[window_7 >> 21];
+                const u32 rest_8 = __funnelshift_l(0u, window_7, entry_15);
+                const u32 entry_16 = memory[rest_8 >> 21];
+                const u32 lengths_8 = entry_15 + entry_16;
+                position += lengths_8;
+                const u32 outputs7 = __byte_perm(entry_15, entry_16, 0x7632);
+                const u32 exponents_1 = __byte_perm(outputs0, outputs1, 0x6240);
+                const u32 exponents_2 = __byte_perm(outputs2, outputs3, 0x6240);
+                const u32 exponents_3 = __byte_perm(outputs4, outputs5, 0x6240);
+                const u32 exponents_4 = __byte_perm(outputs6, outputs7, 0x6240);
+                const u32 rest_9 = raw_4;
+                const u32 rest_10 = raw_5;
+                const u32 rest_11 = raw_6;
+                const u32 rest_12 = raw_7;
+                const u32 first_5 = ((exponents_1 << 7) & exponents) | (rest_9 & ~exponents);
+                const u32 turned = __byte_perm(rest_9, rest_9, 0x0321);
+                const u32 second = ((exponents_1 >> 1) & exponents) | (turned & ~exponents);
+                const u32 first_6 = ((exponents_2 << 7) & exponents) | (rest_10 & ~exponents);
+                const u32 turned_1 = __byte_perm(rest_10, rest_10, 0x0321);
+                const u32 second_1 = ((exponents_2 >> 1) & exponents) | (turned_1 & ~exponents);
+                const u32 first_7 = ((exponents_3 << 7) & exponents) | (rest_11 & ~exponents);
+                const u32 turned_2 = __byte_perm(rest_11, rest_11, 0x0321);
+                const u32 second_2 = ((exponents_3 >> 1) & exponents) | (turned_2 & ~exponents);
+                const u32 first_8 = ((exponents_4 << 7) & exponents) | (rest_12 & ~exponents);
+                const u32 turned_3 = __byte_perm(rest_12, rest_12, 0x0321);
+                const u32 second_3 = ((exponents_4 >> 1) & exponents) | (turned_3 & ~exponents);
+                if (left > 128) {
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 64) * t_2];
+                    raw_4 = v.x;
+                    raw_5 = v.y;
+                    raw_6 = v.z;
+                    raw_7 = v.w;
+                }
+                const u64 at_2 = at_1;
+                if (left_for_warp > 63) {
+                    const u64 lane_3 = output_1 - (threadIdx.x & 31);
+                    const u64 first_9 = lane_3 + at_2 * 2;
+                    ((uint4*)output)[first_9] = make_uint4(first_5, second, first_6, second_1);
+                    const u64 place_1 = first_9 + 32;
+                    ((uint4*)output)[place_1] = make_uint4(first_7, second_2, first_8, second_3);
+                } else {
                     if (at_2 * 16 < geometry.y) {
                         const u64 place_1 = output_1 * 8 + at_2 * 16;
                         ((u16*)output)[place_1] = (u16)first_5;

@@ -2,7 +2,7 @@
 // strategy   lanes-byte
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 11 bits
-// hash       e622e74a3989f614
+// hash       bc75ee4d4a43e907
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -331,11 +331,11 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 t_4 = __byte_perm(outputs2, outputs3, 0x6420);
                 const u32 t_5 = __byte_perm(outputs4, outputs5, 0x6420);
                 const u32 t_6 = __byte_perm(outputs6, outputs7, 0x6420);
+                const u64 at_2 = at_1;
                 if (left > 1) {
-                    const u64 place_1 = output_1 + at_1;
+                    const u64 place_1 = output_1 + at_2;
                     ((uint4*)output)[place_1] = make_uint4(t_3, t_4, t_5, t_6);
                 } else {
-                    const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
                         output[(output_1 + at_2) * 16] = (u8)t_3;
                     }

@@ -2,7 +2,7 @@
 // strategy   lanes-byte
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 9 bits
-// hash       57715d8b592daeb4
+// hash       5bc11703615d9c7e
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -314,11 +314,11 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 t_4 = __byte_perm(outputs2, outputs3, 0x6420);
                 const u32 t_5 = __byte_perm(outputs4, outputs5, 0x6420);
                 const u32 t_6 = __byte_perm(outputs6, outputs7, 0x6420);
+                const u64 at_2 = at_1;
                 if (left > 1) {
-                    const u64 place_1 = output_1 + at_1;
+                    const u64 place_1 = output_1 + at_2;
                     ((uint4*)output)[place_1] = make_uint4(t_3, t_4, t_5, t_6);
                 } else {
-                    const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
                         output[(output_1 + at_2) * 16] = (u8)t_3;
                     }

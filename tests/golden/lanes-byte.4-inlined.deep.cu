@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined
 // codebook  b0000000b0000000bb000000bbb00000bbbbb000bbbbbbbbbaaaabbbaaaaaaaa99999999999999998888888
 //           87777777767777777666666665555555544455544EY
-// hash      839484d1089d3d9e
+// hash      09ee51f4da25a848
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -590,11 +590,11 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                 const u32 t_4 = __byte_perm(outputs2, outputs3, 0x6420);
                 const u32 t_5 = __byte_perm(outputs4, outputs5, 0x6420);
                 const u32 t_6 = __byte_perm(outputs6, outputs7, 0x6420);
+                const u64 at_1 = at;
                 if (left > 1) {
-                    const u64 place_1 = output_1 + at;
+                    const u64 place_1 = output_1 + at_1;
                     ((uint4*)output)[place_1] = make_uint4(t_3, t_4, t_5, t_6);
                 } else {
-                    const u64 at_1 = at;
                     if (at_1 * 16 < geometry.y) {
                         output[(output_1 + at_1) * 16] = (u8)t_3;
                     }

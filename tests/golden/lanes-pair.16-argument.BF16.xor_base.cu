@@ -4,7 +4,7 @@
 // numbers    floats of 2 bytes, exponents coded
 // sink       xor_base
 // codewords  of at most 9 bits
-// hash       f74fa25c7588d0af
+// hash       b9ef947a5df79e7a
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -126,6 +126,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 ring_mask = (ring_rows - 1) * 2048;
         const u32 column = threadIdx.x * 4;
         const u32 part = (lane_2 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_2 & 7);
+        const u32 t_4 = part * 16;
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
@@ -163,11 +164,16 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
         i32 left_for_warp = (i32)left_in_chunk;
 
-        // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
+        // Signs and mantissas of the lane's next two turns, so that memory is busy while it
+        // decodes.
         u32 raw_0 = 0;
         u32 raw_1 = 0;
         u32 raw_2 = 0;
         u32 raw_3 = 0;
+        u32 raw_4 = 0;
+        u32 raw_5 = 0;
+        u32 raw_6 = 0;
+        u32 raw_7 = 0;
         if (left > 0) {
             const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)at_1 * t_2];
             raw_0 = v.x;
@@ -175,7 +181,13 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             raw_2 = v.z;
             raw_3 = v.w;
         }
-        const u32 t_4 = part * 16;
+        if (left > 64) {
+            const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 32) * t_2];
+            raw_4 = v.x;
+            raw_5 = v.y;
+            raw_6 = v.z;
+            raw_7 = v.w;
+        }
         while (left_for_warp > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
@@ -302,16 +314,17 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 first_8 = ((exponents_4 << 7) & exponents) | (rest_9 & ~exponents);
                 const u32 turned_3 = __byte_perm(rest_9, rest_9, 0x0321);
                 const u32 second_3 = ((exponents_4 >> 1) & exponents) | (turned_3 & ~exponents);
-                if (left > 64) {
-                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 32) * t_2];
+                if (left > 128) {
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 64) * t_2];
                     raw_0 = v.x;
                     raw_1 = v.y;
                     raw_2 = v.z;
                     raw_3 = v.w;
                 }
+                const u64 at_2 = at_1;
                 if (left_for_warp > 63) {
                     const u64 lane_3 = output_1 - (threadIdx.x & 31);
-                    const u64 first_9 = lane_3 + at_1 * 2;
+                    const u64 first_9 = lane_3 + at_2 * 2;
                     const uint4 v = ((const uint4*)base)[first_9];
                     ((uint4*)output)[first_9] = make_uint4(first_5 ^ v.x, second ^ v.y, first_6
                         ^ v.z, second_1 ^ v.w);
@@ -320,7 +333,230 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     ((uint4*)output)[place_3] = make_uint4(first_7 ^ v_1.x, second_2 ^ v_1.y,
                         first_8 ^ v_1.z, second_3 ^ v_1.w);
                 } else {
-                    const u64 at_2 = at_1;
+                    if (at_2 * 16 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16;
+                        ((u16*)output)[place_3] = (u16)((u16)first_5 ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 1 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 1;
+                        ((u16*)output)[place_3] = (u16)((u16)(first_5 >> 16)
+                            ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 2 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 2;
+                        ((u16*)output)[place_3] = (u16)((u16)second ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 3 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 3;
+                        ((u16*)output)[place_3] = (u16)((u16)(second >> 16)
+                            ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 4 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 4;
+                        ((u16*)output)[place_3] = (u16)((u16)first_6 ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 5 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 5;
+                        ((u16*)output)[place_3] = (u16)((u16)(first_6 >> 16)
+                            ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 6 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 6;
+                        ((u16*)output)[place_3] = (u16)((u16)second_1
+                            ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 7 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 7;
+                        ((u16*)output)[place_3] = (u16)((u16)(second_1 >> 16)
+                            ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 8 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 8;
+                        ((u16*)output)[place_3] = (u16)((u16)first_7 ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 9 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 9;
+                        ((u16*)output)[place_3] = (u16)((u16)(first_7 >> 16)
+                            ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 10 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 10;
+                        ((u16*)output)[place_3] = (u16)((u16)second_2
+                            ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 11 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 11;
+                        ((u16*)output)[place_3] = (u16)((u16)(second_2 >> 16)
+                            ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 12 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 12;
+                        ((u16*)output)[place_3] = (u16)((u16)first_8 ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 13 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 13;
+                        ((u16*)output)[place_3] = (u16)((u16)(first_8 >> 16)
+                            ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 14 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 14;
+                        ((u16*)output)[place_3] = (u16)((u16)second_3
+                            ^ ((const u16*)base)[place_3]);
+                    }
+                    if (at_2 * 16 + 15 < geometry.y) {
+                        const u64 place_3 = output_1 * 8 + at_2 * 16 + 15;
+                        ((u16*)output)[place_3] = (u16)((u16)(second_3 >> 16)
+                            ^ ((const u16*)base)[place_3]);
+                    }
+                }
+            }
+            at_1 += 32;
+            left = (i32)((u32)left - (u32)64);
+            left_for_warp = (i32)((u32)left_for_warp - (u32)64);
+            const bool goes_on_1 = left > 0;
+            const u32 bit_1 = position & 0xffff;
+            while (__ballot_sync(0xffffffff, goes_on_1 && bit_1 + 104 > staged * 32) != 0) {
+                __syncwarp();
+                const u32 slot = (staged * 2048) & ring_mask;
+                if (staged + 4 <= count) {
+                    // Four rows, an eighth of one from each lane.
+                    const u32 part_1 = (slot | t_4) / 16 + 128;
+                    const u32 words0 = waiting_0;
+                    const u32 words1 = waiting_1;
+                    const u32 words2 = waiting_2;
+                    const u32 words3 = waiting_3;
+                    ((uint4*)memory)[part_1] = make_uint4(words0, words1, words2, words3);
+                    if (slot == 0 && (threadIdx.x & 31) < 8) {
+                        ((uint4*)memory)[part_1 + (ring_mask + 2048) / 16] = make_uint4(words0,
+                            words1, words2, words3);
+                    }
+                    const u32 row_1 = staged + 4;
+                    if (row_1 + 4 <= count) {
+                        const uint4 v = ((const uint4*)model)[first_4 + row_1 * 8];
+                        waiting_0 = v.x;
+                        waiting_1 = v.y;
+                        waiting_2 = v.z;
+                        waiting_3 = v.w;
+                    }
+                } else {
+                    #pragma unroll 1
+                    for (u32 i = 0; i < 4; ++i) {
+                        const u32 row_1 = staged + i;
+                        u32 word_2;
+                        if (row_1 < count) {
+                            word_2 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row_1 * 32];
+                        } else {
+                            const u32 bit_2 = (row_1 - count) * 32;
+                            const u32 low = __shfl_sync(0xffffffff, t_3, 0u);
+                            const u32 high = __shfl_sync(0xffffffff, t_3, 1u);
+                            const u64 short_rows_1 = low | ((u64)high << 32);
+                            const bool has_word = extra >= bit_2 + 32;
+                            const u32 lanes = __ballot_sync(0xffffffff, has_word);
+                            const u32 before = taken
+                                + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
+                            taken += __popc(lanes);
+                            u32 t_5;
+                            if (has_word) {
+                                t_5 = model[short_rows_1 + before];
+                            } else {
+                                u32 t_6;
+                                if (extra > bit_2) {
+                                    const u64 first_5 = short_rows_1 + rest / 32;
+                                    t_6 = __funnelshift_l(model[first_5 + 1], model[first_5], rest);
+                                } else {
+                                    t_6 = 0;
+                                }
+                                t_5 = t_6;
+                            }
+                            word_2 = t_5;
+                        }
+                        const u32 place = (slot + i * 2048 + column) / 4 + 512;
+                        memory[place] = word_2;
+                        if (slot + i == 0) {
+                            memory[place + (ring_mask + 2048) / 4] = word_2;
+                        }
+                    }
+                }
+                staged += 4;
+                __syncwarp();
+            }
+            if (goes_on_1) {
+                const u32 here = position;
+                const u32 row_1 = (here * 64) & ring_mask;
+                const u32 place = (row_1 | column) / 4 + 512;
+                const u32 window = __funnelshift_l(memory[place + 512], memory[place], here);
+                const u32 entry_1 = memory[window >> 23];
+                const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
+                const u32 entry_2 = memory[rest_1 >> 23];
+                const u32 rest_2 = __funnelshift_l(0u, rest_1, entry_2);
+                const u32 entry_3 = memory[rest_2 >> 23];
+                const u32 lengths_1 = entry_1 + entry_2 + entry_3;
+                position += lengths_1;
+                const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7362);
+                const u32 here_1 = position;
+                const u32 row_2 = (here_1 * 64) & ring_mask;
+                const u32 place_1 = (row_2 | column) / 4 + 512;
+                const u32 window_1 = __funnelshift_l(memory[place_1 + 512], memory[place_1],
+                    here_1);
+                const u32 entry_4 = memory[window_1 >> 23];
+                const u32 rest_3 = __funnelshift_l(0u, window_1, entry_4);
+                const u32 entry_5 = memory[rest_3 >> 23];
+                const u32 rest_4 = __funnelshift_l(0u, rest_3, entry_5);
+                const u32 entry_6 = memory[rest_4 >> 23];
+                const u32 lengths_2 = entry_4 + entry_5 + entry_6;
+                position += lengths_2;
+                const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7362);
+                const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7362);
+                const u32 here_2 = position;
+                const u32 row_3 = (here_2 * 64) & ring_mask;
+                const u32 place_2 = (row_3 | column) / 4 + 512;
+                const u32 window_2 = __funnelshift_l(memory[place_2 + 512], memory[place_2],
+                    here_2);
+                const u32 entry_7 = memory[window_2 >> 23];
+                const u32 rest_5 = __funnelshift_l(0u, window_2, entry_7);
+                const u32 entry_8 = memory[rest_5 >> 23];
+                const u32 lengths_3 = entry_7 + entry_8;
+                position += lengths_3;
+                const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7362);
+                const u32 rest_6 = raw_4;
+                const u32 rest_7 = raw_5;
+                const u32 rest_8 = raw_6;
+                const u32 rest_9 = raw_7;
+                const u32 exponents_1 = outputs0 + least;
+                const u32 exponents_2 = outputs1 + least;
+                const u32 exponents_3 = outputs2 + least;
+                const u32 exponents_4 = outputs3 + least;
+                const u32 first_5 = ((exponents_1 << 7) & exponents) | (rest_6 & ~exponents);
+                const u32 turned = __byte_perm(rest_6, rest_6, 0x0321);
+                const u32 second = ((exponents_1 >> 1) & exponents) | (turned & ~exponents);
+                const u32 first_6 = ((exponents_2 << 7) & exponents) | (rest_7 & ~exponents);
+                const u32 turned_1 = __byte_perm(rest_7, rest_7, 0x0321);
+                const u32 second_1 = ((exponents_2 >> 1) & exponents) | (turned_1 & ~exponents);
+                const u32 first_7 = ((exponents_3 << 7) & exponents) | (rest_8 & ~exponents);
+                const u32 turned_2 = __byte_perm(rest_8, rest_8, 0x0321);
+                const u32 second_2 = ((exponents_3 >> 1) & exponents) | (turned_2 & ~exponents);
+                const u32 first_8 = ((exponents_4 << 7) & exponents) | (rest_9 & ~exponents);
+                const u32 turned_3 = __byte_perm(rest_9, rest_9, 0x0321);
+                const u32 second_3 = ((exponents_4 >> 1) & exponents) | (turned_3 & ~exponents);
+                if (left > 128) {
+                    const uint4 v = ((const uint4*)model)[t_1 + (u64)(u32)(at_1 + 64) * t_2];
+                    raw_4 = v.x;
+                    raw_5 = v.y;
+                    raw_6 = v.z;
+                    raw_7 = v.w;
+                }
+                const u64 at_2 = at_1;
+                if (left_for_warp > 63) {
+                    const u64 lane_3 = output_1 - (threadIdx.x & 31);
+                    const u64 first_9 = lane_3 + at_2 * 2;
+                    const uint4 v = ((const uint4*)base)[first_9];
+                    ((uint4*)output)[first_9] = make_uint4(first_5 ^ v.x, second ^ v.y, first_6
+                        ^ v.z, second_1 ^ v.w);
+                    const u64 place_3 = first_9 + 32;
+                    const uint4 v_1 = ((const uint4*)base)[place_3];
+                    ((uint4*)output)[place_3] = make_uint4(first_7 ^ v_1.x, second_2 ^ v_1.y,
+                        first_8 ^ v_1.z, second_3 ^ v_1.w);
+                } else {
                     if (at_2 * 16 < geometry.y) {
                         const u64 place_3 = output_1 * 8 + at_2 * 16;
                         ((u16*)output)[place_3] = (u16)((u16)first_5 ^ ((const u16*)base)[place_3]);

@@ -2,7 +2,7 @@
 // strategy   lanes-pair
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 1 bits
-// hash       3873e209b178150e
+// hash       4d13eb9ff5b830c2
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -117,6 +117,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 ring_mask = (ring_rows - 1) * 2048;
         const u32 column = threadIdx.x * 4;
         const u32 part = (lane_2 / 8 * 16 + (threadIdx.x >> 5)) * 8 + (lane_2 & 7);
+        const u32 t_2 = part * 16;
         u32 position = 0;
         u32 staged = 0;
         if (number > 0) {
@@ -153,15 +154,22 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 left_in_chunk = 2 * number_1 - (last_is_part ? 1u : 0u);
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
-        // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
+        // Signs and mantissas of the lane's next two turns, so that memory is busy while it
+        // decodes.
         u32 nibbles_0 = 0;
         u32 nibbles_1 = 0;
+        u32 nibbles_2 = 0;
+        u32 nibbles_3 = 0;
         if (left > 0) {
             const uint2 v = ((const uint2*)model)[places.y + at_1];
             nibbles_0 = v.x;
             nibbles_1 = v.y;
         }
-        const u32 t_2 = part * 16;
+        if (left > 64) {
+            const uint2 v = ((const uint2*)model)[places.y + at_1 + 32];
+            nibbles_2 = v.x;
+            nibbles_3 = v.y;
+        }
         while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
             const bool goes_on = left > 0;
             const u32 bit = position & 0xffff;
@@ -263,16 +271,178 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 low = ((t_3 << 4) & 0x80808080u) | (t_3 & 0x7070707) | outputs1;
                 const u32 high_1 = (t_4 & 0x80808080u) | ((t_4 >> 4) & 0x7070707) | outputs2;
                 const u32 low_1 = ((t_4 << 4) & 0x80808080u) | (t_4 & 0x7070707) | outputs3;
-                if (left > 64) {
-                    const uint2 v = ((const uint2*)model)[places.y + at_1 + 32];
+                if (left > 128) {
+                    const uint2 v = ((const uint2*)model)[places.y + at_1 + 64];
                     nibbles_0 = v.x;
                     nibbles_1 = v.y;
                 }
+                const u64 at_2 = at_1;
                 if (left > 1) {
-                    const u64 place_1 = output_1 + at_1;
+                    const u64 place_1 = output_1 + at_2;
                     ((uint4*)output)[place_1] = make_uint4(high, low, high_1, low_1);
                 } else {
-                    const u64 at_2 = at_1;
+                    if (at_2 * 16 < geometry.y) {
+                        output[(output_1 + at_2) * 16] = (u8)high;
+                    }
+                    if (at_2 * 16 + 1 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 1] = (u8)(high >> 8);
+                    }
+                    if (at_2 * 16 + 2 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 2] = (u8)(high >> 16);
+                    }
+                    if (at_2 * 16 + 3 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 3] = (u8)(high >> 24);
+                    }
+                    if (at_2 * 16 + 4 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 4] = (u8)low;
+                    }
+                    if (at_2 * 16 + 5 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 5] = (u8)(low >> 8);
+                    }
+                    if (at_2 * 16 + 6 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 6] = (u8)(low >> 16);
+                    }
+                    if (at_2 * 16 + 7 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 7] = (u8)(low >> 24);
+                    }
+                    if (at_2 * 16 + 8 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 8] = (u8)high_1;
+                    }
+                    if (at_2 * 16 + 9 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 9] = (u8)(high_1 >> 8);
+                    }
+                    if (at_2 * 16 + 10 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 10] = (u8)(high_1 >> 16);
+                    }
+                    if (at_2 * 16 + 11 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 11] = (u8)(high_1 >> 24);
+                    }
+                    if (at_2 * 16 + 12 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 12] = (u8)low_1;
+                    }
+                    if (at_2 * 16 + 13 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 13] = (u8)(low_1 >> 8);
+                    }
+                    if (at_2 * 16 + 14 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 14] = (u8)(low_1 >> 16);
+                    }
+                    if (at_2 * 16 + 15 < geometry.y) {
+                        output[(output_1 + at_2) * 16 + 15] = (u8)(low_1 >> 24);
+                    }
+                }
+            }
+            at_1 += 32;
+            left = (i32)((u32)left - (u32)64);
+            const bool goes_on_1 = left > 0;
+            const u32 bit_1 = position & 0xffff;
+            while (__ballot_sync(0xffffffff, goes_on_1 && bit_1 + 48 > staged * 32) != 0) {
+                __syncwarp();
+                const u32 slot = (staged * 2048) & ring_mask;
+                if (staged + 4 <= count) {
+                    // Four rows, an eighth of one from each lane.
+                    const u32 part_1 = (slot | t_2) / 16 + 1;
+                    const u32 words0 = waiting_0;
+                    const u32 words1 = waiting_1;
+                    const u32 words2 = waiting_2;
+                    const u32 words3 = waiting_3;
+                    ((uint4*)memory)[part_1] = make_uint4(words0, words1, words2, words3);
+                    if (slot == 0 && (threadIdx.x & 31) < 8) {
+                        ((uint4*)memory)[part_1 + (ring_mask + 2048) / 16] = make_uint4(words0,
+                            words1, words2, words3);
+                    }
+                    const u32 row_1 = staged + 4;
+                    if (row_1 + 4 <= count) {
+                        const uint4 v = ((const uint4*)model)[first_4 + row_1 * 8];
+                        waiting_0 = v.x;
+                        waiting_1 = v.y;
+                        waiting_2 = v.z;
+                        waiting_3 = v.w;
+                    }
+                } else {
+                    #pragma unroll 1
+                    for (u32 i = 0; i < 4; ++i) {
+                        const u32 row_1 = staged + i;
+                        u32 word_1;
+                        if (row_1 < count) {
+                            word_1 = model[first_4 * 4 - (threadIdx.x & 31) * 3 + row_1 * 32];
+                        } else {
+                            const u32 bit_2 = (row_1 - count) * 32;
+                            const u32 low = __shfl_sync(0xffffffff, t_1, 0u);
+                            const u32 high = __shfl_sync(0xffffffff, t_1, 1u);
+                            const u64 short_rows_1 = low | ((u64)high << 32);
+                            const bool has_word = extra >= bit_2 + 32;
+                            const u32 lanes = __ballot_sync(0xffffffff, has_word);
+                            const u32 before = taken
+                                + __popc(lanes & ((1u << (threadIdx.x & 31)) - 1));
+                            taken += __popc(lanes);
+                            u32 t_3;
+                            if (has_word) {
+                                t_3 = model[short_rows_1 + before];
+                            } else {
+                                u32 t_4;
+                                if (extra > bit_2) {
+                                    const u64 first_5 = short_rows_1 + rest / 32;
+                                    t_4 = __funnelshift_l(model[first_5 + 1], model[first_5], rest);
+                                } else {
+                                    t_4 = 0;
+                                }
+                                t_3 = t_4;
+                            }
+                            word_1 = t_3;
+                        }
+                        const u32 place = (slot + i * 2048 + column) / 4 + 4;
+                        memory[place] = word_1;
+                        if (slot + i == 0) {
+                            memory[place + (ring_mask + 2048) / 4] = word_1;
+                        }
+                    }
+                }
+                staged += 4;
+                __syncwarp();
+            }
+            if (goes_on_1) {
+                const u32 here = position;
+                const u32 row_1 = (here * 64) & ring_mask;
+                const u32 place = (row_1 | column) / 4 + 4;
+                const u32 window = __funnelshift_l(memory[place + 512], memory[place], here);
+                const u32 entry_1 = memory[window >> 30];
+                const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
+                const u32 entry_2 = memory[rest_1 >> 30];
+                const u32 rest_2 = __funnelshift_l(0u, rest_1, entry_2);
+                const u32 entry_3 = memory[rest_2 >> 30];
+                const u32 rest_3 = __funnelshift_l(0u, rest_2, entry_3);
+                const u32 entry_4 = memory[rest_3 >> 30];
+                const u32 rest_4 = __funnelshift_l(0u, rest_3, entry_4);
+                const u32 entry_5 = memory[rest_4 >> 30];
+                const u32 rest_5 = __funnelshift_l(0u, rest_4, entry_5);
+                const u32 entry_6 = memory[rest_5 >> 30];
+                const u32 rest_6 = __funnelshift_l(0u, rest_5, entry_6);
+                const u32 entry_7 = memory[rest_6 >> 30];
+                const u32 rest_7 = __funnelshift_l(0u, rest_6, entry_7);
+                const u32 entry_8 = memory[rest_7 >> 30];
+                const u32 lengths_1 = entry_1 + entry_2 + entry_3 + entry_4 + entry_5 + entry_6
+                    + entry_7 + entry_8;
+                position += lengths_1;
+                const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7632);
+                const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7632);
+                const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7632);
+                const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
+                const u32 t_3 = nibbles_2;
+                const u32 t_4 = nibbles_3;
+                const u32 high = (t_3 & 0x80808080u) | ((t_3 >> 4) & 0x7070707) | outputs0;
+                const u32 low = ((t_3 << 4) & 0x80808080u) | (t_3 & 0x7070707) | outputs1;
+                const u32 high_1 = (t_4 & 0x80808080u) | ((t_4 >> 4) & 0x7070707) | outputs2;
+                const u32 low_1 = ((t_4 << 4) & 0x80808080u) | (t_4 & 0x7070707) | outputs3;
+                if (left > 128) {
+                    const uint2 v = ((const uint2*)model)[places.y + at_1 + 64];
+                    nibbles_2 = v.x;
+                    nibbles_3 = v.y;
+                }
+                const u64 at_2 = at_1;
+                if (left > 1) {
+                    const u64 place_1 = output_1 + at_2;
+                    ((uint4*)output)[place_1] = make_uint4(high, low, high_1, low_1);
+                } else {
                     if (at_2 * 16 < geometry.y) {
                         output[(output_1 + at_2) * 16] = (u8)high;
                     }

@@ -4,7 +4,7 @@
 // codebook  09BG90000000000000000990000000000000009000000000000000070000000000000000790000000000000
 //           006000000000000000060000000000000000590000000000000005000000000000000040000000000000000
 //           4900000000000000030000000000000000300000000000000001
-// hash      877f508b51fd697a
+// hash      cc08ca4801155865
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -347,11 +347,11 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                     nibbles_0 = v.x;
                     nibbles_1 = v.y;
                 }
+                const u64 at_1 = at;
                 if (left > 1) {
-                    const u64 place_3 = output_1 + at;
+                    const u64 place_3 = output_1 + at_1;
                     ((uint4*)output)[place_3] = make_uint4(high, low, high_1, low_1);
                 } else {
-                    const u64 at_1 = at;
                     if (at_1 * 16 < geometry.y) {
                         output[(output_1 + at_1) * 16] = (u8)high;
                     }

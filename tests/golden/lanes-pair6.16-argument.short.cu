@@ -2,7 +2,7 @@
 // strategy   lanes-pair6
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 7 bits
-// hash       7a8453c8bbf4bb38
+// hash       0e71226a00302dde
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -154,9 +154,9 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
-        u32 rest_1 = 0;
+        u32 rest_0 = 0;
         if (left > 0) {
-            rest_1 = model[places.y * 2 + at_1];
+            rest_0 = model[places.y * 2 + at_1];
         }
         const u32 t_2 = part * 16;
         while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
@@ -233,12 +233,12 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 place = (row_1 | column) / 4 + 128;
                 const u32 window = __funnelshift_l(memory[place + 512], memory[place], here);
                 const u32 entry_1 = memory[window >> 25];
-                const u32 rest_2 = __funnelshift_l(0u, window, entry_1);
-                const u32 entry_2 = memory[rest_2 >> 25];
-                const u32 rest_3 = __funnelshift_l(0u, rest_2, entry_2);
-                const u32 entry_3 = memory[rest_3 >> 25];
-                const u32 rest_4 = __funnelshift_l(0u, rest_3, entry_3);
-                const u32 entry_4 = memory[rest_4 >> 25];
+                const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
+                const u32 entry_2 = memory[rest_1 >> 25];
+                const u32 rest_2 = __funnelshift_l(0u, rest_1, entry_2);
+                const u32 entry_3 = memory[rest_2 >> 25];
+                const u32 rest_3 = __funnelshift_l(0u, rest_2, entry_3);
+                const u32 entry_4 = memory[rest_3 >> 25];
                 const u32 lengths_1 = entry_1 + entry_2 + entry_3 + entry_4;
                 position += lengths_1;
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7632);
@@ -249,17 +249,17 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 window_1 = __funnelshift_l(memory[place_1 + 512], memory[place_1],
                     here_1);
                 const u32 entry_5 = memory[window_1 >> 25];
-                const u32 rest_5 = __funnelshift_l(0u, window_1, entry_5);
-                const u32 entry_6 = memory[rest_5 >> 25];
-                const u32 rest_6 = __funnelshift_l(0u, rest_5, entry_6);
-                const u32 entry_7 = memory[rest_6 >> 25];
-                const u32 rest_7 = __funnelshift_l(0u, rest_6, entry_7);
-                const u32 entry_8 = memory[rest_7 >> 25];
+                const u32 rest_4 = __funnelshift_l(0u, window_1, entry_5);
+                const u32 entry_6 = memory[rest_4 >> 25];
+                const u32 rest_5 = __funnelshift_l(0u, rest_4, entry_6);
+                const u32 entry_7 = memory[rest_5 >> 25];
+                const u32 rest_6 = __funnelshift_l(0u, rest_5, entry_7);
+                const u32 entry_8 = memory[rest_6 >> 25];
                 const u32 lengths_2 = entry_5 + entry_6 + entry_7 + entry_8;
                 position += lengths_2;
                 const u32 outputs2 = __byte_perm(entry_5, entry_6, 0x7632);
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
-                const u32 packed = rest_1;
+                const u32 packed = rest_0;
                 const u32 t_3 = (packed & 0x80808080u) | outputs0 | (packed & 0x1010101);
                 const u32 t_4 = ((packed << 1) & 0x80808080u) | outputs1
                     | ((packed >> 1) & 0x1010101);
@@ -268,13 +268,13 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u32 t_6 = ((packed << 3) & 0x80808080u) | outputs3
                     | ((packed >> 3) & 0x1010101);
                 if (left > 64) {
-                    rest_1 = model[places.y * 2 + at_1 + 32];
+                    rest_0 = model[places.y * 2 + at_1 + 32];
                 }
+                const u64 at_2 = at_1;
                 if (left > 1) {
-                    const u64 place_2 = output_1 + at_1;
+                    const u64 place_2 = output_1 + at_2;
                     ((uint4*)output)[place_2] = make_uint4(t_3, t_4, t_5, t_6);
                 } else {
-                    const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
                         output[(output_1 + at_2) * 16] = (u8)t_3;
                     }

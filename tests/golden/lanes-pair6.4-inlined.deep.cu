@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined
 // codebook  0000aTVaJZaCPaHKaCMaHLaCMaCMaCMaCM9CM9CMa0aCKaCN9CM9CM9CI9CP8CM8CM8CM8CM8CM8CM7CM8aCM7C
 //           M7CM7CI7CP6CM6CM6CM6CM60009CI6CM5CM5CN5CM5CM5CI5CP4CM4CM4CM4CM3CM3CM4CM4
-// hash      34f492ea66ba049a
+// hash      8368270c56580358
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -285,9 +285,9 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
         i32 left = (i32)(left_in_chunk - 2 * (threadIdx.x & 31));
 
         // Signs and mantissas of the lane's next turn, so that memory is busy while it decodes.
-        u32 rest_1 = 0;
+        u32 rest_0 = 0;
         if (left > 0) {
-            rest_1 = model[places.y * 2 + at];
+            rest_0 = model[places.y * 2 + at];
         }
         const u32 t_2 = part * 16;
         while ((i32)((u32)left + 2 * (threadIdx.x & 31)) > 0) {
@@ -364,10 +364,10 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                 const u32 place = (row_1 | column) / 4 + 1024;
                 const u32 window = __funnelshift_l(memory[place + 128], memory[place], here);
                 const u32 entry_1 = memory[window >> 22];
-                const u32 rest_2 = __funnelshift_l(0u, window, entry_1);
-                const u32 entry_2 = memory[rest_2 >> 22];
-                const u32 rest_3 = __funnelshift_l(0u, rest_2, entry_2);
-                const u32 entry_3 = memory[rest_3 >> 22];
+                const u32 rest_1 = __funnelshift_l(0u, window, entry_1);
+                const u32 entry_2 = memory[rest_1 >> 22];
+                const u32 rest_2 = __funnelshift_l(0u, rest_1, entry_2);
+                const u32 entry_3 = memory[rest_2 >> 22];
                 const u32 lengths_1 = entry_1 + entry_2 + entry_3;
                 position += lengths_1;
                 const u32 outputs0 = __byte_perm(entry_1, entry_2, 0x7632);
@@ -377,10 +377,10 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                 const u32 window_1 = __funnelshift_l(memory[place_1 + 128], memory[place_1],
                     here_1);
                 const u32 entry_4 = memory[window_1 >> 22];
-                const u32 rest_4 = __funnelshift_l(0u, window_1, entry_4);
-                const u32 entry_5 = memory[rest_4 >> 22];
-                const u32 rest_5 = __funnelshift_l(0u, rest_4, entry_5);
-                const u32 entry_6 = memory[rest_5 >> 22];
+                const u32 rest_3 = __funnelshift_l(0u, window_1, entry_4);
+                const u32 entry_5 = memory[rest_3 >> 22];
+                const u32 rest_4 = __funnelshift_l(0u, rest_3, entry_5);
+                const u32 entry_6 = memory[rest_4 >> 22];
                 const u32 lengths_2 = entry_4 + entry_5 + entry_6;
                 position += lengths_2;
                 const u32 outputs1 = __byte_perm(entry_3, entry_4, 0x7632);
@@ -391,12 +391,12 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                 const u32 window_2 = __funnelshift_l(memory[place_2 + 128], memory[place_2],
                     here_2);
                 const u32 entry_7 = memory[window_2 >> 22];
-                const u32 rest_6 = __funnelshift_l(0u, window_2, entry_7);
-                const u32 entry_8 = memory[rest_6 >> 22];
+                const u32 rest_5 = __funnelshift_l(0u, window_2, entry_7);
+                const u32 entry_8 = memory[rest_5 >> 22];
                 const u32 lengths_3 = entry_7 + entry_8;
                 position += lengths_3;
                 const u32 outputs3 = __byte_perm(entry_7, entry_8, 0x7632);
-                const u32 packed = rest_1;
+                const u32 packed = rest_0;
                 const u32 t_3 = (packed & 0x80808080u) | outputs0 | (packed & 0x1010101);
                 const u32 t_4 = ((packed << 1) & 0x80808080u) | outputs1
                     | ((packed >> 1) & 0x1010101);
@@ -405,13 +405,13 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                 const u32 t_6 = ((packed << 3) & 0x80808080u) | outputs3
                     | ((packed >> 3) & 0x1010101);
                 if (left > 64) {
-                    rest_1 = model[places.y * 2 + at + 32];
+                    rest_0 = model[places.y * 2 + at + 32];
                 }
+                const u64 at_1 = at;
                 if (left > 1) {
-                    const u64 place_3 = output_1 + at;
+                    const u64 place_3 = output_1 + at_1;
                     ((uint4*)output)[place_3] = make_uint4(t_3, t_4, t_5, t_6);
                 } else {
-                    const u64 at_1 = at;
                     if (at_1 * 16 < geometry.y) {
                         output[(output_1 + at_1) * 16] = (u8)t_3;
                     }

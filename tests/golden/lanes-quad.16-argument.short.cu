@@ -2,7 +2,7 @@
 // strategy   lanes-quad
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 2 bits
-// hash       84898d666e9c4cca
+// hash       04aaa3142e6c2671
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -265,11 +265,11 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     nibbles_0 = v.x;
                     nibbles_1 = v.y;
                 }
+                const u64 at_2 = at_1;
                 if (left > 1) {
-                    const u64 place_1 = output_1 + at_1;
+                    const u64 place_1 = output_1 + at_2;
                     ((uint4*)output)[place_1] = make_uint4(high_2, low_2, high_3, low_3);
                 } else {
-                    const u64 at_2 = at_1;
                     if (at_2 * 16 < geometry.y) {
                         output[(output_1 + at_2) * 16] = (u8)high_2;
                     }

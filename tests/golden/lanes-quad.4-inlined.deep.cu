@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined
 // codebook  LE8SYZ8GLZ8GMA7GMA7KM8GBN600000000000000008GLJ5GMA58GLZ4GMA4GMA3KM8GBN30000000000000000
 //           8GLJ2GMA2
-// hash      c7aa26a72f8048de
+// hash      218680c7a432d75b
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -300,11 +300,11 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                     nibbles_0 = v.x;
                     nibbles_1 = v.y;
                 }
+                const u64 at_1 = at;
                 if (left > 1) {
-                    const u64 place_1 = output_1 + at;
+                    const u64 place_1 = output_1 + at_1;
                     ((uint4*)output)[place_1] = make_uint4(high_2, low_2, high_3, low_3);
                 } else {
-                    const u64 at_1 = at;
                     if (at_1 * 16 < geometry.y) {
                         output[(output_1 + at_1) * 16] = (u8)high_2;
                     }

@@ -3,7 +3,7 @@
 // variant    warps_per_block=16 table=argument
 // numbers    floats of 2 bytes, exponents coded
 // codewords  of at most 10 bits
-// hash       b1ab71722ebc1ac3
+// hash       c0958ceca77c0548
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -432,14 +432,14 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     raw_10 = v.z;
                     raw_11 = v.w;
                 }
+                const u64 at_4 = at_1;
                 if (left_for_warp > 63) {
                     const u64 lane_3 = output_1 - (threadIdx.x & 31);
-                    const u64 first_17 = lane_3 + at_1 * 2;
+                    const u64 first_17 = lane_3 + at_4 * 2;
                     ((uint4*)output)[first_17] = make_uint4(first_5, second, first_6, second_1);
                     const u64 place_6 = first_17 + 32;
                     ((uint4*)output)[place_6] = make_uint4(first_7, second_2, first_8, second_3);
                 } else {
-                    const u64 at_4 = at_1;
                     if (at_4 * 16 < geometry.y) {
                         const u64 place_6 = output_1 * 8 + at_4 * 16;
                         ((u16*)output)[place_6] = (u16)first_5;
@@ -507,148 +507,148 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 }
                 if (left_for_warp > 127) {
                     const u64 lane_3 = output_1 - (threadIdx.x & 31);
-                    const u64 first_17 = lane_3 + (at_1 + 32) * 2;
+                    const u64 first_17 = lane_3 + (at_4 + 32) * 2;
                     ((uint4*)output)[first_17] = make_uint4(first_9, second_4, first_10, second_5);
                     const u64 place_6 = first_17 + 32;
                     ((uint4*)output)[place_6] = make_uint4(first_11, second_6, first_12, second_7);
                 } else {
-                    const u64 at_4 = at_1 + 32;
-                    if (at_4 * 16 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16;
+                    const u64 at_5 = at_4 + 32;
+                    if (at_5 * 16 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16;
                         ((u16*)output)[place_6] = (u16)first_9;
                     }
-                    if (at_4 * 16 + 1 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 1;
+                    if (at_5 * 16 + 1 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 1;
                         ((u16*)output)[place_6] = (u16)(first_9 >> 16);
                     }
-                    if (at_4 * 16 + 2 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 2;
+                    if (at_5 * 16 + 2 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 2;
                         ((u16*)output)[place_6] = (u16)second_4;
                     }
-                    if (at_4 * 16 + 3 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 3;
+                    if (at_5 * 16 + 3 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 3;
                         ((u16*)output)[place_6] = (u16)(second_4 >> 16);
                     }
-                    if (at_4 * 16 + 4 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 4;
+                    if (at_5 * 16 + 4 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 4;
                         ((u16*)output)[place_6] = (u16)first_10;
                     }
-                    if (at_4 * 16 + 5 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 5;
+                    if (at_5 * 16 + 5 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 5;
                         ((u16*)output)[place_6] = (u16)(first_10 >> 16);
                     }
-                    if (at_4 * 16 + 6 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 6;
+                    if (at_5 * 16 + 6 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 6;
                         ((u16*)output)[place_6] = (u16)second_5;
                     }
-                    if (at_4 * 16 + 7 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 7;
+                    if (at_5 * 16 + 7 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 7;
                         ((u16*)output)[place_6] = (u16)(second_5 >> 16);
                     }
-                    if (at_4 * 16 + 8 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 8;
+                    if (at_5 * 16 + 8 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 8;
                         ((u16*)output)[place_6] = (u16)first_11;
                     }
-                    if (at_4 * 16 + 9 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 9;
+                    if (at_5 * 16 + 9 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 9;
                         ((u16*)output)[place_6] = (u16)(first_11 >> 16);
                     }
-                    if (at_4 * 16 + 10 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 10;
+                    if (at_5 * 16 + 10 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 10;
                         ((u16*)output)[place_6] = (u16)second_6;
                     }
-                    if (at_4 * 16 + 11 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 11;
+                    if (at_5 * 16 + 11 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 11;
                         ((u16*)output)[place_6] = (u16)(second_6 >> 16);
                     }
-                    if (at_4 * 16 + 12 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 12;
+                    if (at_5 * 16 + 12 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 12;
                         ((u16*)output)[place_6] = (u16)first_12;
                     }
-                    if (at_4 * 16 + 13 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 13;
+                    if (at_5 * 16 + 13 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 13;
                         ((u16*)output)[place_6] = (u16)(first_12 >> 16);
                     }
-                    if (at_4 * 16 + 14 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 14;
+                    if (at_5 * 16 + 14 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 14;
                         ((u16*)output)[place_6] = (u16)second_7;
                     }
-                    if (at_4 * 16 + 15 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 15;
+                    if (at_5 * 16 + 15 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 15;
                         ((u16*)output)[place_6] = (u16)(second_7 >> 16);
                     }
                 }
                 if (left_for_warp > 191) {
                     const u64 lane_3 = output_1 - (threadIdx.x & 31);
-                    const u64 first_17 = lane_3 + (at_1 + 64) * 2;
+                    const u64 first_17 = lane_3 + (at_4 + 64) * 2;
                     ((uint4*)output)[first_17] = make_uint4(first_13, second_8, first_14, second_9);
                     const u64 place_6 = first_17 + 32;
                     ((uint4*)output)[place_6] = make_uint4(first_15, second_10, first_16,
                         second_11);
                 } else {
-                    const u64 at_4 = at_1 + 64;
-                    if (at_4 * 16 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16;
+                    const u64 at_5 = at_4 + 64;
+                    if (at_5 * 16 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16;
                         ((u16*)output)[place_6] = (u16)first_13;
                     }
-                    if (at_4 * 16 + 1 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 1;
+                    if (at_5 * 16 + 1 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 1;
                         ((u16*)output)[place_6] = (u16)(first_13 >> 16);
                     }
-                    if (at_4 * 16 + 2 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 2;
+                    if (at_5 * 16 + 2 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 2;
                         ((u16*)output)[place_6] = (u16)second_8;
                     }
-                    if (at_4 * 16 + 3 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 3;
+                    if (at_5 * 16 + 3 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 3;
                         ((u16*)output)[place_6] = (u16)(second_8 >> 16);
                     }
-                    if (at_4 * 16 + 4 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 4;
+                    if (at_5 * 16 + 4 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 4;
                         ((u16*)output)[place_6] = (u16)first_14;
                     }
-                    if (at_4 * 16 + 5 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 5;
+                    if (at_5 * 16 + 5 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 5;
                         ((u16*)output)[place_6] = (u16)(first_14 >> 16);
                     }
-                    if (at_4 * 16 + 6 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 6;
+                    if (at_5 * 16 + 6 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 6;
                         ((u16*)output)[place_6] = (u16)second_9;
                     }
-                    if (at_4 * 16 + 7 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 7;
+                    if (at_5 * 16 + 7 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 7;
                         ((u16*)output)[place_6] = (u16)(second_9 >> 16);
                     }
-                    if (at_4 * 16 + 8 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 8;
+                    if (at_5 * 16 + 8 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 8;
                         ((u16*)output)[place_6] = (u16)first_15;
                     }
-                    if (at_4 * 16 + 9 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 9;
+                    if (at_5 * 16 + 9 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 9;
                         ((u16*)output)[place_6] = (u16)(first_15 >> 16);
                     }
-                    if (at_4 * 16 + 10 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 10;
+                    if (at_5 * 16 + 10 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 10;
                         ((u16*)output)[place_6] = (u16)second_10;
                     }
-                    if (at_4 * 16 + 11 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 11;
+                    if (at_5 * 16 + 11 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 11;
                         ((u16*)output)[place_6] = (u16)(second_10 >> 16);
                     }
-                    if (at_4 * 16 + 12 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 12;
+                    if (at_5 * 16 + 12 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 12;
                         ((u16*)output)[place_6] = (u16)first_16;
                     }
-                    if (at_4 * 16 + 13 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 13;
+                    if (at_5 * 16 + 13 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 13;
                         ((u16*)output)[place_6] = (u16)(first_16 >> 16);
                     }
-                    if (at_4 * 16 + 14 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 14;
+                    if (at_5 * 16 + 14 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 14;
                         ((u16*)output)[place_6] = (u16)second_11;
                     }
-                    if (at_4 * 16 + 15 < geometry.y) {
-                        const u64 place_6 = output_1 * 8 + at_4 * 16 + 15;
+                    if (at_5 * 16 + 15 < geometry.y) {
+                        const u64 place_6 = output_1 * 8 + at_5 * 16 + 15;
                         ((u16*)output)[place_6] = (u16)(second_11 >> 16);
                     }
                 }

@@ -2,7 +2,7 @@
 // strategy   lanes-triple
 // variant    warps_per_block=16 table=argument
 // codewords  of at most 10 bits
-// hash       8ea948bbc7af7443
+// hash       52ce65d33a77eb79
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -368,15 +368,15 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     nibbles_4 = v.x;
                     nibbles_5 = v.y;
                 }
+                const u64 at_4 = at_1;
                 if (left > 129) {
-                    const u64 place_6 = output_1 + at_1;
+                    const u64 place_6 = output_1 + at_4;
                     ((uint4*)output)[place_6] = make_uint4(high, low, high_1, low_1);
-                    const u64 place_7 = output_1 + at_1 + 32;
+                    const u64 place_7 = output_1 + at_4 + 32;
                     ((uint4*)output)[place_7] = make_uint4(high_2, low_2, high_3, low_3);
-                    const u64 place_8 = output_1 + at_1 + 64;
+                    const u64 place_8 = output_1 + at_4 + 64;
                     ((uint4*)output)[place_8] = make_uint4(high_4, low_4, high_5, low_5);
                 } else {
-                    const u64 at_4 = at_1;
                     if (at_4 * 16 < geometry.y) {
                         output[(output_1 + at_4) * 16] = (u8)high;
                     }
@@ -425,7 +425,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     if (at_4 * 16 + 15 < geometry.y) {
                         output[(output_1 + at_4) * 16 + 15] = (u8)(low_1 >> 24);
                     }
-                    const u64 at_5 = at_1 + 32;
+                    const u64 at_5 = at_4 + 32;
                     if (at_5 * 16 < geometry.y) {
                         output[(output_1 + at_5) * 16] = (u8)high_2;
                     }
@@ -474,7 +474,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     if (at_5 * 16 + 15 < geometry.y) {
                         output[(output_1 + at_5) * 16 + 15] = (u8)(low_3 >> 24);
                     }
-                    const u64 at_6 = at_1 + 64;
+                    const u64 at_6 = at_4 + 64;
                     if (at_6 * 16 < geometry.y) {
                         output[(output_1 + at_6) * 16] = (u8)high_4;
                     }

@@ -3,7 +3,7 @@
 // variant   warps_per_block=4 table=inlined
 // codebook  HYaJVaJV9JV8JV7JV7JV6JV6JV5JV70000000000000004JV4JV3JV40000000000000005UI4JG10000000000
 //           00000
-// hash      179d093737b95d4e
+// hash      05e82fb1a91142bb
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -499,15 +499,15 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                     nibbles_4 = v.x;
                     nibbles_5 = v.y;
                 }
+                const u64 at_3 = at;
                 if (left > 129) {
-                    const u64 place_6 = output_1 + at;
+                    const u64 place_6 = output_1 + at_3;
                     ((uint4*)output)[place_6] = make_uint4(high, low, high_1, low_1);
-                    const u64 place_7 = output_1 + at + 32;
+                    const u64 place_7 = output_1 + at_3 + 32;
                     ((uint4*)output)[place_7] = make_uint4(high_2, low_2, high_3, low_3);
-                    const u64 place_8 = output_1 + at + 64;
+                    const u64 place_8 = output_1 + at_3 + 64;
                     ((uint4*)output)[place_8] = make_uint4(high_4, low_4, high_5, low_5);
                 } else {
-                    const u64 at_3 = at;
                     if (at_3 * 16 < geometry.y) {
                         output[(output_1 + at_3) * 16] = (u8)high;
                     }
@@ -556,7 +556,7 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                     if (at_3 * 16 + 15 < geometry.y) {
                         output[(output_1 + at_3) * 16 + 15] = (u8)(low_1 >> 24);
                     }
-                    const u64 at_4 = at + 32;
+                    const u64 at_4 = at_3 + 32;
                     if (at_4 * 16 < geometry.y) {
                         output[(output_1 + at_4) * 16] = (u8)high_2;
                     }
@@ -605,7 +605,7 @@ extern "C" __global__ void __launch_bounds__(128) lanes_ring(
                     if (at_4 * 16 + 15 < geometry.y) {
                         output[(output_1 + at_4) * 16 + 15] = (u8)(low_3 >> 24);
                     }
-                    const u64 at_5 = at + 64;
+                    const u64 at_5 = at_3 + 64;
                     if (at_5 * 16 < geometry.y) {
                         output[(output_1 + at_5) * 16] = (u8)high_4;
                     }

@@ -3,7 +3,7 @@
 // variant   warps_per_block=8 table=inlined
 // codebook  b0000000b0000000bb000000bbb00000bbbbb000bbbbbbbbbaaaabbbaaaaaaaa99999999999999998888888
 //           87777777767777777666666665555555544455544EY
-// hash      7248f131d7fc5c0d
+// hash      dbcf34f649b534e4
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -869,11 +869,11 @@ extern "C" __global__ void __launch_bounds__(256) lanes_ring(
                 const u32 outputs1 = __byte_perm(two_2, two_3, 0x7632);
                 const u32 outputs2 = __byte_perm(two_4, two_5, 0x7632);
                 const u32 outputs3 = __byte_perm(two_6, two_7, 0x7632);
+                const u64 at_1 = at;
                 if (left > 1) {
-                    const u64 place_1 = output_1 + at;
+                    const u64 place_1 = output_1 + at_1;
                     ((uint4*)output)[place_1] = make_uint4(outputs0, outputs1, outputs2, outputs3);
                 } else {
-                    const u64 at_1 = at;
                     if (at_1 * 16 < geometry.y) {
                         output[(output_1 + at_1) * 16] = (u8)outputs0;
                     }

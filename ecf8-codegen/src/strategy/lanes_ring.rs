@@ -347,8 +347,11 @@ impl Warp<'_> {
         let mut left = (left_in_chunk - 2 * lane_idx()) as i32;
         #[host]
         let left_for_warp = LeftForWarp::new(self.join, left_in_chunk);
+        // Some kernels for sm_120 spill where ptxas wants few registers, as it does for blocks of four warps.
         #[host]
-        let raws = Raw::of_turns(self.kind, self.join, self.model, &self.job);
+        let most = if self.t.warps_per_block > 4 { 2 } else { 1 };
+        #[host]
+        let raws = Raw::of_turns(most, self.kind, self.join, self.model, &self.job);
         let round = WARP * vectors(self.kind);
         for (turn, raw) in (0u32..).zip(&raws) {
             raw.fetch(at, round * turn, left);

@@ -51,9 +51,10 @@ pub(in super::super) struct Raw {
 }
 
 impl Raw {
-    /// Declares what is held of turns with such symbols: of each turn that is loaded ahead.
+    /// Declares what is held of turns with such symbols: of each turn that is loaded ahead, of which there are `most` at most.
     #[track_caller]
     pub(in super::super) fn of_turns(
+        most: usize,
         kind: &SymbolKind,
         join: Join,
         model: Global<u32>,
@@ -65,7 +66,8 @@ impl Raw {
         let planes = if planes > MOST_PLANES { 0 } else { planes };
         let has_rest = join == Join::Rests;
         let words = 2 * nibbles + 4 * planes + u32::from(has_rest);
-        let turns = if vectors == 1 && kind.elements < 4 && OF_TWO.contains(&words) { 2 } else { 1 };
+        let turns =
+            if vectors == 1 && kind.elements < 4 && OF_TWO.contains(&words) { 2.min(most) } else { 1 };
         if words > 0 {
             let of = if turns == 2 { "two turns" } else { "turn" };
             comment(&format!(
