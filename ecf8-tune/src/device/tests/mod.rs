@@ -3,6 +3,7 @@
 
 mod capture;
 mod clocks;
+mod cublas;
 pub(crate) mod fake;
 pub(crate) mod graph;
 pub(crate) mod nvcomp;
