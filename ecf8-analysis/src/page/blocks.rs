@@ -46,6 +46,12 @@ impl Blocks {
     }
 }
 
+/// What is written at a place of the axis of blocks: nothing between two of them.
+fn number_of_block(at: f64) -> String {
+    let block = at.round();
+    if (at - block).abs() < 1e-6 { format!("{:.0}", block.abs()) } else { String::new() }
+}
+
 impl Draw for Blocks {
     fn draw<B: DrawingBackend>(&self, area: &Area<B>, canvas: Canvas) -> Result<(), Undrawn<B>> {
         let area = under_title(area, canvas, "Exponent entropy by block, in bits")?;
@@ -69,7 +75,7 @@ impl Draw for Blocks {
             .x_labels(if canvas.is_narrow() { 6 } else { 12 })
             .y_labels(6)
             .x_desc("block")
-            .x_label_formatter(&|at| format!("{at:.0}"))
+            .x_label_formatter(&|at| number_of_block(*at))
             .y_label_formatter(&|bits| format!("{bits:.1}"))
             .label_style(canvas.style(FAINT))
             .axis_desc_style(canvas.style(INK))
@@ -81,5 +87,15 @@ impl Draw for Blocks {
         });
         let _ = chart.draw_series(marks)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_blocks_have_numbers_and_places_between_them_none() {
+        assert_eq!([-0.0, 0.0, 0.1, 0.5, 12.0].map(number_of_block), ["0", "0", "", "", "12"]);
     }
 }

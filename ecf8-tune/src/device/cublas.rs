@@ -15,8 +15,8 @@ use super::ffi::{check, functions};
 use super::{CudaDevice, DeviceBuffer, DeviceError};
 use crate::nvrtc::elf;
 
-/// Room for what products need besides: what cuBLAS recommends for Hopper.
-const WORKSPACE: usize = 32 << 20;
+/// Room for what products need besides: what cuBLAS recommends for Hopper, and less where a GPU has little memory.
+const WORKSPACE: u64 = 32 << 20;
 
 /// Names in the versions whose header this is, newest first.
 const NAMES: [&str; 2] = ["libcublasLt.so.13", "libcublasLt.so.12"];
@@ -138,7 +138,8 @@ impl Cublas {
         let (path, library) = load(nvrtc)?;
         let lacks = |name| CublasError::NotLoaded(format!("{} lacks {name}", path.display()));
         let functions = Functions::of(&library).map_err(lacks)?;
-        let workspace = device.alloc(WORKSPACE)?;
+        let workspace = WORKSPACE.min(device.info().memory_bytes / 64);
+        let workspace = device.alloc(usize::try_from(workspace).unwrap_or(0))?;
         let mut handle = null_mut();
         {
             let _current = device.enter("opening cuBLASLt")?;
@@ -213,7 +214,7 @@ impl Product<'_> {
         ask("cublasLtMatmulPreferenceCreate", unsafe {
             (functions.cublasLtMatmulPreferenceCreate)(&raw mut preference)
         })?;
-        let room: u64 = WORKSPACE as u64;
+        let room = self.cublas.workspace.len() as u64;
         let [weights, tokens, results] = self.layouts;
         let mut found = 0;
         // SAFETY: the preference is live, and the value is read before the call returns.
