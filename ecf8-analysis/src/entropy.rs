@@ -34,8 +34,12 @@ fn by(present: &[(usize, u64)], keys: usize, key: impl Fn(usize) -> usize) -> Ve
 
 /// How often each exponent's field occurs.
 pub(crate) fn exponent_counts(float: &FloatType, heads: &[u64]) -> Vec<u64> {
+    exponents(float, &present(heads))
+}
+
+fn exponents(float: &FloatType, heads: &[(usize, u64)]) -> Vec<u64> {
     let (shift, mask) = (float.head_mantissa(), float.format.exponents() - 1);
-    by(&present(heads), mask + 1, |head| head >> shift & mask)
+    by(heads, mask + 1, |head| head >> shift & mask)
 }
 
 /// Entropies of each byte of numbers, the most significant first.
@@ -58,8 +62,7 @@ pub(crate) fn of_fields(float: &FloatType, counts: &Counts) -> BitFieldEntropies
     let mantissas = 1usize << mantissa_bits;
     let of_sign = |head: usize| head >> sign_at;
     let signs = 1usize << float.format.sign_bits;
-    let (shift, mask) = (float.head_mantissa(), float.format.exponents() - 1);
-    let exponent = entropy(by(heads, mask + 1, |head| head >> shift & mask));
+    let exponent = entropy(exponents(float, heads));
     let head_mantissa = entropy(by(heads, mantissas, |head| head & (mantissas - 1)));
     let sign_mantissa =
         entropy(by(heads, mantissas * signs, |head| head & (mantissas - 1) | of_sign(head) << mantissa_bits));

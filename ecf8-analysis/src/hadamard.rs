@@ -102,8 +102,10 @@ impl Effect {
     }
 }
 
-/// Numbers after the transform, rounded to their type; `None` if one of them is an infinity or NaN.
-fn transformed(float: &FloatType, bytes: &[u8], row: usize, block: usize) -> Option<Vec<u8>> {
+/// Numbers after the transform, rounded to their type; `None` if one of them is an infinity or NaN. Rows have `row` numbers, blocks
+/// `block`, a power of two.
+#[must_use]
+pub fn transformed(float: &FloatType, bytes: &[u8], row: usize, block: usize) -> Option<Vec<u8>> {
     let mut after = Vec::with_capacity(bytes.len());
     if float.format.bits() == 64 {
         let mut values = Vec::new();

@@ -29,7 +29,8 @@ use exponents::Exponents;
 use fields::Fields;
 use kinds::Kinds;
 use plotters::prelude::DrawingBackend;
-use text::{bytes, escaped, grouped, sum};
+pub use text::grouped;
+use text::{bytes, escaped, sum};
 use treemap::Treemap;
 
 /// Kinds whose exponents are shown.

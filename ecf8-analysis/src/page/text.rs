@@ -22,7 +22,7 @@ pub(super) fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// The beginning and the end of a text that is longer than so many characters.
+/// A text of at most `most` characters; of a longer one, the beginning and the end.
 pub(super) fn ends(text: &str, most: usize) -> String {
     let count = text.chars().count();
     if count <= most {
@@ -50,7 +50,8 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// A number with all its digits, in groups of three.
-pub(super) fn grouped(number: u64) -> String {
+#[must_use]
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -166,7 +166,7 @@ impl Codebook {
     /// length, which decodes to it, too.
     ///
     /// # Errors
-    /// If a symbol is not of an alphabet with so many, or a codeword is too long, has bits beyond its length, or is what another one
+    /// If a symbol is `alphabet` or more, or a codeword is too long, has bits beyond its length, or is what another one
     /// begins with.
     pub fn from_codewords(alphabet: usize, codewords: &[(usize, u32, u8)]) -> Result<Self, CodebookError> {
         let mut lengths = vec![0; alphabet.min(MAX_ALPHABET)];

@@ -41,7 +41,7 @@ pub(super) struct GapStream<'a> {
 }
 
 impl<'a> GapStream<'a> {
-    /// Of stored parts that hold so many symbols.
+    /// From its stored parts, which hold `elements` symbols.
     pub(super) fn new(
         [stream, gaps, positions]: [&'a [u8]; 3],
         codebook: &Codebook,
@@ -202,7 +202,7 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// The same to be read; it has so many symbols.
+    /// The same to be read, a stream of `elements` symbols.
     pub(super) fn borrowed(&self, codebook: &Codebook, elements: u64) -> Result<GapStream<'_>, DecodeError> {
         let threads = Threads { bytes_per_thread: BYTES_PER_THREAD, threads_per_block: THREADS_PER_BLOCK };
         GapStream::new([&self.bytes, &self.gaps, &self.positions], codebook, elements, threads)

@@ -95,7 +95,7 @@ pub(super) fn range(header: &Header, tensor: &TensorRecord) -> Range<usize> {
 }
 
 impl Block<'_> {
-    /// The tensors of a block with so many elements.
+    /// The tensors of a block that has `elements` elements in all.
     ///
     /// # Errors
     /// If the places at which it is split are not within it, or fall.

@@ -68,6 +68,18 @@ fn narrow(value: f64) -> f32 {
     value as f32
 }
 
+/// The first `count` of these bytes, begun again where they end; none of none. Making numbers may take longer than all else that is done
+/// with them, and no cache or code finds out where they are the same again.
+#[must_use]
+pub fn repeated(mut bytes: Vec<u8>, count: usize) -> Vec<u8> {
+    let made = bytes.len();
+    bytes.truncate(count);
+    while made > 0 && bytes.len() < count {
+        bytes.extend_from_within(..made.min(count - bytes.len()));
+    }
+    bytes
+}
+
 /// `count` bytes of uniform noise.
 #[must_use]
 pub fn noise(seed: u64, count: usize) -> Vec<u8> {
@@ -116,6 +128,12 @@ mod tests {
     use super::*;
     use crate::format::E4M3;
     use crate::histogram::Histogram;
+
+    #[test]
+    fn bytes_begin_again_where_they_end() {
+        assert_eq!(repeated(vec![1, 2, 3], 8), [1, 2, 3, 1, 2, 3, 1, 2]);
+        assert_eq!((repeated(vec![1, 2, 3], 2), repeated(vec![], 5)), (vec![1, 2], vec![]));
+    }
 
     #[test]
     fn a_seed_always_means_the_same_values() {

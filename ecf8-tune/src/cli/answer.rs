@@ -2,6 +2,8 @@
 
 use crate::executor::ExecutorError;
 use crate::model::ModelError;
+pub(super) use ecf8_analysis::page::grouped;
+
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableStyle, presets};
 use serde_json::Value;
 use std::io::{self, Write};
@@ -135,17 +137,4 @@ pub(super) fn one_by_one(reason: Option<&str>) -> String {
     reason.map_or_else(String::new, |why| {
         format!("launches are timed one by one, not as a graph: {}\n", printable(why))
     })
-}
-
-/// A number of bytes with all its digits, in groups of three.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

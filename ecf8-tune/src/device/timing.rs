@@ -56,11 +56,11 @@ impl CudaDevice {
     ///
     /// # Errors
     /// What `launch` says, or the driver; [`DeviceError::Captured`].
-    pub fn time(
+    pub fn time<E: From<DeviceError>>(
         &self,
         runs: usize,
-        launch: impl FnMut(usize) -> Result<(), DeviceError>,
-    ) -> Result<Vec<f32>, DeviceError> {
+        launch: impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<Vec<f32>, E> {
         let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
         if runs > 0 && clocks.raised.is_none_or(|raised| raised.elapsed() > IDLE) {
             self.warm_up()?;
@@ -95,11 +95,11 @@ impl CudaDevice {
         }
     }
 
-    fn time_as_it_is(
+    fn time_as_it_is<E: From<DeviceError>>(
         &self,
         runs: usize,
-        mut launch: impl FnMut(usize) -> Result<(), DeviceError>,
-    ) -> Result<Vec<f32>, DeviceError> {
+        mut launch: impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<Vec<f32>, E> {
         let _current = self.enter_uncaptured("timing")?;
         let event = || Event::new(&self.context, true).map_err(|code| self.fail("making an event", code));
         let record =
@@ -115,7 +115,9 @@ impl CudaDevice {
         }
         self.synchronize()?;
         let elapsed = pairs.iter().map(|(start, end)| start.elapsed_ms(end));
-        elapsed.map(|time| time.map_err(|code| self.fail("reading an event", code))).collect()
+        Ok(elapsed
+            .map(|time| time.map_err(|code| self.fail("reading an event", code)))
+            .collect::<Result<_, _>>()?)
     }
 
     /// Marks what has been asked of the GPU so far.

@@ -1,5 +1,6 @@
 //! Why weights cannot be brought to a later state.
 
+use crate::device::DeviceError;
 use crate::executor::ExecutorError;
 use crate::model::ModelError;
 use ecf8_codegen::strategy::StrategyError;
@@ -33,4 +34,10 @@ pub enum UpdateError {
         /// What is in the way.
         why: String,
     },
+}
+
+impl From<DeviceError> for UpdateError {
+    fn from(error: DeviceError) -> Self {
+        Self::Target(error.into())
+    }
 }

@@ -104,7 +104,8 @@ pub(super) fn choose(own: &[u8], base: &[u8], width: usize) -> Result<Option<For
     Ok(best.1)
 }
 
-/// Bytes that so many bytes are likely to take, as shares of whole codebooks go; no more than they have.
+/// Bytes that the counted bytes are likely to take when they are coded, by the length of codewords that fit their shares; at most as many
+/// as are counted.
 #[expect(clippy::cast_precision_loss, reason = "an estimate")]
 fn bytes_of(counts: &Bytes) -> f64 {
     let total: f64 = counts.iter().map(|count| *count as f64).sum();

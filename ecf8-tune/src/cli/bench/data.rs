@@ -30,13 +30,10 @@ impl Data {
         let count =
             usize::try_from(count).map_err(|_| Failure::request("a size is too large; use smaller ones"))?;
         let made = count.min(REPEATED);
-        let mut bytes = match self.sigma {
+        let bytes = match self.sigma {
             Some(sigma) => synthetic::cast(&synthetic::gaussian(1, made, sigma)),
             None => synthetic::block_scaled(&synthetic::gaussian(1, made, 1.0), COLUMNS).bytes,
         };
-        while bytes.len() < count {
-            bytes.extend_from_within(..made.min(count - bytes.len()));
-        }
-        Ok(bytes)
+        Ok(synthetic::repeated(bytes, count))
     }
 }

@@ -38,19 +38,30 @@ impl About {
         self.copy_gb_per_s().map(|copy| moved as f64 / time_ns / copy)
     }
 
-    /// Adds to a row what was measured of it: speeds by the bytes of output, and what part of a copy's the bytes that were `moved`, read or written,
-    /// come to.
-    pub(super) fn add_samples(&self, row: &mut Value, output_bytes: u64, moved: u64, samples_ns: &[u64]) {
-        if let Some(summary) = Summary::of(samples_ns) {
-            row["gb_per_s"] = gb_per_s(output_bytes, &summary);
-            row["share_of_copy"] = json!(self.share_of_copy(moved, summary.median_ns));
-            row["samples_ms"] = samples_ns.iter().map(|&sample| json!(sample as f64 / 1e6)).collect();
+    /// Adds to a row what was measured of it, or why nothing was: speeds by the bytes of output, and what part of a copy's the bytes that were `moved`,
+    /// read or written, come to.
+    pub(super) fn add_outcome(
+        &self,
+        row: &mut Value,
+        output_bytes: u64,
+        moved: u64,
+        outcome: &Result<Vec<u64>, String>,
+    ) {
+        match outcome {
+            Err(reason) => row["failed"] = json!(reason),
+            Ok(samples_ns) => {
+                if let Some(summary) = Summary::of(samples_ns) {
+                    row["gb_per_s"] = gb_per_s(output_bytes, &summary);
+                    row["share_of_copy"] = json!(self.share_of_copy(moved, summary.median_ns));
+                    row["samples_ms"] = samples_ns.iter().map(|&sample| json!(sample as f64 / 1e6)).collect();
+                }
+            }
         }
     }
 }
 
 /// Speeds in gigabytes of output per second: the fifth of the samples that are slowest lie below `p20`.
-pub(super) fn gb_per_s(output_bytes: u64, summary: &Summary) -> Value {
+fn gb_per_s(output_bytes: u64, summary: &Summary) -> Value {
     let rate = |time_ns: f64| output_bytes as f64 / time_ns;
     json!({ "median": rate(summary.median_ns), "p20": rate(summary.p80_ns), "p80": rate(summary.p20_ns) })
 }
@@ -75,16 +86,14 @@ impl BenchRow {
             "encoded_bytes": self.encoded_bytes,
             "ratio": self.encoded_bytes as f64 / self.output_bytes as f64,
         });
-        match (&self.outcome, self.summary(), about.timing) {
-            (Err(reason), ..) => row["failed"] = json!(reason),
-            (Ok(samples), Some(_), Timing::Measured) => {
-                let moved = self.output_bytes + self.encoded_bytes;
-                about.add_samples(&mut row, self.output_bytes, moved, samples);
-            }
-            (Ok(_), Some(summary), Timing::Predicted) => {
+        match (about.timing, self.summary()) {
+            (Timing::Predicted, Some(summary)) => {
                 row["predicted_gb_per_s"] = json!(self.rate(summary.median_ns));
             }
-            (Ok(_), None, _) => {}
+            _ => {
+                let moved = self.output_bytes + self.encoded_bytes;
+                about.add_outcome(&mut row, self.output_bytes, moved, &self.outcome);
+            }
         }
         row
     }

@@ -4,13 +4,13 @@ use super::table::{Source, Table, figure};
 use super::weights::{COLUMNS, described, exponent_entropy};
 use super::{Request, consistency};
 use crate::cli::answer::Failure;
-use ecf8_analysis::hadamard;
+use ecf8_analysis::numbers::FloatType;
+use ecf8_analysis::{USUAL_BLOCK, hadamard};
+use ecf8_core::element::element;
+use ecf8_core::format::E4M3;
 use ecf8_core::synthetic;
 use rayon::prelude::*;
 use serde_json::json;
-
-/// Numbers of a block of the transform, as `ecf8 analyze` has it.
-const BLOCK: usize = 128;
 
 /// Numbers from N(0, 1) whose entropy stands for the distribution's, to some .002 bits.
 const NORMAL: usize = 1 << 22;
@@ -24,7 +24,7 @@ pub(super) fn table(request: &Request<'_>) -> Result<Table, Failure> {
         .map(|weights| (weights.name.as_str(), weights.paper, weights.bytes.as_slice()));
     for (name, paper, bytes) in models.chain([("N(0, 1), figure 4", None, normal.as_slice())]) {
         let before = exponent_entropy(bytes);
-        let after = after_hadamard(bytes, COLUMNS);
+        let after = after_hadamard(bytes, COLUMNS)?;
         let papers = paper.map(|model| model.exponent_entropy_bits);
         lines.push(vec![
             name.to_owned(),
@@ -44,7 +44,7 @@ pub(super) fn table(request: &Request<'_>) -> Result<Table, Failure> {
         described(request.weights, request.scale),
         format!(
             "bits per exponent, of E4M3 numbers. Generated weights have the paper's entropy before the transform because they are made so; what it is \
-         after it is measured. The transform is orthonormal, in blocks of {BLOCK} along rows, and rounds to E4M3 again without another scale"
+         after it is measured. The transform is orthonormal, in blocks of {USUAL_BLOCK} along rows, and rounds to E4M3 again without another scale"
         ),
         consistency::of_entropy(exponent_entropy(&normal)),
     ];
@@ -62,15 +62,10 @@ pub(super) fn table(request: &Request<'_>) -> Result<Table, Failure> {
 }
 
 /// Bits of the exponents' entropy after a Hadamard transform along rows of `columns`; of those rows, whose numbers are all finite.
-fn after_hadamard(bytes: &[u8], columns: usize) -> f64 {
-    let rows = bytes.par_chunks(columns.max(1)).flat_map_iter(|row| {
-        let mut values: Vec<f32> = row.iter().map(|byte| synthetic::to_f32(*byte)).collect();
-        if values.iter().all(|value| value.is_finite()) {
-            hadamard::transform(&mut values, columns, BLOCK);
-        } else {
-            values.clear();
-        }
-        values.into_iter().map(synthetic::from_f32)
-    });
-    exponent_entropy(&rows.collect::<Vec<u8>>())
+fn after_hadamard(bytes: &[u8], columns: usize) -> Result<f64, Failure> {
+    let e4m3 = element(E4M3.dtype).and_then(FloatType::of);
+    let e4m3 = e4m3.ok_or_else(|| Failure::request("E4M3 is not known; please report this"))?;
+    let rows = bytes.par_chunks(columns.max(1));
+    let rows = rows.filter_map(|row| hadamard::transformed(e4m3, row, columns, USUAL_BLOCK as usize));
+    Ok(exponent_entropy(&rows.flatten_iter().collect::<Vec<u8>>()))
 }

@@ -8,6 +8,7 @@ use super::table::{Source, Table};
 use super::weights::generated;
 use super::{Request, consistency};
 use crate::cli::answer::Failure;
+use ecf8_core::synthetic::repeated;
 use serde_json::{Value, json};
 
 /// The model whose layer it is.
@@ -33,11 +34,8 @@ pub(super) fn table(
     let model = model_named(MODEL).unwrap_or(&MODELS[0]);
     let made = generated(model, 7, all.min(MADE))?.bytes;
     let largest = layer.iter().map(Matrix::weights).max().unwrap_or_default();
-    let mut bytes = made.clone();
     let largest = usize::try_from(largest).map_err(Failure::request)?;
-    while bytes.len() < largest {
-        bytes.extend_from_within(..made.len().min(largest - bytes.len()));
-    }
+    let bytes = repeated(made.clone(), largest.max(made.len()));
     let tensors = layer.iter().map(|matrix| {
         let count = usize::try_from(matrix.weights()).map_err(Failure::request)?;
         Ok(bytes.get(..count).unwrap_or(&bytes))

@@ -6,7 +6,7 @@ use crate::cli::answer::Failure;
 use crate::cli::device::Device;
 use crate::device::{Cublas, CublasError, CudaDevice};
 use crate::nvrtc::Nvrtc;
-use ecf8_core::synthetic::{cast, gaussian};
+use ecf8_core::synthetic::{cast, gaussian, repeated};
 use std::path::Path;
 
 /// Tells how long multiplying by matrices in FP8 takes.
@@ -107,26 +107,14 @@ impl Measured {
         let copies = (2 * l2).div_ceil(weights.max(1)).clamp(1, MOST_COPIES);
         // Numbers near 1, as zeros take less power and so less time.
         let numbers = cast(&gaussian(1, weights.max(tokens).min(MADE), 1.0));
-        let filled = |bytes: usize| {
-            let numbers: Vec<u8> = numbers.iter().copied().cycle().take(bytes).collect();
-            self.device.upload(&numbers)
-        };
+        let filled = |bytes: usize| self.device.upload(&repeated(numbers.clone(), bytes));
         let weights = (0..copies).map(|_| filled(weights)).collect::<Result<Vec<_>, _>>()?;
         let (tokens, results) = (filled(tokens)?, self.device.alloc(results)?);
         let mut turn = weights.iter().cycle();
-        let mut failed = None;
-        let mut multiply = || {
-            let outcome = turn.next().map(|weights| product.multiply((weights, 0), &tokens, &results));
-            if let Some(Err(error)) = outcome {
-                failed.get_or_insert(error);
-            }
-        };
-        (0..WARM_UP).for_each(|_| multiply());
-        let times = self.device.time(RUNS, |_| {
-            multiply();
-            Ok(())
-        })?;
-        failed.map_or(Ok(times), Err)
+        let mut multiply =
+            |_| turn.next().map_or(Ok(()), |weights| product.multiply((weights, 0), &tokens, &results));
+        (0..WARM_UP).try_for_each(&mut multiply)?;
+        self.device.time(RUNS, multiply)
     }
 }
 

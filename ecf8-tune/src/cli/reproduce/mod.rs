@@ -223,9 +223,5 @@ fn normal(bytes: u64) -> Result<Vec<u8>, Failure> {
     let too_large = |_| Failure::request("a size is too large; use smaller ones");
     let [count, made] = [bytes, bytes.min(REPEATED)].map(|bytes| usize::try_from(bytes).map_err(too_large));
     let (count, made) = (count?, made?);
-    let mut bytes = synthetic::cast(&synthetic::gaussian(1, made, 1.0));
-    while bytes.len() < count {
-        bytes.extend_from_within(..made.min(count - bytes.len()));
-    }
-    Ok(bytes)
+    Ok(synthetic::repeated(synthetic::cast(&synthetic::gaussian(1, made, 1.0)), count))
 }

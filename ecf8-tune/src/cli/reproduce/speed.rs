@@ -57,7 +57,7 @@ impl Way {
         tensors.iter().map(encode).collect()
     }
 
-    /// What a launch that decodes so many bytes took, as JSON.
+    /// What a launch that decodes `bytes` bytes took, as JSON.
     pub(super) fn json(&self, bytes: u64, timed: &Timed, source: Source) -> Value {
         json!({
             "strategy": self.strategy.name(),

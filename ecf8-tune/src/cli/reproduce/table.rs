@@ -63,7 +63,7 @@ impl Table {
     }
 }
 
-/// A number with so many digits behind the point, or nothing.
+/// A number with `digits` digits behind the point, or nothing.
 pub(super) fn figure(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(String::new, |value| format!("{value:.digits$}"))
 }

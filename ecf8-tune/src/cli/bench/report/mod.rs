@@ -35,7 +35,7 @@ use crate::cli::answer::{Answer, Failure};
 use crate::cli::compress::Goal;
 use crate::cli::device::Device;
 use crate::cli::steps::Steps;
-use crate::device::CudaDevice;
+use crate::device::{CudaDevice, DeviceError};
 use crate::executor::{CudaExecutor, Target, nanoseconds};
 use crate::kernel_cache::{Compiler, KernelCache};
 use crate::nvrtc::Nvrtc;
@@ -264,29 +264,15 @@ fn work(worker: &mut Worker<'_>, kept: &mut Kept, open: &[(usize, Step)]) -> Res
     Ok(ended)
 }
 
-/// The times of work that is queued so many times, in nanoseconds, or why it cannot be queued. Once more before that, so that nothing is done
-/// for the first time.
-fn timed<E: std::fmt::Display>(
+/// Nanoseconds of each of `runs` times that `work` is queued. Before that it is queued once, so that nothing is done for the first time.
+fn queued<E: From<DeviceError>>(
     device: &CudaDevice,
     runs: u16,
     mut work: impl FnMut() -> Result<(), E>,
-) -> Result<Vec<u64>, String> {
-    work().map_err(|error| error.to_string())?;
-    let mut failed = None;
-    let times = device.time(usize::from(runs), |_| {
-        if let Err(error) = work() {
-            failed.get_or_insert(error);
-        }
-        Ok(())
-    });
-    match failed {
-        Some(error) => Err(error.to_string()),
-        None => Ok(times
-            .map_err(|error| error.to_string())?
-            .into_iter()
-            .map(|ms| nanoseconds(f64::from(ms)))
-            .collect()),
-    }
+) -> Result<Vec<u64>, E> {
+    work()?;
+    let times = device.time(usize::from(runs), |_| work())?;
+    Ok(times.into_iter().map(|ms| nanoseconds(f64::from(ms))).collect())
 }
 
 fn why(stop: Stop) -> &'static str {

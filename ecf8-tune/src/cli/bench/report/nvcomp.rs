@@ -1,12 +1,11 @@
 //! nvCOMP's ANS for FP8 on the bytes that our strategies are timed on.
 
-use super::super::row::{About, gb_per_s};
 use super::markdown::{count, measured, text};
 use super::{Outcome, Worker};
 use crate::cli::answer::Failure;
 use crate::device::{CudaDevice, DeviceError, Nvcomp, NvcompError, Packed};
 use crate::executor::nanoseconds;
-use crate::tuner::{Summary, TIMES_L2, launches_of_a_run};
+use crate::tuner::{TIMES_L2, launches_of_a_run};
 use serde_json::{Value, json};
 
 /// Sizes of its chunks, which are what its threads share: its documentation recommends the first.
@@ -30,10 +29,15 @@ pub(super) fn run(worker: &mut Worker<'_>, bytes: u64) -> Result<Outcome, Failur
             "chunk_bytes": chunk,
             "output_bytes": weights.bytes.len(),
         });
-        match time(&library, device, &weights.bytes, chunk, worker.bench.runs()) {
-            Ok(timed) => timed.tell(&mut row, weights.bytes.len() as u64, &worker.about),
-            Err(error) => row["failed"] = json!(error),
+        let bytes = weights.bytes.len() as u64;
+        let timed = time(&library, device, &weights.bytes, chunk, worker.bench.runs());
+        let encoded_bytes = timed.as_ref().map_or(0, |timed| timed.encoded_bytes);
+        if timed.is_ok() {
+            row["encoded_bytes"] = json!(encoded_bytes);
+            row["ratio"] = json!(encoded_bytes as f64 / bytes as f64);
         }
+        let outcome = timed.map(|timed| timed.samples_ns);
+        worker.about.add_outcome(&mut row, bytes, bytes + encoded_bytes, &outcome);
         row
     });
     Ok(Outcome::of_rows(rows.to_vec()))
@@ -43,19 +47,6 @@ pub(super) fn run(worker: &mut Worker<'_>, bytes: u64) -> Result<Outcome, Failur
 struct Timed {
     encoded_bytes: u64,
     samples_ns: Vec<u64>,
-}
-
-impl Timed {
-    fn tell(&self, row: &mut Value, output_bytes: u64, about: &About) {
-        row["encoded_bytes"] = json!(self.encoded_bytes);
-        row["ratio"] = json!(self.encoded_bytes as f64 / output_bytes as f64);
-        if let Some(summary) = Summary::of(&self.samples_ns) {
-            row["gb_per_s"] = gb_per_s(output_bytes, &summary);
-            let moved = output_bytes + self.encoded_bytes;
-            row["share_of_copy"] = json!(about.share_of_copy(moved, summary.median_ns));
-        }
-        row["samples_ms"] = self.samples_ns.iter().map(|&sample| json!(sample as f64 / 1e6)).collect();
-    }
 }
 
 /// Compresses bytes on the GPU, sees that they come back, and times that.
@@ -86,20 +77,9 @@ fn time(
         }
     }
     let mut turn = packed.iter().cycle();
-    let mut refused = None;
     let mut timed = |runs: usize, launches: usize| {
-        let times = device.time(runs, |_| {
-            for one in turn.by_ref().take(launches) {
-                if let Err(error) = library.unpack(device, one) {
-                    refused = Some(error.to_string());
-                }
-            }
-            Ok(())
-        });
-        match refused.take() {
-            Some(reason) => Err(reason),
-            None => times.map_err(in_words),
-        }
+        let unpack = |_| turn.by_ref().take(launches).try_for_each(|one| library.unpack(device, one));
+        device.time(runs, unpack).map_err(words)
     };
     let once = timed(WARM_UP, 1)?.last().copied();
     let launches = once.map_or(1, |ms| launches_of_a_run(nanoseconds(ms.into())));

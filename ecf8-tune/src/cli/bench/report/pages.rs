@@ -1,12 +1,12 @@
 //! How fast pages of a K/V cache are encoded and decoded, many by one launch.
 
 use super::markdown::{count, measured, text};
-use super::{Outcome, Worker, timed};
+use super::{Outcome, Worker, queued};
 use crate::cli::answer::Failure;
 use crate::executor::{CudaExecutor, ExecutorError, Target};
 use crate::kv::{DecodePages, EncodePages, PageCodec, status};
 use ecf8_core::kv::{Codebooks, Numbers, train};
-use ecf8_core::synthetic::{Attention, Cached, stored_as};
+use ecf8_core::synthetic::{Attention, Cached, repeated, stored_as};
 use serde_json::{Value, json};
 
 /// Heads and channels of the layer, and tokens of a page.
@@ -63,7 +63,7 @@ fn coded(
     let chunks = usize::try_from(codec.chunks(elements_u32)).map_err(Failure::request)?;
     let scratch_bytes =
         usize::try_from(codec.scratch_bytes(count_u32, elements_u32)).map_err(Failure::request)?;
-    let original: Vec<u8> = pages.iter().copied().cycle().take(count * page_bytes).collect();
+    let original = repeated(pages, count * page_bytes);
     let cache = target.upload(&(&original[..]).into())?;
     let mut places = |number: &dyn Fn(usize) -> usize| upload(target, (0..count).map(number));
     let sources = places(&|page| page * page_bytes / 16)?;
@@ -95,8 +95,8 @@ fn coded(
     };
     let device = target.device().clone();
     let runs = worker.bench.runs;
-    let encoded = timed(&device, runs, || codec.encode(&mut worker.target, &encode));
-    let decoded = timed(&device, runs, || codec.decode(&mut worker.target, &decode));
+    let encoded = queued(&device, runs, || codec.encode(&mut worker.target, &encode));
+    let decoded = queued(&device, runs, || codec.decode(&mut worker.target, &decode));
 
     let mut download = |buffer, bytes: usize| {
         let mut out = vec![0; bytes];
@@ -110,24 +110,25 @@ fn coded(
     let is_decoded = download(&back, original.len())? == original
         && words(&download(&statuses, 4 * chunks * count)?).all(|one| one == status::DECODED as usize);
     let encoded_bytes: usize = own_lengths.iter().sum();
-    let row = |direction: &str, times: Result<Vec<u64>, String>, is_right: bool| {
-        let mut row = json!({
-            "data": name,
-            "direction": direction,
-            "pages": count,
-            "page_bytes": page_bytes,
-            "codebooks": codebooks.codebooks().len(),
-            "encoded_bytes": encoded_bytes,
-            "ratio": encoded_bytes as f64 / original.len() as f64,
-        });
-        let bytes = original.len() as u64;
-        match times {
-            Err(why) => row["failed"] = json!(why),
-            Ok(_) if !is_right => row["failed"] = json!("other bytes than the CPU's"),
-            Ok(times) => worker.about.add_samples(&mut row, bytes, bytes + encoded_bytes as u64, &times),
-        }
-        row
-    };
+    let row =
+        |direction: &str, times: Result<Vec<u64>, ExecutorError>, is_right: bool| {
+            let mut row = json!({
+                "data": name,
+                "direction": direction,
+                "pages": count,
+                "page_bytes": page_bytes,
+                "codebooks": codebooks.codebooks().len(),
+                "encoded_bytes": encoded_bytes,
+                "ratio": encoded_bytes as f64 / original.len() as f64,
+            });
+            let bytes = original.len() as u64;
+            let outcome = times.map_err(|error| error.to_string());
+            let outcome = outcome.and_then(|times| {
+                if is_right { Ok(times) } else { Err("other bytes than the CPU's".to_owned()) }
+            });
+            worker.about.add_outcome(&mut row, bytes, bytes + encoded_bytes as u64, &outcome);
+            row
+        };
     Ok(vec![row("encode", encoded, is_encoded), row("decode", decoded, is_decoded)])
 }
 

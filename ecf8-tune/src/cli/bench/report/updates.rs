@@ -1,7 +1,7 @@
 //! How fast a layer's weights are brought to a later state by a difference that lies on the GPU compressed.
 
 use super::markdown::{count, measured, text};
-use super::{LAYER, Outcome, Worker, timed};
+use super::{LAYER, Outcome, Worker, queued};
 use crate::cli::answer::Failure;
 use crate::executor::{CudaExecutor, Target};
 use crate::model::Model;
@@ -20,7 +20,7 @@ const EACH: usize = 16 << 20;
 /// The same in a quick report.
 const QUICK_EACH: usize = 1 << 10;
 
-/// One number in so many changes where few do.
+/// Where few numbers change, one in every `FEW` does.
 const FEW: usize = 100;
 
 /// How the later state differs.
@@ -87,15 +87,13 @@ fn applied(worker: &mut Worker<'_>, folder: &Path, is_few: bool, name: &str) -> 
     let (mut resident, mut later) = (loaded.scratch()?, loaded.scratch()?);
     let mut scratch = update.scratch().map_err(Failure::request)?;
     loaded.decode_layer(0, &mut resident)?;
-    let times = timed(&device, worker.bench.runs, || update.apply(0, &resident, &mut later, &mut scratch));
-    let mut is_right = true;
-    for tensor in &layers[0] {
+    let times = queued(&device, worker.bench.runs, || update.apply(0, &resident, &mut later, &mut scratch));
+    let mut found = vec![0; later.len()];
+    update.target().download(&later, &mut found)?;
+    let is_right = layers[0].iter().all(|tensor| {
         let wanted = after.iter().find(|one| one.name == tensor.name);
-        let mut found = vec![0; later.len()];
-        update.target().download(&later, &mut found)?;
-        let found = found.get(tensor.start..tensor.start + tensor.bytes);
-        is_right &= found == wanted.map(|wanted| &wanted.bytes[..]);
-    }
+        found.get(tensor.start..tensor.start + tensor.bytes) == wanted.map(|wanted| &wanted.bytes[..])
+    });
     let bytes: u64 = after.iter().map(|tensor| tensor.bytes.len() as u64).sum();
     let mut row = json!({
         "data": name,
@@ -104,12 +102,11 @@ fn applied(worker: &mut Worker<'_>, folder: &Path, is_few: bool, name: &str) -> 
         "encoded_bytes": stored_bytes,
         "ratio": stored_bytes as f64 / bytes as f64,
     });
-    match times {
-        Err(why) => row["failed"] = json!(why),
-        Ok(_) if !is_right => row["failed"] = json!("other bytes than the later state's"),
-        // The base is read, and the later state written beside it.
-        Ok(times) => worker.about.add_samples(&mut row, bytes, 2 * bytes + stored_bytes, &times),
-    }
+    let outcome = times.map_err(|error| error.to_string()).and_then(|times| {
+        if is_right { Ok(times) } else { Err("other bytes than the later state's".to_owned()) }
+    });
+    // The base is read, and the later state written beside it.
+    worker.about.add_outcome(&mut row, bytes, 2 * bytes + stored_bytes, &outcome);
     Ok(row)
 }
 
