@@ -4,6 +4,7 @@
 //! $ cargo run --release -p ecf8-core --example codec -- weights.bin F8_E4M3 --threads 1 --rounds 5
 //! ```
 //!
+//! `--scheme byte-lanes` takes another.
 //! Prints JSON: the scheme, the part of the size that is left, and GB/s of weights encoded and decoded, the best of the rounds.
 //! `benches/peers.py` compares it with other compressors.
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
@@ -39,7 +40,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         shape: vec![units as u64],
         bytes: Cow::Borrowed(&bytes),
     };
-    let options = CompressOptions::default();
+    let mut options = CompressOptions::default();
+    if let Some(place) = words.iter().position(|word| word == "--scheme") {
+        let scheme = words.get(place + 1).and_then(|name| ecf8_core::layout::scheme(name));
+        options.scheme = Some(scheme.ok_or("--scheme wants the name of a scheme")?);
+    }
     let source = Assembled::new(Path::new(path), &[], vec![tensor])?;
     let encoded = encode_source(&source, &options, &())?.pop().flatten();
     let Some(mut encoded) = encoded else { return Err("it would not get smaller".into()) };

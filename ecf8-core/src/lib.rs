@@ -24,6 +24,7 @@ pub mod source;
 pub mod symbols;
 pub mod synthetic;
 pub mod transform;
+mod wide;
 
 pub use codebook::{Codebook, cascade::CascadeTables};
 pub use container::{CompressedFile, CompressedModel, Progress};

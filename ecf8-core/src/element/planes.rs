@@ -7,6 +7,7 @@
 
 use super::Shape;
 use super::signs;
+use crate::wide::wide;
 
 /// Numbers that are reordered together.
 pub const SLOTS: usize = 512;
@@ -30,14 +31,18 @@ pub(super) enum Bytes<'a> {
 /// the most significant one.
 pub(super) fn take(shape: Shape, bytes: usize, plane: usize, numbers: &[u8], out: &mut Vec<u8>) {
     out.resize(numbers.len() / bytes.max(1), 0);
-    match bytes {
-        2 => take_of::<2>(shape, plane, numbers, out),
-        4 => take_of::<4>(shape, plane, numbers, out),
-        8 => take_of::<8>(shape, plane, numbers, out),
-        _ => out.copy_from_slice(numbers),
-    }
+    wide(
+        #[inline(always)]
+        || match bytes {
+            2 => take_of::<2>(shape, plane, numbers, out),
+            4 => take_of::<4>(shape, plane, numbers, out),
+            8 => take_of::<8>(shape, plane, numbers, out),
+            _ => out.copy_from_slice(numbers),
+        },
+    );
 }
 
+#[inline(always)]
 fn take_of<const W: usize>(shape: Shape, plane: usize, numbers: &[u8], out: &mut [u8]) {
     let numbers = numbers.as_chunks::<W>().0;
     match (shape, plane) {
@@ -49,7 +54,7 @@ fn take_of<const W: usize>(shape: Shape, plane: usize, numbers: &[u8], out: &mut
 
 /// Takes a byte of each number. All of a block's first and then where they belong, since compilers make wide operations of
 /// that.
-#[inline]
+#[inline(always)]
 fn take_by<const W: usize>(numbers: &[[u8; W]], out: &mut [u8], byte: impl Fn([u8; W]) -> u8) {
     let (blocks, rest) = numbers.as_chunks::<SLOTS>();
     let (slots, last) = out.as_chunks_mut::<SLOTS>();
@@ -78,14 +83,18 @@ const fn places<const W: usize>(lane: usize, part: usize) -> (usize, usize) {
 
 /// Puts the planes of numbers together: the inverse of [`take`] for all planes.
 pub(super) fn join(shape: Shape, planes: &[Bytes<'_>], out: &mut [u8]) {
-    match planes {
-        [a, b] => join_of::<2>(shape, [*a, *b], out),
-        [a, b, c, d] => join_of::<4>(shape, [*a, *b, *c, *d], out),
-        [a, b, c, d, e, f, g, h] => join_of::<8>(shape, [*a, *b, *c, *d, *e, *f, *g, *h], out),
-        _ => {}
-    }
+    wide(
+        #[inline(always)]
+        || match planes {
+            [a, b] => join_of::<2>(shape, [*a, *b], out),
+            [a, b, c, d] => join_of::<4>(shape, [*a, *b, *c, *d], out),
+            [a, b, c, d, e, f, g, h] => join_of::<8>(shape, [*a, *b, *c, *d, *e, *f, *g, *h], out),
+            _ => {}
+        },
+    );
 }
 
+#[inline(always)]
 fn join_of<const W: usize>(shape: Shape, planes: [Bytes<'_>; W], out: &mut [u8]) {
     if shape == Shape::Exponent {
         join_by(planes, out, |mut number| {
@@ -100,7 +109,7 @@ fn join_of<const W: usize>(shape: Shape, planes: [Bytes<'_>; W], out: &mut [u8])
 
 /// Puts numbers together of their bytes, and then finishes them. Bytes of a block in the order of its numbers first, see
 /// [`take_by`].
-#[inline]
+#[inline(always)]
 fn join_by<const W: usize>(planes: [Bytes<'_>; W], out: &mut [u8], finish: impl Fn([u8; W]) -> [u8; W]) {
     let (blocks, rest) = out.as_chunks_mut::<W>().0.as_chunks_mut::<SLOTS>();
     let count = blocks.len();
@@ -149,8 +158,11 @@ pub(super) fn is_turned(shape: Shape, plane: usize) -> bool {
 pub(super) fn store(turned: bool, plane: &[u8], out: &mut [u8]) {
     out[..plane.len()].copy_from_slice(plane);
     if turned {
-        let fours = out.as_chunks_mut::<4>().0.iter_mut();
-        fours.for_each(|four| *four = signs::turn(*four));
+        let fours = out.as_chunks_mut::<4>().0;
+        wide(
+            #[inline(always)]
+            || fours.iter_mut().for_each(|four| *four = signs::turn(*four)),
+        );
     }
 }
 
@@ -159,8 +171,11 @@ pub(super) fn read(turned: bool, stored: &[u8], out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(stored);
     if turned {
-        let fours = out.as_chunks_mut::<4>().0.iter_mut();
-        fours.for_each(|four| *four = signs::turn_back(*four));
+        let fours = out.as_chunks_mut::<4>().0;
+        wide(
+            #[inline(always)]
+            || fours.iter_mut().for_each(|four| *four = signs::turn_back(*four)),
+        );
     }
 }
 

@@ -35,6 +35,7 @@ impl Number for u16 {
 }
 
 /// Joins fields, which are of whole [blocks](super::SymbolKind::block), to as many symbols.
+#[inline(always)]
 pub(crate) fn join<S: Symbols>(fields: &[u8], symbols: &mut [S::Number]) {
     const { assert!(S::KIND.stride > 1 || matches!(S::KIND.elements, 1 | 2 | 4)) };
     let (kind, bits) = (S::KIND, S::KIND.bits);
@@ -65,6 +66,7 @@ pub(crate) fn join<S: Symbols>(fields: &[u8], symbols: &mut [S::Number]) {
 }
 
 /// Takes symbols of whole blocks apart into their fields: the inverse of [`join`].
+#[inline(always)]
 pub(crate) fn part<S: Symbols>(symbols: &[S::Number], fields: &mut [u8]) {
     let (kind, bits, mask) = (S::KIND, S::KIND.bits, 0xff >> (8 - S::KIND.bits));
     if kind.stride == 1 && kind.elements == 2 {

@@ -9,30 +9,31 @@ use crate::codebook::Codebook;
 use crate::codebook::ans::Steps;
 use crate::int;
 use crate::symbols::Number;
+use crate::wide::shifting;
 use std::borrow::Cow;
 
 /// Codewords that are put together before they are written: 4 of 13 bits, and 7 before them, are fewer than 64.
 const AT_ONCE: usize = 4;
 
 /// Bits of an entry that tell a codeword's length: as many as a shift looks at, and enough for the sum of [`AT_ONCE`].
-const LENGTH: u32 = 63;
+const LENGTH: u64 = 63;
 
 /// Set in the entry of a symbol without a codeword, beside the codeword that stands in. Sums of entries keep it apart.
-const MISSING: u32 = 1 << 8;
+const MISSING: u64 = 1 << 8;
 
 /// Set in a sum of entries if a symbol has none.
-const ANY_MISSING: u32 = 7 * MISSING;
+const ANY_MISSING: u64 = 7 * MISSING;
 
-/// Where an entry's codeword begins.
-const CODE: u32 = 16;
+/// Bits of entries put together that are codewords: the highest.
+const CODES: u64 = u64::MAX << (64 - AT_ONCE * MAX_LEN as usize);
 
 /// More bytes than a stream has: a power of two.
 const LONGEST: usize = 1 << 13;
 
 /// What becomes of symbols under a codebook.
 pub(super) struct Codes {
-    /// By symbol: its codeword, [`MISSING`], and how long it is.
-    entries: Vec<u32>,
+    /// By symbol: its codeword, in the highest bits, [`MISSING`], and how long it is.
+    entries: Vec<u64>,
     /// The first symbol with the shortest codeword, which stands in for symbols that have none and for no symbol at
     /// all.
     shortest: usize,
@@ -45,14 +46,15 @@ pub(super) type Lacking = Vec<(usize, usize)>;
 
 impl Codes {
     pub(super) fn new(codebook: &Codebook) -> Self {
-        const { assert!(AT_ONCE * (MAX_LEN as usize) <= LENGTH as usize && MAX_LEN as u32 + 2 <= 32 - CODE) };
+        const { assert!(CODES & (2 * MISSING - 1) == 0 && AT_ONCE * (MAX_LEN as usize) + 7 < 64) };
         // The first of the shortest codewords, which is 0, stands in for those that are missing.
-        let mut entries = vec![u32::from(codebook.min_len()) | MISSING; codebook.symbols()];
+        let mut entries = vec![u64::from(codebook.min_len()) | MISSING; codebook.symbols()];
         if codebook.has_frequencies() {
             codebook.present().for_each(|(symbol, length)| entries[symbol] = length.into());
         } else {
             for (symbol, code, length) in codebook.canonical() {
-                entries[symbol] = code << CODE | u32::from(length);
+                // Two shifts, because a codeword of no bits would be shifted by all 64.
+                entries[symbol] = u64::from(code) << 1 << (63 - length) | u64::from(length);
             }
         }
         Self { entries, shortest: codebook.first_symbol().unwrap_or(0), steps: Steps::new(codebook) }
@@ -97,7 +99,10 @@ impl Codes {
         for (lane, stream) in bytes.chunks_exact_mut(*stride).enumerate() {
             let rounds = if lane < in_last { rounds } else { rounds.saturating_sub(1) };
             let symbols = &symbols[..rounds * in_round];
-            self.lane::<S>(symbols, lane, &mut own, &mut ends, lacking);
+            shifting(
+                #[inline(always)]
+                || self.lane::<S>(symbols, lane, &mut own, &mut ends, lacking),
+            );
             stream.copy_from_slice(&own[..stream.len()]);
         }
         lacking.sort_unstable();
@@ -112,6 +117,7 @@ impl Codes {
     }
 
     /// Writes the stream of a lane; tells where its turns end, and which lack codewords.
+    #[inline(always)]
     fn lane<S: LaneSymbols>(
         &self,
         symbols: &[S::Number],
@@ -125,26 +131,25 @@ impl Codes {
         let of_turn = turn::symbols::<S>();
         let entries = &self.entries[..S::KIND.alphabet()];
         // Bits that are not yet a whole byte, highest, and how many; the byte that they belong to.
-        let (mut pending, mut count, mut at) = (0u64, 0u32, 0usize);
+        let (mut pending, mut count, mut at) = (0u64, 0u64, 0usize);
         for (round, symbols) in symbols.chunks_exact(LANES * of_turn).enumerate() {
             let mut all = 0;
             for four in symbols[lane * of_turn..][..turn::symbols::<S>()].as_chunks::<AT_ONCE>().0 {
                 // Masks change nothing, but tell that there is such an entry, and room.
                 let own = four.map(|symbol| entries[usize::from(symbol.number()) & (S::KIND.alphabet() - 1)]);
-                let sum: u32 = own.iter().sum();
-                let code =
-                    own.iter().fold(0, |code, entry| code << (entry & LENGTH) | u64::from(entry >> CODE));
+                let sum = own.iter().fold(0u64, |sum, entry| sum.wrapping_add(*entry));
+                // From the last to the first: each moves those behind it back by its own length.
+                let code = own.iter().rev().fold(0, |code, entry| code >> (entry & LENGTH) | entry);
                 all |= sum;
+                pending |= (code & CODES) >> count;
                 count += sum & LENGTH;
-                // Two shifts, because codewords of no bits would shift by all 64.
-                pending |= code << (63 - count) << 1;
                 let place = at & (LONGEST - 1);
                 stream[place..place + 8].copy_from_slice(&pending.to_be_bytes());
-                at += int::index(u64::from(count / 8));
+                at += int::index(count / 8);
                 pending <<= count & !7;
                 count %= 8;
             }
-            ends[round][lane] = int::low(at as u64) * 8 + count;
+            ends[round][lane] = int::low(8 * at as u64 + count);
             if all & ANY_MISSING != 0 {
                 lacking.push((round, lane));
             }

@@ -13,6 +13,7 @@ use crate::int;
 use crate::layout::memory::zeroed;
 use crate::layout::{DecodeError, Encoded, PIECE, TakePiece, range_of};
 use crate::symbols;
+use crate::wide::wide;
 use rayon::prelude::*;
 use std::sync::atomic::AtomicU16;
 
@@ -182,7 +183,10 @@ fn decode_streams<S: LaneSymbols>(
     let whole = fields.len() - fields.len() % round;
     let (whole, rest) = fields.split_at_mut(whole);
     let (symbols, last) = memory.symbols.split_at(whole.len() / round * in_round);
-    symbols::part::<S>(symbols, whole);
+    wide(
+        #[inline(always)]
+        || symbols::part::<S>(symbols, whole),
+    );
     if !rest.is_empty() {
         let mut round = vec![0; round];
         symbols::part::<S>(last, &mut round);

@@ -6,6 +6,7 @@ use super::{LaneSymbols, MAX_CODEWORDS, MAX_LEN, turn};
 use crate::codebook::Codebook;
 use crate::codebook::ans::states;
 use crate::symbols::Number;
+use crate::wide::wide;
 use crate::{bits, int};
 use std::sync::atomic::AtomicU16;
 use std::sync::atomic::Ordering::Relaxed;
@@ -172,10 +173,14 @@ impl Table {
                 turns::<S, _>(streams, first, looked, (), look);
             }
         }
-        self.symbols::<S>(looked.entries, looked.symbols);
+        wide(
+            #[inline(always)]
+            || self.symbols::<S>(looked.entries, looked.symbols),
+        );
     }
 
     /// Turns what was looked up into symbols.
+    #[inline(always)]
     fn symbols<S: LaneSymbols>(&self, entries: &mut [AtomicU16], symbols: &mut [S::Number]) {
         let looked = entries.iter_mut().map(|entry| *entry.get_mut()).zip(symbols);
         match &self.symbols {
