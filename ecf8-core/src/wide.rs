@@ -1,10 +1,8 @@
-//! Loops in all instructions that a processor has, where that is more than every processor of its kind has.
+//! Loops that are compiled twice: for every x86-64 processor, and for those with AVX2 and BMI2 (most since 2015), which shift by any
+//! register and have vectors of 32 bytes. The processor at hand decides which is taken. Other architectures have such shifts and
+//! vectors in all their processors, so there each loop is compiled once.
 //!
-//! Programs are made for the least x86-64, which shifts by one register only and has 16 bytes to a vector. What is given to
-//! [`shifting`] and [`wide`] is compiled once more, for processors of the last ten years, and the processor at hand decides which is
-//! taken. Other architectures have one of each: their least has vectors and shifts already.
-//!
-//! Work is to be inlined, `#[inline(always)]` on all of it: a function that is called belongs to the least processor again.
+//! What is given to [`shifting`] or [`wide`] must be inlined, `#[inline(always)]` on all of it: a function that is called is compiled once.
 
 /// A function that runs work which is compiled for processors with these features, too.
 macro_rules! compiled_for {
