@@ -71,7 +71,7 @@ pub(super) struct Compress {
     scheme: Option<String>,
     /// Choose schemes and chunks for one goal only; with `--scheme`, chunks only, of which exponent-gap has none
     /// (default: for all tensors the scheme with the smallest result, unless one that decodes faster takes at most a
-    /// fifth of a percent more)
+    /// tenth of a percent more, of numbers of several bytes a fifth)
     #[arg(long, value_name = "GOAL")]
     optimize: Option<Goal>,
     /// The most codebooks that tensors share, for each scheme (default: as few as cost less than 0.05 % of the

@@ -408,9 +408,11 @@ fn drop_hopeless(options: &mut [Options<'_>], schemes: &[&'static dyn Scheme], c
             }
         }
         let split = all.first().map(|one| &one.subject.split);
+        let width = split.map_or(1, |split| split.element.bytes);
         let is_open = |scheme: &dyn Scheme| split.is_some_and(|split| choice.has(scheme, split));
         let possible = sums.iter().zip(schemes).filter(|(_, scheme)| is_open(**scheme));
-        let accepted = possible.map(|((_, most, original), _)| choice.accepted(*original, *most)).min();
+        let accepted =
+            possible.map(|((_, most, original), _)| choice.accepted(width, *original, *most)).min();
         let is_hopeless = |least: u64| accepted.is_some_and(|accepted| least > accepted);
         sums.into_iter().map(|(least, ..)| is_hopeless(least)).collect()
     };
@@ -435,6 +437,7 @@ fn choose(
     choice: SchemeChoice,
 ) -> Vec<Option<usize>> {
     let bytes = |one: &Options<'_>| one.subject.bytes;
+    let width = |one: &Options<'_>| one.subject.split.element.bytes;
     let mut for_all = None;
     if choice.is_for_all() {
         let open: Vec<usize> = (0..schemes.len())
@@ -448,7 +451,7 @@ fn choose(
         let totals: Vec<u64> = open.iter().map(total).collect();
         let original = options.iter().map(|one| bytes(one).saturating_mul(one.weight));
         let original = original.fold(0, u64::saturating_add);
-        for_all = open.get(choice.pick(original, &totals)).copied();
+        for_all = open.get(choice.pick(options.first().map_or(1, width), original, &totals)).copied();
     }
     let pick = |one: &Options<'_>| -> Option<usize> {
         if let Some(index) = for_all {
@@ -461,7 +464,7 @@ fn choose(
             .filter_map(|(index, likely)| likely.map(|likely| (index, likely)))
             .collect();
         let likely: Vec<u64> = open.iter().map(|(_, likely)| *likely).collect();
-        open.get(choice.pick(bytes(one), &likely)).map(|(index, _)| *index)
+        open.get(choice.pick(width(one), bytes(one), &likely)).map(|(index, _)| *index)
     };
     options.iter().map(pick).collect()
 }

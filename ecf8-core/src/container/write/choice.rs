@@ -13,18 +13,23 @@ use crate::layout::{Aim, Scheme, lanes, schemes};
 ///   look-up, whose kernels wait for memory alone on the largest GPUs, so that what is smaller is faster. Numbers without
 ///   exponents of their own have codewords for bytes.
 /// - Else all tensors of a file that are of one number type have one scheme, so that one launch decodes a layer: the
-///   one with the smallest result, unless one that decodes faster takes at most a fifth of a percent of their size more.
+///   one with the smallest result, unless one that decodes faster takes at most a tenth of a percent of their size more, or a
+///   fifth where a number has several bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SchemeChoice {
     only: Option<&'static dyn Scheme>,
     aim: Aim,
 }
 
-/// A tensor may become larger for speed by one part in this many. Gaussian BF16 so gets codewords for pairs of exponents, which take
-/// .09 to .1 % more than states: a processor decodes them twice as fast and encodes them more than twice as fast, and kernels need
-/// fewer instructions. E4M3 keeps the states, beside which codewords for bytes take .26 to .28 % more and pairs 1 %: on an H100
-/// they were decoded as fast as what is for speed, on an H200 .87 times as fast.
-const BALANCE: u64 = 500;
+/// A tensor may become larger for speed by one part in this many, if its numbers have one byte: others compress those nearly as well, so
+/// that a fifth of a percent matters, and on an H100 the smallest scheme was decoded as fast as those for speed, on an H200 .87
+/// times as fast.
+const BALANCE: u64 = 1000;
+
+/// The same for numbers of several bytes, of which others leave more. Gaussian BF16 so gets codewords for pairs of exponents, which
+/// take .1 % more than states: a processor decodes them twice as fast and encodes them more than twice as fast, and kernels need
+/// fewer instructions.
+const BALANCE_OF_WIDE: u64 = 500;
 
 impl SchemeChoice {
     pub(super) fn new(options: &CompressOptions) -> Self {
@@ -59,14 +64,16 @@ impl SchemeChoice {
         self.only.is_none() && self.aim == Aim::Balanced
     }
 
-    /// How many bytes a result may have, where the smallest has `least`, for `original` bytes.
-    pub(super) fn accepted(self, original: u64, least: u64) -> u64 {
-        if self.is_for_all() { least.saturating_add(original / BALANCE) } else { least }
+    /// How many bytes a result may have, where the smallest has `least`, for `original` bytes of numbers of `width` bytes.
+    pub(super) fn accepted(self, width: usize, original: u64, least: u64) -> u64 {
+        let balance = if width == 1 { BALANCE } else { BALANCE_OF_WIDE };
+        if self.is_for_all() { least.saturating_add(original / balance) } else { least }
     }
 
-    /// Which of several results to take, by their bytes, the one that decodes fastest first, for `original` bytes.
-    pub(super) fn pick(self, original: u64, bytes: &[u64]) -> usize {
-        let accepted = self.accepted(original, bytes.iter().copied().min().unwrap_or(0));
+    /// Which of several results to take, by their bytes, the one that decodes fastest first, for `original` bytes of
+    /// numbers of `width` bytes.
+    pub(super) fn pick(self, width: usize, original: u64, bytes: &[u64]) -> usize {
+        let accepted = self.accepted(width, original, bytes.iter().copied().min().unwrap_or(0));
         bytes.iter().position(|bytes| *bytes <= accepted).unwrap_or(0)
     }
 }
@@ -109,12 +116,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fifth_of_a_percent_is_given_for_speed_unless_size_is_asked_for() {
+    fn a_tenth_or_a_fifth_of_a_percent_is_given_for_speed_unless_size_is_asked_for() {
         let choice = |aim| SchemeChoice { only: None, aim };
-        let pick = |aim: Aim, bytes: [u64; 2]| choice(aim).pick(5000, &bytes);
-        assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [810, 800])), [1, 0]);
-        assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [811, 800])), [1, 1]);
-        assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [800, 801])), [0, 0]);
+        let pick = |aim: Aim, bytes: [u64; 2]| [1, 2].map(|width| choice(aim).pick(width, 5000, &bytes));
+        assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [805, 800])), [[1, 1], [0, 0]]);
+        assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [810, 800])), [[1, 1], [1, 0]]);
+        assert_eq!([Aim::Size, Aim::Balanced].map(|c| pick(c, [800, 801])), [[0, 0], [0, 0]]);
         let names = |aim: Aim, dtype| -> Vec<&str> {
             let split = Split::usual(crate::element::element(dtype).unwrap());
             let schemes = choice(aim).schemes().into_iter().filter(|scheme| choice(aim).has(*scheme, &split));
