@@ -4,8 +4,7 @@
 //! $ cargo run --release -p ecf8-core --example codec -- weights.bin F8_E4M3 --threads 1 --rounds 5
 //! ```
 //!
-//! `--scheme byte-lanes` takes another.
-//! Prints JSON: the scheme, the part of the size that is left, and GB/s of weights encoded and decoded, the best of the rounds.
+//! With `--scheme byte-lanes`, by that one. Prints JSON: the scheme, the part of the size that is left, and GB/s of weights encoded and decoded, the best of the rounds.
 //! `benches/peers.py` compares it with other compressors.
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
 
@@ -20,8 +19,9 @@ use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().collect();
+    let told = |name: &str| words.iter().position(|word| word == name).map(|place| words.get(place + 1));
     let option = |name: &str, usual: usize| -> Result<usize, Box<dyn Error>> {
-        match words.iter().position(|word| word == name).and_then(|place| words.get(place + 1)) {
+        match told(name).flatten() {
             Some(number) => Ok(number.parse()?),
             None => Ok(usual),
         }
@@ -41,8 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         bytes: Cow::Borrowed(&bytes),
     };
     let mut options = CompressOptions::default();
-    if let Some(place) = words.iter().position(|word| word == "--scheme") {
-        let scheme = words.get(place + 1).and_then(|name| ecf8_core::layout::scheme(name));
+    if let Some(name) = told("--scheme") {
+        let scheme = name.and_then(|name| ecf8_core::scheme(name));
         options.scheme = Some(scheme.ok_or("--scheme wants the name of a scheme")?);
     }
     let source = Assembled::new(Path::new(path), &[], vec![tensor])?;

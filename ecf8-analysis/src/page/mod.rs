@@ -21,6 +21,7 @@ mod theme;
 mod treemap;
 
 pub use canvas::FigureError;
+pub use text::grouped;
 
 use crate::report::{Analysis, TensorAnalysis};
 use blocks::Blocks;
@@ -29,7 +30,6 @@ use exponents::Exponents;
 use fields::Fields;
 use kinds::Kinds;
 use plotters::prelude::DrawingBackend;
-pub use text::grouped;
 use text::{bytes, escaped, sum};
 use treemap::Treemap;
 

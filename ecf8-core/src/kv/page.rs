@@ -36,7 +36,7 @@ pub const CHUNK_HEADER_WORDS: usize = 1 + LANES / 4;
 /// The most words that a lane may have beyond the rows.
 pub const MAX_TAIL: usize = 255;
 
-/// The most bytes that a page of so many bytes takes compressed: a header, and the bytes as they are up to a multiple of
+/// The most bytes that a page of `page_bytes` bytes takes compressed: a header, and the bytes as they are up to a multiple of
 /// [`ALIGNMENT`].
 #[must_use]
 pub const fn worst_case_bytes(page_bytes: usize) -> usize {
@@ -177,7 +177,7 @@ impl Header {
     }
 }
 
-/// The vectors of a lane in a chunk that has so many, in the order in which it codes them. In each round, lanes take a vector more to the
+/// The vectors of a lane in a chunk of `vectors` vectors, in the order in which it codes them. In each round, lanes take a vector more to the
 /// right than in the round before, so that each gets vectors of all channels: streams are of nearly the same length then.
 pub(super) fn vectors_of(lane: usize, vectors: usize) -> impl Iterator<Item = usize> {
     let vector = move |round| round * LANES + (lane + round) % LANES;

@@ -10,7 +10,7 @@ use crate::histogram::Histogram;
 /// Bits of a patch, which a symbol without codeword takes besides the codeword that stands in.
 const PATCH_BITS: u64 = 32;
 
-/// What twice as many codebooks must save: one of so many bytes of the pages. A codebook takes 2 KiB of a block's shared memory.
+/// Twice as many codebooks must save one byte in every `WORTH` bytes of the pages. A codebook takes 2 KiB of a block's shared memory.
 const WORTH: u64 = 2000;
 
 /// The most codebooks that are chosen. Eight fit the samples better, but not later tokens: of keys in F8_E4M3 those took 0.3 % more with
@@ -64,7 +64,7 @@ impl Training {
         self.counts.iter().map(|counts| Histogram::from_counts(counts)).collect()
     }
 
-    /// Codebooks for at most so many groups of channels, and the bits that the samples' coded bytes take with them.
+    /// Codebooks for at most `groups` groups of channels, and the bits that the samples' coded bytes take with them.
     ///
     /// # Errors
     /// If no codebooks are wanted or the channels repeat after too many vectors.

@@ -1,6 +1,7 @@
 //! Many symbols at once: from their fields and back, by loops that compilers turn into wide operations.
 
 use super::Symbols;
+use crate::wide::wide;
 
 /// A symbol's number in memory.
 pub trait Number: Copy + Default + Send + Sync + 'static {
@@ -35,8 +36,15 @@ impl Number for u16 {
 }
 
 /// Joins fields, which are of whole [blocks](super::SymbolKind::block), to as many symbols.
-#[inline(always)]
 pub(crate) fn join<S: Symbols>(fields: &[u8], symbols: &mut [S::Number]) {
+    wide(
+        #[inline(always)]
+        || join_in_loops::<S>(fields, symbols),
+    );
+}
+
+#[inline(always)]
+fn join_in_loops<S: Symbols>(fields: &[u8], symbols: &mut [S::Number]) {
     const { assert!(S::KIND.stride > 1 || matches!(S::KIND.elements, 1 | 2 | 4)) };
     let (kind, bits) = (S::KIND, S::KIND.bits);
     if kind.stride > 1 {
@@ -66,8 +74,15 @@ pub(crate) fn join<S: Symbols>(fields: &[u8], symbols: &mut [S::Number]) {
 }
 
 /// Takes symbols of whole blocks apart into their fields: the inverse of [`join`].
-#[inline(always)]
 pub(crate) fn part<S: Symbols>(symbols: &[S::Number], fields: &mut [u8]) {
+    wide(
+        #[inline(always)]
+        || part_in_loops::<S>(symbols, fields),
+    );
+}
+
+#[inline(always)]
+fn part_in_loops<S: Symbols>(symbols: &[S::Number], fields: &mut [u8]) {
     let (kind, bits, mask) = (S::KIND, S::KIND.bits, 0xff >> (8 - S::KIND.bits));
     if kind.stride == 1 && kind.elements == 2 {
         for (pair, symbol) in fields.as_chunks_mut::<2>().0.iter_mut().zip(symbols) {

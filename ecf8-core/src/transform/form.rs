@@ -163,7 +163,7 @@ impl Form {
     }
 }
 
-/// Which numbers have changed, of so many, in order.
+/// Which of `numbers` numbers have changed, in order.
 fn changed(counts: &[u8], listed: &[u8], numbers: usize) -> Result<Vec<usize>, String> {
     if counts.len() != numbers.div_ceil(BLOCK) {
         return Err(format!("{} counts for {numbers} numbers", counts.len()));

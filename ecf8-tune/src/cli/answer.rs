@@ -2,11 +2,11 @@
 
 use crate::executor::ExecutorError;
 use crate::model::ModelError;
-pub(super) use ecf8_analysis::page::grouped;
-
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, TableStyle, presets};
 use serde_json::Value;
 use std::io::{self, Write};
+
+pub(super) use ecf8_analysis::page::grouped;
 
 /// The answer of a command that succeeded, in both forms.
 #[derive(Debug, Default)]

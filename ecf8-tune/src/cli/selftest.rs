@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Failures that are told one by one.
 const LISTED: usize = 20;
 
-/// Kernels that are compiled at once, on all cores: enough for those, and not so many that stopping takes long.
+/// How many kernels are compiled between two looks at whether to stop: enough to keep all cores busy, and few enough that stopping is soon.
 const TOGETHER: usize = 256;
 
 /// Prove that every strategy decodes the whole corpus exactly, in every variant, on this GPU or on the emulator

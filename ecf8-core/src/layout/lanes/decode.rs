@@ -13,7 +13,6 @@ use crate::int;
 use crate::layout::memory::zeroed;
 use crate::layout::{DecodeError, Encoded, PIECE, TakePiece, range_of};
 use crate::symbols;
-use crate::wide::wide;
 use rayon::prelude::*;
 use std::sync::atomic::AtomicU16;
 
@@ -183,10 +182,7 @@ fn decode_streams<S: LaneSymbols>(
     let whole = fields.len() - fields.len() % round;
     let (whole, rest) = fields.split_at_mut(whole);
     let (symbols, last) = memory.symbols.split_at(whole.len() / round * in_round);
-    wide(
-        #[inline(always)]
-        || symbols::part::<S>(symbols, whole),
-    );
+    symbols::part::<S>(symbols, whole);
     if !rest.is_empty() {
         let mut round = vec![0; round];
         symbols::part::<S>(last, &mut round);

@@ -14,7 +14,6 @@ use crate::layout::memory::zeroed;
 use crate::layout::{Codebooks, EncodeError, Encoded, PIECE, Part};
 use crate::map::give_back;
 use crate::symbols;
-use crate::wide::wide;
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -138,10 +137,7 @@ fn symbols_of<'a, S: LaneSymbols>(
     symbols.resize(fields.len().div_ceil(round) * in_round, S::Number::default());
     let (whole, rest) = fields.split_at(fields.len() - fields.len() % round);
     let (of_whole, of_rest) = symbols.split_at_mut(whole.len() / round * in_round);
-    wide(
-        #[inline(always)]
-        || symbols::join::<S>(whole, of_whole),
-    );
+    symbols::join::<S>(whole, of_whole);
     if !rest.is_empty() {
         symbols::join::<S>(&codes.complete::<S>(rest), of_rest);
     }

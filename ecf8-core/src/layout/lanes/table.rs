@@ -173,25 +173,24 @@ impl Table {
                 turns::<S, _>(streams, first, looked, (), look);
             }
         }
-        wide(
-            #[inline(always)]
-            || self.symbols::<S>(looked.entries, looked.symbols),
-        );
+        self.symbols::<S>(looked.entries, looked.symbols);
     }
 
     /// Turns what was looked up into symbols.
-    #[inline(always)]
     fn symbols<S: LaneSymbols>(&self, entries: &mut [AtomicU16], symbols: &mut [S::Number]) {
         let looked = entries.iter_mut().map(|entry| *entry.get_mut()).zip(symbols);
-        match &self.symbols {
-            _ if S::ANS => looked.for_each(|(symbol, place)| *place = S::Number::of(symbol)),
-            None => looked.for_each(|(entry, place)| *place = S::Number::of(Entry(entry).number::<S>())),
-            Some(listed) => looked.for_each(|(entry, place)| {
-                // The mask changes nothing, but tells that there is one.
-                let number = usize::from(Entry(entry).number::<S>()) & (MAX_CODEWORDS - 1);
-                *place = S::Number::of(listed[number]);
-            }),
-        }
+        wide(
+            #[inline(always)]
+            || match &self.symbols {
+                _ if S::ANS => looked.for_each(|(symbol, place)| *place = S::Number::of(symbol)),
+                None => looked.for_each(|(entry, place)| *place = S::Number::of(Entry(entry).number::<S>())),
+                Some(listed) => looked.for_each(|(entry, place)| {
+                    // The mask changes nothing, but tells that there is one.
+                    let number = usize::from(Entry(entry).number::<S>()) & (MAX_CODEWORDS - 1);
+                    *place = S::Number::of(listed[number]);
+                }),
+            },
+        );
     }
 }
 

@@ -35,14 +35,15 @@ pub(super) fn table(
     let made = generated(model, 7, all.min(MADE))?.bytes;
     let largest = layer.iter().map(Matrix::weights).max().unwrap_or_default();
     let largest = usize::try_from(largest).map_err(Failure::request)?;
-    let bytes = repeated(made.clone(), largest.max(made.len()));
+    let count = made.len();
+    let bytes = repeated(made, largest.max(count));
     let tensors = layer.iter().map(|matrix| {
         let count = usize::try_from(matrix.weights()).map_err(Failure::request)?;
         Ok(bytes.get(..count).unwrap_or(&bytes))
     });
     let tensors = tensors.collect::<Result<Vec<&[u8]>, Failure>>()?;
     let papers = decoding(clock, Way::papers()?, &tensors)?;
-    let default = decoding(clock, Way::default_for(request, &made)?, &tensors)?;
+    let default = decoding(clock, Way::default_for(request, &bytes[..count])?, &tensors)?;
 
     let (mut lines, mut rows) = (Vec::new(), Vec::new());
     for paper in &LATENCIES {

@@ -275,6 +275,16 @@ fn queued<E: From<DeviceError>>(
     Ok(times.into_iter().map(|ms| nanoseconds(f64::from(ms))).collect())
 }
 
+/// The times of work whose results were looked at, or why there are none: that it failed, or that its results are `wrong`.
+fn proven<E: std::fmt::Display>(
+    times: Result<Vec<u64>, E>,
+    is_right: bool,
+    wrong: &str,
+) -> Result<Vec<u64>, String> {
+    let times = times.map_err(|error| error.to_string())?;
+    if is_right { Ok(times) } else { Err(wrong.to_owned()) }
+}
+
 fn why(stop: Stop) -> &'static str {
     match stop {
         Stop::Time => "the time was up",

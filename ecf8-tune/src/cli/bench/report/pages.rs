@@ -1,7 +1,7 @@
 //! How fast pages of a K/V cache are encoded and decoded, many by one launch.
 
 use super::markdown::{count, measured, text};
-use super::{Outcome, Worker, queued};
+use super::{Outcome, Worker, proven, queued};
 use crate::cli::answer::Failure;
 use crate::executor::{CudaExecutor, ExecutorError, Target};
 use crate::kv::{DecodePages, EncodePages, PageCodec, status};
@@ -110,25 +110,21 @@ fn coded(
     let is_decoded = download(&back, original.len())? == original
         && words(&download(&statuses, 4 * chunks * count)?).all(|one| one == status::DECODED as usize);
     let encoded_bytes: usize = own_lengths.iter().sum();
-    let row =
-        |direction: &str, times: Result<Vec<u64>, ExecutorError>, is_right: bool| {
-            let mut row = json!({
-                "data": name,
-                "direction": direction,
-                "pages": count,
-                "page_bytes": page_bytes,
-                "codebooks": codebooks.codebooks().len(),
-                "encoded_bytes": encoded_bytes,
-                "ratio": encoded_bytes as f64 / original.len() as f64,
-            });
-            let bytes = original.len() as u64;
-            let outcome = times.map_err(|error| error.to_string());
-            let outcome = outcome.and_then(|times| {
-                if is_right { Ok(times) } else { Err("other bytes than the CPU's".to_owned()) }
-            });
-            worker.about.add_outcome(&mut row, bytes, bytes + encoded_bytes as u64, &outcome);
-            row
-        };
+    let row = |direction: &str, times: Result<Vec<u64>, ExecutorError>, is_right: bool| {
+        let mut row = json!({
+            "data": name,
+            "direction": direction,
+            "pages": count,
+            "page_bytes": page_bytes,
+            "codebooks": codebooks.codebooks().len(),
+            "encoded_bytes": encoded_bytes,
+            "ratio": encoded_bytes as f64 / original.len() as f64,
+        });
+        let bytes = original.len() as u64;
+        let outcome = proven(times, is_right, "other bytes than the CPU's");
+        worker.about.add_outcome(&mut row, bytes, bytes + encoded_bytes as u64, &outcome);
+        row
+    };
     Ok(vec![row("encode", encoded, is_encoded), row("decode", decoded, is_decoded)])
 }
 

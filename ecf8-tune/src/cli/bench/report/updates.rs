@@ -1,7 +1,7 @@
 //! How fast a layer's weights are brought to a later state by a difference that lies on the GPU compressed.
 
 use super::markdown::{count, measured, text};
-use super::{LAYER, Outcome, Worker, queued};
+use super::{LAYER, Outcome, Worker, proven, queued};
 use crate::cli::answer::Failure;
 use crate::executor::{CudaExecutor, Target};
 use crate::model::Model;
@@ -102,9 +102,7 @@ fn applied(worker: &mut Worker<'_>, folder: &Path, is_few: bool, name: &str) -> 
         "encoded_bytes": stored_bytes,
         "ratio": stored_bytes as f64 / bytes as f64,
     });
-    let outcome = times.map_err(|error| error.to_string()).and_then(|times| {
-        if is_right { Ok(times) } else { Err("other bytes than the later state's".to_owned()) }
-    });
+    let outcome = proven(times, is_right, "other bytes than the later state's");
     // The base is read, and the later state written beside it.
     worker.about.add_outcome(&mut row, bytes, 2 * bytes + stored_bytes, &outcome);
     Ok(row)
