@@ -75,14 +75,16 @@ fn next(state: &mut u64, below: u64) -> u64 {
 fn killed_at_random_moments_it_ends_in_the_same_by_the_same_command() {
     let kills = std::env::var("ECF8_TEST_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let scratch = scratch();
-    let whole = |command: &str| {
-        let start = Instant::now();
-        let _ = scratch.ecf8(command).answer();
-        (contents(&scratch.path("out")), start.elapsed())
-    };
     let plain = "compress model -o out --threads 2";
-    let (expected, takes) = whole(plain);
-    fs::remove_dir_all(scratch.path("out")).unwrap();
+    let whole = || {
+        let start = Instant::now();
+        let _ = scratch.ecf8(plain).answer();
+        let (takes, made) = (start.elapsed(), contents(&scratch.path("out")));
+        fs::remove_dir_all(scratch.path("out")).unwrap();
+        (takes, made)
+    };
+    // The shortest of some: a first run takes longer, and most kills are to come while a run is at work.
+    let (takes, expected) = [(); 5].map(|()| whole()).into_iter().min_by_key(|(takes, _)| *takes).unwrap();
     let (mut state, mut at_work, mut kept, mut taken) = (20_261_126, 0, 0, 0);
     println!("seed {state}, {kills} kills, undisturbed {takes:?}");
     for kill in 0..kills {

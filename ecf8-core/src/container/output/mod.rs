@@ -170,15 +170,16 @@ impl PendingOutput {
 
     /// Writes everything through to the disk and gives the output its name.
     pub(super) fn finish(self) -> Result<()> {
+        // Until all is on the disk, which takes minutes where there is much, a killed run must be able to go on.
+        self.sync()?;
         if let Temporary::Folder(folder) = &self.temporary {
             match fs::remove_file(folder.temporary.path().join(left::COMMAND)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(error).at(&self.target.shown, "write");
                 }
-                _ => {}
+                _ => sync_dir(folder.temporary.path()),
             }
         }
-        self.sync()?;
         let Self { temporary, unfinished, target } = self;
         unfinished.finish(|| match temporary {
             Temporary::File(temporary) => naming::name_file(temporary, &target),
