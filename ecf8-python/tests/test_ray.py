@@ -86,6 +86,29 @@ def test_an_interrupted_call_goes_on(folder, tmp_path):
     assert ecf8.verify(tmp_path / "out" / second.name, against=folder / second.name)
 
 
+def test_the_rest_of_the_work_stops_where_a_file_fails(tmp_path):
+    import time
+
+    def fails(started, *_):
+        while not started.exists():
+            time.sleep(0.05)
+        raise ValueError("broken")
+
+    def takes_long(started, _, counter, name):
+        tell = ecf8.ray._telling(counter, name)
+        started.touch()
+        for step in range(1000):
+            time.sleep(0.05)
+            tell("wait", step, 1000)
+        started.with_suffix(".ended").touch()
+
+    first, second = tmp_path / "first", tmp_path / "second"
+    jobs = [(takes_long, "2", (first,)), (fails, "1", (first,)), (takes_long, "0", (second,))]
+    with pytest.raises(ValueError, match="broken"):
+        ecf8.ray._run("wait", jobs, {"2": 2, "1": 1, "0": 0}, 1, None)
+    assert first.exists() and not list(tmp_path.glob("*.ended"))
+
+
 def test_damage_is_named(folder, tmp_path):
     ecf8.ray.compress(folder, tmp_path / "out", progress=False)
     path = tmp_path / "out" / "model-00002-of-00004.safetensors"

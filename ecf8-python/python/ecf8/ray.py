@@ -127,45 +127,60 @@ def _run(what, jobs, sizes, cpus, progress, gpus=0):
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
     finally:
-        for task in running:
-            ray.cancel(task)
+        # Told, not cancelled: cancelling a task that is just being given to a worker ends the whole process (Ray 2.60).
+        counter.stop.remote()
         # Nobody writes into the folder any more when the caller goes on.
         if running:
             ray.wait(list(running), num_returns=len(running), timeout=60)
-        ray.kill(counter)
     return results
 
 
 class _Counter:
-    """Which share of each file is done."""
+    """Which share of each file is done, and whether the rest of the work is wanted."""
 
     def __init__(self):
         self._shares = {}
+        self._is_wanted = True
 
     def set(self, name, share):
+        """Notes a file's share; gives whether the work is still wanted."""
         self._shares[name] = share
+        return self._is_wanted
 
     def shares(self):
         return self._shares
 
+    def stop(self):
+        self._is_wanted = False
+
+
+class _Stopped(Exception):
+    """The caller has no use for this file's work any more."""
+
 
 def _telling(counter, name):
-    """A progress function of a file's work, which tells the counter at most five times a second."""
-    last = 0.0
+    """A progress function of a file's work, which tells the counter at most five times a second. It raises `_Stopped` once the counter
+    has answered that the work is not wanted; before any work it waits for that answer."""
+    if not ray.get(counter.set.remote(name, 0)):
+        raise _Stopped
+    answer, last = None, 0.0
 
     def tell(what, done, total):
-        nonlocal last
+        nonlocal answer, last
         if total and time.monotonic() - last > 0.2:
             last = time.monotonic()
-            counter.set.remote(name, done / total)
+            if answer and ray.wait([answer], timeout=0)[0] and not ray.get(answer):
+                raise _Stopped
+            answer = counter.set.remote(name, done / total)
 
     return tell
 
 
 def _compress_file(input, output, options, cpus, counter, name):
+    tell = _telling(counter, name)
     report = _finished(input, output)
     # A container appears only when it is whole, so what is there and is not what the input gives is of another input.
-    return report or ecf8.compress(input, output, overwrite=True, threads=cpus, progress=_telling(counter, name), **options)
+    return report or ecf8.compress(input, output, overwrite=True, threads=cpus, progress=tell, **options)
 
 
 def _finished(input, output):
@@ -188,13 +203,26 @@ def _verify_file(path, against, cpus, counter, name):
 
 
 def _tune_file(path, device, budget, cpus, counter, name):
-    _command("tune", path, "--device", device, "--budget", budget)
+    tell = _telling(counter, name)
+    # How far it is does not show; whether it is still wanted is asked.
+    _command("tune", path, "--device", device, "--budget", budget, meanwhile=lambda: tell("tune", 0, 1))
     return os.path.splitext(path)[0] + ".tuning.json"
 
 
-def _command(*words):
-    """Runs the command in a process of its own; gives what it answers."""
-    done = subprocess.run([sys.executable, "-m", "ecf8", *words], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip() or f"`ecf8 {' '.join(words)}` ended with status {done.returncode}")
-    return done.stdout
+def _command(*words, meanwhile=None):
+    """Runs the command in a process of its own; gives what it answers. `meanwhile` is called each half second; what it raises ends the
+    process."""
+    with subprocess.Popen([sys.executable, "-m", "ecf8", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while True:
+                try:
+                    said, errors = process.communicate(timeout=0.5 if meanwhile else None)
+                    break
+                except subprocess.TimeoutExpired:
+                    meanwhile()
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise RuntimeError(errors.strip() or f"`ecf8 {' '.join(words)}` ended with status {process.returncode}")
+    return said

@@ -38,6 +38,6 @@ fn the_wheel_is_built_and_passes_its_tests() {
     let said = String::from_utf8_lossy(&output.stdout);
     // What is skipped for want of a framework shows here, too.
     print!("{said}");
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}: {said}{}", output.status, String::from_utf8_lossy(&output.stderr));
     assert!(said.contains(" passed"), "no test was run: {said}");
 }
