@@ -17,6 +17,10 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
+/// As in the `ecf8` program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().collect();
     let told = |name: &str| words.iter().position(|word| word == name).map(|place| words.get(place + 1));
@@ -44,6 +48,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(name) = told("--scheme") {
         let scheme = name.and_then(|name| ecf8_core::scheme(name));
         options.scheme = Some(scheme.ok_or("--scheme wants the name of a scheme")?);
+    }
+    if told("--code-bits").is_some() {
+        options.code_bits = Some(u8::try_from(option("--code-bits", 0)?)?);
     }
     let source = Assembled::new(Path::new(path), &[], vec![tensor])?;
     let encoded = encode_source(&source, &options, &())?.pop().flatten();

@@ -15,6 +15,13 @@ pub(crate) const fn low_byte(value: u64) -> u8 {
     value.to_le_bytes()[0]
 }
 
+/// The low half of 32 bits.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+pub(crate) const fn low_half(bits: u32) -> u16 {
+    bits as u16
+}
+
 /// The low half.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the low half is wanted")]

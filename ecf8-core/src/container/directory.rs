@@ -338,14 +338,23 @@ pub(super) fn transfer<D: Direction>(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let target = Target::check(input, output, overwrite)?;
-    let command = if input.is_dir() { direction.command(input) } else { None };
-    let left = Left::by(command.as_deref(), &target, progress);
+    let command = direction.command(input);
+    let mut left = Left::by(command.as_deref(), &target, progress);
     clear_stale(&target, progress);
     if !input.is_dir() {
         direction.check_weights(&[input.to_owned()])?;
         require_room(direction, &target, &[input.to_owned()], 0)?;
-        let pending = PendingOutput::file(target, Mode::like(input).at(input, "examine")?)?;
-        let report = work(input, pending.open_file()?)?;
+        let (pending, file) = match left.take() {
+            Some(begun) => PendingOutput::go_on(target, begun)?,
+            None => {
+                let mode = Mode::like(input).at(input, "examine")?;
+                let mut pending = PendingOutput::file(target, mode)?;
+                command.iter().try_for_each(|command| pending.note_command(command))?;
+                let file = pending.open_file()?;
+                (pending, file)
+            }
+        };
+        let report = work(input, file)?;
         pending.finish()?;
         let name = input.file_name().unwrap_or_default().to_string_lossy().into_owned();
         return Ok(Report { files: vec![FileReport { name, ..report }], ..Report::default() });
@@ -358,10 +367,8 @@ pub(super) fn transfer<D: Direction>(
     let weights: Vec<PathBuf> = folder.weights().map(|found| folder.root.join(&found.name)).collect();
     direction.check_weights(&weights)?;
     require_room(direction, &target, &weights, others)?;
-    let pending = PendingOutput::folder(target, Mode::like(input).at(input, "examine")?)?;
-    if let Some(command) = &command {
-        pending.note_command(command)?;
-    }
+    let mut pending = PendingOutput::folder(target, Mode::like(input).at(input, "examine")?)?;
+    command.iter().try_for_each(|command| pending.note_command(command))?;
     let mut report = transfer_folder(direction, work, &folder, &pending, &Resumed { left, progress })?;
     report.lost.extend(problems.iter().map(Error::to_string));
     if !report.lost.is_empty() && report.files.is_empty() {
@@ -490,10 +497,11 @@ fn transfer_one<D: Direction>(
     if *is_weights && let Some(report) = resumed.take(&from, name, pending)? {
         return Ok(Done::File(report));
     }
-    let mut to = pending.create_file(name, &from)?;
     if *is_weights {
+        let to = pending.begin_file(resumed.left.begun(name), name, &from)?;
         return work(&from, to).map(Done::File);
     }
+    let mut to = pending.create_file(name, &from)?;
     let copied = match direction.changes(folder, name)? {
         Some(Changed { bytes, entry }) => {
             to.file().write_all(&bytes).at(&from, "copy")?;

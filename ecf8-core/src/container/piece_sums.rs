@@ -89,6 +89,16 @@ impl Summing {
         }
     }
 
+    /// A checksum of all so far, and of some text.
+    pub(super) fn so_far(&self, text: &str) -> u64 {
+        let mut all = Checksum::default();
+        for sum in self.done.iter().copied().chain([self.current.finish(), self.filled]) {
+            all.add(&sum.to_le_bytes());
+        }
+        all.add(text.as_bytes());
+        all.finish()
+    }
+
     fn end_piece(&mut self) {
         self.done.push(std::mem::take(&mut self.current).finish());
         self.filled = 0;

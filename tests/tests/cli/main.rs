@@ -27,5 +27,6 @@ mod model_folders;
 mod old_containers;
 mod outputs;
 mod reproduce;
+mod resumed;
 mod round_trip;
 mod shell;

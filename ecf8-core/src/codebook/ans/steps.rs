@@ -9,8 +9,8 @@ use crate::codebook::Codebook;
 pub struct Step {
     /// The number of the state, from 0, and 2^L more.
     pub state: u32,
-    /// The bits that lead on from it, highest.
-    pub top: u64,
+    /// The bits that lead on from it.
+    pub low: u32,
     /// How many.
     pub bits: u32,
 }
@@ -102,8 +102,6 @@ impl Steps {
         let bits = next.wrapping_add(own.bits) >> 16;
         let above = next >> (bits & 31);
         let place = above.wrapping_add(own.place) as usize;
-        // A rotation takes the bits to the top, and what is above them to the bottom: one instruction, and no mask is needed.
-        let top = u64::from(next).rotate_right(bits) ^ u64::from(above);
-        Step { state: self.states[place % STATES].into(), top, bits }
+        Step { state: self.states[place % STATES].into(), low: next & !(u32::MAX << (bits & 31)), bits }
     }
 }

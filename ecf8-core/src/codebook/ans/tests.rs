@@ -13,7 +13,7 @@ fn there_and_back(codebook: &Codebook, symbols: &[usize]) {
     let mut bits = Vec::new();
     for &symbol in symbols[..symbols.len() - 1].iter().rev() {
         let step = steps.before(byte(symbol), state);
-        bits.push((step.top, step.bits));
+        bits.push((step.low, step.bits));
         state = step.state;
     }
     let states = states(codebook);
@@ -22,10 +22,9 @@ fn there_and_back(codebook: &Codebook, symbols: &[usize]) {
         let own = states[state as usize - states.len()];
         assert_eq!(usize::from(own.symbol), symbol);
         if place + 1 < symbols.len() {
-            let (top, read) = bits.pop().unwrap();
-            let value = u32::try_from(top >> 1 >> (63 - read)).unwrap();
+            let (value, read) = bits.pop().unwrap();
             assert!(read == u32::from(own.bits) && read <= u32::from(codebook.length(symbol)));
-            assert!(read == 0 || top << read == 0, "nothing below the bits");
+            assert!(value >> read == 0, "nothing above the bits");
             state = u32::from(own.base) + value + (1 << codebook.max_len());
         }
     }

@@ -1,33 +1,76 @@
-//! What killed runs of the same command left of an output that is a folder: its finished files need not be made again.
+//! What killed runs of the same command left: finished files of an output that is a folder need not be made again, and others can be
+//! gone on with.
 
 use super::check::Target;
-use super::stale::{is_temporary, lock_of_the_dead};
+use super::journal;
+use super::stale::{is_temporary, lock_of_the_dead, lock_to_go_on};
 use crate::container::Progress;
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// A file in an unfinished folder that says by which command it is made.
 pub(super) const COMMAND: &str = ".ecf8.command";
 
-/// Folders that killed runs of a command left, held by this one.
+/// What killed runs of a command left, held by this one.
 pub(in crate::container) struct Left {
     folders: Vec<(PathBuf, File)>,
+    files: Vec<Begun>,
+}
+
+/// An output that is a file, which a killed run has begun.
+pub(in crate::container) struct Begun {
+    pub(super) path: PathBuf,
+    /// The file, with the lock on it.
+    pub(super) lock: File,
+    /// The command.
+    pub(super) about: String,
+    /// How far it came, see [`journal`].
+    pub(super) left: VecDeque<String>,
+}
+
+/// A file of an output that is a folder, which a killed run has begun.
+pub(in crate::container) struct BegunFile {
+    pub(super) path: PathBuf,
+    pub(super) journal: PathBuf,
+    /// How far it came.
+    pub(super) left: VecDeque<String>,
 }
 
 impl Left {
     /// Those beside an output, or in it, that the same command has left; none, if there is no command.
     pub(in crate::container) fn by(command: Option<&str>, target: &Target, progress: &dyn Progress) -> Self {
+        let mut left = Self { folders: Vec::new(), files: Vec::new() };
+        let Some(command) = command else { return left };
         let within = Some(target.path.as_path()).filter(|path| path.is_dir());
-        let places = within.into_iter().chain([target.parent()]).filter(|_| command.is_some());
+        let places = within.into_iter().chain([target.parent()]);
         let entries = places.flat_map(|place| fs::read_dir(place).into_iter().flatten().flatten());
-        let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        let paths = folders.map(|entry| entry.path()).filter(|path| is_temporary(path));
-        let is_same = |path: &PathBuf| fs::read_to_string(path.join(COMMAND)).ok().as_deref() == command;
-        let locked = paths.filter(is_same).filter_map(|path| {
-            let lock = lock_of_the_dead(&path, progress)?;
-            Some((path, lock))
-        });
-        Self { folders: locked.collect() }
+        for entry in entries.filter(|entry| is_temporary(&entry.path())) {
+            let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
+            if kind.is_dir() && fs::read_to_string(path.join(COMMAND)).is_ok_and(|own| own == command) {
+                left.folders.extend(lock_of_the_dead(&path, progress).map(|lock| (path, lock)));
+            } else if kind.is_file() && journal::is_one(&path) {
+                left.files.extend(Begun::by(command, &path, progress));
+            }
+        }
+        // The one that came farthest is taken first.
+        left.files.sort_by_key(|begun| begun.left.len());
+        left
+    }
+
+    /// An output that is a file.
+    pub(in crate::container) fn take(&mut self) -> Option<Begun> {
+        self.files.pop()
+    }
+
+    /// The file of this name which was at work.
+    pub(in crate::container) fn begun(&self, name: &Path) -> Option<BegunFile> {
+        self.folders.iter().find_map(|(folder, _)| {
+            let (path, journal) = (folder.join(name), folder.join(journal::OF_FOLDER));
+            let (about, left) = journal::read(&journal)?;
+            let is_there = about == name.to_string_lossy() && path.is_file();
+            is_there.then_some(BegunFile { path, journal, left })
+        })
     }
 
     /// The files of this name, finished or not.
@@ -39,9 +82,23 @@ impl Left {
 impl Drop for Left {
     /// What was not taken is removed.
     fn drop(&mut self) {
+        // What stays is removed by the next run.
         for (folder, _) in &self.folders {
-            // What stays is removed by the next run.
             let _ = fs::remove_dir_all(folder);
         }
+        for Begun { path, .. } in &self.files {
+            let _ = fs::remove_file(path);
+            let _ = fs::remove_file(journal::beside(path));
+        }
+    }
+}
+
+impl Begun {
+    /// The output of which this is the journal, if this command has begun it and nobody is at work on it.
+    fn by(command: &str, journal: &Path, progress: &dyn Progress) -> Option<Self> {
+        let (about, left) = journal::read(journal).filter(|(about, _)| about == command)?;
+        let path = journal::output_of(journal);
+        let lock = lock_to_go_on(&path, progress)?;
+        Some(Self { path, lock, about, left })
     }
 }

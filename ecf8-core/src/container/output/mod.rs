@@ -1,9 +1,11 @@
 //! Outputs which appear under their name only when whole.
 //!
 //! An output is written under a hidden name, `.ecf8-XXXXXX.tmp`, beside the place where it will be, and gets its name at
-//! the end. The process that writes it holds a lock on it, so that another can tell what is at work from what was left.
+//! the end. The process that writes it holds a lock on it, so that another can tell what is at work from what was left. A
+//! [journal] beside it says how far it is.
 
 mod check;
+mod journal;
 mod left;
 mod modes;
 mod naming;
@@ -12,7 +14,8 @@ mod stale;
 mod unfinished;
 
 pub(super) use check::Target;
-pub(super) use left::Left;
+pub(super) use journal::Journal;
+pub(super) use left::{Begun, BegunFile, Left};
 pub(super) use modes::Mode;
 pub(super) use room::free;
 pub use stale::leftovers;
@@ -24,7 +27,7 @@ use rayon::prelude::*;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::{NamedTempFile, TempDir, TempPath};
 use unfinished::Unfinished;
 
 /// What the names of temporary files and folders begin and end with; six letters or digits are between.
@@ -41,6 +44,8 @@ pub(super) struct PendingFile {
     file: File,
     path: PathBuf,
     shown: PathBuf,
+    /// What tells how far it is, if a later run may go on with it.
+    pub(super) journal: Option<Journal>,
 }
 
 impl PendingFile {
@@ -64,11 +69,20 @@ pub(super) struct PendingOutput {
     temporary: Temporary,
     unfinished: Unfinished,
     target: Target,
+    /// By which command it is made, if the same one may go on with it.
+    command: Option<String>,
 }
 
 enum Temporary {
-    File(NamedTempFile),
+    File(NamedTempFile, journal::Place),
     Folder(Folder),
+}
+
+impl Temporary {
+    fn file(temporary: NamedTempFile) -> Self {
+        let journal = journal::Place::beside(temporary.path());
+        Self::File(temporary, journal)
+    }
 }
 
 struct Folder {
@@ -92,10 +106,24 @@ impl PendingOutput {
             // Not every file system has locks; there, leftovers are named and not removed.
             let _ = temporary.as_file().lock();
             if temporary.path().exists() {
-                return Ok(Self { temporary: Temporary::File(temporary), unfinished, target });
+                let temporary = Temporary::file(temporary);
+                return Ok(Self { temporary, unfinished, target, command: None });
             }
             // Taken for a leftover in the moment before it was locked.
         }
+    }
+
+    /// Goes on with an output that is a file, which a killed run of the same command has begun.
+    pub(super) fn go_on(target: Target, begun: Begun) -> Result<(Self, PendingFile)> {
+        let Begun { path, lock, about, left } = begun;
+        let taken = || TempPath::try_from_path(path).map(|path| NamedTempFile::from_parts(lock, path));
+        let (temporary, unfinished) =
+            Unfinished::begin(taken, NamedTempFile::path).at(&target.shown, "write")?;
+        let temporary = Temporary::file(temporary);
+        let pending = Self { temporary, unfinished, target, command: Some(about) };
+        let mut file = pending.open_file()?;
+        file.journal = file.journal.map(|journal| journal.after(left));
+        Ok((pending, file))
     }
 
     /// Begins an output that is a folder.
@@ -117,14 +145,45 @@ impl PendingOutput {
             let lock = File::open(temporary.path()).ok().filter(|folder| folder.lock().is_ok());
             if temporary.path().exists() {
                 let folder = Folder { temporary, _lock: lock, is_within };
-                return Ok(Self { temporary: Temporary::Folder(folder), unfinished, target });
+                let temporary = Temporary::Folder(folder);
+                return Ok(Self { temporary, unfinished, target, command: None });
             }
         }
     }
 
-    /// Notes in this output, which is a folder, by which command it is made, so that the same one can go on with it.
-    pub(super) fn note_command(&self, command: &str) -> Result<()> {
-        fs::write(self.path().join(left::COMMAND), command).at(&self.target.shown, "write")
+    /// Notes by which command this output is made, so that the same one can go on with it.
+    pub(super) fn note_command(&mut self, command: &str) -> Result<()> {
+        self.command = Some(command.to_owned());
+        match &self.temporary {
+            // Its journal says so.
+            Temporary::File(..) => Ok(()),
+            Temporary::Folder(_) => {
+                fs::write(self.path().join(left::COMMAND), command).at(&self.target.shown, "write")
+            }
+        }
+    }
+
+    /// Makes the file `name` of weights within this output, which is a folder, with permissions like those of `original`; or goes on
+    /// with the one that a killed run has begun.
+    pub(super) fn begin_file(
+        &self,
+        begun: Option<BegunFile>,
+        name: &Path,
+        original: &Path,
+    ) -> Result<PendingFile> {
+        let own = self.path().join(journal::OF_FOLDER);
+        let new = |shown| Journal::new(own.clone(), shown, &name.to_string_lossy());
+        let Some(BegunFile { path, journal, left }) = begun else {
+            let file = self.create_file(name, original)?;
+            let journal = self.command.as_ref().map(|_| new(file.shown.clone()));
+            return Ok(PendingFile { journal, ..file });
+        };
+        self.take_file(&path, name)?;
+        let (path, shown) = (self.path().join(name), self.target.shown.join(name));
+        fs::rename(journal, &own).at(&shown, "write")?;
+        let file = File::options().read(true).write(true).open(&path).at(&shown, "write")?;
+        let journal = Some(new(shown.clone()).after(left));
+        Ok(PendingFile { file, path, shown, journal })
     }
 
     /// Moves a finished file into this output, which is a folder, to be its file `name`.
@@ -134,11 +193,13 @@ impl PendingOutput {
 
     /// The file that this output is.
     pub(super) fn open_file(&self) -> Result<PendingFile> {
-        let Self { temporary: Temporary::File(temporary), target, .. } = self else {
+        let Self { temporary: Temporary::File(temporary, place), target, command, .. } = self else {
             return Err(io::Error::from(io::ErrorKind::IsADirectory)).at(&self.target.shown, "write");
         };
-        let file = temporary.as_file().try_clone().at(&target.shown, "write")?;
-        Ok(PendingFile { file, path: temporary.path().to_owned(), shown: target.shown.clone() })
+        let (file, shown) =
+            (temporary.as_file().try_clone().at(&target.shown, "write")?, target.shown.clone());
+        let journal = command.as_ref().map(|command| Journal::new(place.path(), shown.clone(), command));
+        Ok(PendingFile { file, path: temporary.path().to_owned(), shown, journal })
     }
 
     /// Makes the file `name` within this output, which is a folder, with permissions like those of `original`.
@@ -146,7 +207,7 @@ impl PendingOutput {
         let (path, shown) = (self.path().join(name), self.target.shown.join(name));
         let mode = Mode::like(original).at(original, "examine")?;
         let file = mode.create(&path).at(&shown, "write")?;
-        Ok(PendingFile { file, path, shown })
+        Ok(PendingFile { file, path, shown, journal: None })
     }
 
     /// Removes the file `name` of this output, which is a folder.
@@ -163,7 +224,7 @@ impl PendingOutput {
     /// Where it is for now.
     fn path(&self) -> &Path {
         match &self.temporary {
-            Temporary::File(temporary) => temporary.path(),
+            Temporary::File(temporary, _) => temporary.path(),
             Temporary::Folder(folder) => folder.temporary.path(),
         }
     }
@@ -173,16 +234,19 @@ impl PendingOutput {
         // Until all is on the disk, which takes minutes where there is much, a killed run must be able to go on.
         self.sync()?;
         if let Temporary::Folder(folder) = &self.temporary {
-            match fs::remove_file(folder.temporary.path().join(left::COMMAND)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(error).at(&self.target.shown, "write");
+            for name in [left::COMMAND, journal::OF_FOLDER] {
+                match fs::remove_file(folder.temporary.path().join(name)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(error).at(&self.target.shown, "write");
+                    }
+                    _ => {}
                 }
-                _ => sync_dir(folder.temporary.path()),
             }
+            sync_dir(folder.temporary.path());
         }
-        let Self { temporary, unfinished, target } = self;
+        let Self { temporary, unfinished, target, .. } = self;
         unfinished.finish(|| match temporary {
-            Temporary::File(temporary) => naming::name_file(temporary, &target),
+            Temporary::File(temporary, _journal) => naming::name_file(temporary, &target),
             Temporary::Folder(Folder { temporary, is_within: true, .. }) => {
                 naming::fill_folder(temporary, &target)
             }
@@ -192,7 +256,7 @@ impl PendingOutput {
 
     fn sync(&self) -> Result<()> {
         let root = match &self.temporary {
-            Temporary::File(temporary) => {
+            Temporary::File(temporary, _) => {
                 return temporary.as_file().sync_all().at(&self.target.shown, "write");
             }
             Temporary::Folder(folder) => folder.temporary.path(),

@@ -2,9 +2,9 @@
 
 use super::check::Target;
 use super::naming::ASIDE;
-use super::{TEMPORARY, sync_dir};
+use super::{TEMPORARY, journal, sync_dir};
 use crate::container::Progress;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -16,7 +16,8 @@ const UNLOCKED: Duration = Duration::from_millis(50);
 pub(in crate::container) fn is_temporary(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let Some(rest) = name.strip_prefix(TEMPORARY.0) else { return false };
-    let letters = [TEMPORARY.1, ASIDE].into_iter().find_map(|suffix| rest.strip_suffix(suffix));
+    let letters =
+        [TEMPORARY.1, ASIDE, journal::SUFFIX].into_iter().find_map(|suffix| rest.strip_suffix(suffix));
     letters
         .is_some_and(|letters| letters.len() == 6 && letters.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
@@ -43,12 +44,24 @@ pub fn leftovers(folder: &Path) -> Vec<PathBuf> {
     let left = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_file()));
     let left =
         left.map(|entry| entry.path()).filter(|path| is_temporary(path) && replaced_by(path).is_none());
-    let mut left: Vec<PathBuf> = left.filter(|path| lock_of_the_dead(path, &()).is_some()).collect();
+    let is_left = |path: &PathBuf| {
+        // A journal is nobody's when its output is.
+        let output = if journal::is_one(path) { journal::output_of(path) } else { path.clone() };
+        lock_of_the_dead(&output, &()).is_some() || !output.exists()
+    };
+    let mut left: Vec<PathBuf> = left.filter(is_left).collect();
     left.sort();
     left
 }
 
 fn clear(folder: &Path, path: &Path, progress: &dyn Progress) {
+    if journal::is_one(path) {
+        // It is removed with its output; and if that has its name by now, here.
+        if !journal::output_of(path).exists() {
+            let _ = fs::remove_file(path);
+        }
+        return;
+    }
     let shown = path.display();
     let Some(_lock) = lock_of_the_dead(path, progress) else { return };
     if let Some(replaced) = replaced_by(path) {
@@ -68,6 +81,9 @@ fn clear(folder: &Path, path: &Path, progress: &dyn Progress) {
         }
     }
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    if removed.is_ok() {
+        let _ = fs::remove_file(journal::beside(path));
+    }
     match removed {
         Ok(()) => progress.note(&format!("{shown} was removed: an interrupted run had left it, unfinished")),
         Err(error) if path.exists() => {
@@ -80,8 +96,17 @@ fn clear(folder: &Path, path: &Path, progress: &dyn Progress) {
 
 /// The lock of a temporary that no process holds any more.
 pub(super) fn lock_of_the_dead(path: &Path, progress: &dyn Progress) -> Option<File> {
+    lock_by(OpenOptions::new().read(true), path, progress)
+}
+
+/// The same of a file that is to be written.
+pub(super) fn lock_to_go_on(path: &Path, progress: &dyn Progress) -> Option<File> {
+    lock_by(OpenOptions::new().read(true).write(true), path, progress)
+}
+
+fn lock_by(options: &OpenOptions, path: &Path, progress: &dyn Progress) -> Option<File> {
     let try_lock = || {
-        let file = File::open(path).ok()?;
+        let file = options.open(path).ok()?;
         match file.try_lock() {
             Ok(()) => Some(file),
             Err(TryLockError::WouldBlock) => None,

@@ -1,5 +1,6 @@
 //! Outputs that are being written, so that an interrupted process can take them away.
 
+use super::journal;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ fn remove(path: &Path) {
             break;
         }
     }
+    let _ = fs::remove_file(journal::beside(path));
 }
 
 /// The entry of one temporary file or folder, taken back when dropped.

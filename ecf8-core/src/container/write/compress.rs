@@ -3,7 +3,7 @@
 use super::encode::{broken_promise, encode};
 use super::file_header::{self, Description, NO_PARTS, Outcome, data_start, framed};
 use super::large::Grouping;
-use super::plan::{self, OutputPlan};
+use super::plan::{self, OutputPlan, Planned};
 use crate::checksum::{Checksum, checksum};
 use crate::container::batch::batches;
 use crate::container::limits;
@@ -19,6 +19,7 @@ use crate::container::{ALIGNMENT, BATCH_BYTES, CompressOptions, Progress};
 use crate::error::{Error, IoContext, Result};
 use crate::header::TensorRecord;
 use crate::int;
+use crate::layout::Aim;
 use crate::map::MappedFile;
 use crate::source::{MappedSource, Source, file_bytes};
 use rayon::prelude::*;
@@ -177,40 +178,38 @@ static PADDING: [u8; int::index(ALIGNMENT)] = [0; int::index(ALIGNMENT)];
 impl<'a> Writer<'a> {
     /// Writes the whole file; gives its length and what it holds.
     fn write(&mut self, plan: &OutputPlan<'_>, progress: &dyn Progress) -> Result<(u64, Outcome)> {
-        self.seek(self.data_start)?;
-
         let mut outcome = Outcome { tensors: Vec::new(), kept: plan.kept.clone(), pieces: None };
         let mut pool = Checksum::default();
-        for batch in batches(&plan.tensors, BATCH_BYTES, |planned| planned.record.bytes()) {
+        let batches = batches(&plan.tensors, BATCH_BYTES, |planned| planned.record.bytes());
+        self.open_journal(plan, batches.len())?;
+        let mut rest = batches.into_iter().peekable();
+        let mut taken = 0;
+        while let Some(batch) = rest.peek()
+            && self.take_over(batch, &mut pool, &mut outcome)?
+        {
             progress.go_on(self.source.path())?;
-            if let [planned] = batch
-                && let Some(written) = self.put_large(planned, plan.aim, &mut pool, progress)?
-            {
-                match written {
+            batch.iter().for_each(|planned| progress.advance(planned.record.bytes()));
+            taken += batch.len();
+            rest.next();
+        }
+        if taken > 0 {
+            let (name, all) = (self.output.target().display(), plan.tensors.len());
+            progress.note(&format!("{name}: an interrupted run had written {taken} of {all} tensors"));
+        }
+        // Whatever is behind them was left there.
+        self.seek(self.data_start + self.written)?;
+        self.cut()?;
+        for batch in rest {
+            progress.go_on(self.source.path())?;
+            let made = self.put_batch(batch, plan.aim, &mut pool, progress)?;
+            self.note(&made)?;
+            for (entry, planned) in made.into_iter().zip(batch) {
+                match entry {
                     Some(entry) => {
                         outcome.tensors.push((planned.scheme.part_specs(&planned.split), entry));
                     }
                     None => outcome.kept.push(planned.record.clone()),
                 }
-                continue;
-            }
-            let ready: Result<Vec<_>> =
-                batch.par_iter().map(|planned| encode(self.source, planned, plan.aim)).collect();
-            for (ready, planned) in ready?.into_iter().zip(batch) {
-                progress.advance(planned.record.bytes());
-                let Some((entry, encoded)) = ready else {
-                    outcome.kept.push(planned.record.clone());
-                    continue;
-                };
-                for part in encoded.parts {
-                    let mut own = Checksum::default();
-                    let sum = if entry.pooled { &mut pool } else { &mut own };
-                    self.put_padded(&part.bytes, part_alignment(entry.pooled), sum)?;
-                    if !entry.pooled {
-                        self.checksums.push(own.finish());
-                    }
-                }
-                outcome.tensors.push((planned.scheme.part_specs(&planned.split), entry));
             }
         }
         if plan.is_continued() {
@@ -243,6 +242,41 @@ impl<'a> Writer<'a> {
         let end = self.data_start + self.written;
         self.put(&framed)?;
         Ok((end, outcome))
+    }
+
+    /// Encodes a batch and writes it; gives the tensors' entries, none of those that are kept as they are.
+    fn put_batch(
+        &mut self,
+        batch: &[Planned],
+        aim: Aim,
+        pool: &mut Checksum,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Option<TensorEntry>>> {
+        if let [planned] = batch
+            && let Some(written) = self.put_large(planned, aim, pool, progress)?
+        {
+            return Ok(vec![written]);
+        }
+        let ready: Result<Vec<_>> =
+            batch.par_iter().map(|planned| encode(self.source, planned, aim)).collect();
+        let mut entries = Vec::with_capacity(batch.len());
+        for (ready, planned) in ready?.into_iter().zip(batch) {
+            progress.advance(planned.record.bytes());
+            let Some((entry, encoded)) = ready else {
+                entries.push(None);
+                continue;
+            };
+            for part in encoded.parts {
+                let mut own = Checksum::default();
+                let sum = if entry.pooled { &mut *pool } else { &mut own };
+                self.put_padded(&part.bytes, part_alignment(entry.pooled), sum)?;
+                if !entry.pooled {
+                    self.checksums.push(own.finish());
+                }
+            }
+            entries.push(Some(entry));
+        }
+        Ok(entries)
     }
 
     /// Notes the tensors that repeat others which are compressed; the rest of them are kept. What is noted has been compared once

@@ -19,6 +19,7 @@ pub(super) mod file_header;
 pub(super) mod large;
 pub(super) mod plan;
 mod predict;
+mod resume;
 mod sharing;
 mod subject;
 

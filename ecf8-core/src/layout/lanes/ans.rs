@@ -13,6 +13,7 @@ use crate::codebook::ans::{MAX_STATE_BITS, Steps};
 use crate::histogram::Histogram;
 use crate::int;
 use crate::symbols::{Number, SymbolKind};
+use crate::wide::shifting;
 
 /// The cheapest codebook found for at most 2^`limit` states. The rarest symbols have none where a patch costs less than what
 /// a state takes from the others.
@@ -47,7 +48,7 @@ pub(super) fn within(kind: &SymbolKind, histogram: &Histogram, limit: u8) -> Cod
 
 /// Lanes that are written side by side: a state is looked up where the one behind it says, and a processor can do something
 /// else meanwhile.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 4;
 
 /// Symbols whose bits are put together before they are written: 4 of 13 bits, and 7 before them, are fewer than 64.
 const PER_STORE: usize = 4;
@@ -77,7 +78,10 @@ pub(super) fn write<S: LaneSymbols>(
         let rounds_of = |lane: usize| if lane < in_last { rounds } else { rounds - rounds.min(1) };
         if rounds_of(first) == rounds_of(first + AT_ONCE - 1) {
             let turns = &turns[..rounds_of(first) * LANES];
-            let own = Writers::<AT_ONCE>::write(steps, turns, first, rooms, &mut from_turn);
+            let own = shifting(
+                #[inline(always)]
+                || Writers::<AT_ONCE>::write(steps, turns, first, rooms, &mut from_turn),
+            );
             bits[first..first + AT_ONCE].copy_from_slice(&own);
         } else {
             for (lane, room) in (first..).zip(rooms.chunks_exact_mut(*stride)) {
@@ -102,7 +106,7 @@ struct Writers<'a, const N: usize> {
     /// Rooms of the streams, one behind the other.
     rooms: &'a mut [u8],
     states: [u32; N],
-    /// Bits that are not yet a whole byte, highest, and nothing below them; and how many.
+    /// Bits that are not yet stored, those of the first symbol highest; and how many.
     pending: [u64; N],
     counts: [u32; N],
     /// The byte behind them.
@@ -112,6 +116,7 @@ struct Writers<'a, const N: usize> {
 impl<'a, const N: usize> Writers<'a, N> {
     /// Writes lanes from `first` on into their rooms, round by round from the last; tells how many bits there are from each
     /// turn on, and gives how many in all.
+    #[inline(always)]
     fn write<T: Number>(
         steps: &'a Steps,
         turns: &[[T; VECTOR]],
@@ -149,7 +154,7 @@ impl<'a, const N: usize> Writers<'a, N> {
     }
 
     /// Goes back through a turn, which may be the last of all; else, gives how many bits lead on from its last symbols.
-    #[inline]
+    #[inline(always)]
     fn turn<T: Number, const LAST: bool>(&mut self, turns: &[[T; VECTOR]; N]) -> [u32; N] {
         const { assert!(VECTOR.is_multiple_of(PER_STORE)) };
         const { assert!(PER_STORE * MAX_STATE_BITS as usize + 7 < 64) };
@@ -165,7 +170,7 @@ impl<'a, const N: usize> Writers<'a, N> {
                         continue;
                     }
                     let step = self.steps.before(symbol, states[lane]);
-                    pending[lane] = pending[lane] >> step.bits | step.top;
+                    pending[lane] |= u64::from(step.low) << (counts[lane] & 63);
                     counts[lane] += step.bits;
                     states[lane] = step.state;
                     if place == VECTOR - 1 {
@@ -181,10 +186,11 @@ impl<'a, const N: usize> Writers<'a, N> {
     }
 
     /// Writes the states of the first symbols.
+    #[inline(always)]
     fn begin(&mut self) {
         for lane in 0..N {
             let (bits, state) = (self.steps.bits(), u64::from(self.states[lane]));
-            self.pending[lane] = self.pending[lane] >> bits | state << 1 << (63 - bits);
+            self.pending[lane] |= state << self.counts[lane];
             self.counts[lane] += bits;
             self.store(lane);
             self.store(lane);
@@ -192,15 +198,14 @@ impl<'a, const N: usize> Writers<'a, N> {
     }
 
     /// Stores what is pending; what is no whole byte stays so.
-    #[inline]
+    #[inline(always)]
     fn store(&mut self, lane: usize) {
         let end = self.ends[lane];
         if let Some(place) = self.rooms.get_mut(..end).and_then(|before| before.last_chunk_mut()) {
-            // Two shifts, because there may be nothing.
-            *place = (self.pending[lane] >> 1 >> (63 - self.counts[lane])).to_be_bytes();
+            *place = self.pending[lane].to_be_bytes();
         }
         self.ends[lane] = end - int::index(u64::from(self.counts[lane] / 8));
+        self.pending[lane] >>= self.counts[lane] & 56;
         self.counts[lane] %= 8;
-        self.pending[lane] &= !(u64::MAX >> self.counts[lane]);
     }
 }

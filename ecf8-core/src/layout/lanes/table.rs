@@ -6,7 +6,7 @@ use super::{LaneSymbols, MAX_CODEWORDS, MAX_LEN, turn};
 use crate::codebook::Codebook;
 use crate::codebook::ans::states;
 use crate::symbols::Number;
-use crate::wide::wide;
+use crate::wide::{shifting, wide};
 use crate::{bits, int};
 use std::sync::atomic::AtomicU16;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,7 +15,10 @@ use std::sync::atomic::Ordering::Relaxed;
 const PER_WINDOW: usize = 4;
 
 /// Lanes whose codewords are looked up side by side.
-const AT_ONCE: usize = 8;
+const CODEWORDS_AT_ONCE: usize = 8;
+
+/// Lanes whose states are looked up side by side: as many as leave all that they need in registers.
+const STATES_AT_ONCE: usize = 4;
 
 /// What is looked up of a chunk, for each round and in it lane by lane.
 pub(super) struct Looked<'a, S: LaneSymbols> {
@@ -35,11 +38,6 @@ pub(super) struct StateEntry(u32);
 impl StateEntry {
     fn new(base: u16, symbol: u16, bits: u8) -> Self {
         Self(u32::from(base) << 16 | u32::from(symbol.to_le_bytes()[0]) << 8 | u32::from(bits))
-    }
-
-    #[inline]
-    fn symbol(self) -> u8 {
-        self.0.to_le_bytes()[1]
     }
 
     #[inline]
@@ -156,22 +154,23 @@ impl Table {
     /// Looks up the symbols of a chunk.
     #[inline(never)]
     pub(super) fn look_up<S: LaneSymbols>(&self, streams: &Streams, looked: &mut Looked<'_, S>) {
-        const { assert!(LANES.is_multiple_of(AT_ONCE)) };
-        for first in (0..LANES).step_by(AT_ONCE) {
-            if let Some(states) = &self.states {
-                let look = |standing: &mut StateEntry, window: u64| {
-                    let bits = standing.bits();
-                    *standing = states[standing.next(window) & (states.len() - 1)];
-                    (standing.symbol().into(), bits)
-                };
-                turns::<S, _>(streams, first, looked, self.start, look);
-            } else if let Some(entries) = &self.entries {
-                let look = |(): &mut (), window: u64| {
-                    let entry = entries[int::index(window >> (64 - MAX_LEN))];
-                    (entry.0, entry.len::<S>())
-                };
-                turns::<S, _>(streams, first, looked, (), look);
-            }
+        if let Some(states) = &self.states {
+            let look = |lane: &mut InStates, window: &mut u64| lane.go_on(states, window);
+            let end = |lane: &mut InStates, bit: u64, _| bit + lane.take();
+            let start = InStates { standing: self.start, taken: 0 };
+            shifting(
+                #[inline(always)]
+                || turns::<S, _, STATES_AT_ONCE>(streams, looked, start, look, end),
+            );
+        } else if let Some(entries) = &self.entries {
+            let look = |(): &mut (), window: &mut u64| {
+                let entry = entries[int::index(*window >> (64 - MAX_LEN))];
+                *window <<= entry.len::<S>();
+                entry.0
+            };
+            // The bit behind the window tells how far it was shifted.
+            let end = |(): &mut (), bit: u64, window: u64| bit / 8 * 8 + u64::from(window.trailing_zeros());
+            turns::<S, _, CODEWORDS_AT_ONCE>(streams, looked, (), look, end);
         }
         self.symbols::<S>(looked.entries, looked.symbols);
     }
@@ -182,7 +181,7 @@ impl Table {
         wide(
             #[inline(always)]
             || match &self.symbols {
-                _ if S::ANS => looked.for_each(|(symbol, place)| *place = S::Number::of(symbol)),
+                _ if S::ANS => looked.for_each(|(entry, place)| *place = S::Number::of(entry >> 8)),
                 None => looked.for_each(|(entry, place)| *place = S::Number::of(Entry(entry).number::<S>())),
                 Some(listed) => looked.for_each(|(entry, place)| {
                     // The mask changes nothing, but tells that there is one.
@@ -194,47 +193,78 @@ impl Table {
     }
 }
 
-/// Looks up what some lanes' streams lead to, turn after turn, lanes from `first` on, of which each stands where `start` says. `look`
-/// is told where a lane stands and the bits of its stream from there on, highest; it moves on, and gives what is found and how many
-/// bits that took. Several lanes side by side, because what is next begins where the one before ends, and a processor can do
-/// something else meanwhile.
+/// A lane among states.
+#[derive(Debug, Clone, Copy)]
+struct InStates {
+    standing: StateEntry,
+    /// The sum of the entries from which it went on; of interest is its lowest byte, the sum of their bits.
+    taken: u32,
+}
+
+impl InStates {
+    /// Goes on to the next state, and gives the low half of its entry. The bits that lead there are rotated from the top of the
+    /// window to its bottom, which takes fewer operations than to move them there and shift what follows them.
+    #[inline(always)]
+    fn go_on(&mut self, states: &[StateEntry; 1 << MAX_LEN], window: &mut u64) -> u16 {
+        let StateEntry(entry) = self.standing;
+        *window = window.rotate_left(entry & 63);
+        let bits = int::low(*window) & !(u32::MAX << (entry & 31));
+        self.standing = states[((entry >> 16) + bits) as usize & (states.len() - 1)];
+        self.taken = self.taken.wrapping_add(entry);
+        int::low_half(self.standing.0)
+    }
+
+    /// How many bits were taken since this was asked last.
+    #[inline(always)]
+    fn take(&mut self) -> u64 {
+        const { assert!(PER_WINDOW * MAX_LEN as usize <= 0xff) };
+        u64::from(std::mem::take(&mut self.taken) & 0xff)
+    }
+}
+
+/// Looks up what the lanes' streams lead to, turn after turn, each lane beginning where `start` says. `look` is told where a lane
+/// stands and the bits of its stream from there on, highest; it moves on in both, and gives what is found. `end` tells which bit comes
+/// after a window that began with one and has been looked at. `N` lanes side by side, because what is next begins where the one
+/// before ends, and a processor can do something else meanwhile.
 ///
 /// What is found is stored atomically, which costs nothing: compilers that see plain stores one beside the other gather what is stored
 /// in wide registers first, by way of memory, and every look-up waits for that.
-#[inline]
-fn turns<S: LaneSymbols, T: Copy>(
+#[inline(always)]
+fn turns<S: LaneSymbols, T: Copy, const N: usize>(
     streams: &Streams,
-    first: usize,
     looked: &mut Looked<'_, S>,
     start: T,
-    look: impl Fn(&mut T, u64) -> (u16, u32),
+    look: impl Fn(&mut T, &mut u64) -> u16,
+    end: impl Fn(&mut T, u64, u64) -> u64,
 ) {
+    const { assert!(LANES.is_multiple_of(N)) };
     const { assert!(turn::symbols::<S>().is_multiple_of(PER_WINDOW)) };
     let symbols = turn::symbols::<S>();
-    let starts: [u64; AT_ONCE] = std::array::from_fn(|lane| 8 * ((first + lane) * streams.stride) as u64);
-    let (mut bits, mut standing) = (starts, [start; AT_ONCE]);
-    let rounds = looked.entries.chunks_exact(LANES * symbols).zip(looked.ends.iter_mut());
-    for (entries, ends) in rounds {
-        let entries = &entries[first * symbols..][..AT_ONCE * turn::symbols::<S>()];
-        for index in (0..symbols).step_by(PER_WINDOW) {
-            let mut window = [0u64; AT_ONCE];
-            for lane in 0..AT_ONCE {
-                let Some(ahead) = streams.window(bits[lane]) else { return };
-                window[lane] = ahead;
-            }
-            for place in index..index + PER_WINDOW {
-                for lane in 0..AT_ONCE {
-                    let (found, taken) = look(&mut standing[lane], window[lane]);
-                    window[lane] <<= taken;
-                    entries[lane * symbols + place].store(found, Relaxed);
+    for first in (0..LANES).step_by(N) {
+        let starts: [u64; N] = std::array::from_fn(|lane| 8 * ((first + lane) * streams.stride) as u64);
+        let (mut bits, mut standing) = (starts, [start; N]);
+        let rounds = looked.entries.chunks_exact(LANES * symbols).zip(looked.ends.iter_mut());
+        for (entries, ends) in rounds {
+            let entries = &entries[first * symbols..][..N * turn::symbols::<S>()];
+            for index in (0..symbols).step_by(PER_WINDOW) {
+                let mut window = [0u64; N];
+                for lane in 0..N {
+                    let Some(ahead) = streams.window(bits[lane]) else { return };
+                    window[lane] = ahead;
+                }
+                for place in index..index + PER_WINDOW {
+                    for lane in 0..N {
+                        let found = look(&mut standing[lane], &mut window[lane]);
+                        entries[lane * symbols + place].store(found, Relaxed);
+                    }
+                }
+                for lane in 0..N {
+                    bits[lane] = end(&mut standing[lane], bits[lane], window[lane]);
                 }
             }
-            for lane in 0..AT_ONCE {
-                bits[lane] = bits[lane] / 8 * 8 + u64::from(window[lane].trailing_zeros());
+            for lane in 0..N {
+                ends[first + lane] = int::low(bits[lane] - starts[lane]);
             }
-        }
-        for lane in 0..AT_ONCE {
-            ends[first + lane] = int::low(bits[lane] - starts[lane]);
         }
     }
 }
