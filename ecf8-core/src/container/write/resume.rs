@@ -83,11 +83,8 @@ impl Writer<'_> {
                         return Ok(false);
                     }
                     pieces.add(piece);
-                    if is_pooled {
-                        own_pool.add(piece)
-                    } else {
-                        own.add(piece)
-                    }
+                    let sum = if is_pooled { &mut own_pool } else { &mut own };
+                    sum.add(piece);
                     at += piece.len() as u64;
                 }
                 sums.extend((!is_pooled).then(|| own.finish()));
