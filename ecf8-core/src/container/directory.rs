@@ -343,7 +343,7 @@ pub(super) fn transfer<D: Direction>(
     clear_stale(&target, progress);
     if !input.is_dir() {
         direction.check_weights(&[input.to_owned()])?;
-        require_room(direction, &target, &[input.to_owned()], 0)?;
+        require_room(direction, &target, &[input.to_owned()], (0, left.bytes()))?;
         let (pending, file) = match left.take() {
             Some(begun) => PendingOutput::go_on(target, begun)?,
             None => {
@@ -366,7 +366,7 @@ pub(super) fn transfer<D: Direction>(
     let others = folder.others().map(|found| found.bytes).fold(0, u64::saturating_add);
     let weights: Vec<PathBuf> = folder.weights().map(|found| folder.root.join(&found.name)).collect();
     direction.check_weights(&weights)?;
-    require_room(direction, &target, &weights, others)?;
+    require_room(direction, &target, &weights, (others, left.bytes()))?;
     let mut pending = PendingOutput::folder(target, Mode::like(input).at(input, "examine")?)?;
     command.iter().try_for_each(|command| pending.note_command(command))?;
     let mut report = transfer_folder(direction, work, &folder, &pending, &Resumed { left, progress })?;
@@ -378,15 +378,17 @@ pub(super) fn transfer<D: Direction>(
     Ok(report)
 }
 
-/// Refuses an output for which its disk has no room: the results of files of weights, and `others` bytes besides.
+/// Refuses an output for which its disk has no room: the results of files of weights, and `others` bytes besides, of which the disk
+/// has `there` already.
 fn require_room<D: Direction>(
     direction: &D,
     target: &Target,
     weights: &[PathBuf],
-    others: u64,
+    (others, there): (u64, u64),
 ) -> Result<()> {
     let sum = |bytes: &dyn Fn(&Path) -> Result<u64>| {
-        weights.iter().try_fold(others, |sum: u64, from| Ok(sum.saturating_add(bytes(from)?)))
+        let all = weights.iter().try_fold(others, |sum: u64, from| Ok(sum.saturating_add(bytes(from)?)));
+        all.map(|all: u64| all.saturating_sub(there))
     };
     // Mostly there is room for more than enough, and nothing needs to be predicted.
     if target.require_room(sum(&|from| direction.most_bytes(from))?).is_ok() {

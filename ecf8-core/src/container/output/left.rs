@@ -58,6 +58,12 @@ impl Left {
         left
     }
 
+    /// Bytes that it takes on the disk, about, which need not be free for it to be gone on with.
+    pub(in crate::container) fn bytes(&self) -> u64 {
+        let files = self.files.iter().map(|begun| begun.path.as_path());
+        self.folders.iter().map(|(path, _)| path.as_path()).chain(files).map(bytes_of).sum()
+    }
+
     /// An output that is a file.
     pub(in crate::container) fn take(&mut self) -> Option<Begun> {
         self.files.pop()
@@ -101,4 +107,18 @@ impl Begun {
         let lock = lock_to_go_on(&path, progress)?;
         Some(Self { path, lock, about, left })
     }
+}
+
+/// Bytes of a file, or of all in a folder. A file that is being written may have holes.
+fn bytes_of(path: &Path) -> u64 {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return 0 };
+    if metadata.is_dir() {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        return entries.map(|entry| bytes_of(&entry.path())).sum();
+    }
+    #[cfg(unix)]
+    let taken = std::os::unix::fs::MetadataExt::blocks(&metadata) * 512;
+    #[cfg(not(unix))]
+    let taken = metadata.len();
+    taken
 }
