@@ -17,10 +17,6 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-/// As in the `ecf8` program.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().collect();
     let told = |name: &str| words.iter().position(|word| word == name).map(|place| words.get(place + 1));

@@ -248,8 +248,18 @@ fn an_original_that_changes_while_it_is_compared_is_no_difference() {
     let took = duration(&scratch, "verify large.out", None);
     let mut command = scratch.command("verify large.out --against large".split(' '));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(took + Duration::from_millis(50));
-    Change::Cut.apply(&scratch.path("large"), &[], &mut Random(1));
+    // On a busy machine it may take a while to begin; what is cut before is different.
+    let (large, maps) = (scratch.path("large"), format!("/proc/{}/maps", child.id()));
+    let is_mapped = || {
+        let maps = fs::read_to_string(&maps).unwrap_or_default();
+        maps.lines().any(|line| line.ends_with(large.to_str().unwrap()))
+    };
+    let begun = Instant::now();
+    while !is_mapped() && begun.elapsed() < Duration::from_secs(10) {
+        std::thread::yield_now();
+    }
+    std::thread::sleep(took);
+    Change::Cut.apply(&large, &[], &mut Random(1));
     let said: Said = child.wait_with_output().unwrap().into();
     // Whether it was already done is left open.
     if said.status != Some(0) {
