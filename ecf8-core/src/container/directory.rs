@@ -344,16 +344,8 @@ pub(super) fn transfer<D: Direction>(
     if !input.is_dir() {
         direction.check_weights(&[input.to_owned()])?;
         require_room(direction, &target, &[input.to_owned()], (0, left.bytes()))?;
-        let (pending, file) = match left.take() {
-            Some(begun) => PendingOutput::go_on(target, begun)?,
-            None => {
-                let mode = Mode::like(input).at(input, "examine")?;
-                let mut pending = PendingOutput::file(target, mode)?;
-                command.iter().try_for_each(|command| pending.note_command(command))?;
-                let file = pending.open_file()?;
-                (pending, file)
-            }
-        };
+        let mode = Mode::like(input).at(input, "examine")?;
+        let (pending, file) = PendingOutput::begin(left.take(), target, mode, command)?;
         let report = work(input, file)?;
         pending.finish()?;
         let name = input.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -2,7 +2,6 @@
 
 use super::{DecodeError, EncodeError};
 use bytemuck::Zeroable;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// There is no memory for this many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,54 +32,9 @@ pub(crate) fn with_room(bytes: usize) -> Result<Vec<u8>, NoMemory> {
     Ok(empty)
 }
 
-/// What threads need for work that is cut into pieces, given back for the next piece: a page that the system gives anew takes
-/// longer than to work on it.
-#[derive(Debug)]
-pub(crate) struct Pool<T>(Mutex<Vec<T>>);
-
-impl<T> Default for Pool<T> {
-    fn default() -> Self {
-        Self(Mutex::new(Vec::new()))
-    }
-}
-
-impl<T: Default> Pool<T> {
-    /// One that nobody uses, or a new one.
-    pub(crate) fn lend(&self) -> Lent<'_, T> {
-        let free = self.free().pop();
-        Lent { own: free.unwrap_or_default(), pool: self }
-    }
-
-    fn free(&self) -> MutexGuard<'_, Vec<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One of a [`Pool`], given back when dropped.
-pub(crate) struct Lent<'a, T: Default> {
-    pub(crate) own: T,
-    pool: &'a Pool<T>,
-}
-
-impl<T: Default> Drop for Lent<'_, T> {
-    fn drop(&mut self) {
-        self.pool.free().push(std::mem::take(&mut self.own));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_given_back_is_lent_again() {
-        let pool: Pool<Vec<u8>> = Pool::default();
-        let (mut one, two) = (pool.lend(), pool.lend());
-        one.own.push(7);
-        drop((one, two));
-        let lent = [pool.lend(), pool.lend(), pool.lend()].map(|lent| lent.own.len());
-        assert_eq!(lent.iter().sum::<usize>(), 1);
-    }
 
     #[test]
     fn what_no_machine_has_is_refused() {

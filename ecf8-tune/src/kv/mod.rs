@@ -107,19 +107,19 @@ impl<K: Clone, B> PageCodec<K, B> {
         Pages { count, elements, cache_bytes: cache_bytes as u64, most_blocks: self.most_blocks }
     }
 
-    /// Bytes of the slot of an encoded page that has at most so many numbers.
+    /// Bytes of the slot that an encoded page of at most `elements` numbers takes.
     #[must_use]
     pub fn slot_bytes(&self, elements: u32) -> u64 {
         self.shape(1, elements, 0).slot_bytes(&self.kernels)
     }
 
-    /// Bytes of scratch memory for encoding so many pages of at most so many numbers.
+    /// Bytes of scratch memory for encoding `count` pages of at most `elements` numbers each.
     #[must_use]
     pub fn scratch_bytes(&self, count: u32, elements: u32) -> u64 {
         self.shape(count, elements, 0).sizes_bytes()
     }
 
-    /// How many statuses decoding gives for each page of at most so many numbers.
+    /// How many statuses decoding gives for each page of at most `elements` numbers.
     #[must_use]
     pub fn chunks(&self, elements: u32) -> u64 {
         self.shape(1, elements, 0).chunks()
@@ -191,7 +191,7 @@ impl<K: Clone, B> PageCodec<K, B> {
     }
 }
 
-/// Whether a buffer that a kernel reads has so many bytes.
+/// Checks that a buffer which a kernel reads has at least `wanted` bytes.
 fn has_room<T: Target>(target: &T, buffer: &T::Buffer, wanted: u64) -> Result<(), ExecutorError> {
     let (bytes, room) = (usize::try_from(wanted).unwrap_or(usize::MAX), target.bytes(buffer));
     if bytes > room { Err(ExecutorError::Room { start: 0, bytes, room }) } else { Ok(()) }

@@ -75,7 +75,7 @@ impl Browser {
         }
     }
 
-    /// Shows a page in a window of so many pixels.
+    /// Shows a page in a window that is `width` pixels wide.
     pub(crate) fn show(&self, html: &str, width: u32, dark: bool) -> Shown {
         let folder = tempfile::tempdir().unwrap();
         let [plain, measuring, frame] =

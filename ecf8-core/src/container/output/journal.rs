@@ -42,9 +42,9 @@ pub(super) fn beside(temporary: &Path) -> PathBuf {
     temporary.with_extension(&SUFFIX[1..])
 }
 
-/// Whether this is the name of a journal of an output that is a file.
+/// Whether something that has a temporary's name is the journal of an output that is a file.
 pub(super) fn is_one(path: &Path) -> bool {
-    path.to_string_lossy().ends_with(SUFFIX) && path.file_name().is_none_or(|name| name != OF_FOLDER)
+    path.extension().is_some_and(|extension| extension == &SUFFIX[1..])
 }
 
 /// Where the output is of which this is the journal.

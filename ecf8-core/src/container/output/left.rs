@@ -23,8 +23,6 @@ pub(in crate::container) struct Begun {
     pub(super) path: PathBuf,
     /// The file, with the lock on it.
     pub(super) lock: File,
-    /// The command.
-    pub(super) about: String,
     /// How far it came, see [`journal`].
     pub(super) left: VecDeque<String>,
 }
@@ -102,10 +100,10 @@ impl Drop for Left {
 impl Begun {
     /// The output of which this is the journal, if this command has begun it and nobody is at work on it.
     fn by(command: &str, journal: &Path, progress: &dyn Progress) -> Option<Self> {
-        let (about, left) = journal::read(journal).filter(|(about, _)| about == command)?;
+        let (_, left) = journal::read(journal).filter(|(about, _)| about == command)?;
         let path = journal::output_of(journal);
         let lock = lock_to_go_on(&path, progress)?;
-        Some(Self { path, lock, about, left })
+        Some(Self { path, lock, left })
     }
 }
 

@@ -113,17 +113,26 @@ impl PendingOutput {
         }
     }
 
-    /// Goes on with an output that is a file, which a killed run of the same command has begun.
-    pub(super) fn go_on(target: Target, begun: Begun) -> Result<(Self, PendingFile)> {
-        let Begun { path, lock, about, left } = begun;
+    /// Begins an output that is a file which this command makes, if it may be gone on with; or goes on with what a killed run of it
+    /// has begun.
+    pub(super) fn begin(
+        begun: Option<Begun>,
+        target: Target,
+        mode: Mode,
+        command: Option<String>,
+    ) -> Result<(Self, PendingFile)> {
+        let Some(Begun { path, lock, left }) = begun else {
+            let pending = Self { command, ..Self::file(target, mode)? };
+            let file = pending.open_file()?;
+            return Ok((pending, file));
+        };
         let taken = || TempPath::try_from_path(path).map(|path| NamedTempFile::from_parts(lock, path));
         let (temporary, unfinished) =
             Unfinished::begin(taken, NamedTempFile::path).at(&target.shown, "write")?;
-        let temporary = Temporary::file(temporary);
-        let pending = Self { temporary, unfinished, target, command: Some(about) };
-        let mut file = pending.open_file()?;
-        file.journal = file.journal.map(|journal| journal.after(left));
-        Ok((pending, file))
+        let pending = Self { temporary: Temporary::file(temporary), unfinished, target, command };
+        let file = pending.open_file()?;
+        let journal = file.journal.map(|journal| journal.after(left));
+        Ok((pending, PendingFile { journal, ..file }))
     }
 
     /// Begins an output that is a folder.
@@ -151,16 +160,10 @@ impl PendingOutput {
         }
     }
 
-    /// Notes by which command this output is made, so that the same one can go on with it.
+    /// Notes by which command this output is made, which is a folder, so that the same one can go on with it.
     pub(super) fn note_command(&mut self, command: &str) -> Result<()> {
         self.command = Some(command.to_owned());
-        match &self.temporary {
-            // Its journal says so.
-            Temporary::File(..) => Ok(()),
-            Temporary::Folder(_) => {
-                fs::write(self.path().join(left::COMMAND), command).at(&self.target.shown, "write")
-            }
-        }
+        fs::write(self.path().join(left::COMMAND), command).at(&self.target.shown, "write")
     }
 
     /// Makes the file `name` of weights within this output, which is a folder, with permissions like those of `original`; or goes on

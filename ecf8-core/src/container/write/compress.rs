@@ -185,9 +185,10 @@ impl<'a> Writer<'a> {
         let mut rest = batches.into_iter().peekable();
         let mut taken = 0;
         while let Some(batch) = rest.peek()
-            && self.take_over(batch, &mut pool, &mut outcome)?
+            && let Some(made) = self.take_over(batch, &mut pool)?
         {
             progress.go_on(self.source.path())?;
+            outcome.add(batch, made);
             batch.iter().for_each(|planned| progress.advance(planned.record.bytes()));
             taken += batch.len();
             rest.next();
@@ -203,14 +204,7 @@ impl<'a> Writer<'a> {
             progress.go_on(self.source.path())?;
             let made = self.put_batch(batch, plan.aim, &mut pool, progress)?;
             self.note(&made)?;
-            for (entry, planned) in made.into_iter().zip(batch) {
-                match entry {
-                    Some(entry) => {
-                        outcome.tensors.push((planned.scheme.part_specs(&planned.split), entry));
-                    }
-                    None => outcome.kept.push(planned.record.clone()),
-                }
-            }
+            outcome.add(batch, made);
         }
         if plan.is_continued() {
             self.put_padded(&[], ALIGNMENT, &mut pool)?;

@@ -76,10 +76,7 @@ pub(super) fn encode(
 /// # Errors
 /// If a part is longer than was promised.
 pub(super) fn gains(source: &dyn Source, planned: &Planned, described: &TensorEntry) -> Result<bool> {
-    let bounds = planned.entry.lengths.iter();
-    if described.lengths.len() != bounds.len()
-        || described.lengths.iter().zip(bounds).any(|(is, bound)| is > bound)
-    {
+    if !planned.allows(&described.lengths) {
         return Err(broken_promise(source, Some(planned)));
     }
     // What is in the pool has no entry in the header, so there may be no room for one of a kept tensor.

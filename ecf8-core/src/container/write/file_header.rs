@@ -34,6 +34,18 @@ pub(super) struct Outcome {
     pub(super) pieces: Option<PiecesEntry>,
 }
 
+impl Outcome {
+    /// Adds what became of planned tensors: their entries, none of one that is kept.
+    pub(super) fn add(&mut self, planned: &[Planned], entries: Vec<Option<TensorEntry>>) {
+        for (planned, entry) in planned.iter().zip(entries) {
+            match entry {
+                Some(entry) => self.tensors.push((planned.scheme.part_specs(&planned.split), entry)),
+                None => self.kept.push(planned.record.clone()),
+            }
+        }
+    }
+}
+
 /// A compressed tensor: what its parts are, and its entry in the manifest.
 type Compressed<'a> = (&'static [PartSpec], &'a TensorEntry);
 

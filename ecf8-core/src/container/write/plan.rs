@@ -74,6 +74,14 @@ pub(in crate::container) struct Planned {
     pub(super) likely: Option<u64>,
 }
 
+impl Planned {
+    /// Whether the parts may have these lengths.
+    pub(super) fn allows(&self, lengths: &[u64]) -> bool {
+        let bounds = &self.entry.lengths;
+        lengths.len() == bounds.len() && lengths.iter().zip(bounds).all(|(length, bound)| length <= bound)
+    }
+}
+
 /// A tensor that has the same bytes as another.
 #[derive(Clone)]
 pub(super) struct Repeat {

@@ -3,7 +3,6 @@
 //! again, and must be the same; then nothing of these batches needs to be made again.
 
 use super::compress::Writer;
-use super::file_header::Outcome;
 use super::plan::{OutputPlan, Planned};
 use crate::checksum::{Checksum, checksum, from_hex, to_hex};
 use crate::container::manifest::{Params, TensorEntry};
@@ -29,10 +28,8 @@ impl Writer<'_> {
     /// Opens the journal. What a killed run noted in it holds if it was about the same plan.
     pub(super) fn open_journal(&mut self, plan: &OutputPlan<'_>, batches: usize) -> Result<()> {
         // Of one batch, nothing would be noted before it ends. Without checksums of pieces there are very few data.
-        if batches < 2 || self.pieces.is_none() {
+        if batches < 2 || self.pieces.is_none() || self.output.journal.is_none() {
             self.output.journal = None;
-        }
-        if self.output.journal.is_none() {
             return Ok(());
         }
         let entries: Vec<&TensorEntry> = plan.tensors.iter().map(|planned| &planned.entry).collect();
@@ -47,28 +44,24 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Takes a batch over that a killed run has written, if the journal says so and it is as it was; gives whether that is so.
+    /// Takes a batch over that a killed run has written, if the journal says so and it is as it was. Gives the tensors' entries, none of
+    /// those that are kept as they are.
     pub(super) fn take_over(
         &mut self,
         batch: &[Planned],
         pool: &mut Checksum,
-        outcome: &mut Outcome,
-    ) -> Result<bool> {
+    ) -> Result<Option<Vec<Option<TensorEntry>>>> {
         let line = self.output.journal.as_ref().and_then(Journal::next).map(str::to_owned);
         let Some((sum, text)) = line.as_deref().and_then(|line| line.split_once(' ')) else {
-            return Ok(false);
+            return Ok(None);
         };
         let (sum, made) = (from_hex(sum), serde_json::from_str::<Vec<Option<Made>>>(text));
-        let (Some(sum), Ok(made), Some(pieces)) = (sum, made, &self.pieces) else { return Ok(false) };
+        let (Some(sum), Ok(made), Some(pieces)) = (sum, made, &self.pieces) else { return Ok(None) };
         let is_possible = |(made, planned): (&Option<Made>, &Planned)| {
-            let bounds = &planned.entry.lengths;
-            made.as_ref().is_none_or(|made| {
-                made.lengths.len() == bounds.len()
-                    && made.lengths.iter().zip(bounds).all(|(length, bound)| length <= bound)
-            })
+            made.as_ref().is_none_or(|made| planned.allows(&made.lengths))
         };
         if made.len() != batch.len() || !made.iter().zip(batch).all(is_possible) {
-            return Ok(false);
+            return Ok(None);
         }
         let (mut own_pool, mut pieces, mut at) = (pool.clone(), pieces.clone(), self.written);
         let (mut sums, mut memory) = (Vec::new(), vec![0; int::index(READ)]);
@@ -80,7 +73,7 @@ impl Writer<'_> {
                 while at < end {
                     let piece = &mut memory[..int::index((end - at).min(READ))];
                     if !self.read_back(at, piece)? {
-                        return Ok(false);
+                        return Ok(None);
                     }
                     pieces.add(piece);
                     let sum = if is_pooled { &mut own_pool } else { &mut own };
@@ -91,23 +84,17 @@ impl Writer<'_> {
             }
         }
         if pieces.so_far(text) != sum {
-            return Ok(false);
-        }
-        for (made, planned) in made.into_iter().zip(batch) {
-            match made {
-                Some(Made { lengths, params }) => {
-                    let entry = TensorEntry { lengths, params, ..planned.entry.clone() };
-                    outcome.tensors.push((planned.scheme.part_specs(&planned.split), entry));
-                }
-                None => outcome.kept.push(planned.record.clone()),
-            }
+            return Ok(None);
         }
         (*pool, self.pieces, self.written) = (own_pool, Some(pieces), at);
         self.checksums.extend(sums);
         if let Some(journal) = &mut self.output.journal {
             journal.keep();
         }
-        Ok(true)
+        let entry = |(made, planned): (Option<Made>, &Planned)| {
+            made.map(|Made { lengths, params }| TensorEntry { lengths, params, ..planned.entry.clone() })
+        };
+        Ok(Some(made.into_iter().zip(batch).map(entry).collect()))
     }
 
     /// Notes what became of a batch.
@@ -122,7 +109,7 @@ impl Writer<'_> {
         journal.note(&format!("{sum} {text}"))
     }
 
-    /// Reads from a place in the data section; gives whether there are so many bytes.
+    /// Fills `bytes` from the data section, from its byte `at` on; gives false if the file ends before.
     fn read_back(&mut self, at: u64, bytes: &mut [u8]) -> Result<bool> {
         self.seek(self.data_start + at)?;
         match self.output.file().read_exact(bytes) {

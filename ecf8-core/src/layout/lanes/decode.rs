@@ -10,7 +10,7 @@ use super::streams::{Streams, lead};
 use super::table::{Looked, Table};
 use super::{LaneSymbols, patch, turn};
 use crate::int;
-use crate::layout::memory::{Pool, zeroed};
+use crate::layout::memory::zeroed;
 use crate::layout::{DecodeError, Encoded, PIECE, TakePiece, range_of};
 use crate::symbols;
 use rayon::prelude::*;
@@ -20,7 +20,7 @@ pub(super) fn decode<S: LaneSymbols>(encoded: &Encoded<'_>, out: &mut [u8]) -> R
     check_length(encoded, out)?;
     let parts = Parts::new::<S>(encoded)?;
     let tables = ByChunk::new(&encoded.codebooks, &parts.geometry, Table::new::<S>);
-    decode_chunks::<S>(&parts, &tables, &Pool::default(), 0, out)
+    decode_chunks::<S>(&parts, &tables, 0, out)
 }
 
 /// Decodes whole chunks, some at a time, each time into the same memory.
@@ -34,11 +34,11 @@ pub(super) fn decode_pieces<S: LaneSymbols>(
     let bytes = int::index(encoded.elements).saturating_mul(width);
     let chunk = parts.geometry.chunk * width;
     let chunks = (PIECE / chunk).max(1);
-    let (mut memory, memories) = (zeroed(bytes.min(chunks * chunk))?, Pool::default());
+    let mut memory = zeroed(bytes.min(chunks * chunk))?;
     for first in (0..parts.geometry.chunks).step_by(chunks) {
         let rest = bytes - first * chunk;
         let piece = &mut memory[..rest.min(chunks * chunk)];
-        decode_chunks::<S>(&parts, &tables, &memories, first, piece)?;
+        decode_chunks::<S>(&parts, &tables, first, piece)?;
         parts.give_back(S::KIND.bits, first..first + chunks);
         if take(piece).is_break() {
             break;
@@ -51,19 +51,15 @@ pub(super) fn decode_pieces<S: LaneSymbols>(
 fn decode_chunks<S: LaneSymbols>(
     parts: &Parts<'_>,
     tables: &ByChunk<'_, Table>,
-    memories: &Pool<Memory<S>>,
     first: usize,
     out: &mut [u8],
 ) -> Result<(), DecodeError> {
     let bytes = parts.geometry.chunk * parts.split.element.bytes;
     let chunks = out.par_chunks_mut(bytes).enumerate().with_min_len(1);
-    chunks.try_for_each_init(
-        || memories.lend(),
-        |memory, (number, out)| {
-            let chunk = parts.chunk::<S>(first + number)?;
-            decode_chunk::<S>(parts, tables.of(chunk.index), &chunk, &mut memory.own, out)
-        },
-    )
+    chunks.try_for_each_init(Memory::default, |memory, (number, out)| {
+        let chunk = parts.chunk::<S>(first + number)?;
+        decode_chunk::<S>(parts, tables.of(chunk.index), &chunk, memory, out)
+    })
 }
 
 /// Decodes the chunks that have elements from `first` on, as many as `out` has room for.

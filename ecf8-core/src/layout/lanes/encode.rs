@@ -10,7 +10,7 @@ use super::words::Word;
 use super::{CODEBOOKS, ELEMENTS_PER_LANE, LEAD_ROWS, LaneSymbols, MAX_LEAD_ROWS, PARTS, ans, fits, turn};
 use crate::element::{Numbers, Split};
 use crate::int;
-use crate::layout::memory::{Lent, Pool, zeroed};
+use crate::layout::memory::zeroed;
 use crate::layout::{Codebooks, EncodeError, Encoded, PIECE, Part};
 use crate::map::give_back;
 use crate::symbols;
@@ -154,7 +154,6 @@ struct Chunks {
 }
 
 /// What becomes of one chunk.
-#[derive(Default)]
 struct Chunk {
     rows: Vec<Word>,
     /// Words that do not fill rows, and patches.
@@ -182,11 +181,9 @@ impl Chunks {
         // At most 16 symbols of 13 bits.
         let turn_bits = u32::try_from(turn_bits::<S>(codebooks.widest())).unwrap_or(u32::MAX);
         let codes = ByChunk::new(codebooks, &geometry, Codes::new);
-        type Place<'p> = (usize, (&'p [u8], Vec<&'p mut [u8]>));
-        let one = |memory: &mut Lent<'_, Memory<S>>, (place, chunk): (Place<'_>, &mut Chunk)| {
-            let (index, (bytes, mut packed)) = place;
+        let one = |memory: &mut Memory<S>, (index, (bytes, mut packed)): (usize, (&[u8], Vec<&mut [u8]>))| {
             let codes = codes.of(index);
-            let Memory { bytes: own, coded, fields, symbols, written, lacking } = &mut memory.own;
+            let Memory { bytes: own, coded, fields, symbols, written, lacking } = memory;
             let Read { units, fields, coded } = read(split, bits, bytes, [own, coded, fields]);
             let symbols = symbols_of::<S>(codes, fields, symbols);
             if S::ANS {
@@ -195,11 +192,10 @@ impl Chunks {
             } else {
                 codes.write::<S>(symbols, fields.len(), turn_bits, written, lacking);
             }
-            written.scatter(&mut chunk.rows, &mut chunk.tails);
-            let patches = codes.patches::<S>(fields, coded, lacking, split.places_outside(bits, coded));
-            chunk.tails.extend(patches);
+            let (rows, mut tails) = written.scatter();
+            tails.extend(codes.patches::<S>(fields, coded, lacking, split.places_outside(bits, coded)));
             split.pack(bits, units, &mut Vec::new(), &mut packed);
-            (chunk.width, chunk.lead_rows) = (written.width(), written.lead_rows);
+            Chunk { rows, tails, width: written.width(), lead_rows: written.lead_rows }
         };
         let mut all = Self { rows: Vec::new(), tails: Vec::new(), entries: Vec::new(), lead_rows: 1 };
         let mut chunks = bytes
@@ -209,12 +205,10 @@ impl Chunks {
         let at_once = (PIECE / geometry.chunk).max(1);
         // What was encoded is decoded and compared next, but of a large tensor only when all is.
         let encoded = bytes.chunks(at_once * geometry.chunk * split.element.bytes);
-        let (memories, mut made) = (Pool::default(), Vec::new());
         for encoded in encoded {
             let some: Vec<_> = chunks.by_ref().take(at_once).collect();
-            made.resize_with(some.len(), Chunk::default);
-            some.into_par_iter().zip(&mut made).for_each_init(|| memories.lend(), one);
-            all.add(&made)?;
+            let some: Vec<Chunk> = some.into_par_iter().map_init(Memory::<S>::default, one).collect();
+            all.add(some)?;
             give_back(encoded);
         }
         let end = all.entry(0)?;
@@ -223,18 +217,18 @@ impl Chunks {
     }
 
     /// Adds chunks behind the others.
-    fn add(&mut self, chunks: &[Chunk]) -> Result<(), EncodeError> {
+    fn add(&mut self, chunks: Vec<Chunk>) -> Result<(), EncodeError> {
         let words = |of: fn(&Chunk) -> &Vec<Word>| chunks.iter().map(|chunk| of(chunk).len()).sum::<usize>();
         let memory = |bytes: usize| move |_| EncodeError::Memory { bytes: bytes as u64 };
         let (rows, tails) = (words(|chunk| &chunk.rows), words(|chunk| &chunk.tails));
         self.rows.try_reserve(rows).map_err(memory(4 * (self.rows.len() + rows)))?;
         self.tails.try_reserve(tails).map_err(memory(4 * (self.tails.len() + tails)))?;
         for Chunk { rows, tails, width, lead_rows } in chunks {
-            let entry = self.entry(*width)?;
+            let entry = self.entry(width)?;
             self.entries.push(entry);
-            self.rows.extend_from_slice(rows);
-            self.tails.extend_from_slice(tails);
-            self.lead_rows = self.lead_rows.max(*lead_rows);
+            self.rows.extend_from_slice(&rows);
+            self.tails.extend_from_slice(&tails);
+            self.lead_rows = self.lead_rows.max(lead_rows);
         }
         Ok(())
     }

@@ -95,18 +95,16 @@ impl Written {
         (u32::BITS - largest.leading_zeros()).to_le_bytes()[0]
     }
 
-    /// Puts the streams into rows and tails, in the place of what is in these.
-    pub(super) fn scatter(&self, rows: &mut Vec<Word>, tails: &mut Vec<Word>) {
+    /// Puts the streams into rows and tails.
+    pub(super) fn scatter(&self) -> (Vec<Word>, Vec<Word>) {
         let (extras, width) = (self.extras(), self.width());
         let tail = Tail::new(&extras, width);
         let count = self.rows() as usize;
-        // All of the rows are written; of the tails, bits are added.
-        rows.resize(count * LANES, Word::default());
-        tails.clear();
-        tails.resize(tail.words(), Word::default());
+        let mut rows = vec![Word::default(); count * LANES];
+        let mut tails = vec![Word::default(); tail.words()];
         let (blocks, last) = rows.as_chunks_mut::<{ ROWS * LANES }>();
         for (lane, &extra) in extras.iter().enumerate() {
-            words::put(tails, lane as u64 * u64::from(width), extra, width.into());
+            words::put(&mut tails, lane as u64 * u64::from(width), extra, width.into());
             let (before, shift) = (self.starts[lane] as usize / 32, self.starts[lane] % 32);
             let mut words = self.streams.of(lane).as_chunks::<4>().0.iter().skip(before);
             let mut next = || words.next().map_or(0, |word| u64::from(u32::from_be_bytes(*word)));
@@ -124,9 +122,10 @@ impl Written {
             }
             for index in 0..=extra as usize / 32 {
                 let (start, len) = tail.place(lane, index);
-                words::put(tails, start, word().checked_shr(32 - len).unwrap_or(0), len);
+                words::put(&mut tails, start, word().checked_shr(32 - len).unwrap_or(0), len);
             }
         }
+        (rows, tails)
     }
 }
 

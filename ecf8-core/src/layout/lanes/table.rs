@@ -45,11 +45,14 @@ impl StateEntry {
         self.0 & 0xff
     }
 
-    /// The state to which the bits lead that `window` begins with.
-    #[inline]
-    pub(super) fn next(self, window: u64) -> usize {
-        // Two shifts, because a number of 0 bits would shift by all 64.
-        int::index(u64::from(self.0 >> 16) + (window >> 1 >> (63 - self.bits())))
+    /// The state to which the bits lead that `window` begins with. They are rotated from its top to its bottom, which takes fewer
+    /// operations than to move them there and shift what follows them.
+    #[inline(always)]
+    fn next(self, window: &mut u64) -> usize {
+        let Self(entry) = self;
+        *window = window.rotate_left(entry & 63);
+        let bits = int::low(*window) & !(u32::MAX << (entry & 31));
+        ((entry >> 16) + bits) as usize
     }
 }
 
@@ -145,7 +148,8 @@ impl Table {
         let Some(states) = &self.states else { return };
         let mut standing = if *number < self.count { states[*number] } else { self.start };
         for _ in 0..VECTOR {
-            *number = standing.next(bits::window(stream, (*bit).into())) & (states.len() - 1);
+            let mut window = bits::window(stream, (*bit).into());
+            *number = standing.next(&mut window) & (states.len() - 1);
             *bit += standing.bits();
             standing = states[*number];
         }
@@ -202,15 +206,11 @@ struct InStates {
 }
 
 impl InStates {
-    /// Goes on to the next state, and gives the low half of its entry. The bits that lead there are rotated from the top of the
-    /// window to its bottom, which takes fewer operations than to move them there and shift what follows them.
+    /// Goes on to the next state, and gives the low half of its entry.
     #[inline(always)]
     fn go_on(&mut self, states: &[StateEntry; 1 << MAX_LEN], window: &mut u64) -> u16 {
-        let StateEntry(entry) = self.standing;
-        *window = window.rotate_left(entry & 63);
-        let bits = int::low(*window) & !(u32::MAX << (entry & 31));
-        self.standing = states[((entry >> 16) + bits) as usize & (states.len() - 1)];
-        self.taken = self.taken.wrapping_add(entry);
+        self.taken = self.taken.wrapping_add(self.standing.0);
+        self.standing = states[self.standing.next(window) & (states.len() - 1)];
         int::low_half(self.standing.0)
     }
 
