@@ -52,21 +52,9 @@ impl Histogram {
     /// Counts the 256 byte values of `data`, in parallel.
     #[must_use]
     pub fn of_bytes(data: &[u8]) -> Self {
-        let counted = |data: &[u8]| data.par_chunks(CHUNK).map(count_bytes).reduce(|| vec![0; 256], add);
+        let count = |chunk: &[u8]| sum(count_by_place(chunk, |word| word).iter());
+        let counted = |data: &[u8]| data.par_chunks(CHUNK).map(count).reduce(|| vec![0; 256], add);
         Self::from_counts(&passing(data, CHUNK).map(counted).fold(vec![0; 256], add))
-    }
-
-    /// Counts the bytes that `take` makes of pieces of `data`, in parallel; a piece has `piece` bytes, or fewer if it
-    /// is the last.
-    pub(crate) fn of_pieces(data: &[u8], piece: usize, take: impl Fn(&[u8], &mut Vec<u8>) + Sync) -> Self {
-        let counted = |data: &[u8]| {
-            let counted = data.par_chunks(piece).map_init(Vec::new, |memory, piece| {
-                take(piece, memory);
-                count_bytes(memory)
-            });
-            counted.reduce(|| vec![0; 256], add)
-        };
-        Self::from_counts(&passing(data, piece).map(counted).fold(vec![0; 256], add))
     }
 
     /// Counts the exponents of `data`, numbers in an 8-bit `format`, in parallel.
@@ -166,20 +154,34 @@ pub(crate) fn add(mut sums: Vec<u64>, counts: Vec<u64>) -> Vec<u64> {
     sums
 }
 
-/// Counts into eight tables in turn, since neighbouring equal bytes would otherwise wait for each other's
-/// increments; `chunk` is at most [`CHUNK`] bytes, so 32-bit counters are enough.
-fn count_bytes(chunk: &[u8]) -> Vec<u64> {
-    let mut tables = [[0u32; 256]; 8];
-    let (words, tail) = chunk.as_chunks::<8>();
-    for word in words {
-        for (table, &byte) in tables.iter_mut().zip(word) {
-            table[usize::from(byte)] += 1;
+/// Bytes of a word.
+const WORD: usize = 8;
+
+/// How often each byte occurs at each place of the words that `arrange` makes of `bytes`, eight at a time; a last word that
+/// lacks bytes has zeros there, which are not counted. Neighbours are counted apart because equal ones would wait for each
+/// other's increments, too. There are at most 2^32 words.
+#[inline]
+pub(crate) fn count_by_place(bytes: &[u8], arrange: impl Fn(u64) -> u64) -> [[u32; 256]; WORD] {
+    let mut counts = [[0; 256]; WORD];
+    let (words, rest) = bytes.as_chunks::<WORD>();
+    let mut count = |word: [u8; WORD], bytes: usize| {
+        let arranged = arrange(u64::from_le_bytes(word)).to_le_bytes();
+        for (counts, byte) in counts.iter_mut().zip(arranged).take(bytes) {
+            counts[usize::from(byte)] += 1;
         }
+    };
+    words.iter().for_each(|word| count(*word, WORD));
+    if !rest.is_empty() {
+        let mut last = [0; WORD];
+        last[..rest.len()].copy_from_slice(rest);
+        count(last, rest.len());
     }
-    for &byte in tail {
-        tables[0][usize::from(byte)] += 1;
-    }
-    (0..256).map(|byte| tables.iter().map(|table| u64::from(table[byte])).sum()).collect()
+    counts
+}
+
+/// The sums of some counts, byte by byte.
+pub(crate) fn sum<'a>(counts: impl Iterator<Item = &'a [u32; 256]> + Clone) -> Vec<u64> {
+    (0..256).map(|byte| counts.clone().map(|counts| u64::from(counts[byte])).sum()).collect()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod watch;
 mod watch;
 
 pub use pages::give_back;
-pub(crate) use pages::passing;
+pub(crate) use pages::{in_batches, passing};
 pub use seen::Seen;
 pub use watch::survive_truncation;
 

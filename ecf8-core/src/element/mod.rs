@@ -9,6 +9,7 @@
 //! Layouts see one *field* of at most 8 bits per number: the coded byte, or four bits of it. So one byte per number is
 //! all that they ever deal with, however long numbers are.
 
+mod counts;
 mod dictionary;
 pub mod format;
 mod nibbles;
@@ -17,8 +18,9 @@ mod rests;
 mod signs;
 mod split;
 
+pub use counts::{Counts, RUN, counts, counts_with_dictionary};
 pub use dictionary::Dictionary;
-pub use split::{Counts, Numbers, Plane, SLOTS, Split, counts, counts_with_dictionary};
+pub use split::{Numbers, Plane, SLOTS, Split};
 
 use format::{BF16, E4M3, E4M3FNUZ, E5M2, E5M2FNUZ, E8M0, F16, F32, F64, FloatFormat};
 

@@ -7,6 +7,8 @@
 
 use super::Shape;
 use super::signs;
+use crate::histogram::{Histogram, count_by_place, sum};
+use crate::int;
 use crate::wide::wide;
 
 /// Numbers that are reordered together.
@@ -73,6 +75,35 @@ fn take_by<const W: usize>(numbers: &[[u8; W]], out: &mut [u8], byte: impl Fn([u
     for (slot, number) in last.iter_mut().zip(rest) {
         *slot = byte(*number);
     }
+}
+
+/// How often each byte occurs in each plane of some numbers, of which there are at most 2^32: what counting what [`take`] takes
+/// of each plane gives, in one reading.
+pub(super) fn count(shape: Shape, bytes: usize, numbers: &[u8]) -> Vec<Histogram> {
+    let by_place = if shape == Shape::Exponent {
+        // The lowest bit of the two upper bytes of each number of a word.
+        let upper = (0..8 / bytes).map(|number| 1 << (8 * (bytes * number + bytes - 2))).sum();
+        count_by_place(numbers, |word| exponents_first(word, upper))
+    } else {
+        count_by_place(numbers, |word| word)
+    };
+    let plane = |plane| sum(by_place.iter().skip(bytes - 1 - plane).step_by(bytes));
+    (0..bytes).map(|of| Histogram::from_counts(&plane(of))).collect()
+}
+
+/// A number of two bytes as its planes stand behind each other, the first highest.
+pub(super) fn arranged(shape: Shape, number: u16) -> u16 {
+    match shape {
+        Shape::Exponent => int::low_half(int::low(exponents_first(number.into(), 1))),
+        Shape::Nibble | Shape::Bytes => number,
+    }
+}
+
+/// Makes the first byte of each number its exponent; its sign is in the second then. `upper` has the lowest bit of the two upper
+/// bytes of each number.
+fn exponents_first(word: u64, upper: u64) -> u64 {
+    let (exponents, signs) = (0x7f80 * upper, 0x8000 * upper);
+    (word & exponents) << 1 | (word & signs) >> 8 | word & !(exponents | signs)
 }
 
 /// Where the numbers of a vector begin in a block: their slots, and themselves.
@@ -232,6 +263,29 @@ mod tests {
                 let mut out = vec![0; numbers.len()];
                 join(shape, &each, &mut out);
                 assert!(out == numbers, "{shape:?} {width} {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn planes_are_counted_as_they_are_taken() {
+        for (shape, width) in [
+            (Shape::Nibble, 1),
+            (Shape::Bytes, 2),
+            (Shape::Bytes, 4),
+            (Shape::Bytes, 8),
+            (Shape::Exponent, 2),
+            (Shape::Exponent, 4),
+        ] {
+            for count_of in [0, 1, 2, 3, 511, 512, 513, 1601] {
+                let numbers = numbers(width * count_of);
+                let counted = count(shape, width, &numbers);
+                assert_eq!(counted.len(), width);
+                for (plane, counted) in counted.iter().enumerate() {
+                    let mut taken = Vec::new();
+                    take(shape, width, plane, &numbers, &mut taken);
+                    assert_eq!(*counted, Histogram::of_bytes(&taken), "{shape:?} {width} {count_of} {plane}");
+                }
             }
         }
     }

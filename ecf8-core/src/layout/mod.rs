@@ -137,7 +137,12 @@ pub trait Scheme: Sync + Debug {
     }
 
     /// Counts the symbols of a tensor, in parallel.
-    fn symbol_histogram(&self, numbers: Numbers<'_>) -> Histogram;
+    fn symbol_histogram(&self, numbers: Numbers<'_>) -> Histogram {
+        self.symbol_histogram_of(numbers.split, &[numbers.bytes])
+    }
+
+    /// Counts the symbols of pieces of a tensor, in parallel.
+    fn symbol_histogram_of(&self, split: &Split, pieces: &[&[u8]]) -> Histogram;
 
     /// The best codebook for these symbols.
     fn codebook(&self, histogram: &Histogram) -> Codebook;

@@ -133,6 +133,23 @@ impl Drop for Passing<'_> {
     }
 }
 
+/// Does work on pieces, many at a time, and [gives back](give_back) what has been read whenever that is much.
+pub(crate) fn in_batches<'a>(pieces: impl Iterator<Item = &'a [u8]>, mut work: impl FnMut(&[&'a [u8]])) {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for piece in pieces {
+        bytes += piece.len();
+        batch.push(piece);
+        if bytes > PASSED {
+            work(&batch);
+            batch.drain(..).for_each(give_back);
+            bytes = 0;
+        }
+    }
+    if !batch.is_empty() {
+        work(&batch);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

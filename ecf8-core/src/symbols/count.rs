@@ -1,81 +1,150 @@
 //! Counting the symbols of a tensor, in parallel.
 
-use super::Symbols;
-use crate::element::{Numbers, SLOTS};
+use super::{Number, Symbols, join};
+use crate::element::{SLOTS, Split};
 use crate::histogram::{Histogram, add};
-use crate::map::passing;
+use crate::map::in_batches;
 use rayon::prelude::*;
 use std::cmp::Reverse;
+use std::ops::Range;
 
-/// Bytes that one task counts, about: few enough for 32-bit counters.
-const CHUNK: usize = 1 << 20;
+/// Bytes that one task counts, about: few enough to stay in a processor's cache from one step to the next.
+const CHUNK: usize = 1 << 18;
 
-/// Counters that take turns, since equal neighbours would otherwise wait for each other's increments.
-const TURNS: usize = 4;
-
-/// Tensors are short that have fewer elements than one for this many symbols of the alphabet.
+/// Symbols are few if there is less than one element for this many symbols of the alphabet.
 const FEW: usize = 4;
 
-/// How often each symbol occurs. A symbol at the end that lacks elements counts as the most frequent of those that
-/// begin like it.
+/// How often each symbol occurs in pieces of a tensor. A symbol at the end of a piece that lacks elements counts as the most
+/// frequent of those that begin like it.
 #[must_use]
-pub fn histogram<S: Symbols>(numbers: &Numbers<'_>) -> Histogram {
-    let is_few = numbers.units() < (S::KIND.alphabet() / FEW) as u64;
-    if is_few { few::<S>(numbers) } else { many::<S>(numbers) }
+pub fn histogram<S: Symbols>(split: &Split, pieces: &[&[u8]]) -> Histogram {
+    let elements = pieces.iter().map(|piece| piece.len()).sum::<usize>() / split.element.bytes;
+    if elements < S::KIND.alphabet() / FEW { few::<S>(split, pieces) } else { many::<S>(split, pieces) }
 }
 
-/// The fields of some numbers.
-fn with_fields<S: Symbols, T>(
-    numbers: &Numbers<'_>,
-    memory: &mut Vec<u8>,
-    work: impl FnOnce(&[u8]) -> T,
-) -> T {
-    work(numbers.split.fields(S::KIND.bits, &numbers.coded(), memory))
+/// Memory in which the fields of elements are put together.
+#[derive(Default)]
+struct Memory([Vec<u8>; 3]);
+
+impl Memory {
+    /// The fields of elements.
+    fn fields<'a, S: Symbols>(&'a mut self, split: &Split, bytes: &'a [u8]) -> &'a [u8] {
+        let [own, coded, fields] = &mut self.0;
+        let units = if split.dictionary.is_some() {
+            own.clear();
+            own.extend_from_slice(bytes);
+            split.replace_by_places(own);
+            &own[..]
+        } else {
+            bytes
+        };
+        split.fields(S::KIND.bits, split.coded_of(units, coded), fields)
+    }
+}
+
+/// A counter for each symbol, or several that take turns, since equal neighbours would otherwise wait for each other's increments.
+/// In a large alphabet neighbours are hardly ever equal.
+struct Counters<S: Symbols> {
+    counts: Vec<u32>,
+    memory: Memory,
+    symbols: Vec<S::Number>,
+}
+
+impl<S: Symbols> Counters<S> {
+    const TURNS: usize = match S::KIND.alphabet() {
+        0..=256 => 4,
+        257..=4096 => 2,
+        _ => 1,
+    };
+
+    fn new() -> Self {
+        Self {
+            counts: vec![0; Self::TURNS * S::KIND.alphabet()],
+            memory: Memory::default(),
+            symbols: Vec::new(),
+        }
+    }
+
+    /// Counts elements, which are whole symbols.
+    fn count(mut self, split: &Split, bytes: &[u8]) -> Self {
+        let (alphabet, turns) = (S::KIND.alphabet(), const { Self::TURNS });
+        let fields = self.memory.fields::<S>(split, bytes);
+        self.symbols.resize(fields.len() / S::KIND.elements, S::Number::default());
+        join::<S>(fields, &mut self.symbols);
+        // With this length, no place needs a check.
+        let counts = &mut self.counts[..turns * alphabet];
+        let mut count = |turn: usize, symbol: S::Number| {
+            counts[turn * alphabet + (usize::from(symbol.number()) & (alphabet - 1))] += 1;
+        };
+        let (fours, rest) = self.symbols.as_chunks::<4>();
+        for four in fours {
+            (0..4).for_each(|place| count(place % turns, four[place]));
+        }
+        rest.iter().for_each(|symbol| count(0, *symbol));
+        self
+    }
+
+    /// How often each symbol was counted.
+    fn sums(&self) -> Vec<u64> {
+        let mut sums = vec![0; S::KIND.alphabet()];
+        for counts in self.counts.chunks_exact(sums.len()) {
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += u64::from(*count));
+        }
+        sums
+    }
 }
 
 /// How often each symbol occurs, with a counter for each.
-fn many<S: Symbols>(numbers: &Numbers<'_>) -> Histogram {
-    let kind = S::KIND;
-    let (split, width) = (numbers.split, numbers.split.element.bytes);
+fn many<S: Symbols>(split: &Split, pieces: &[&[u8]]) -> Histogram {
+    let (kind, width) = (S::KIND, split.element.bytes);
     // Whole symbols, and as many as are reordered together.
     let block = width * kind.block().max(SLOTS);
-    let (whole, rest) = numbers.bytes.split_at(numbers.bytes.len() - numbers.bytes.len() % block);
-    let (chunk, none) = (CHUNK - CHUNK % block, || vec![0; kind.alphabet()]);
-    let counted = |bytes: &[u8]| {
-        let counted = bytes.par_chunks(chunk).map_init(Vec::new, |memory, bytes| {
-            with_fields::<S, _>(&Numbers { split, bytes }, memory, count::<S>)
-        });
-        counted.reduce(none, add)
-    };
-    let mut counts = passing(whole, chunk).map(counted).fold(none(), add);
-    with_fields::<S, _>(&Numbers { split, bytes: rest }, &mut Vec::new(), |rest| {
-        let (whole, rest) = rest.split_at(rest.len() - rest.len() % kind.block());
-        (0..whole.len() / kind.elements).for_each(|number| counts[kind.symbol_at(whole, number)] += 1);
-        for number in 0..rest.len().min(kind.stride) {
-            let candidates = kind.beginning_with(&kind.known(rest, number));
-            let likely = candidates.rev().max_by_key(|symbol| counts[*symbol]);
-            likely.into_iter().for_each(|symbol| counts[symbol] += 1);
-        }
+    let chunk = (CHUNK - CHUNK % block).max(block);
+    let whole = |piece: &&[u8]| piece.len() - piece.len() % block;
+    let mut counts = vec![0; kind.alphabet()];
+    in_batches(pieces.iter().flat_map(|piece| piece[..whole(piece)].chunks(chunk)), |chunks| {
+        let each = chunks.par_iter().fold(Counters::<S>::new, |counters, chunk| counters.count(split, chunk));
+        let sums = each.map(|counters| counters.sums()).reduce_with(add);
+        sums.into_iter().flatten().zip(&mut counts).for_each(|(more, count)| *count += more);
     });
+    let (mut memory, mut incomplete) = (Memory::default(), Vec::new());
+    for piece in pieces {
+        let (whole, rest) = in_symbols::<S>(memory.fields::<S>(split, &piece[whole(piece)..]));
+        (0..whole.len() / kind.elements).for_each(|number| counts[kind.symbol_at(whole, number)] += 1);
+        incomplete.extend(candidates::<S>(rest));
+    }
+    for candidates in incomplete {
+        let likely = candidates.rev().max_by_key(|symbol| counts[*symbol]);
+        likely.into_iter().for_each(|symbol| counts[symbol] += 1);
+    }
     Histogram::from_counts(&counts)
 }
 
-/// The same, for data so short that most symbols do not occur: sorting them takes less than looking at a counter for
-/// each.
-fn few<S: Symbols>(numbers: &Numbers<'_>) -> Histogram {
-    with_fields::<S, _>(numbers, &mut Vec::new(), few_fields::<S>)
+/// Fields of whole symbols, and others.
+fn in_symbols<S: Symbols>(fields: &[u8]) -> (&[u8], &[u8]) {
+    fields.split_at(fields.len() - fields.len() % S::KIND.block())
 }
 
-fn few_fields<S: Symbols>(fields: &[u8]) -> Histogram {
+/// For each symbol of a rest that lacks elements: those that it may be.
+fn candidates<S: Symbols>(rest: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    (0..rest.len().min(S::KIND.stride)).map(|number| S::KIND.beginning_with(&S::KIND.known(rest, number)))
+}
+
+/// The same as [`many`] for data so short that most symbols do not occur: sorting them takes less than looking at a counter for
+/// each.
+fn few<S: Symbols>(split: &Split, pieces: &[&[u8]]) -> Histogram {
     let kind = S::KIND;
-    let (whole, rest) = fields.split_at(fields.len() - fields.len() % kind.block());
-    let mut symbols: Vec<usize> =
-        (0..whole.len() / kind.elements).map(|number| kind.symbol_at(whole, number)).collect();
+    let mut memory = Memory::default();
+    let (mut symbols, mut incomplete) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        let (whole, rest) = in_symbols::<S>(memory.fields::<S>(split, piece));
+        symbols.extend((0..whole.len() / kind.elements).map(|number| kind.symbol_at(whole, number)));
+        incomplete.extend(candidates::<S>(rest));
+    }
     symbols.sort_unstable();
     let runs = symbols.chunk_by(|a, b| a == b);
     let mut present: Vec<(usize, u64)> = runs.map(|run| (run[0], run.len() as u64)).collect();
-    for number in 0..rest.len().min(kind.stride) {
-        let candidates = kind.beginning_with(&kind.known(rest, number));
+    for candidates in incomplete {
         let first = present.partition_point(|(symbol, _)| *symbol < candidates.start);
         let those = present[first..].iter().take_while(|(symbol, _)| candidates.contains(symbol));
         // Of several that are equally frequent, the first.
@@ -88,32 +157,15 @@ fn few_fields<S: Symbols>(fields: &[u8]) -> Histogram {
     Histogram::from_present(kind.alphabet(), present)
 }
 
-/// Symbols that are counted in one go: one for each of the counters, or all that interleave.
-const fn at_once<S: Symbols>() -> usize {
-    if S::KIND.stride > TURNS { S::KIND.stride } else { TURNS }
-}
-
-/// Counts whole symbols, none of which lacks elements.
-fn count<S: Symbols>(chunk: &[u8]) -> Vec<u64> {
-    let kind = S::KIND;
-    let mut counters = vec![[0u32; TURNS]; kind.alphabet()];
-    let mut groups = chunk.chunks_exact(kind.elements * at_once::<S>());
-    for group in &mut groups {
-        for number in 0..at_once::<S>() {
-            counters[kind.symbol_at(group, number)][number % TURNS] += 1;
-        }
-    }
-    let rest = groups.remainder();
-    for number in 0..rest.len() / kind.elements {
-        counters[kind.symbol_at(rest, number)][0] += 1;
-    }
-    counters.into_iter().map(|turns| turns.into_iter().map(u64::from).sum()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::symbols::{Byte, PAIR, Pair, Quad, TRIPLE, Triple};
+    use crate::element::Numbers;
+    use crate::symbols::{Byte, PAIR, Pair, Pair6, Quad, TRIPLE, Triple};
+
+    fn histogram<S: Symbols>(numbers: &Numbers<'_>) -> Histogram {
+        super::histogram::<S>(numbers.split, &[numbers.bytes])
+    }
 
     #[test]
     fn whole_symbols_are_counted_and_a_last_one_completed_by_frequency() {
@@ -134,10 +186,15 @@ mod tests {
     fn few_symbols_are_counted_as_many_are() {
         let data: Vec<u8> = (0..9000u32).map(|i| (i * i / 7 % 251 * (i % 3)).to_le_bytes()[0]).collect();
         for len in [0, 1, 2, 3, 5, 64, 511, 513, 1023, 1025, 1536, 1600, 2600, 4099, 9000] {
-            let data = &Numbers::e4m3(&data[..len]);
-            assert_eq!(few::<Quad>(data), many::<Quad>(data), "{len}");
-            assert_eq!(few::<Triple>(data), many::<Triple>(data), "{len}");
-            assert_eq!(few::<Pair>(data), many::<Pair>(data), "{len}");
+            let Numbers { split, bytes } = Numbers::e4m3(&data[..len]);
+            let (one, other) = bytes.split_at(len / 3);
+            let of = |count: fn(&Split, &[&[u8]]) -> Histogram| {
+                [count(split, &[bytes]), count(split, &[one, other])]
+            };
+            assert_eq!(of(few::<Quad>), of(many::<Quad>), "{len}");
+            assert_eq!(of(few::<Triple>), of(many::<Triple>), "{len}");
+            assert_eq!(of(few::<Pair>), of(many::<Pair>), "{len}");
+            assert_eq!(of(few::<Pair6>), of(many::<Pair6>), "{len}");
         }
     }
 

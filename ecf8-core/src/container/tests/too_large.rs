@@ -36,8 +36,8 @@ impl Scheme for Narrow {
     fn shares(&self) -> bool {
         true
     }
-    fn symbol_histogram(&self, numbers: Numbers<'_>) -> Histogram {
-        QUAD_LANES.symbol_histogram(numbers)
+    fn symbol_histogram_of(&self, split: &Split, pieces: &[&[u8]]) -> Histogram {
+        QUAD_LANES.symbol_histogram_of(split, pieces)
     }
     fn codebook(&self, histogram: &Histogram) -> Codebook {
         QUAD_LANES.codebook(histogram)

@@ -3,7 +3,7 @@
 
 use super::sharing::sum;
 use crate::codebook::cluster::{self, MOST, Sharing, bits, share};
-use crate::element::Split;
+use crate::element::{Counts, RUN, Split};
 use crate::histogram::Histogram;
 use crate::int;
 use crate::layout::Aim;
@@ -11,14 +11,8 @@ use crate::map::passing;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Elements of the shortest run: whole chunks of every scheme, but for the longest of them, which are made shorter.
-const SHORTEST: u64 = 98_304;
-
 /// Coded bytes that there are.
 const BYTES: usize = 256;
-
-/// Runs that are looked at of a tensor, at most: those of a larger one are longer.
-const MOST_RUNS: u64 = 4096;
 
 /// What a further codebook of bytes takes, about, in bits.
 const CODEBOOK_BITS: f64 = 1200.0;
@@ -73,17 +67,21 @@ impl Pieces {
         Self { list: vec![piece], runs: None }
     }
 
-    /// The pieces of a tensor, where codebooks of their own make it smaller. For speed, runs are as long as several blocks
-    /// of threads decode; otherwise shorter ones are tried, too.
+    /// The pieces of a tensor that was counted, where codebooks of their own make it smaller. For speed, runs are as long as several blocks
+    /// of threads decode; otherwise shorter ones are tried, too. One piece for all where no runs are wanted.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    pub(super) fn of(split: &Split, bytes: &[u8], coded: Histogram, aim: Aim) -> Self {
+    pub(super) fn of(counts: &mut Counts, bytes: &[u8], aim: Aim, has_runs: bool) -> Self {
+        let split = &counts.split;
         let elements = (bytes.len() / split.element.bytes) as u64;
+        let coded = counts.planes.get(split.coded_plane()).cloned().unwrap_or_default();
         let one = Self::one(elements, coded);
-        if elements < 2 * SHORTEST || split.dictionary.is_some() {
+        if !has_runs || elements < 2 * RUN || split.dictionary.is_some() {
             return one;
         }
-        let times = elements.div_ceil(SHORTEST * MOST_RUNS).next_power_of_two();
-        let shortest = Level::count(split, bytes, SHORTEST * times);
+        let shortest = match std::mem::take(&mut counts.runs) {
+            none if none.is_empty() => Level::count(split, bytes, counts.run),
+            runs => Level { elements: counts.run, runs },
+        };
         let all = bits(&one.list[0].coded);
         // Runs alike have less entropy by themselves, too, since each has but some of what is rare.
         if all - shortest.bits() - shortest.chance_bits() < all / LEAST_GAIN {

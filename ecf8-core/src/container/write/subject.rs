@@ -14,7 +14,6 @@ use crate::int;
 use crate::layout::{Aim, Codebooks, Counted, EncodeError, Encoded, Scheme};
 use crate::map::give_back;
 use crate::source::Source;
-use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -143,14 +142,9 @@ impl<'s> Reading<'s> {
         // Places in a dictionary are whole bytes.
         let has_bytes = self.schemes.iter().any(|scheme| scheme.takes(element) && scheme.symbols().bits == 8);
         let count = if has_bytes { element::counts_with_dictionary } else { element::counts };
-        let counts = count(element, &bytes);
-        let coded = counts.planes.get(counts.split.coded_plane()).cloned().unwrap_or_default();
-        let pieces = match data {
-            Data::Whole(_) if self.schemes.iter().all(|scheme| scheme.has_runs()) => {
-                Pieces::of(&counts.split, &bytes, coded, self.aim)
-            }
-            _ => Pieces::one((bytes.len() / element.bytes) as u64, coded),
-        };
+        let mut counts = count(element, &bytes);
+        let has_runs = matches!(data, Data::Whole(_)) && self.schemes.iter().all(|scheme| scheme.has_runs());
+        let pieces = Pieces::of(&mut counts, &bytes, self.aim, has_runs);
         let mut subject = Subject {
             record,
             data,
@@ -322,20 +316,13 @@ impl Subject<'_> {
 
     /// Counts the symbols of some ranges of elements.
     fn count_ranges(&self, data: &[u8], scheme: &dyn Scheme, ranges: &[Range<u64>]) -> Histogram {
-        let (split, width) = (&self.split, self.split.element.bytes);
-        let of_range = |range: &Range<u64>| {
-            let bytes = &data[int::index(range.start) * width..int::index(range.end) * width];
-            let counted = scheme.symbol_histogram(Numbers { split, bytes });
-            give_back(bytes);
-            counted
-        };
-        match ranges {
-            [only] => of_range(only),
-            ranges => {
-                let counted: Vec<Histogram> = ranges.par_iter().map(of_range).collect();
-                sharing::sum(scheme.symbols().alphabet(), counted.iter())
-            }
-        }
+        let width = self.split.element.bytes;
+        let bytes =
+            |range: &Range<u64>| &data[int::index(range.start) * width..int::index(range.end) * width];
+        let pieces: Vec<&[u8]> = ranges.iter().map(bytes).collect();
+        let counted = scheme.symbol_histogram_of(&self.split, &pieces);
+        pieces.into_iter().for_each(give_back);
+        counted
     }
 
     /// Whether it is in the pool when compressed by a scheme.

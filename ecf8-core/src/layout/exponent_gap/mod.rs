@@ -106,8 +106,12 @@ impl Scheme for ExponentGap {
         &PARAMS
     }
 
-    fn symbol_histogram(&self, numbers: Numbers<'_>) -> Histogram {
-        Histogram::of_exponents(numbers.bytes, &FORMAT)
+    fn symbol_histogram_of(&self, _split: &Split, pieces: &[&[u8]]) -> Histogram {
+        let counted = pieces.iter().map(|piece| Histogram::of_exponents(piece, &FORMAT));
+        counted.fold(Histogram::zero(FORMAT.exponents()), |mut sum, counted| {
+            sum.add(&counted);
+            sum
+        })
     }
 
     fn codebook(&self, histogram: &Histogram) -> Codebook {

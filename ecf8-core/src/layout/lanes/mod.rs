@@ -289,8 +289,8 @@ impl<S: LaneSymbols> Scheme for Lanes<S> {
         (0..parts.geometry.chunks).into_par_iter().try_for_each(|chunk| parts.chunk::<S>(chunk).map(|_| ()))
     }
 
-    fn symbol_histogram(&self, numbers: Numbers<'_>) -> Histogram {
-        symbols::histogram::<S>(&numbers)
+    fn symbol_histogram_of(&self, split: &Split, pieces: &[&[u8]]) -> Histogram {
+        symbols::histogram::<S>(split, pieces)
     }
 
     fn codebook(&self, histogram: &Histogram) -> Codebook {
