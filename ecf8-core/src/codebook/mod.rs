@@ -117,6 +117,9 @@ pub enum CodebookError {
     },
 }
 
+/// How many symbols on [`Codebook::lengths_of`] looks for a symbol before it searches them all.
+const NEAR: usize = 8;
+
 impl Codebook {
     /// The optimal code for `histogram` whose codewords have at most `max_len` bits, found by package-merge.
     ///
@@ -231,6 +234,20 @@ impl Codebook {
         place.map_or(0, |place| self.present[place].1)
     }
 
+    /// The symbols of a histogram, in order: each with its count and the length of its codeword, 0 if it has none.
+    pub fn lengths_of(&self, histogram: &Histogram) -> impl Iterator<Item = (usize, u64, u8)> {
+        let mut rest = &self.present[..];
+        histogram.present().iter().map(move |&(symbol, count)| {
+            let is_before = |(own, _): &(u16, u8)| usize::from(*own) < symbol;
+            // Mostly it is among the next.
+            let near = &rest[..rest.len().min(NEAR)];
+            let searched = if near.last().is_some_and(is_before) { rest } else { near };
+            rest = &rest[searched.partition_point(is_before)..];
+            let own = rest.first().filter(|(own, _)| usize::from(*own) == symbol);
+            (symbol, count, own.map_or(0, |(_, length)| *length))
+        })
+    }
+
     /// Size of the alphabet, symbols without a codeword included.
     #[must_use]
     pub fn symbols(&self) -> usize {
@@ -324,10 +341,7 @@ impl Codebook {
         if self.has_frequencies() {
             return self.frequency_bits(histogram);
         }
-        let costs = histogram
-            .present()
-            .iter()
-            .map(|&(symbol, count)| count.saturating_mul(u64::from(self.length(symbol))));
+        let costs = self.lengths_of(histogram).map(|(_, count, length)| count.saturating_mul(length.into()));
         costs.fold(0, u64::saturating_add)
     }
 
@@ -351,9 +365,8 @@ impl Codebook {
     /// How often symbols without a codeword occur in `histogram`. Saturates.
     #[must_use]
     pub fn uncovered(&self, histogram: &Histogram) -> u64 {
-        let present = histogram.present().iter();
-        let uncovered = present.filter(|(symbol, _)| self.length(*symbol) == 0);
-        uncovered.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+        let uncovered = self.lengths_of(histogram).filter(|(_, _, length)| *length == 0);
+        uncovered.fold(0, |sum, (_, count, _)| sum.saturating_add(count))
     }
 
     /// The text form: a base-36 digit per symbol, or a number of capitals for many without a codeword; or a

@@ -5,6 +5,7 @@
 //! list of a level is the symbols' own coins merged with the pairs ("packages") of the list below it.
 
 use crate::histogram::Histogram;
+use std::ops::Add;
 
 /// The symbols that occur in `histogram`, in order, and the lengths of their codewords: at most `max_len` bits each (raised
 /// if the alphabet needs more).
@@ -24,8 +25,15 @@ pub(super) fn code_lengths(histogram: &Histogram, max_len: u8) -> Vec<(u16, u8)>
 /// Lengths from zero on, for two symbols or more, the rarest first.
 fn lengthen(symbols: &[(usize, u64)], max_len: u8, lengths: &mut [u8]) {
     let needed = usize::BITS - (symbols.len() - 1).leading_zeros();
-    let leaves: Vec<u128> = symbols.iter().map(|(_, count)| u128::from(*count)).collect();
-    let levels = coin_lists(&leaves, u32::from(max_len).max(needed));
+    let (total, levels) = (sum(symbols), u32::from(max_len).max(needed));
+    // No package costs more than all coins.
+    let levels = if total.checked_mul(levels.into()).is_some() {
+        let leaves: Vec<u64> = symbols.iter().map(|(_, count)| *count).collect();
+        coin_lists(&leaves, levels)
+    } else {
+        let leaves: Vec<u128> = symbols.iter().map(|(_, count)| u128::from(*count)).collect();
+        coin_lists(&leaves, levels)
+    };
 
     // From the widest coins down: of the cheapest `wanted` entries, the leaves lengthen their symbols' codewords
     // by one bit, and each package asks for two entries of the level below.
@@ -37,12 +45,17 @@ fn lengthen(symbols: &[(usize, u64)], max_len: u8, lengths: &mut [u8]) {
     }
 }
 
+/// The sum of all counts. Saturates.
+fn sum(symbols: &[(usize, u64)]) -> u64 {
+    symbols.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+}
+
 /// For each level, narrowest coins first: whether each entry of its list, cheapest first, is a symbol's own coin.
-fn coin_lists(leaves: &[u128], levels: u32) -> Vec<Vec<bool>> {
+fn coin_lists<P: Copy + Ord + Add<Output = P>>(leaves: &[P], levels: u32) -> Vec<Vec<bool>> {
     let mut lists = Vec::new();
-    let mut packages: Vec<u128> = Vec::new();
+    let mut packages: Vec<P> = Vec::new();
     for _ in 0..levels {
-        let mut prices: Vec<u128> = Vec::with_capacity(leaves.len() + packages.len());
+        let mut prices: Vec<P> = Vec::with_capacity(leaves.len() + packages.len());
         let mut is_leaf = Vec::with_capacity(prices.capacity());
         let (mut own, mut paired) = (leaves.iter().peekable(), packages.iter().peekable());
         loop {

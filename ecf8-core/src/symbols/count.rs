@@ -11,6 +11,9 @@ use std::ops::Range;
 /// Bytes that one task counts, about: few enough to stay in a processor's cache from one step to the next.
 const CHUNK: usize = 1 << 18;
 
+/// Chunks whose memory is given back in one go.
+const TOGETHER: usize = 64;
+
 /// Symbols are few if there is less than one element for this many symbols of the alphabet.
 const FEW: usize = 4;
 
@@ -102,8 +105,11 @@ fn many<S: Symbols>(split: &Split, pieces: &[&[u8]]) -> Histogram {
     let chunk = (CHUNK - CHUNK % block).max(block);
     let whole = |piece: &&[u8]| piece.len() - piece.len() % block;
     let mut counts = vec![0; kind.alphabet()];
-    in_batches(pieces.iter().flat_map(|piece| piece[..whole(piece)].chunks(chunk)), |chunks| {
-        let each = chunks.par_iter().fold(Counters::<S>::new, |counters, chunk| counters.count(split, chunk));
+    in_batches(pieces.iter().flat_map(|piece| piece[..whole(piece)].chunks(TOGETHER * chunk)), |pieces| {
+        let chunks: Vec<&[u8]> = pieces.iter().flat_map(|piece| piece.chunks(chunk)).collect();
+        // Making counters and adding them up should take less than counting.
+        let chunks = chunks.par_iter().with_min_len(kind.alphabet() / 4096);
+        let each = chunks.fold(Counters::<S>::new, |counters, chunk| counters.count(split, chunk));
         let sums = each.map(|counters| counters.sums()).reduce_with(add);
         sums.into_iter().flatten().zip(&mut counts).for_each(|(more, count)| *count += more);
     });

@@ -196,7 +196,12 @@ impl<'s> Reading<'s> {
         let ranges: Vec<Range<u64>> = starts.map(|start| start..start + SAMPLED_RUN).collect();
         let sampled = SAMPLED_RUN * ranges.len() as u64;
         let histogram = subject.count_ranges(data, scheme, &ranges);
-        let codebook = sharing::codebook(scheme, &subject.split, &histogram, self.code);
+        // Looking for a table of fewer bits that costs hardly more takes longer than counting did.
+        let code = match self.code {
+            Code::Judged => Code::Within(*scheme.code_bits().end()),
+            given => given,
+        };
+        let codebook = sharing::codebook(scheme, &subject.split, &histogram, code);
         let bits = scheme.symbols().bits;
         let outside = subject.pieces.iter().map(|piece| subject.split.outside(bits, &piece.coded)).sum();
         let outside = in_proportion(outside, units, sampled);

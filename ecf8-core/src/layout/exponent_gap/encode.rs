@@ -94,8 +94,7 @@ fn chunk_ranges(data: &[u8], codebook: &Codebook) -> Result<Vec<Range<u64>>, Enc
     let mut ranges = Vec::with_capacity(histograms.len());
     let mut bit = 0;
     for histogram in histograms {
-        let missing = |(symbol, _): &&(usize, u64)| codebook.length(*symbol) == 0;
-        if let Some(&(symbol, _)) = histogram.present().iter().find(missing) {
+        if let Some((symbol, ..)) = codebook.lengths_of(&histogram).find(|(_, _, length)| *length == 0) {
             return Err(EncodeError::NoCodeword { symbol });
         }
         let start = bit;

@@ -28,10 +28,9 @@ pub(super) fn cost_bits(kind: &SymbolKind, histogram: &Histogram, codebook: &Cod
 
 /// Bits of all codewords, at their longest, those included that stand in for symbols which have none.
 pub(super) fn stream_bits(histogram: &Histogram, codebook: &Codebook) -> u64 {
-    let bits = histogram.present().iter().map(|&(symbol, count)| {
-        let own = codebook.length(symbol);
-        count.saturating_mul(if own == 0 { codebook.min_len() } else { own }.into())
-    });
+    let bits = codebook
+        .lengths_of(histogram)
+        .map(|(_, count, own)| count.saturating_mul(if own == 0 { codebook.min_len() } else { own }.into()));
     bits.fold(0, u64::saturating_add)
 }
 
@@ -39,8 +38,8 @@ pub(super) fn stream_bits(histogram: &Histogram, codebook: &Codebook) -> u64 {
 /// symbol that stands in. Where a group has elements of two symbols, they may share one.
 pub(super) fn patches(kind: &SymbolKind, histogram: &Histogram, codebook: &Codebook) -> u64 {
     let stand_in = codebook.first_symbol().unwrap_or(0);
-    let missing = histogram.present().iter().filter(|(symbol, _)| codebook.length(*symbol) == 0);
-    let patches = missing.map(|&(symbol, count)| count.saturating_mul(patches_of(kind, symbol, stand_in)));
+    let missing = codebook.lengths_of(histogram).filter(|(_, _, length)| *length == 0);
+    let patches = missing.map(|(symbol, count, _)| count.saturating_mul(patches_of(kind, symbol, stand_in)));
     patches.fold(0, u64::saturating_add)
 }
 
