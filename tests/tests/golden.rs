@@ -10,7 +10,7 @@
 
 use ecf8_codegen::cuda;
 use ecf8_codegen::delta::{ApplyForm, ApplyKernel};
-use ecf8_codegen::sink::XorBase;
+use ecf8_codegen::sink::{Checked, Sink, XorBase};
 use ecf8_codegen::strategy::{Coding, Params, Strategy, strategies};
 use ecf8_core::corpus::{Tier, corpus};
 use ecf8_core::element::{Split, element};
@@ -109,7 +109,7 @@ fn name(strategy: &dyn Strategy, params: &Params, label: &str) -> String {
     format!("{}.{}.{label}.cu", strategy.name(), values.join("-"))
 }
 
-/// Kernels for other number types: the default variants, and all of BF16; and one that ends in another sink.
+/// Kernels for other number types: the default variants, and all of BF16; and one for each other sink.
 fn of_other_types(strategy: &dyn Strategy, codebook: &Codebook, which: Which) -> Vec<(String, String)> {
     let scheme = scheme(strategy.schemes()[0]).unwrap();
     let default = strategy.params(&[]).unwrap();
@@ -125,8 +125,12 @@ fn of_other_types(strategy: &dyn Strategy, codebook: &Codebook, which: Which) ->
             let kernel = strategy.kernel(params, &coding).unwrap();
             sources.push((name(strategy, params, dtype), cuda::source(&kernel)));
             if dtype == "BF16" && *params == default && strategy.name() == "lanes-pair" {
-                let kernel = strategy.kernel_into(params, &coding, &XorBase::default()).unwrap();
-                sources.push((name(strategy, params, "BF16.xor_base"), cuda::source(&kernel)));
+                let others: [&dyn Sink; 2] = [&XorBase::default(), &Checked];
+                for sink in others {
+                    let kernel = strategy.kernel_into(params, &coding, sink).unwrap();
+                    let label = format!("BF16.{}", sink.name());
+                    sources.push((name(strategy, params, &label), cuda::source(&kernel)));
+                }
             }
         }
     }

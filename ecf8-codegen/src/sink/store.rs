@@ -29,8 +29,8 @@ impl Sink for Store {
     }
 }
 
-struct Stored {
-    output: GlobalMut<u8>,
+pub(super) struct Stored {
+    pub(super) output: GlobalMut<u8>,
 }
 
 impl OpenSink for Stored {

@@ -99,6 +99,7 @@ pub trait Strategy: Describe {
     ) -> Result<Launch<Gather<'a>>, StrategyError> {
         let mut launch = self.launch(params, batch)?;
         launch.args.extend(sink.args(batch));
+        launch.outputs.extend(sink.outputs(launch.grid));
         Ok(launch)
     }
 }

@@ -16,7 +16,8 @@ use super::lanes::vector::{assemble, look_up_turn, reach};
 use super::{Coding, DecodeStrategy, Describe, Gather, Inlined, Launch, StrategyError, Tunables};
 use crate::ir::Kernel;
 use crate::lang::{
-    Global, GlobalMut, Shared, V, Var, WARP, barrier, device, dynamic_shared, kernel, lane_idx, rt, warp_idx,
+    Global, GlobalMut, Shared, V, Var, WARP, ballot, barrier, device, dynamic_shared, kernel, lane_idx, rt,
+    warp_idx,
 };
 use crate::sink::{OpenSink, Sink};
 use ecf8_core::symbols::{
@@ -241,7 +242,7 @@ fn lanes_ring(
     }
 
     let job = open_job(join, jobs, unit.job);
-    let warp = Warp { t, kind, join, decoder, model, job, sink: &*sink, memory, ring_rows };
+    let warp = Warp { t, kind, join, decoder, model, blocks, job, sink: &*sink, memory, ring_rows };
     warp.decode(&unit);
 }
 
@@ -281,6 +282,7 @@ struct Warp<'a> {
     join: Join,
     decoder: LanesTable,
     model: Global<u32>,
+    blocks: Global<u64>,
     job: Job,
     sink: &'a dyn OpenSink,
     /// Shared memory: the table, then the rings.
@@ -312,7 +314,7 @@ impl Warp<'_> {
                 self.t.warps_per_block,
                 self.ring_rows,
             );
-            self.vectors(&columns, &section, first, number, last_is_part);
+            self.vectors(&columns, &section, first, number, is_last, last_is_part);
             put_right(self.join, self.model, &tail, &self.job, self.sink);
         }
     }
@@ -331,6 +333,7 @@ impl Warp<'_> {
         section: &Section,
         first: V<u64>,
         number: V<u32>,
+        is_last: V<bool>,
         last_is_part: V<bool>,
     ) {
         let mut position: u32 = 0;
@@ -394,6 +397,27 @@ impl Warp<'_> {
                 left -= (2 * round) as i32;
                 left_for_warp.less((2 * round) as i32);
             }
+        }
+        if self.sink.asks_for_ends() {
+            self.tell_of_ends(columns, section, is_last, position, state.is_some());
+        }
+    }
+
+    /// Tells the sink if any lane of the warp, which came to `position`, should be elsewhere.
+    #[device]
+    fn tell_of_ends(
+        &self,
+        columns: &Columns,
+        section: &Section,
+        is_last: V<bool>,
+        position: V<u32>,
+        has_states: bool,
+    ) {
+        let end = section.end(self.model, &self.job, is_last, columns.bits(), has_states);
+        let beside = ballot(Columns::is_beside(position, end));
+        if lane_idx() == 0 && beside != 0 {
+            // Found once more, so that no register holds it until then.
+            self.sink.damaged(open_block(self.blocks).job);
         }
     }
 

@@ -267,11 +267,15 @@ fn decode(strategy: &dyn Strategy, sink: &MakeSink<'_>, run: &Run<'_>) -> Result
     let launch = launch.map_err(|error| format!("launch: {error}"))?;
     // What the launch says that it writes is what the emulator looks at, so it may not promise less.
     let output = batch_output(&batch).map_err(|error| format!("launch: {error}"))?;
-    if launch.outputs != [output.clone()] {
-        return Err(format!("launch: its outputs are {:?}, expected {output:?} alone", launch.outputs));
+    let expected = [vec![output], sink.outputs(launch.grid)].concat();
+    if launch.outputs != expected {
+        return Err(format!("launch: its outputs are {:?}, expected {expected:?}", launch.outputs));
     }
     let outputs = emulator::run(&kernel, &launch, Checks::Full).map_err(|error| error.to_string())?;
-    let decoded = outputs.first().map_or(&[][..], Vec::as_slice);
+    let (decoded, others) = outputs.split_first().map_or((&[][..], &[][..]), |(first, rest)| (first, rest));
+    if others.iter().flatten().any(|byte| *byte != 0) {
+        return Err(format!("sink {}: says that something is damaged, which is not", sink.name()));
+    }
     for ((index, tensor), start) in run.tensors.iter().enumerate().zip(batch_offsets(&batch)) {
         let bytes = &sink.expected(index, &tensor.case.bytes);
         let start = usize::try_from(start).unwrap_or(usize::MAX);
@@ -302,7 +306,7 @@ fn difference(decoded: &[u8], wanted: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::ir::{Kernel, StmtKind};
-    use crate::sink::XorBase;
+    use crate::sink::{Checked, XorBase};
     use crate::strategy::{
         Describe, Gather, Launch, Requirement, StrategyError, TunableSpec, strategies, strategy,
     };
@@ -437,15 +441,23 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_ends_in_a_base_gives_the_weights_and_not_what_they_differ_in() {
+    fn kernels_that_end_in_other_sinks_give_what_these_make_of_the_numbers() {
         let noise = ecf8_core::synthetic::noise(5, 1 << 20);
         let xor: &MakeSink<'_> = &|tensors| {
             let base = |bytes: &&[u8]| &noise[bytes.len() % 7..][..bytes.len()];
             Box::new(XorBase::new(tensors.iter().map(base).collect()))
         };
+        let checked: &MakeSink<'_> = &|_| Box::new(Checked);
         let is_short = |run: &Run<'_>| run.tensors.iter().all(|tensor| tensor.case.bytes.len() < 100_000);
-        for name in ["lanes-quad", "lanes-triple", "lanes-pair", "lanes-byte", "lanes-two-bytes", "lanes-ans"]
-        {
+        for name in [
+            "lanes-quad",
+            "lanes-triple",
+            "lanes-pair",
+            "lanes-pair6",
+            "lanes-byte",
+            "lanes-two-bytes",
+            "lanes-ans",
+        ] {
             let strategy = strategy(name).unwrap();
             let scheme = scheme(strategy.schemes()[0]).unwrap();
             let cases: Vec<_> = corpus(Tier::Quick).into_iter().filter(|case| case.suits(scheme)).collect();
@@ -456,13 +468,17 @@ mod tests {
             runs.extend(batches(strategy, &tensors, &variants));
             runs.retain(is_short);
             assert!(runs.len() > 50);
-            runs.par_iter().for_each(|run| {
-                decode(strategy, xor, run)
-                    .unwrap_or_else(|error| panic!("{name} on {}: {error}", run.case()));
-            });
+            for sink in [xor, checked] {
+                runs.par_iter().for_each(|run| {
+                    decode(strategy, sink, run)
+                        .unwrap_or_else(|error| panic!("{name} on {}: {error}", run.case()));
+                });
+            }
         }
-        let refused = prove_into(&Cascade::Right, xor, Tier::Quick, &|_| {}).unwrap_err().to_string();
-        assert!(refused.contains("has no sink xor_base"), "{refused}");
+        for (sink, name) in [(xor, "xor_base"), (checked, "checked")] {
+            let refused = prove_into(&Cascade::Right, sink, Tier::Quick, &|_| {}).unwrap_err().to_string();
+            assert!(refused.contains(&format!("has no sink {name}")), "{refused}");
+        }
     }
 
     #[test]

@@ -86,6 +86,31 @@ impl Section {
         Self { chunk, per_chunk, first, vectors, number, sections_log2, word }
     }
 
+    /// Where it is told where the lane stands at the beginning of a section of the chunk that is not the first.
+    #[device]
+    fn beginning(&self, section: V<u32>, job: &Job, has_states: bool) -> V<u64> {
+        let before = self.chunk * ((1u32 << self.sections_log2) - 1) + section - 1;
+        let first = job.positions + before * (WARP * 2 / POSITIONS * numbers(has_states));
+        (first as u64) * ((POSITIONS / 2) as u64) + (lane_idx() as u64)
+    }
+
+    /// Where the lane's codewords must end: where the next section begins, or, in the last one with elements, where its stream ends.
+    #[device]
+    pub(in super::super) fn end(
+        &self,
+        model: Global<u32>,
+        job: &Job,
+        is_last: V<bool>,
+        end_of_stream: V<u32>,
+        has_states: bool,
+    ) -> V<u32> {
+        let mut end = end_of_stream;
+        if !is_last && self.number + 1 < (1u32 << self.sections_log2) {
+            end = model.view::<u16>()[self.beginning(self.number + 1, job, has_states)] as u32;
+        }
+        end
+    }
+
     /// Finds where the lane stands, and the row from which words are to be staged. And the `state` of its last symbol before the section,
     /// where there are states.
     #[device]
@@ -98,11 +123,8 @@ impl Section {
         row: &mut Var<u32>,
         state: Option<Var<u32>>,
     ) {
-        let numbers = numbers(state.is_some());
         if self.number > 0 {
-            let before = self.chunk * ((1u32 << self.sections_log2) - 1) + self.number - 1;
-            let first = job.positions + before * (WARP * 2 / POSITIONS * numbers);
-            let place = (first as u64) * ((POSITIONS / 2) as u64) + (lane_idx() as u64);
+            let place = self.beginning(self.number, job, state.is_some());
             let own = model.view::<u16>()[place] as u32;
             if let Some(state) = state {
                 let number = model.view::<u16>()[place + (WARP as u64)] as u32;

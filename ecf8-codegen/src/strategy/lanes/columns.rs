@@ -97,6 +97,18 @@ impl Columns {
         self.warps * WARP * WORD_BYTES
     }
 
+    /// Bits of the lane's stream.
+    #[device]
+    pub(in super::super) fn bits(&self) -> V<u32> {
+        self.count * WORD + self.tail.extra
+    }
+
+    /// Whether a lane that came to `position` is elsewhere than at bit `end`.
+    #[device]
+    pub(in super::super) fn is_beside(position: V<u32>, end: V<u32>) -> V<bool> {
+        ((position ^ end) & ((1u32 << POSITION_BITS) - 1)) != 0
+    }
+
     /// The lane's word of a row, perhaps beyond the rows. `taken` words of short rows come before. What follows the end
     /// of a lane's stream is of no consequence.
     #[device]
