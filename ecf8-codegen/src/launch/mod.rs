@@ -32,15 +32,23 @@ pub enum Arg<B> {
 pub struct OutputSlot {
     /// Its length in bytes.
     pub bytes: u64,
-    /// The bytes that the kernel has to write, ascending and apart. What is left belongs to nobody.
+    /// The bytes that the kernel has to write, ascending and apart. What is left belongs to nobody, unless it is for marks.
     pub written: Vec<Range<u64>>,
+    /// Whether the kernel may leave marks in it, which are not zero. The rest of it stays as it is.
+    pub has_marks: bool,
 }
 
 impl OutputSlot {
     /// A buffer of `bytes` bytes, all of which are written.
     #[must_use]
     pub fn whole(bytes: u64) -> Self {
-        Self { bytes, written: std::iter::once(0..bytes).collect() }
+        Self { bytes, written: std::iter::once(0..bytes).collect(), has_marks: false }
+    }
+
+    /// A buffer of `bytes` bytes for marks.
+    #[must_use]
+    pub fn of_marks(bytes: u64) -> Self {
+        Self { bytes, written: Vec::new(), has_marks: true }
     }
 
     /// The bytes to write as ranges of a buffer on the host, cut off where it ends.
@@ -137,7 +145,7 @@ mod tests {
 
     #[test]
     fn what_is_written_ends_where_the_buffer_does() {
-        let slot = OutputSlot { bytes: 10, written: vec![0..3, 5..10, 20..u64::MAX] };
+        let slot = OutputSlot { bytes: 10, written: vec![0..3, 5..10, 20..u64::MAX], has_marks: false };
         assert_eq!(slot.written_of(7).collect::<Vec<_>>(), [0..3, 5..7, 7..7]);
     }
 }

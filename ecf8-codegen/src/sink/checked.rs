@@ -49,7 +49,7 @@ impl Sink for Checked {
     }
 
     fn outputs(&self, grid: u32) -> Vec<OutputSlot> {
-        vec![OutputSlot { bytes: u64::from(grid) * u64::from(4 * WORDS), written: Vec::new() }]
+        vec![OutputSlot::of_marks(u64::from(grid) * u64::from(4 * WORDS))]
     }
 
     fn expected(&self, _tensor: usize, decoded: &[u8]) -> Vec<u8> {

@@ -110,6 +110,12 @@ impl Target for EmulatorExecutor {
             for written in slot.written_of(bytes.len()) {
                 into[written.clone()].copy_from_slice(&bytes[written]);
             }
+            if slot.has_marks {
+                into.iter_mut()
+                    .zip(bytes)
+                    .filter(|(_, mark)| *mark != 0)
+                    .for_each(|(byte, mark)| *byte = mark);
+            }
         }
         Ok(())
     }

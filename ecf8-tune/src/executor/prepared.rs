@@ -1,7 +1,7 @@
 //! A launch whose kernel is loaded and whose inputs are uploaded: only where the output goes is left to say.
 
 use super::{BlockNeeds, Destination, Dispatch, ExecutorError, Target};
-use ecf8_codegen::launch::{Gather, Launch};
+use ecf8_codegen::launch::{Gather, Launch, OutputSlot};
 
 /// A launch that can be run any number of times, each time into any buffer.
 #[derive(Debug)]
@@ -10,6 +10,8 @@ pub struct Prepared<K, B> {
     threads: u32,
     /// With inputs in the target's memory; none and no blocks where there is nothing to launch.
     launch: Launch<B>,
+    /// What it writes besides its first output, zeros at first.
+    others: Vec<B>,
 }
 
 impl<K: Clone, B> Prepared<K, B> {
@@ -32,13 +34,25 @@ impl<K: Clone, B> Prepared<K, B> {
             target.limits().check(needs, &launch)?;
         }
         let launch = launch.map(|input| target.upload(&input))?;
-        Ok(Self { kernel: kernel.clone(), threads: needs.threads, launch })
+        let zeros = |slot: &OutputSlot| {
+            let mut buffer = target.alloc(usize::try_from(slot.bytes).unwrap_or(usize::MAX))?;
+            target.fill(&mut buffer, 0)?;
+            Ok(buffer)
+        };
+        let others = launch.outputs.iter().skip(1).filter(|_| launch.grid > 0).map(zeros);
+        let others = others.collect::<Result<_, ExecutorError>>()?;
+        Ok(Self { kernel: kernel.clone(), threads: needs.threads, launch, others })
     }
 
-    /// Bytes that it writes, and that lie between those.
-    #[must_use]
-    pub fn output_bytes(&self) -> u64 {
-        self.launch.output_bytes()
+    /// What it writes besides its first output; nothing where there is nothing to launch.
+    pub fn others(&mut self) -> &mut [B] {
+        &mut self.others
+    }
+
+    /// The launch, for tests that damage what was uploaded.
+    #[cfg(test)]
+    pub(crate) fn launch(&self) -> &Launch<B> {
+        &self.launch
     }
 
     /// How often running it launches a kernel: once, or never where there is nothing to do.
@@ -65,7 +79,9 @@ impl<K: Clone, B> Prepared<K, B> {
             kernel: &self.kernel,
             threads: self.threads,
             launch: self.launch.as_ref(),
-            outputs: vec![Destination { buffer: output, start }],
+            outputs: std::iter::once(Destination { buffer: output, start })
+                .chain(self.others.iter().map(|buffer| Destination { buffer, start: 0 }))
+                .collect(),
         })
     }
 }

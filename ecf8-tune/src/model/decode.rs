@@ -3,6 +3,9 @@
 use super::load::{Home, LoadedLayer, TensorLocation};
 use super::{LoadedModel, ModelError};
 use crate::executor::{CudaExecutor, ExecutorError, Target, Transfer, Undone};
+use ecf8_codegen::sink::Checked;
+use ecf8_core::Encoded;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 impl<T: Target> LoadedModel<T> {
@@ -177,6 +180,35 @@ impl<T: Target> LoadedModel<T> {
             self.check_layer(layer, &scratch)?;
         }
         Ok(self.model.layers().iter().fold(0, |sum, layer| sum.saturating_add(layer.bytes)))
+    }
+
+    /// The tensors of which codewords did not end where their streams do in what was decoded since this was asked last, in their order:
+    /// their numbers are wrong. Only a model whose [plan is checked](super::LoadPlan::checked) tells, and nothing is told of raw bits,
+    /// nor of `exponent-gap`. Waits for all that was asked for.
+    ///
+    /// # Errors
+    /// If a launch has failed, or the target does.
+    pub fn damaged(&mut self) -> Result<Vec<usize>, ModelError> {
+        let Self { model, target, layers, singles, .. } = self;
+        let mut damaged = BTreeSet::new();
+        let steps = layers.iter_mut().flat_map(|layer| &mut layer.steps);
+        let steps = steps.map(|step| (&mut step.launch, &step.tensors[..]));
+        let singles = singles.iter_mut().map(|(tensor, launch)| (launch, std::slice::from_ref(tensor)));
+        for (launch, tensors) in steps.chain(singles) {
+            for marks in launch.others() {
+                let mut status = vec![0; target.bytes(marks)];
+                target.download(marks, &mut status)?;
+                if status.iter().all(|byte| *byte == 0) {
+                    continue;
+                }
+                target.fill(marks, 0)?;
+                let batch: Vec<Encoded<'_>> =
+                    tensors.iter().filter_map(|tensor| Some(model.compressed(*tensor)?.encoded())).collect();
+                let those = Checked::damaged(&batch.iter().collect::<Vec<_>>(), &status);
+                damaged.extend(those.into_iter().filter_map(|number| tensors.get(number)));
+            }
+        }
+        Ok(damaged.into_iter().collect())
     }
 
     /// The error of a step of a layer, or of any of them: if the parts of one of its tensors are damaged, that one's.

@@ -256,7 +256,7 @@ impl<T: Target> LoadedModel<T> {
         let widest = plans.iter().zip(&batch).max_by_key(|(_, encoded)| encoded.codebooks.widest().max_len());
         let Some((plan, _)) = widest else { return Ok(()) };
         if batch.len() > 1 && plan.strategy.takes_several() {
-            match plan.strategy.launch(&plan.params, &batch) {
+            match plan.strategy.launch_into(&plan.params, &batch, plan.sink) {
                 Ok(launch) => {
                     let offsets = batch_offsets(&batch);
                     let what = || format!("layer `{}`", model.layers()[index].name);
@@ -293,7 +293,7 @@ impl<T: Target> LoadedModel<T> {
             let source = NoPlan::NoStrategy { scheme: encoded.scheme.name().to_owned() };
             return Err(ModelError::NoPlan { tensor: self.model.tensors()[tensor].name.clone(), source });
         };
-        let launch = plan.strategy.launch(&plan.params, &[encoded]);
+        let launch = plan.strategy.launch_into(&plan.params, &[encoded], plan.sink);
         let launch = launch.map_err(|error| self.failed(tensor, error.into()))?;
         let model = self.model.clone();
         let what = || format!("tensor `{}`", model.tensors()[tensor].name);
@@ -307,7 +307,7 @@ impl<T: Target> LoadedModel<T> {
         what: impl Fn() -> String,
         wanted: Option<u64>,
     ) -> Result<Prepared<T::Kernel, T::Buffer>, ModelError> {
-        let (found, wanted) = (launch.output_bytes(), wanted.unwrap_or(0));
+        let (found, wanted) = (launch.outputs.first().map_or(0, |slot| slot.bytes), wanted.unwrap_or(0));
         if found != wanted {
             return Err(ModelError::Length { what: what(), variant: plan.variant(), found, wanted });
         }

@@ -5,7 +5,8 @@ use super::{Compressed, Model, ModelError};
 use crate::cache::{self, NoPlan, Record, Rung, TuningCache};
 use crate::executor::Target;
 use crate::tuner::{Problem, nearest_first};
-use ecf8_codegen::strategy::{Coding, Form, Inlined, Params, Strategy, strategies_for};
+use ecf8_codegen::sink::{Checked, Sink, Store};
+use ecf8_codegen::strategy::{Coding, Form, Inlined, Params, Strategy, StrategyError, strategies_for};
 use ecf8_codegen::{cuda, ir};
 use ecf8_core::Codebook;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,6 +24,8 @@ pub struct LoadPlan {
     source: Source,
     /// Variants that were found not to fit the target, and why not.
     unfit: BTreeMap<String, String>,
+    /// Whether kernels tell which tensors are damaged, where they can.
+    is_checked: bool,
 }
 
 /// What a plan is made from.
@@ -46,11 +49,13 @@ pub struct TensorPlan {
     pub instead_of: Option<String>,
     /// Index of its kernel among the plan's.
     pub(super) kernel: usize,
+    /// What that kernel does with numbers.
+    pub(super) sink: &'static dyn Sink,
 }
 
 impl TensorPlan {
     fn new(strategy: &'static dyn Strategy, params: Params, rung: Rung) -> Self {
-        Self { strategy, params, rung, instead_of: None, kernel: 0 }
+        Self { strategy, params, rung, instead_of: None, kernel: 0, sink: &Store }
     }
 
     /// The strategy and its parameters, for people.
@@ -63,6 +68,21 @@ impl TensorPlan {
     pub(super) fn inlined(&self) -> Inlined {
         // Parameters in a plan have been checked; if not, the kernel's own error is better than one from here.
         self.strategy.inlined(&self.params).unwrap_or(Inlined::Codebook)
+    }
+
+    /// The kernel for a coding, and what it does with numbers: tells of damage, too, if that is wanted and the strategy can.
+    fn kernel(
+        &self,
+        coding: &Coding<'_>,
+        is_checked: bool,
+    ) -> Result<(ir::Kernel, &'static dyn Sink), StrategyError> {
+        if is_checked {
+            match self.strategy.kernel_into(&self.params, coding, &Checked) {
+                Err(StrategyError::Sink { .. }) => {}
+                kernel => return Ok((kernel?, &Checked)),
+            }
+        }
+        Ok((self.strategy.kernel(&self.params, coding)?, &Store))
     }
 
     /// The same in another variant.
@@ -120,7 +140,19 @@ impl LoadPlan {
         let mut unfit = self.unfit.clone();
         unfit.insert(variant, why);
         let fitting = Fitting::after(unfit, target.limits(), model, layer);
-        Self::fitting(model, target, self.source.clone(), fitting)
+        let plan = Self::fitting(model, target, self.source.clone(), fitting)?;
+        if self.is_checked { plan.checked(model) } else { Ok(plan) }
+    }
+
+    /// The same with kernels that say which tensors are [damaged](super::LoadedModel::damaged), where the strategy has such: all but those
+    /// for `exponent-gap`, whose codewords are looked at when they are loaded. It takes a few instructions for each warp.
+    ///
+    /// # Errors
+    /// If a kernel cannot be made.
+    pub fn checked(mut self, model: &Model) -> Result<Self, ModelError> {
+        self.is_checked = true;
+        self.find_kernels(model)?;
+        Ok(self)
     }
 
     fn fitting<T: Target>(
@@ -131,7 +163,8 @@ impl LoadPlan {
     ) -> Result<Self, ModelError> {
         let (tensors, ignored) = ladder(model, target, &source.records, &mut fitting)?;
         let notes = source.warnings.iter().cloned().chain(ignored).collect();
-        let mut plan = Self { tensors, notes, kernels: Vec::new(), source, unfit: BTreeMap::new() };
+        let mut plan =
+            Self { tensors, notes, kernels: Vec::new(), source, unfit: BTreeMap::new(), is_checked: false };
         plan.share(model, &mut fitting, |tensor, compressed| {
             tensor.rung == Rung::Default || !tensor.inlined().takes(compressed.codebooks())
         });
@@ -255,27 +288,27 @@ impl LoadPlan {
     /// Builds the kernels that the plan needs, each once, and says which tensor needs which.
     fn find_kernels(&mut self, model: &Model) -> Result<(), ModelError> {
         self.kernels.clear();
-        let mut by_key: HashMap<(String, Form, Inside), usize> = HashMap::new();
+        let mut by_key: HashMap<(String, Form, Inside), (usize, &'static dyn Sink)> = HashMap::new();
         let mut by_code: HashMap<u64, usize> = HashMap::new();
         for (index, tensor) in self.tensors.iter_mut().enumerate() {
             let (Some(tensor), Some(compressed)) = (tensor, model.compressed(index)) else { continue };
             let coding = coding(&compressed);
             let key = (tensor.variant(), coding.form(), Inside::of(tensor.inlined(), coding.codebook));
-            tensor.kernel = match by_key.get(&key) {
-                Some(kernel) => *kernel,
+            (tensor.kernel, tensor.sink) = match by_key.get(&key) {
+                Some(known) => *known,
                 None => {
-                    let kernel = tensor.strategy.kernel(&tensor.params, &coding);
-                    let kernel = kernel.map_err(|error| ModelError::Decode {
-                        what: format!("tensor `{}`", model.tensors()[index].name),
-                        variant: tensor.variant(),
-                        source: Box::new(error.into()),
-                    })?;
+                    let (kernel, sink) =
+                        tensor.kernel(&coding, self.is_checked).map_err(|error| ModelError::Decode {
+                            what: format!("tensor `{}`", model.tensors()[index].name),
+                            variant: tensor.variant(),
+                            source: Box::new(error.into()),
+                        })?;
                     let number = *by_code.entry(cuda::source_hash(&kernel)).or_insert(self.kernels.len());
                     if number == self.kernels.len() {
                         self.kernels.push(kernel);
                     }
-                    by_key.insert(key, number);
-                    number
+                    by_key.insert(key, (number, sink));
+                    (number, sink)
                 }
             };
         }

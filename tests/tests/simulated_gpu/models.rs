@@ -1,10 +1,13 @@
 //! Models, loaded and decoded as an inference engine does.
 
 use super::{Simulated, is_child, on_simulated_gpu};
+use ecf8_codegen::sink::Checked;
+use ecf8_codegen::strategy::{strategy, widest_coding};
 use ecf8_core::container::{self, CompressOptions};
+use ecf8_core::element::Numbers;
 use ecf8_tests::cli::{file, weights};
-use ecf8_tune::executor::CudaExecutor;
-use ecf8_tune::model::{Model, ModelError};
+use ecf8_tune::executor::{BlockNeeds, CudaExecutor, Prepared, Target};
+use ecf8_tune::model::{LoadPlan, Model, ModelError};
 use std::fs;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -89,4 +92,50 @@ fn threads_and_gpus_decode_at_once() {
             });
         }
     });
+}
+
+#[test]
+fn kernels_tell_which_tensor_is_damaged() {
+    if !on_simulated_gpu("models::kernels_tell_which_tensor_is_damaged", &[]) {
+        return;
+    }
+    let (_folder, model) = of_two_schemes();
+    let target = CudaExecutor::open(0).unwrap();
+    let plan = LoadPlan::new(&model, &target).unwrap().checked(&model).unwrap();
+    let mut loaded = model.load_planned(target, plan).unwrap();
+    loaded.verify().unwrap();
+    assert_eq!(loaded.damaged().unwrap(), [0; 0]);
+
+    // Of chunks that no warps share, loading does not look at codewords.
+    let mut target = CudaExecutor::open(0).unwrap();
+    for name in ["lanes-quad", "lanes-triple", "lanes-pair", "lanes-byte", "lanes-two-bytes", "lanes-ans"] {
+        let strategy = strategy(name).unwrap();
+        let params = strategy.params(&[("warps_at_once".to_owned(), "1".to_owned())]).unwrap();
+        let scheme = ecf8_core::scheme(strategy.schemes()[0]).unwrap();
+        let encoded = |seed| {
+            let bytes = weights("w", seed, 9000).bytes;
+            let numbers = Numbers::e4m3(&bytes);
+            scheme.encode(numbers, &scheme.codebook(&scheme.symbol_histogram(numbers))).unwrap()
+        };
+        let (right, mut wrong) = (encoded(7), encoded(8));
+        let bytes = right.decode().unwrap();
+        wrong.parts[0].bytes.to_mut()[100..356].fill(0x5a);
+        assert!(wrong.decode().is_err(), "{name}");
+        let batch = [&right, &wrong];
+        let kernel = strategy.kernel_into(&params, &widest_coding(&batch).unwrap(), &Checked).unwrap();
+        let report = target.compile(std::slice::from_ref(&kernel)).remove(0).unwrap();
+        let needs = BlockNeeds::of(&kernel, report.as_ref());
+        let launch = strategy.launch_into(&params, &batch, &Checked).unwrap();
+        let room = usize::try_from(launch.outputs[0].bytes).unwrap();
+        let kernel = target.load(&kernel).unwrap();
+        let mut prepared = Prepared::new(&mut target, &kernel, &needs, launch).unwrap();
+        let mut output = target.alloc(room).unwrap();
+        prepared.run(&mut target, &mut output, 0).unwrap();
+        let (mut decoded, marks) = (vec![0; bytes.len()], &prepared.others()[0]);
+        let mut status = vec![0; target.bytes(marks)];
+        target.download(marks, &mut status).unwrap();
+        target.download(&output, &mut decoded).unwrap();
+        assert_eq!(Checked::damaged(&batch, &status), [1].into(), "{name}");
+        assert!(decoded == bytes, "{name}: the tensor beside the damaged one");
+    }
 }

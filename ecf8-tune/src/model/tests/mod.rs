@@ -2,6 +2,7 @@
 
 mod bad;
 mod batch;
+mod damaged;
 mod fake_gpu;
 mod held;
 mod large;
