@@ -71,6 +71,26 @@ proptest! {
     }
 
     #[test]
+    fn lengths_are_those_of_the_symbols_one_by_one(
+        counts in prop::collection::vec(prop_oneof![Just(0), 1..9u64], 0..200),
+        asked in prop::collection::vec(prop_oneof![Just(0), 1..9u64], 0..200),
+    ) {
+        let codebook = Codebook::huffman(&Histogram::from_counts(&counts), 12);
+        let asked = Histogram::from_counts(&asked);
+        let expected = asked.present().iter().map(|&(symbol, count)| (symbol, count, codebook.length(symbol)));
+        prop_assert!(codebook.lengths_of(&asked).eq(expected));
+    }
+
+    #[test]
+    fn counts_a_million_million_times_as_high_have_the_same_codewords(
+        counts in prop::collection::vec(0..1_000_000u64, 2..60), limit in 6..14u8
+    ) {
+        let high: Vec<u64> = counts.iter().map(|count| count << 43).collect();
+        let [low, high] = [counts, high].map(|counts| Codebook::huffman(&Histogram::from_counts(&counts), limit));
+        prop_assert_eq!(low, high);
+    }
+
+    #[test]
     fn text_brings_the_codebook_back(counts in prop::collection::vec(0..9u64, 0..40), limit in 6..20u8) {
         let codebook = Codebook::huffman(&Histogram::from_counts(&counts), limit);
         prop_assert_eq!(Codebook::from_text(&codebook.to_text()), Ok(codebook));
