@@ -180,8 +180,10 @@ pub(crate) fn count_by_place(bytes: &[u8], arrange: impl Fn(u64) -> u64) -> [[u3
 }
 
 /// The sums of some counts, byte by byte.
-pub(crate) fn sum<'a>(counts: impl Iterator<Item = &'a [u32; 256]> + Clone) -> Vec<u64> {
-    (0..256).map(|byte| counts.clone().map(|counts| u64::from(counts[byte])).sum()).collect()
+pub(crate) fn sum<'a>(counts: impl Iterator<Item = &'a [u32; 256]>) -> Vec<u64> {
+    let mut sums = vec![0; 256];
+    counts.for_each(|counts| sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += u64::from(*count)));
+    sums
 }
 
 #[cfg(test)]
