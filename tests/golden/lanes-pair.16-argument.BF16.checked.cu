@@ -4,7 +4,7 @@
 // numbers    floats of 2 bytes, exponents coded
 // sink       checked
 // codewords  of at most 9 bits
-// hash       70fb267101194c0b
+// hash       dbbddc5b436ee9e3
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -608,19 +608,6 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
             left = (i32)((u32)left - (u32)64);
             left_for_warp = (i32)((u32)left_for_warp - (u32)64);
         }
-        u32 end = count * 32 + extra;
-        if (!is_last && number + 1 < 1u << sections_log2) {
-            const u32 before = chunk * ((1u << sections_log2) - 1) + (number + 1) - 1;
-            const u32 first_5 = positions + before * 2;
-            end = ((const u16*)model)[(u64)first_5 * 16 + (threadIdx.x & 31)];
-        }
-        const u32 beside = __ballot_sync(0xffffffff, ((position ^ end) & 0xffff) != 0);
-        if ((threadIdx.x & 31) == 0 && beside != 0) {
-            const u64 block_1 = blocks[blockIdx.x];
-            const u32 what_1 = (u32)block_1;
-            status[what_1 & 0xfffffff] = 1;
-        }
-        __syncwarp();
         const u32 word_2 = __shfl_sync(0xffffffff, t_3, 4u);
         const u32 per_chunk_1 = __shfl_sync(0xffffffff, t_3, 5u);
         const u32 sections_log2_1 = word_2 >> 28;
@@ -629,22 +616,45 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
         const u32 number_2 = unit_1 & ((1u << sections_log2_1) - 1);
         const u32 vectors_2 = per_chunk_1 >> sections_log2_1;
         const u32 first_5 = number_2 * vectors_2;
+        const u64 first_6 = (u64)chunk_1 * per_chunk_1 + first_5;
+        const u64 after = (first_6 + vectors_2) * 16;
+        u32 end = count * 32 + extra;
+        if (!(after >= geometry.y) && number_2 + 1 < 1u << sections_log2_1) {
+            const u32 before = chunk_1 * ((1u << sections_log2_1) - 1) + (number_2 + 1) - 1;
+            const u32 first_7 = positions + before * 2;
+            end = ((const u16*)model)[(u64)first_7 * 16 + (threadIdx.x & 31)];
+        }
+        const u32 beside = __ballot_sync(0xffffffff, ((position ^ end) & 0xffff) != 0);
+        if ((threadIdx.x & 31) == 0 && beside != 0) {
+            const u64 block_1 = blocks[blockIdx.x];
+            const u32 what_1 = (u32)block_1;
+            status[blockIdx.x * 32 + (threadIdx.x >> 5)] = (what_1 & 0xfffffff) + 1;
+        }
+        __syncwarp();
+        const u32 word_3 = __shfl_sync(0xffffffff, t_3, 4u);
+        const u32 per_chunk_2 = __shfl_sync(0xffffffff, t_3, 5u);
+        const u32 sections_log2_2 = word_3 >> 28;
+        const u32 unit_2 = word_3 & 0xfffffff;
+        const u32 chunk_2 = unit_2 >> sections_log2_2;
+        const u32 number_3 = unit_2 & ((1u << sections_log2_2) - 1);
+        const u32 vectors_3 = per_chunk_2 >> sections_log2_2;
+        const u32 first_7 = number_3 * vectors_3;
         const u32 low = __shfl_sync(0xffffffff, t_3, 0u);
         const u32 high = __shfl_sync(0xffffffff, t_3, 1u);
-        const u64 first_6 = (low | ((u64)high << 32)) + __shfl_sync(0xffffffff, t_3, 2u);
+        const u64 first_8 = (low | ((u64)high << 32)) + __shfl_sync(0xffffffff, t_3, 2u);
         const u32 end_1 = __shfl_sync(0xffffffff, t_3, 3u);
         for (u32 i = threadIdx.x & 31; i < end_1; i += 32) {
-            const u32 patch = model[first_6 + i];
+            const u32 patch = model[first_8 + i];
             const u32 in_chunk = (patch >> 16) * 2;
-            if (in_chunk / 16 - first_5 < vectors_2) {
-                const u64 element = (u64)chunk_1 * (per_chunk_1 * 16) + in_chunk;
-                const u64 first_7 = output_1 * 16;
+            if (in_chunk / 16 - first_7 < vectors_3) {
+                const u64 element = (u64)chunk_2 * (per_chunk_2 * 16) + in_chunk;
+                const u64 first_9 = output_1 * 16;
                 const u32 within = (u32)element & 511;
                 const u32 lane_3 = within / 16;
                 const u32 vector = (within & 15) / 8;
-                const u32 number_3 = (vector * 32 + lane_3) * 8 + (within & 7);
+                const u32 number_4 = (vector * 32 + lane_3) * 8 + (within & 7);
                 const u64 block_1 = element - within;
-                const u64 number_4 = block_1 + 512 <= geometry.y ? block_1 + number_3 : element;
+                const u64 number_5 = block_1 + 512 <= geometry.y ? block_1 + number_4 : element;
 
                 // Sign and mantissa as they are stored: in the order 0, 2, 1, 3, each sign one byte
                 // further.
@@ -654,17 +664,17 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                 const u64 four = vector_1 + (within_1 & 12);
                 const u32 mantissa = (u32)((const u8*)model)[four + place] & 127;
                 const u32 sign = (u32)((const u8*)model)[four + ((place + 1) & 3)] & 128;
-                const u64 half = first_7 / 2 + number_4;
+                const u64 half = first_9 / 2 + number_5;
                 ((u16*)output)[half] = (u16)((sign << 8) | ((patch & 255) << 7) | mantissa);
                 if (element + 1 < geometry.y) {
                     const u64 slot = element + 1;
-                    const u64 first_8 = output_1 * 16;
+                    const u64 first_10 = output_1 * 16;
                     const u32 within_2 = (u32)slot & 511;
                     const u32 lane_4 = within_2 / 16;
                     const u32 vector_2 = (within_2 & 15) / 8;
-                    const u32 number_5 = (vector_2 * 32 + lane_4) * 8 + (within_2 & 7);
+                    const u32 number_6 = (vector_2 * 32 + lane_4) * 8 + (within_2 & 7);
                     const u64 block_2 = slot - within_2;
-                    const u64 number_6 = block_2 + 512 <= geometry.y ? block_2 + number_5 : slot;
+                    const u64 number_7 = block_2 + 512 <= geometry.y ? block_2 + number_6 : slot;
 
                     // Sign and mantissa as they are stored: in the order 0, 2, 1, 3, each sign one
                     // byte further.
@@ -674,7 +684,7 @@ extern "C" __global__ void __launch_bounds__(512) lanes_ring(
                     const u64 four_1 = vector_3 + (within_3 & 12);
                     const u32 mantissa_1 = (u32)((const u8*)model)[four_1 + place_1] & 127;
                     const u32 sign_1 = (u32)((const u8*)model)[four_1 + ((place_1 + 1) & 3)] & 128;
-                    const u64 half_1 = first_8 / 2 + number_6;
+                    const u64 half_1 = first_10 / 2 + number_7;
                     ((u16*)output)[half_1] = (u16)((sign_1 << 8) | (((patch >> 8) & 255) << 7)
                         | mantissa_1);
                 }

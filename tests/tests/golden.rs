@@ -11,7 +11,7 @@
 use ecf8_codegen::cuda;
 use ecf8_codegen::delta::{ApplyForm, ApplyKernel};
 use ecf8_codegen::sink::{Checked, Sink, XorBase};
-use ecf8_codegen::strategy::{Coding, Params, Strategy, strategies};
+use ecf8_codegen::strategy::{Coding, Params, Strategy, StrategyError, strategies};
 use ecf8_core::corpus::{Tier, corpus};
 use ecf8_core::element::{Split, element};
 use ecf8_core::transform::{Form, transforms};
@@ -79,6 +79,9 @@ fn sources(which: Which) -> Vec<(String, String)> {
                 sources.push((name(*strategy, &params, label), cuda::source(&kernel)));
             }
         }
+        if which == Which::All {
+            sources.extend(checked(*strategy, &default, &Coding::e4m3(&codebooks[2].1)));
+        }
         sources.extend(of_other_types(*strategy, &codebooks[2].1, which));
     }
     sources.extend(updates(which));
@@ -109,6 +112,16 @@ fn name(strategy: &dyn Strategy, params: &Params, label: &str) -> String {
     format!("{}.{}.{label}.cu", strategy.name(), values.join("-"))
 }
 
+/// The kernel of a variant that tells of damage, if the strategy has such.
+fn checked(strategy: &dyn Strategy, params: &Params, coding: &Coding<'_>) -> Option<(String, String)> {
+    let kernel = match strategy.kernel_into(params, coding, &Checked) {
+        Err(StrategyError::Sink { .. }) => return None,
+        kernel => kernel.unwrap(),
+    };
+    let label = format!("{}.checked", coding.split.element.dtype);
+    Some((name(strategy, params, &label), cuda::source(&kernel)))
+}
+
 /// Kernels for other number types: the default variants, and all of BF16; and one for each other sink.
 fn of_other_types(strategy: &dyn Strategy, codebook: &Codebook, which: Which) -> Vec<(String, String)> {
     let scheme = scheme(strategy.schemes()[0]).unwrap();
@@ -124,6 +137,9 @@ fn of_other_types(strategy: &dyn Strategy, codebook: &Codebook, which: Which) ->
             let coding = Coding { split: &split, codebook };
             let kernel = strategy.kernel(params, &coding).unwrap();
             sources.push((name(strategy, params, dtype), cuda::source(&kernel)));
+            if which == Which::All && *params == default {
+                sources.extend(checked(strategy, params, &coding));
+            }
             if dtype == "BF16" && *params == default && strategy.name() == "lanes-pair" {
                 let others: [&dyn Sink; 2] = [&XorBase::default(), &Checked];
                 for sink in others {

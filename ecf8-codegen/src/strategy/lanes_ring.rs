@@ -314,7 +314,7 @@ impl Warp<'_> {
                 self.t.warps_per_block,
                 self.ring_rows,
             );
-            self.vectors(&columns, &section, first, number, is_last, last_is_part);
+            self.vectors(&columns, &section, first, number, last_is_part);
             put_right(self.join, self.model, &tail, &self.job, self.sink);
         }
     }
@@ -333,7 +333,6 @@ impl Warp<'_> {
         section: &Section,
         first: V<u64>,
         number: V<u32>,
-        is_last: V<bool>,
         last_is_part: V<bool>,
     ) {
         let mut position: u32 = 0;
@@ -399,24 +398,20 @@ impl Warp<'_> {
             }
         }
         if self.sink.asks_for_ends() {
-            self.tell_of_ends(columns, section, is_last, position, state.is_some());
+            self.tell_of_ends(columns, position, state.is_some());
         }
     }
 
-    /// Tells the sink if any lane of the warp, which came to `position`, should be elsewhere.
+    /// Tells the sink if any lane of the warp, which came to `position`, should be elsewhere. All that this takes is found once more, so
+    /// that no registers hold it until then.
     #[device]
-    fn tell_of_ends(
-        &self,
-        columns: &Columns,
-        section: &Section,
-        is_last: V<bool>,
-        position: V<u32>,
-        has_states: bool,
-    ) {
-        let end = section.end(self.model, &self.job, is_last, columns.bits(), has_states);
+    fn tell_of_ends(&self, columns: &Columns, position: V<u32>, has_states: bool) {
+        let section = columns.section();
+        let first = (section.chunk as u64) * (section.per_chunk as u64) + (section.first as u64);
+        let after = (first + (section.vectors as u64)) * (VECTOR as u64);
+        let end = section.end(self.model, &self.job, after >= self.job.elements, columns.bits(), has_states);
         let beside = ballot(Columns::is_beside(position, end));
         if lane_idx() == 0 && beside != 0 {
-            // Found once more, so that no register holds it until then.
             self.sink.damaged(open_block(self.blocks).job);
         }
     }

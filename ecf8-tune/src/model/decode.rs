@@ -184,7 +184,7 @@ impl<T: Target> LoadedModel<T> {
 
     /// The tensors of which codewords did not end where their streams do in what was decoded since this was asked last, in their order:
     /// their numbers are wrong. Only a model whose [plan is checked](super::LoadPlan::checked) tells, and nothing is told of raw bits,
-    /// nor of `exponent-gap`. Waits for all that was asked for.
+    /// nor of `exponent-gap`. Waits for all that was asked for; what was queued on another stream of the caller's must be done.
     ///
     /// # Errors
     /// If a launch has failed, or the target does.

@@ -9,6 +9,7 @@
 //! A position counts bits of a lane's stream in its low [`POSITION_BITS`] bits; those above are anything. So table
 //! entries can be added to it as they are.
 
+use super::blocks::Section;
 use super::held::Held;
 use super::jobs::Job;
 use super::tail::{Tail, bits_at};
@@ -101,6 +102,12 @@ impl Columns {
     #[device]
     pub(in super::super) fn bits(&self) -> V<u32> {
         self.count * WORD + self.tail.extra
+    }
+
+    /// The section that the warp decodes, worked out once more.
+    #[device]
+    pub(in super::super) fn section(&self) -> Section {
+        self.tail.section()
     }
 
     /// Whether a lane that came to `position` is elsewhere than at bit `end`.
