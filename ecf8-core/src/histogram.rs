@@ -44,6 +44,21 @@ impl Histogram {
         Self { alphabet: counts.len(), present }
     }
 
+    /// The sum of histograms, counter by counter: adding them to a growing list of symbols would take longer the longer it
+    /// is. Saturates.
+    pub(crate) fn sum<'a>(alphabet: usize, histograms: impl Iterator<Item = &'a Self>) -> Self {
+        let mut counts = vec![0u64; alphabet];
+        histograms.for_each(|histogram| histogram.add_to(&mut counts));
+        Self::from_counts(&counts)
+    }
+
+    /// Adds the counts to those of as many symbols. Saturates.
+    pub(crate) fn add_to(&self, counts: &mut [u64]) {
+        for &(symbol, count) in &self.present {
+            counts[symbol] = counts[symbol].saturating_add(count);
+        }
+    }
+
     /// From the symbols that occur, in order, each once.
     pub(crate) fn from_present(alphabet: usize, present: Vec<(usize, u64)>) -> Self {
         Self { alphabet, present }
@@ -52,7 +67,8 @@ impl Histogram {
     /// Counts the 256 byte values of `data`, in parallel.
     #[must_use]
     pub fn of_bytes(data: &[u8]) -> Self {
-        let count = |chunk: &[u8]| sum(count_by_place(chunk, |word| word).iter());
+        let count =
+            |chunk: &[u8]| sum(256, count_by_place(chunk, |word| word).iter().map(|counts| &counts[..]));
         let counted = |data: &[u8]| data.par_chunks(CHUNK).map(count).reduce(|| vec![0; 256], add);
         Self::from_counts(&passing(data, CHUNK).map(counted).fold(vec![0; 256], add))
     }
@@ -179,9 +195,9 @@ pub(crate) fn count_by_place(bytes: &[u8], arrange: impl Fn(u64) -> u64) -> [[u3
     counts
 }
 
-/// The sums of some counts, byte by byte.
-pub(crate) fn sum<'a>(counts: impl Iterator<Item = &'a [u32; 256]>) -> Vec<u64> {
-    let mut sums = vec![0; 256];
+/// The sums of some counters, each of which are `symbols`, symbol by symbol.
+pub(crate) fn sum<'a>(symbols: usize, counts: impl Iterator<Item = &'a [u32]>) -> Vec<u64> {
+    let mut sums = vec![0; symbols];
     counts.for_each(|counts| sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += u64::from(*count)));
     sums
 }

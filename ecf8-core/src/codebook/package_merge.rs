@@ -14,7 +14,7 @@ pub(super) fn code_lengths(histogram: &Histogram, max_len: u8) -> Vec<(u16, u8)>
     symbols.sort_by_key(|&(symbol, count)| (count, symbol));
     let mut lengths = vec![u8::from(symbols.len() == 1); symbols.len()];
     if symbols.len() > 1 {
-        lengthen(&symbols, max_len, &mut lengths);
+        lengthen(&symbols, histogram.total(), max_len, &mut lengths);
     }
     let narrow = |((symbol, _), length)| u16::try_from(symbol).ok().map(|symbol| (symbol, length));
     let mut lengths: Vec<(u16, u8)> = symbols.into_iter().zip(lengths).filter_map(narrow).collect();
@@ -22,10 +22,10 @@ pub(super) fn code_lengths(histogram: &Histogram, max_len: u8) -> Vec<(u16, u8)>
     lengths
 }
 
-/// Lengths from zero on, for two symbols or more, the rarest first.
-fn lengthen(symbols: &[(usize, u64)], max_len: u8, lengths: &mut [u8]) {
+/// Lengths from zero on, for two symbols or more, the rarest first, whose counts add up to `total`.
+fn lengthen(symbols: &[(usize, u64)], total: u64, max_len: u8, lengths: &mut [u8]) {
     let needed = usize::BITS - (symbols.len() - 1).leading_zeros();
-    let (total, levels) = (sum(symbols), u32::from(max_len).max(needed));
+    let levels = u32::from(max_len).max(needed);
     // No package costs more than all coins.
     let levels = if total.checked_mul(levels.into()).is_some() {
         let leaves: Vec<u64> = symbols.iter().map(|(_, count)| *count).collect();
@@ -43,11 +43,6 @@ fn lengthen(symbols: &[(usize, u64)], max_len: u8, lengths: &mut [u8]) {
         lengths[..own].iter_mut().for_each(|length| *length += 1);
         wanted = 2 * (wanted - own);
     }
-}
-
-/// The sum of all counts. Saturates.
-fn sum(symbols: &[(usize, u64)]) -> u64 {
-    symbols.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
 }
 
 /// For each level, narrowest coins first: whether each entry of its list, cheapest first, is a symbol's own coin.

@@ -4,7 +4,7 @@ use super::dictionary::Dictionary;
 use super::planes;
 use super::split::{Plane, Split};
 use super::{Element, Shape};
-use crate::histogram::{Histogram, count_by_place, sum};
+use crate::histogram::Histogram;
 use crate::int;
 use crate::map::passing;
 use rayon::prelude::*;
@@ -86,7 +86,7 @@ impl Counted {
 
 /// Counts a run.
 fn count(element: &Element, run: &[u8], memory: &mut Vec<u32>) -> Counted {
-    // Looking at all counters takes about as long as counting so many numbers.
+    // Of fewer than 8,192 numbers, looking at all counters afterwards would take longer than counting does.
     if element.bytes == 2 && run.len() > NUMBERS / 4 {
         by_number(element, run, memory)
     } else {
@@ -137,11 +137,8 @@ const BLOCK: usize = 64;
 fn by_byte(element: &Element, run: &[u8]) -> Counted {
     let planes = planes::count(element.shape, element.bytes, run);
     let bytes = match element.shape {
-        Shape::Exponent => Histogram::from_counts(&sum(count_by_place(run, |word| word).iter())),
-        Shape::Nibble | Shape::Bytes => planes.iter().fold(Histogram::zero(256), |mut sum, plane| {
-            sum.add(plane);
-            sum
-        }),
+        Shape::Exponent => Histogram::of_bytes(run),
+        Shape::Nibble | Shape::Bytes => Histogram::sum(256, planes.iter()),
     };
     let exponents = element.float.map(|format| match (element.shape, planes.as_slice()) {
         (Shape::Exponent, [exponents, ..]) => exponents.clone(),

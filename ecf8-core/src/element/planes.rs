@@ -87,7 +87,8 @@ pub(super) fn count(shape: Shape, bytes: usize, numbers: &[u8]) -> Vec<Histogram
     } else {
         count_by_place(numbers, |word| word)
     };
-    let plane = |plane| sum(by_place.iter().skip(bytes - 1 - plane).step_by(bytes));
+    let plane =
+        |plane| sum(256, by_place.iter().skip(bytes - 1 - plane).step_by(bytes).map(|counts| &counts[..]));
     (0..bytes).map(|of| Histogram::from_counts(&plane(of))).collect()
 }
 

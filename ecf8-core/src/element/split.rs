@@ -80,14 +80,8 @@ impl<'a> Numbers<'a> {
         if self.split.planes.is_empty() {
             return Cow::Borrowed(self.bytes);
         }
-        let mut coded = Vec::new();
-        if self.split.dictionary.is_none() {
-            self.split.coded_of(self.bytes, &mut coded);
-        } else {
-            let mut places = self.bytes.to_vec();
-            self.split.replace_by_places(&mut places);
-            self.split.coded_of(&places, &mut coded);
-        }
+        let (mut places, mut coded) = (Vec::new(), Vec::new());
+        self.split.coded_of(self.split.units_of(self.bytes, &mut places), &mut coded);
         Cow::Owned(coded)
     }
 }
@@ -112,6 +106,17 @@ impl Split {
         if let Some(dictionary) = &self.dictionary {
             dictionary.replace_by_places(numbers);
         }
+    }
+
+    /// What is split of numbers: themselves, or, where there is a dictionary, their places in `memory`.
+    pub(crate) fn units_of<'a>(&self, numbers: &'a [u8], memory: &'a mut Vec<u8>) -> &'a [u8] {
+        if self.dictionary.is_none() {
+            return numbers;
+        }
+        memory.clear();
+        memory.extend_from_slice(numbers);
+        self.replace_by_places(memory);
+        memory
     }
 
     /// The coded byte of each of what is split, in the order of slots; in `memory`, where numbers have several.

@@ -2,7 +2,7 @@
 
 use super::{Number, Symbols, join};
 use crate::element::{SLOTS, Split};
-use crate::histogram::{Histogram, add};
+use crate::histogram::{Histogram, add, sum};
 use crate::map::in_batches;
 use rayon::prelude::*;
 use std::cmp::Reverse;
@@ -32,16 +32,8 @@ struct Memory([Vec<u8>; 3]);
 impl Memory {
     /// The fields of elements.
     fn fields<'a, S: Symbols>(&'a mut self, split: &Split, bytes: &'a [u8]) -> &'a [u8] {
-        let [own, coded, fields] = &mut self.0;
-        let units = if split.dictionary.is_some() {
-            own.clear();
-            own.extend_from_slice(bytes);
-            split.replace_by_places(own);
-            &own[..]
-        } else {
-            bytes
-        };
-        split.fields(S::KIND.bits, split.coded_of(units, coded), fields)
+        let [places, coded, fields] = &mut self.0;
+        split.fields(S::KIND.bits, split.coded_of(split.units_of(bytes, places), coded), fields)
     }
 }
 
@@ -89,11 +81,7 @@ impl<S: Symbols> Counters<S> {
 
     /// How often each symbol was counted.
     fn sums(&self) -> Vec<u64> {
-        let mut sums = vec![0; S::KIND.alphabet()];
-        for counts in self.counts.chunks_exact(sums.len()) {
-            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += u64::from(*count));
-        }
-        sums
+        sum(S::KIND.alphabet(), self.counts.chunks_exact(S::KIND.alphabet()))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Tensors whose statistics drift: along the vocabulary of an embedding, or between rows whose scales differ. Their runs
 //! are put into classes that are distributed alike, each of which may have a codebook of its own.
 
-use super::sharing::sum;
 use crate::codebook::cluster::{self, MOST, Sharing, bits, share};
 use crate::element::{Counts, RUN, Split};
 use crate::histogram::Histogram;
@@ -136,7 +135,7 @@ impl Level {
 
     /// The same with runs that are longer.
     fn joined(&self, times: usize) -> Self {
-        let runs = self.runs.par_chunks(times).map(|runs| sum(BYTES, runs.iter())).collect();
+        let runs = self.runs.par_chunks(times).map(|runs| Histogram::sum(BYTES, runs.iter())).collect();
         Self { elements: self.elements * times as u64, runs }
     }
 
@@ -200,5 +199,5 @@ fn sums(histograms: &[Histogram], numbers: &[usize]) -> Vec<Histogram> {
     let count = numbers.iter().max().map_or(0, |last| last + 1);
     let mut members: Vec<Vec<&Histogram>> = vec![Vec::new(); count];
     histograms.iter().zip(numbers).for_each(|(histogram, number)| members[*number].push(histogram));
-    members.par_iter().map(|members| sum(BYTES, members.iter().copied())).collect()
+    members.par_iter().map(|members| Histogram::sum(BYTES, members.iter().copied())).collect()
 }

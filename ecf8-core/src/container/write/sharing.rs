@@ -170,7 +170,7 @@ pub(super) fn codebooks(
         .into_par_iter()
         .map(|group| {
             let members = sums.iter().zip(&shared.groups).filter(|(_, of)| **of == group);
-            sum(scheme.symbols().alphabet(), members.map(|(sum, _)| sum.as_ref()))
+            Histogram::sum(scheme.symbols().alphabet(), members.map(|(sum, _)| sum.as_ref()))
         })
         .collect();
     let codebooks = groups.par_iter().map(|sum| codebook(scheme, split, sum, rules.code)).collect();
@@ -218,25 +218,11 @@ fn sums_by_seed<'a>(
         for subject in members {
             let symbols = subject.symbols(index, scheme)?;
             let own = subject.pieces.iter().zip(&*symbols).filter(|(piece, _)| piece.seed == seed);
-            own.for_each(|(_, symbols)| add(&mut counts, symbols));
+            own.for_each(|(_, symbols)| symbols.add_to(&mut counts));
         }
         Ok(Cow::Owned(Histogram::from_counts(&counts)))
     });
     Ok((seeds, sums.collect::<Result<_>>()?))
-}
-
-/// The sum of histograms, counter by counter: adding them to a growing list of symbols would take longer the longer it
-/// is.
-pub(super) fn sum<'a>(alphabet: usize, histograms: impl Iterator<Item = &'a Histogram>) -> Histogram {
-    let mut counts = vec![0u64; alphabet];
-    histograms.for_each(|histogram| add(&mut counts, histogram));
-    Histogram::from_counts(&counts)
-}
-
-fn add(counts: &mut [u64], histogram: &Histogram) {
-    for &(symbol, count) in histogram.present() {
-        counts[symbol] = counts[symbol].saturating_add(count);
-    }
 }
 
 /// Codebooks with what storing them takes, shared equally between the pieces that have them.

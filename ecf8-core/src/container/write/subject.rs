@@ -6,7 +6,7 @@ use crate::checksum::checksum;
 use crate::codebook::Codebook;
 use crate::container::sizes::{kept_entry, padded_to, part_alignment, stored_bytes};
 use crate::container::{CompressOptions, SMALL_BYTES};
-use crate::element::{self, Element, Numbers, Split};
+use crate::element::{self, Element, Numbers, RUN, Split};
 use crate::error::Result;
 use crate::header::TensorRecord;
 use crate::histogram::Histogram;
@@ -27,9 +27,6 @@ const HELD_BYTES: u64 = 192 << 20;
 
 /// A tensor of at least this many bytes is sampled to see which schemes come into question.
 const SAMPLED_FROM: u64 = 16 << 20;
-
-/// Elements of a run of a sample: whole symbols of every kind, in the order of slots.
-const SAMPLED_RUN: u64 = 98_304;
 
 /// Of how many runs in a row a sample has the first.
 const SAMPLED_EVERY: usize = 8;
@@ -192,9 +189,9 @@ impl<'s> Reading<'s> {
     /// are counted whole.
     fn of_sample(&self, subject: &Subject<'_>, data: &[u8], scheme: &'static dyn Scheme) -> Alone {
         let units = subject.units();
-        let starts = (0..units / SAMPLED_RUN).step_by(SAMPLED_EVERY).map(|run| run * SAMPLED_RUN);
-        let ranges: Vec<Range<u64>> = starts.map(|start| start..start + SAMPLED_RUN).collect();
-        let sampled = SAMPLED_RUN * ranges.len() as u64;
+        let starts = (0..units / RUN).step_by(SAMPLED_EVERY).map(|run| run * RUN);
+        let ranges: Vec<Range<u64>> = starts.map(|start| start..start + RUN).collect();
+        let sampled = RUN * ranges.len() as u64;
         let histogram = subject.count_ranges(data, scheme, &ranges);
         // Looking for a table of fewer bits that costs hardly more takes longer than counting did.
         let code = match self.code {

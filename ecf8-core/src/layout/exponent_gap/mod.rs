@@ -108,10 +108,7 @@ impl Scheme for ExponentGap {
 
     fn symbol_histogram_of(&self, _split: &Split, pieces: &[&[u8]]) -> Histogram {
         let counted = pieces.iter().map(|piece| Histogram::of_exponents(piece, &FORMAT));
-        counted.fold(Histogram::zero(FORMAT.exponents()), |mut sum, counted| {
-            sum.add(&counted);
-            sum
-        })
+        Histogram::sum(FORMAT.exponents(), counted.collect::<Vec<_>>().iter())
     }
 
     fn codebook(&self, histogram: &Histogram) -> Codebook {
