@@ -143,7 +143,7 @@ impl Arranged {
                 Arg::Output(0),
                 Arg::U32(u32::try_from(tasks).unwrap_or(u32::MAX)),
             ],
-            outputs: vec![OutputSlot { bytes: self.output, written: self.written.clone(), has_marks: false }],
+            outputs: vec![OutputSlot::of_parts(self.output, self.written.clone())],
         })
     }
 }

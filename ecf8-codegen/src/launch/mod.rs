@@ -42,7 +42,13 @@ impl OutputSlot {
     /// A buffer of `bytes` bytes, all of which are written.
     #[must_use]
     pub fn whole(bytes: u64) -> Self {
-        Self { bytes, written: std::iter::once(0..bytes).collect(), has_marks: false }
+        Self::of_parts(bytes, std::iter::once(0..bytes).collect())
+    }
+
+    /// A buffer of `bytes` bytes, of which these are written.
+    #[must_use]
+    pub fn of_parts(bytes: u64, written: Vec<Range<u64>>) -> Self {
+        Self { bytes, written, has_marks: false }
     }
 
     /// A buffer of `bytes` bytes for marks.
@@ -145,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_is_written_ends_where_the_buffer_does() {
-        let slot = OutputSlot { bytes: 10, written: vec![0..3, 5..10, 20..u64::MAX], has_marks: false };
+        let slot = OutputSlot::of_parts(10, vec![0..3, 5..10, 20..u64::MAX]);
         assert_eq!(slot.written_of(7).collect::<Vec<_>>(), [0..3, 5..7, 7..7]);
     }
 }

@@ -37,7 +37,7 @@ pub fn batch_output(batch: &[&Encoded<'_>]) -> Result<OutputSlot, StrategyError>
     usize::try_from(bytes).map_err(|_| StrategyError::TooLarge { what, needed: bytes, limit })?;
     let ranges =
         batch.iter().zip(offsets).map(|(encoded, start)| start..start.saturating_add(bytes_of(encoded)));
-    Ok(OutputSlot { bytes, written: ranges.filter(|range| !range.is_empty()).collect(), has_marks: false })
+    Ok(OutputSlot::of_parts(bytes, ranges.filter(|range| !range.is_empty()).collect()))
 }
 
 /// The tensor of a launch that decodes one.
