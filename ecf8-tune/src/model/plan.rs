@@ -24,8 +24,6 @@ pub struct LoadPlan {
     source: Source,
     /// Variants that were found not to fit the target, and why not.
     unfit: BTreeMap<String, String>,
-    /// Whether kernels tell which tensors are damaged, where they can.
-    is_checked: bool,
 }
 
 /// What a plan is made from.
@@ -34,6 +32,8 @@ struct Source {
     records: Vec<Record>,
     /// What was wrong with the files that they are from.
     warnings: Vec<String>,
+    /// Whether kernels tell which tensors are damaged, where they can.
+    is_checked: bool,
 }
 
 /// The variant for one tensor.
@@ -103,7 +103,11 @@ impl LoadPlan {
     /// If no strategy decodes a tensor, or its kernel cannot be made.
     pub fn new<T: Target>(model: &Model, target: &T) -> Result<Self, ModelError> {
         let mut cache = TuningCache::open(model.path());
-        let source = Source { warnings: std::mem::take(&mut cache.warnings), records: cache.records };
+        let source = Source {
+            warnings: std::mem::take(&mut cache.warnings),
+            records: cache.records,
+            is_checked: false,
+        };
         Self::fitting(model, target, source, Fitting::default())
     }
 
@@ -120,7 +124,7 @@ impl LoadPlan {
         target: &T,
         records: &[Record],
     ) -> Result<Self, ModelError> {
-        let source = Source { records: records.to_vec(), warnings: Vec::new() };
+        let source = Source { records: records.to_vec(), warnings: Vec::new(), is_checked: false };
         Self::fitting(model, target, source, Fitting::default())
     }
 
@@ -140,8 +144,7 @@ impl LoadPlan {
         let mut unfit = self.unfit.clone();
         unfit.insert(variant, why);
         let fitting = Fitting::after(unfit, target.limits(), model, layer);
-        let plan = Self::fitting(model, target, self.source.clone(), fitting)?;
-        if self.is_checked { plan.checked(model) } else { Ok(plan) }
+        Self::fitting(model, target, self.source.clone(), fitting)
     }
 
     /// The same with kernels that say which tensors are [damaged](super::LoadedModel::damaged), where the strategy has such: all but those
@@ -150,7 +153,7 @@ impl LoadPlan {
     /// # Errors
     /// If a kernel cannot be made.
     pub fn checked(mut self, model: &Model) -> Result<Self, ModelError> {
-        self.is_checked = true;
+        self.source.is_checked = true;
         self.find_kernels(model)?;
         Ok(self)
     }
@@ -163,8 +166,7 @@ impl LoadPlan {
     ) -> Result<Self, ModelError> {
         let (tensors, ignored) = ladder(model, target, &source.records, &mut fitting)?;
         let notes = source.warnings.iter().cloned().chain(ignored).collect();
-        let mut plan =
-            Self { tensors, notes, kernels: Vec::new(), source, unfit: BTreeMap::new(), is_checked: false };
+        let mut plan = Self { tensors, notes, kernels: Vec::new(), source, unfit: BTreeMap::new() };
         plan.share(model, &mut fitting, |tensor, compressed| {
             tensor.rung == Rung::Default || !tensor.inlined().takes(compressed.codebooks())
         });
@@ -297,12 +299,13 @@ impl LoadPlan {
             (tensor.kernel, tensor.sink) = match by_key.get(&key) {
                 Some(known) => *known,
                 None => {
-                    let (kernel, sink) =
-                        tensor.kernel(&coding, self.is_checked).map_err(|error| ModelError::Decode {
+                    let (kernel, sink) = tensor.kernel(&coding, self.source.is_checked).map_err(|error| {
+                        ModelError::Decode {
                             what: format!("tensor `{}`", model.tensors()[index].name),
                             variant: tensor.variant(),
                             source: Box::new(error.into()),
-                        })?;
+                        }
+                    })?;
                     let number = *by_code.entry(cuda::source_hash(&kernel)).or_insert(self.kernels.len());
                     if number == self.kernels.len() {
                         self.kernels.push(kernel);

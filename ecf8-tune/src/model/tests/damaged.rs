@@ -1,23 +1,12 @@
 //! Kernels that say which tensors are damaged.
 
 use super::*;
-use ecf8_core::Encoded;
-use ecf8_core::element::Numbers;
 
 const ELEMENTS: usize = 9000;
 
-fn in_memory(name: &str, seed: u64, scheme: &str) -> NamedTensor {
-    let bytes = weights(seed, ELEMENTS);
-    let scheme = ecf8_core::scheme(scheme).unwrap();
-    let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&bytes)));
-    let encoded: Encoded<'static> = scheme.encode(Numbers::e4m3(&bytes), &codebook).unwrap();
-    let held = HeldTensor::Memory(Arc::new(encoded));
-    NamedTensor { name: name.to_owned(), dtype: "F8_E4M3".to_owned(), shape: vec![ELEMENTS as u64], held }
-}
-
 /// Three tensors in one layer and one in another.
 fn model(scheme: &str) -> Arc<Model> {
-    let tensor = |name: &str, seed| in_memory(name, seed, scheme);
+    let tensor = |name: &str, seed| in_memory(name, seed, ELEMENTS, scheme);
     let layers = vec![
         ("first".to_owned(), vec![tensor("a", 1), tensor("b", 2), tensor("c", 3)]),
         ("second".to_owned(), vec![tensor("d", 4)]),

@@ -1,18 +1,7 @@
 //! Models of tensors that somebody holds.
 
 use super::*;
-use ecf8_core::element::Numbers;
-use ecf8_core::{CompressedFile, Encoded};
-
-/// A tensor that is encoded in memory.
-fn in_memory(name: &str, seed: u64, elements: usize) -> NamedTensor {
-    let bytes = weights(seed, elements);
-    let scheme = ecf8_core::scheme("pair-lanes").unwrap();
-    let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&bytes)));
-    let encoded: Encoded<'static> = scheme.encode(Numbers::e4m3(&bytes), &codebook).unwrap();
-    let held = HeldTensor::Memory(Arc::new(encoded));
-    NamedTensor { name: name.to_owned(), dtype: "F8_E4M3".to_owned(), shape: vec![elements as u64], held }
-}
+use ecf8_core::CompressedFile;
 
 #[test]
 fn tensors_in_memory_and_in_files_make_a_model_in_the_order_that_they_are_given() {
@@ -26,8 +15,8 @@ fn tensors_in_memory_and_in_files_make_a_model_in_the_order_that_they_are_given(
         held: HeldTensor::File(file.clone(), name),
     };
     let layers = vec![
-        ("second".to_owned(), vec![in_memory("z", 3, 6000), in_file.clone()]),
-        ("first".to_owned(), vec![in_memory("a", 4, 300)]),
+        ("second".to_owned(), vec![in_memory("z", 3, 6000, "pair-lanes"), in_file.clone()]),
+        ("first".to_owned(), vec![in_memory("a", 4, 300, "pair-lanes")]),
     ];
     let model = Arc::new(Model::of(Path::new("memory"), layers).unwrap());
     let mut loaded = model.load(emulator()).unwrap();
@@ -42,7 +31,8 @@ fn tensors_in_memory_and_in_files_make_a_model_in_the_order_that_they_are_given(
     assert_eq!(decoded[6144..][..5000], *file.read_tensor(&in_file.name).unwrap());
     assert_eq!(loaded.verify().unwrap(), 11_300);
 
-    let twice = vec![("one".to_owned(), vec![in_memory("a", 1, 10), in_memory("a", 2, 10)])];
+    let a = |seed| in_memory("a", seed, 10, "pair-lanes");
+    let twice = vec![("one".to_owned(), vec![a(1), a(2)])];
     let error = Model::of(Path::new("memory"), twice).unwrap_err();
     assert!(matches!(error, ModelError::Twice { .. }), "{error}");
     let other = NamedTensor { held: HeldTensor::File(file, "other".to_owned()), ..in_file };

@@ -15,7 +15,9 @@ mod small;
 use super::*;
 use crate::executor::EmulatorExecutor;
 use ecf8_codegen::emulator::Checks;
+use ecf8_core::Encoded;
 use ecf8_core::container::{self, CompressOptions};
+use ecf8_core::element::Numbers;
 use ecf8_core::synthetic::{self, SyntheticTensor};
 use safetensors::Dtype;
 use std::fs;
@@ -31,6 +33,16 @@ fn emulator() -> EmulatorExecutor {
 fn weights(seed: u64, count: usize) -> Vec<u8> {
     let sigma = 0.004 * (1.0 + (seed % 7) as f32);
     synthetic::cast(&synthetic::gaussian(seed, count, sigma))
+}
+
+/// Such weights, encoded in memory.
+fn in_memory(name: &str, seed: u64, elements: usize, scheme: &str) -> NamedTensor {
+    let bytes = weights(seed, elements);
+    let scheme = ecf8_core::scheme(scheme).unwrap();
+    let codebook = scheme.codebook(&scheme.symbol_histogram(Numbers::e4m3(&bytes)));
+    let encoded: Encoded<'static> = scheme.encode(Numbers::e4m3(&bytes), &codebook).unwrap();
+    let held = HeldTensor::Memory(Arc::new(encoded));
+    NamedTensor { name: name.to_owned(), dtype: "F8_E4M3".to_owned(), shape: vec![elements as u64], held }
 }
 
 fn e4m3(name: &str, seed: u64, count: usize) -> SyntheticTensor {
